@@ -1,0 +1,45 @@
+# Each target does its own set-up: a virtual environment in .venv, with every dependency pinned by hash.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help demo test check bench lock wheel clean
+
+help: ## show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 10
+
+# pip is the one that Python brings: it checks hashes, and needs nothing else first.
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("approval-ledger needs Python 3.11 or newer, not " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@echo "setting up .venv (once)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: $(READY) ## publish real history, project it, read it, replay it
+	@$(BIN)/approvals demo
+
+test: $(READY) ## every test, against real servers (under 5 minutes)
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## lint, format, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(READY) ## throughput, each figure beside a yardstick of the same run
+	@$(BIN)/python benchmarks/throughput.py
+
+lock: $(READY) ## resolve the dependencies anew and pin them with their hashes
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install uv
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements/run.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
+
+wheel: $(READY) ## build the wheel into dist/
+	@$(BIN)/hatchling build -t wheel
+
+clean: ## remove what the targets made
+	@rm -rf .venv dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache

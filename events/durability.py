@@ -1,0 +1,62 @@
+"""What must be true of a server before an append is acknowledged; each finding says what to change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import redis
+
+from .connection import storage
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that could lose an acknowledged event."""
+
+    setting: str
+    value: str
+    wanted: str
+
+    def __str__(self) -> str:
+        return f"{self.setting} is {self.value}, and must be {self.wanted}"
+
+
+REQUIRED = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "no-appendfsync-on-rewrite": "no",
+    "maxmemory-policy": "noeviction",
+}
+
+
+def settings(client: redis.Redis) -> dict[str, str]:
+    """The server's values of the settings that decide durability. Raises StorageUnavailable."""
+    with storage():
+        found = cast(dict[Any, Any], client.config_get(*REQUIRED))
+    return {_text(key): _text(value) for key, value in found.items()}
+
+
+def check(client: redis.Redis) -> tuple[Finding, ...]:
+    """What could lose an acknowledged event on this server; empty when it is durable. Raises StorageUnavailable."""
+    now = settings(client)
+    findings = [
+        Finding(name, now.get(name, "unknown"), wanted)
+        for name, wanted in REQUIRED.items()
+        if now.get(name) != wanted
+    ]
+    with storage():
+        persistence = client.info("persistence")
+        replication = client.info("replication")
+    status = str(persistence.get("aof_last_write_status", "ok"))
+    if status != "ok":
+        findings.append(
+            Finding("aof_last_write_status", status, "ok (free disk space, or see the server's log)")
+        )
+    if replication.get("role") != "master":
+        findings.append(Finding("role", str(replication.get("role")), "master: connect to the primary"))
+    return tuple(findings)
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

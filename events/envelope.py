@@ -1,0 +1,93 @@
+"""An event as submitted and as recorded (two types, so that no position is ever optional), and the receipt between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import Field
+
+from .catalog import EventData, Name, Reference, Text
+from .quantities import Strict
+
+SPECVERSION = "1.0"
+CONTENT_TYPE = "application/json"
+
+
+class Envelope(Strict):
+    """The CloudEvents 1.0 attributes that a producer gives, as text; `data` is validated apart, by type.
+
+    The ledger adds `sequence` and `recordedtime` on append, so a submitted event must not carry them.
+    """
+
+    specversion: Literal["1.0"]
+    id: Reference
+    source: Reference
+    type: Name
+    subject: Name | None = None
+    time: str | None = None
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: Text | None = None
+    traceparent: Name | None = None
+    correlationid: Reference | None = None
+    causationid: Reference | None = None
+    data: dict[str, object] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OlderShape:
+    """What a producer wrote in an older revision of a type: stored as it is, and upcast whenever it is read.
+
+    Were it stored in the current revision, the same event sent again after an upgrade would differ from itself.
+    """
+
+    revision: int
+    data: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A valid event that is not recorded yet.
+
+    `source` and `id` together are its identity: sending them again with the same content appends nothing. `data` is in
+    the current revision of its type; `older` is set by `parse` where the event came in an older one.
+    """
+
+    id: str
+    source: str
+    data: EventData
+    subject: str | None = None
+    time: str | None = None
+    traceparent: str | None = None
+    correlationid: str | None = None
+    causationid: str | None = None
+    older: OlderShape | None = None
+
+    @property
+    def type(self) -> str:
+        return self.data.TYPE
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event as the log holds it: `position` counts from 1 without a gap; `payload` is the stored bytes."""
+
+    position: int
+    recorded_ms: int
+    payload: bytes
+
+    @property
+    def recorded_at(self) -> datetime:
+        """The server's clock at the append, UTC; never earlier than that of the position before."""
+        return datetime.fromtimestamp(self.recorded_ms / 1000, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where an event is. `duplicate`: the same bytes were there already, and nothing was written."""
+
+    position: int
+    duplicate: bool
+    source: str
+    id: str

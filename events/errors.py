@@ -1,0 +1,157 @@
+"""Every error this software raises on purpose, in one tree.
+
+    LedgerError
+    ├── Refused                    the request was wrong: nothing was stored
+    │   ├── InvalidEvent           the input is not an event this ledger takes; carries every fault found
+    │   ├── TooLarge               over a documented limit
+    │   ├── IdConflict             the same source and id were recorded before, with other bytes
+    │   ├── StaleExpectation       the ledger or the subject is not where the caller expected it
+    │   ├── NotDurable             the server would lose acknowledged events; says what to change
+    │   ├── BadQuestion            a reader asked for something that cannot be asked
+    │   └── TermsDiffer            two figures count different things and must not be combined
+    ├── StorageUnavailable         the server is away, read-only, full or busy: nothing was stored
+    │   └── OutcomeUnknown         no reply came: it may be stored; call again with the same ids
+    ├── LogDamaged                 the log has a gap, was shortened or was written to by something else
+    │   └── LogForked              the log is other than, or shorter than, what was read from it before
+    ├── ParkedEvents               a rebuild met events it cannot apply
+    └── Lagging                    a projection did not reach the position asked for in time
+
+`code` is stable: it is what the command prints and what an HTTP problem document names. The text says what
+was wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class LedgerError(Exception):
+    """The root of every error raised on purpose."""
+
+    code = "error"
+
+
+class Refused(LedgerError):
+    """The request was refused; nothing was stored, anywhere."""
+
+    code = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with an input.
+
+    `index` counts events of a batch from 0, `line` lines of a text from 1; `field` is a dotted path such as
+    `data.size.value`, empty where the whole event is at fault.
+    """
+
+    code: str
+    message: str
+    field: str = ""
+    index: int | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f"line {self.line}" if self.line is not None else None
+        if place is None and self.index is not None:
+            place = f"event {self.index}"
+        return ": ".join(part for part in (place, self.field, self.message) if part)
+
+
+class InvalidEvent(Refused):
+    """The input is not one or more events that this ledger takes."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        self.code = self.faults[0].code
+        shown = "; ".join(str(fault) for fault in self.faults[:10])
+        more = f"; and {len(self.faults) - 10} more" if len(self.faults) > 10 else ""
+        super().__init__(f"{shown}{more}. Nothing was stored.")
+
+
+class TooLarge(Refused):
+    code = "too-large"
+
+
+class IdConflict(Refused):
+    """`position` holds an event of the same source and id, with other bytes."""
+
+    code = "id-conflict"
+
+    def __init__(self, source: str, id: str, position: int, index: int) -> None:
+        self.position, self.index = position, index
+        super().__init__(
+            f"event {index}: id {id!r} of source {source!r} is already at position {position}, with other bytes. "
+            "Nothing was stored. Give the new report an id of its own, or correct the old one with "
+            "event.superseded.v1 or event.retracted.v1."
+        )
+
+
+class StaleExpectation(Refused):
+    """`current` is the position that the ledger, or the subject, has now."""
+
+    code = "stale-expectation"
+
+    def __init__(self, what: str, expected: object, current: int) -> None:
+        self.current = current
+        super().__init__(
+            f"{what} is at position {current}, not {expected} as expected. Nothing was stored. "
+            "Read what was appended since, decide again, and retry with the current position."
+        )
+
+
+class NotDurable(Refused):
+    """`findings` says, setting by setting, what must change before an append can be acknowledged."""
+
+    code = "not-durable"
+
+    def __init__(self, findings: Sequence[object]) -> None:
+        self.findings = tuple(findings)
+        super().__init__(
+            "this server could lose an acknowledged event, so nothing was stored. "
+            + "; ".join(map(str, findings))
+        )
+
+
+class BadQuestion(Refused):
+    code = "bad-question"
+
+
+class TermsDiffer(Refused):
+    code = "terms-differ"
+
+
+class StorageUnavailable(LedgerError):
+    code = "storage-unavailable"
+
+
+class OutcomeUnknown(StorageUnavailable):
+    code = "outcome-unknown"
+
+
+class LogDamaged(LedgerError):
+    code = "log-damaged"
+
+
+class LogForked(LogDamaged):
+    code = "log-forked"
+
+
+class ParkedEvents(LedgerError):
+    """`faults` lists, by position, each event that could not be applied."""
+
+    code = "parked-events"
+
+    def __init__(self, projection: str, faults: Sequence[tuple[int, str]]) -> None:
+        self.faults = tuple(faults)
+        shown = "; ".join(f"position {position}: {reason}" for position, reason in self.faults[:10])
+        more = f"; and {len(self.faults) - 10} more" if len(self.faults) > 10 else ""
+        super().__init__(
+            f"{projection}: {len(self.faults)} events cannot be applied ({shown}{more}). The live projection was not "
+            "touched. Upgrade to a version that knows these events, then replay again."
+        )
+
+
+class Lagging(LedgerError):
+    code = "lagging"

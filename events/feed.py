@@ -1,0 +1,116 @@
+"""A file of events as its lines: one JSON object, an array of them, or one object a line (NDJSON)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from .codec import EVENT_LIMIT, NESTING_LIMIT, check_depth, decode_utf8, parse
+from .envelope import Event
+from .errors import Fault, InvalidEvent, TooLarge
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One event of a file, from `line` on; either the event or why it is none."""
+
+    line: int
+    event: Event | None
+    faults: tuple[Fault, ...] = ()
+
+
+def read_events(content: bytes) -> Iterator[Submission]:
+    """Every event of a file, good or bad, in order. A fault carries the line it is on.
+
+    In NDJSON a bad line leaves the others readable. An array or a single object is one JSON text: where that is
+    broken, the whole is one bad submission.
+    """
+    if content.lstrip().startswith(b"["):
+        yield from _array(content)
+    elif _is_ndjson(content):
+        for line, text in enumerate(content.split(b"\n"), start=1):
+            if text.strip():
+                yield _submission(line, text)
+    else:
+        yield _submission(_line(content, len(content) - len(content.lstrip())), content.strip() or content)
+
+
+def valid_events(content: bytes) -> list[Event]:
+    """The events of a file of which none may be bad. Raises InvalidEvent with every fault, each with its line."""
+    submissions = list(read_events(content))
+    faults = [fault for submission in submissions for fault in submission.faults]
+    if faults:
+        raise InvalidEvent(faults)
+    return [submission.event for submission in submissions if submission.event is not None]
+
+
+def _submission(line: int, text: bytes | str) -> Submission:
+    try:
+        return Submission(line, parse(text))
+    except InvalidEvent as error:
+        return Submission(line, None, tuple(replace(fault, line=line) for fault in error.faults))
+    except TooLarge:
+        message = f"the event has over {EVENT_LIMIT:,} bytes"
+        return Submission(line, None, (Fault(TooLarge.code, message, line=line),))
+
+
+def _is_ndjson(content: bytes) -> bool:
+    # A pretty-printed object has one brace at the margin and ends the first line open.
+    first = content.lstrip().split(b"\n", 1)[0].rstrip()
+    return (
+        first.endswith(b"}")
+        or content.startswith(b"\n")
+        or len(re.findall(rb"^\{", content, re.MULTILINE)) > 1
+    )
+
+
+def _array(content: bytes) -> Iterator[Submission]:
+    try:
+        pieces = list(_elements(content))
+    except InvalidEvent as error:
+        yield Submission(1, None, tuple(replace(fault, line=fault.line or 1) for fault in error.faults))
+        return
+    for line, text in pieces:
+        yield _submission(line, text)
+
+
+def _elements(content: bytes) -> Iterator[tuple[int, str]]:
+    text = decode_utf8(content)
+    check_depth(text, NESTING_LIMIT + 1)
+    scan = json.JSONDecoder().raw_decode  # finds where each element ends; `parse` reads it with every check
+    at = _blank(text, text.index("[") + 1)
+    closed = text.startswith("]", at)
+    while not closed:
+        try:
+            _, end = scan(text, at)
+        except json.JSONDecodeError as error:
+            raise _broken(text, error.pos, error.msg) from None
+        yield text.count("\n", 0, at) + 1, text[at:end]
+        at = _blank(text, end)
+        closed = text.startswith("]", at)
+        if not closed:
+            if not text.startswith(",", at):
+                raise _broken(text, at, "expected a comma or the end of the array")
+            at = _blank(text, at + 1)
+    if (rest := _blank(text, at + 1)) < len(text):
+        raise _broken(text, rest, "text after the end of the array")
+
+
+def _blank(text: str, at: int) -> int:
+    match = _WHITE.match(text, at)
+    return match.end() if match else at
+
+
+_WHITE = re.compile(r"[ \t\r\n]*")
+
+
+def _line(content: bytes, at: int) -> int:
+    return content.count(b"\n", 0, at) + 1
+
+
+def _broken(text: str, at: int, message: str) -> InvalidEvent:
+    line = text.count("\n", 0, at) + 1
+    column = at - text.rfind("\n", 0, at)
+    return InvalidEvent([Fault("invalid-json", f"{message} (column {column})", line=line)])

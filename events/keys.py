@@ -1,0 +1,72 @@
+"""Every Redis key of a ledger, as a legend. All carry the ledger's hash tag, so a cluster keeps them in one slot.
+
+pattern                             type    writer       lost if it goes
+{name}:log                          stream  append.lua   everything: the one source of truth
+{name}:ids                          hash    append.lua   duplicates are no longer seen; can be rebuilt from the log
+{name}:subjects                     hash    append.lua   expectations on subjects; can be rebuilt from the log
+{name}:subject:<sha256/16>          list    append.lua   reading one subject; can be rebuilt from the log
+{name}:projection:<p>               hash    commit.lua   which generation of p is live, and the one before it
+{name}:projection:<p>:<g>:documents hash    commit.lua   generation g of p; can be rebuilt by a replay
+{name}:projection:<p>:<g>:state     hash    commit.lua   its checkpoint; can be rebuilt by a replay
+{name}:projection:<p>:<g>:parked    hash    commit.lua   its parked events; can be rebuilt by a replay
+{name}:bell:<p>                     string  doorbell     nothing: it expires, and the reconciler rings
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+from .errors import BadQuestion
+
+_LEDGER = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?", re.ASCII)
+
+
+def checked_ledger(name: str) -> str:
+    """`name`, where it can name a ledger. Raises BadQuestion."""
+    if _LEDGER.fullmatch(name) is None:
+        raise BadQuestion(
+            f"{name[:80]!r} cannot name a ledger: use 1 to 64 of a-z, 0-9, - and _, with a letter or digit at both ends"
+        )
+    return name
+
+
+def log(ledger: str) -> str:
+    return f"{{{ledger}}}:log"
+
+
+def ids(ledger: str) -> str:
+    return f"{{{ledger}}}:ids"
+
+
+def subjects(ledger: str) -> str:
+    return f"{{{ledger}}}:subjects"
+
+
+def subject(ledger: str, name: str) -> str:
+    return f"{{{ledger}}}:subject:{sha256(name.encode()).hexdigest()[:32]}"
+
+
+def projection(ledger: str, name: str) -> str:
+    return f"{{{ledger}}}:projection:{name}"
+
+
+def documents(ledger: str, name: str, generation: int) -> str:
+    return f"{projection(ledger, name)}:{generation}:documents"
+
+
+def state(ledger: str, name: str, generation: int) -> str:
+    return f"{projection(ledger, name)}:{generation}:state"
+
+
+def parked(ledger: str, name: str, generation: int) -> str:
+    return f"{projection(ledger, name)}:{generation}:parked"
+
+
+def bell(ledger: str, name: str) -> str:
+    return f"{{{ledger}}}:bell:{name}"
+
+
+def identity(source: str, id: str) -> bytes:
+    """The field of `ids` for one event: 16 bytes, whatever the length of its source and id."""
+    return sha256(source.encode() + b"\n" + id.encode()).digest()[:16]

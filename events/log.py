@@ -1,0 +1,294 @@
+"""The log: append, read, head. One ledger is one stream, in one total order, with no gap."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, cast
+
+import redis
+
+from . import durability, keys
+from .codec import BATCH_BYTES_LIMIT, EVENT_LIMIT, check, encode
+from .connection import storage
+from .envelope import Event, Receipt, RecordedEvent
+from .errors import (
+    BadQuestion,
+    Fault,
+    IdConflict,
+    InvalidEvent,
+    LogDamaged,
+    NotDurable,
+    StaleExpectation,
+    TooLarge,
+)
+from .functions import load
+
+BATCH_LIMIT = 10_000  # events of one append; keeps the server's function under the time it may take
+PAGE = 500  # entries a read fetches at once: measured best between 500 and 1,000
+DURABILITY_PERIOD = 10.0  # seconds for which a check of the server's settings holds
+
+Subject = Literal["none", "exists"] | int
+
+
+class Log:
+    """One ledger's log on a server. Safe to share between threads; holds no state but the last durability check."""
+
+    def __init__(self, client: redis.Redis, ledger: str) -> None:
+        """Raises BadQuestion where `ledger` is no ledger's name."""
+        self.client = client
+        self.ledger = keys.checked_ledger(ledger)
+        self._key = keys.log(ledger)
+        self._append = client.register_script(load("append"))
+        self._durable_until = float("-inf")
+
+    def append(
+        self,
+        events: Sequence[Event],
+        *,
+        expected_position: int | None = None,
+        expected_subject: tuple[str, Subject] | None = None,
+    ) -> list[Receipt]:
+        """Appends all of `events`, or none, and returns where each is.
+
+        On return every event is written and synced to the server's disk. An event whose source and id are known, with
+        the same content, is not stored again: its receipt has the old position. `expected_position` is the head that
+        the caller has seen; `expected_subject` is a subject with "none", "exists", or the position of its last event.
+
+        Raises Refused (InvalidEvent, TooLarge, IdConflict, StaleExpectation, NotDurable) or StorageUnavailable:
+        nothing was stored. Raises OutcomeUnknown: no reply came; append the same events again. Raises LogDamaged.
+        """
+        payloads = _payloads(events)
+        self._require_durable()
+        lists: dict[str, int] = {}
+        arguments: list[bytes | str | int] = list(_expectation(expected_position, expected_subject))
+        for event, payload in zip(events, payloads, strict=True):
+            place = (
+                0
+                if event.subject is None
+                else lists.setdefault(keys.subject(self.ledger, event.subject), len(lists) + 4)
+            )
+            arguments += [keys.identity(event.source, event.id), payload, event.subject or "", place]
+        names = [self._key, keys.ids(self.ledger), keys.subjects(self.ledger), *lists]
+        with storage(writing=True):
+            reply = cast(list[bytes], self._append(keys=names, args=arguments))
+        return self._receipts(events, reply, expected_position, expected_subject)
+
+    def head(self) -> int:
+        """The last position; 0 for an empty ledger. Raises LogDamaged, StorageUnavailable.
+
+        Takes the same time for any length: a stream that was only appended to has as many entries as its last position.
+        """
+        with storage():
+            try:
+                about = self.client.xinfo_stream(self._key)
+            except redis.exceptions.ResponseError as error:
+                if "no such key" not in str(error):
+                    raise
+                if self.client.exists(keys.ids(self.ledger)):
+                    raise LogDamaged(_damage(self.ledger, 0, 0, 0)) from None
+                return 0
+        last = int(bytes(about["last-generated-id"]).split(b"-")[0])
+        if not about["length"] == last == about["entries-added"]:
+            raise LogDamaged(_damage(self.ledger, about["length"], last, about["entries-added"]))
+        return last
+
+    def read(self, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
+        """The events from position `after` + 1 on, in order, until the log's end or `limit` events.
+
+        Raises LogDamaged where a position is missing, BadQuestion for a negative `after`.
+        """
+        _require_position(after)
+        while limit is None or limit > 0:
+            page = self.page(after, PAGE if limit is None else min(PAGE, limit))
+            yield from page
+            if not page:
+                return
+            after += len(page)
+            limit = None if limit is None else limit - len(page)
+
+    def page(self, after: int, count: int) -> list[RecordedEvent]:
+        """At most `count` events from position `after` + 1 on, in one round trip."""
+        with storage():
+            entries = cast(list[Any], self.client.xrange(self._key, min=str(after + 1), count=count))
+        page = [_recorded(entry) for entry in entries]
+        for expected, event in enumerate(page, start=after + 1):
+            if event.position != expected:
+                raise LogDamaged(
+                    f"ledger {self.ledger}: position {expected} is missing; the next is {event.position}. "
+                    "Something else than this software wrote to the log: stop the writers and restore a backup."
+                )
+        return page
+
+    def read_backwards(self, before: int | None = None, limit: int | None = None) -> Iterator[RecordedEvent]:
+        """The events before position `before` (default: from the head), newest first."""
+        if before is not None:
+            _require_position(before)
+        upto = self.head() if before is None else before - 1
+        while upto > 0 and (limit is None or limit > 0):
+            count = PAGE if limit is None else min(PAGE, limit)
+            with storage():
+                entries = cast(list[Any], self.client.xrevrange(self._key, max=str(upto), count=count))
+            if not entries:
+                return
+            for entry in entries:
+                yield (event := _recorded(entry))
+            upto = event.position - 1
+            limit = None if limit is None else limit - len(entries)
+
+    def read_subject(
+        self, subject: str, after: int = 0, limit: int | None = None, *, backwards: bool = False
+    ) -> Iterator[RecordedEvent]:
+        """The events of one subject after position `after`, in order, or newest first."""
+        _require_position(after)
+        key = keys.subject(self.ledger, subject)
+        with storage():
+            positions = [int(p) for p in cast(list[bytes], self.client.lrange(key, 0, -1))]
+        wanted = [position for position in positions if position > after]
+        if backwards:
+            wanted.reverse()
+        if limit is not None:
+            wanted = wanted[:limit]
+        for start in range(0, len(wanted), PAGE):
+            yield from self._at_each(wanted[start : start + PAGE])
+
+    def _at_each(self, positions: Sequence[int]) -> list[RecordedEvent]:
+        with storage():
+            pipeline = self.client.pipeline(transaction=False)
+            for position in positions:
+                pipeline.xrange(self._key, min=str(position), max=str(position))
+            found = cast(list[list[Any]], pipeline.execute())
+        for position, entries in zip(positions, found, strict=True):
+            if not entries:
+                raise LogDamaged(f"ledger {self.ledger}: position {position} is missing. Restore a backup.")
+        return [_recorded(entries[0]) for entries in found]
+
+    def follow(self, after: int, *, wait: float = 5.0) -> Iterator[RecordedEvent | None]:
+        """The events after `after`, for ever: waits for new ones, and yields None each time `wait` seconds bring none."""
+        _require_position(after)
+        while True:
+            with storage():
+                found = cast(
+                    Any,
+                    self.client.xread(
+                        {self._key: f"{after}-{2**64 - 1}"}, count=PAGE, block=int(wait * 1000)
+                    ),
+                )
+            if not found:
+                yield None
+                continue
+            entries = next(iter(found.values()))[0] if isinstance(found, dict) else found[0][1]
+            for entry in entries:
+                yield (event := _recorded(entry))
+            after = event.position
+
+    def at(self, position: int) -> RecordedEvent | None:
+        """The event at `position`, or None where the log is not that long."""
+        with storage():
+            entries = cast(list[Any], self.client.xrange(self._key, min=str(position), max=str(position)))
+        return _recorded(entries[0]) if entries else None
+
+    def position_of(self, source: str, id: str) -> int | None:
+        """Where the event with this source and id is, or None."""
+        with storage():
+            found = cast(
+                bytes | None, self.client.hget(keys.ids(self.ledger), cast(str, keys.identity(source, id)))
+            )
+        return None if found is None else int(found)
+
+    def _require_durable(self) -> None:
+        if time.monotonic() < self._durable_until:
+            return
+        findings = durability.check(self.client)
+        if findings:
+            raise NotDurable(findings)
+        self._durable_until = time.monotonic() + DURABILITY_PERIOD
+
+    def _receipts(
+        self,
+        events: Sequence[Event],
+        reply: list[bytes],
+        expected_position: int | None,
+        expected_subject: tuple[str, Subject] | None,
+    ) -> list[Receipt]:
+        match reply:
+            case [b"OK", *pairs]:
+                found = zip(events, pairs[::2], pairs[1::2], strict=True)
+                return [Receipt(int(at), twice == b"1", e.source, e.id) for e, at, twice in found]
+            case [b"CONFLICT", index, position]:
+                event = events[int(index)]
+                raise IdConflict(event.source, event.id, int(position), int(index))
+            case [b"STALE", b"ledger", now]:
+                raise StaleExpectation(f"ledger {self.ledger}", expected_position, int(now))
+            case [b"STALE", _, now]:
+                assert expected_subject is not None
+                raise StaleExpectation(f"subject {expected_subject[0]!r}", expected_subject[1], int(now))
+            case [b"DAMAGED", length, last, added]:
+                raise LogDamaged(_damage(self.ledger, int(length), int(last), int(added)))
+            case _:
+                raise AssertionError(f"append.lua answered {reply!r}")
+
+
+def _payloads(events: Sequence[Event]) -> list[bytes]:
+    if not events:
+        raise InvalidEvent([Fault("validation", "a batch needs at least one event")])
+    if len(events) > BATCH_LIMIT:
+        raise TooLarge(
+            f"a batch holds at most {BATCH_LIMIT:,} events, not {len(events):,}. Nothing was stored."
+        )
+    seen: dict[tuple[str, str], int] = {}
+    payloads = []
+    for index, event in enumerate(events):
+        check(event)
+        first = seen.setdefault((event.source, event.id), index)
+        if first != index:
+            message = f"has the source and id of event {first} of the same batch"
+            raise InvalidEvent([Fault("duplicate-id", message, "id", index)])
+        payloads.append(payload := encode(event))
+        if len(payload) > EVENT_LIMIT:
+            raise TooLarge(
+                f"event {index} has {len(payload):,} bytes; at most {EVENT_LIMIT:,} are taken. Nothing was stored."
+            )
+    if (size := sum(map(len, payloads))) > BATCH_BYTES_LIMIT:
+        raise TooLarge(
+            f"the batch has {size:,} bytes; at most {BATCH_BYTES_LIMIT:,} are taken. Nothing was stored."
+        )
+    return payloads
+
+
+def _expectation(position: int | None, subject: tuple[str, Subject] | None) -> tuple[str, str, str]:
+    if position is not None:
+        _require_position(position)
+    if subject is None:
+        return "" if position is None else str(position), "", ""
+    name, state = subject
+    if isinstance(state, bool) or (isinstance(state, str) and state not in ("none", "exists")):
+        raise BadQuestion(f"a subject is expected to be 'none', 'exists' or at a position, not {state!r}")
+    if isinstance(state, int):
+        _require_position(state)
+    if not name:
+        raise BadQuestion("an expectation on a subject must name the subject")
+    return "" if position is None else str(position), name, str(state)
+
+
+def _require_position(position: int) -> None:
+    if type(position) is not int or not 0 <= position < 2**53:
+        raise BadQuestion(f"a position is a whole number from 0 to 2^53 - 1, not {position!r}")
+
+
+def _recorded(entry: Any) -> RecordedEvent:
+    entry_id, fields = entry
+    position, _, recorded_ms = bytes(entry_id).partition(b"-")
+    try:
+        return RecordedEvent(int(position), int(recorded_ms), fields[b"e"])
+    except (KeyError, TypeError):
+        raise LogDamaged(
+            f"entry {bytes(entry_id).decode()} of the log has no event in it: something else wrote to it. Restore a backup."
+        ) from None
+
+
+def _damage(ledger: str, length: int, last: int, added: int) -> str:
+    return (
+        f"ledger {ledger}: the log has {length} entries, {added} were ever added, and its last position is {last}; the "
+        "three must be equal. Entries were deleted, or something else wrote to it. Nothing was stored: restore a backup."
+    )

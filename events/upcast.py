@@ -1,0 +1,27 @@
+"""Older shapes of an event's data to the current one: revision n to n+1 as pure functions. Stored bytes never change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+JSON = dict[str, object]
+
+
+def _named_as_objects(data: JSON) -> JSON:
+    """batch.announced 1 to 2: `named` was a list of companies' names, and could not say which product."""
+    named = data.get("named")
+    if not isinstance(named, list):
+        return data
+    return data | {"named": [{"company": entry} if isinstance(entry, str) else entry for entry in named]}
+
+
+UPCASTS: Mapping[tuple[str, int], Callable[[JSON], JSON]] = {
+    ("batch.announced.v1", 1): _named_as_objects,
+}
+
+
+def upcast(type: str, revision: int, current: int, data: JSON) -> JSON:
+    """`data` of `revision`, as the `current` revision has it."""
+    for step in range(revision, current):
+        data = UPCASTS[type, step](data)
+    return data
