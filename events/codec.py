@@ -75,7 +75,8 @@ def loads(text: bytes | str) -> Any:
             parse_int=_bounded,
         )
     except json.JSONDecodeError as error:
-        _fail("invalid-json", f"{error.msg}: line {error.lineno}, column {error.colno}")
+        message = f"{error.msg} (column {error.colno})"
+        raise InvalidEvent([Fault("invalid-json", message, line=error.lineno)]) from None
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
@@ -120,23 +121,50 @@ def from_json(value: object, *, now: datetime | None = None) -> Event:
         causationid=envelope.causationid,
         older=None if revision == model.REVISION else OlderShape(revision, envelope.data),
     )
-    check(event, now=now)
+    _check_sense(event, now or datetime.now(UTC))
     return event
 
 
-def check(event: Event, *, now: datetime | None = None) -> None:
-    """What a submitted event must satisfy beyond its data's model. Raises InvalidEvent."""
+def check(event: Event) -> None:
+    """What must be true of an event, however it was made, before it is stored. Raises InvalidEvent."""
+    model = type(event.data)
+    if CATALOG.get(getattr(model, "TYPE", "")) is not model:
+        _fail(
+            "unknown-type",
+            f"is a {model.__name__}, which is no type of the catalog: build it with one of its models",
+            "data",
+        )
     _validate(Envelope, _attributes(event), "")
+    # A model can be changed past its checks (model_copy); the log is for ever, so what will be stored is checked.
+    _validate(
+        model, event.data.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False), "data"
+    )
+    _check_older(event)
+    _check_sense(event, datetime.now(UTC))
+
+
+def _check_sense(event: Event, now: datetime) -> None:
     if event.time is not None:
-        _check_time(event.time, now or datetime.now(UTC))
+        _check_time(event.time, now)
     target = getattr(event.data, "target", None)
     if target is not None and (target.source, target.id) == (event.source, event.id):
         _fail("validation", "an event cannot correct itself", "data.target")
     # A date has begun somewhere on Earth 14 hours before it begins in UTC (Kiribati, UTC+14).
-    latest = ((now or datetime.now(UTC)) + CLOCK_TOLERANCE + timedelta(hours=14)).date()
+    latest = (now + CLOCK_TOLERANCE + timedelta(hours=14)).date()
     for path, text in _dates(event.data, "data"):
         if date_range(text).first > latest:
             _fail("timestamp-in-future", f"{text!r} lies in the future", path)
+
+
+def _check_older(event: Event) -> None:
+    if event.older is None:
+        return
+    current = type(event.data)
+    if not 1 <= event.older.revision < current.REVISION:
+        _fail("unknown-version", f"{event.older.revision} is no older revision of {current.TYPE}", "older")
+    data = upcast(current.TYPE, event.older.revision, current.REVISION, event.older.data)
+    if _validate(current, data, "older") != event.data:
+        _fail("validation", "says something else than `data`: leave it out where `data` was changed", "older")
 
 
 def encode(event: Event) -> bytes:
@@ -199,7 +227,7 @@ def decode(recorded: RecordedEvent) -> DecodedEvent:
             document.get("subject"),
             data,
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         _fail("invalid-json", f"position {recorded.position} holds no event ({error!r}): restore a backup")
 
 
@@ -242,16 +270,28 @@ def _validate(model: type[M], value: object, path: str) -> M:
     try:
         return model.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise InvalidEvent([_fault(detail, path) for detail in error.errors(include_url=False)]) from None
+        raise InvalidEvent(
+            [_fault(detail, path, value) for detail in error.errors(include_url=False)]
+        ) from None
 
 
-def _fault(detail: Any, path: str) -> Fault:
+def _fault(detail: Any, path: str, value: Any) -> Fault:
     kind = detail["type"]
     code = kind if kind in _OWN_CODES else _CODES.get(kind, "validation")
-    field = ".".join(
-        [path, *(str(part) for part in detail["loc"])] if path else [str(p) for p in detail["loc"]]
-    )
-    return Fault(code, detail["msg"][:300], field[:200])
+    parts = [path] if path else []
+    for part in detail["loc"]:
+        if not _holds(value, part) and kind != "missing":
+            break  # the rest names members of a union (pydantic's own words), and no field
+        # The name of an unknown field is the sender's: it must not reach a log or a terminal as it is.
+        parts.append(str(part) if str(part).isprintable() else ascii(part))
+        value = value[part] if _holds(value, part) else None
+    return Fault(code, detail["msg"][:300], ".".join(parts)[:200])
+
+
+def _holds(value: object, part: object) -> bool:
+    if isinstance(value, list):
+        return isinstance(part, int) and part < len(value)
+    return isinstance(value, dict) and part in value
 
 
 def _dates(model: BaseModel, path: str) -> Iterator[tuple[str, str]]:

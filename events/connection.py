@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from .errors import BadQuestion, OutcomeUnknown, StorageUnavailable
+from .errors import BadQuestion, LogDamaged, OutcomeUnknown, StorageUnavailable
 
 
 def connect(url: str, *, timeout: float = 10.0) -> redis.Redis:
@@ -24,48 +24,78 @@ def connect(url: str, *, timeout: float = 10.0) -> redis.Redis:
         return redis.Redis.from_url(
             url, retry=Retry(NoBackoff(), 0), socket_timeout=timeout, socket_connect_timeout=timeout
         )
-    except ValueError as error:
-        raise BadQuestion(f"{masked(url)!r} is no server's URL: {error}") from None
+    except ValueError:
+        # The library's own words may quote a piece of the password, where that has a slash in it.
+        raise BadQuestion(
+            f"{masked(url)!r} is no server's URL: write redis://user:password@host:6379/0, rediss://... or "
+            "unix:///path/of/the/socket, and escape what is special in a password (%2F for a slash)"
+        ) from None
 
 
 def masked(url: str) -> str:
-    """`url` without its password."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+    """`url` without its password, also where it is no URL."""
+    return re.sub(r"([?&]password=)[^&#]*", r"\1***", re.sub(r"(?s)(//[^/@:?]*:).*(?=@)", r"\1***", url))
 
 
 @contextmanager
 def storage(*, writing: bool = False) -> Iterator[None]:
-    """Turns what redis-py raises into StorageUnavailable, or OutcomeUnknown for a write whose reply was lost."""
+    """Turns what redis-py raises into StorageUnavailable, or OutcomeUnknown for a write whose reply was lost.
+
+    Raises LogDamaged where a key holds what this software never puts there.
+    """
     try:
         yield
     except redis.exceptions.NoScriptError:
         raise
+    except _REFUSALS as error:
+        raise _refusal(error, writing) from error
     except (
-        redis.exceptions.BusyLoadingError,
-        redis.exceptions.ReadOnlyError,
-        redis.exceptions.OutOfMemoryError,
+        redis.exceptions.ConnectionError,
+        redis.exceptions.TimeoutError,
+        redis.exceptions.InvalidResponse,
     ) as error:
-        raise StorageUnavailable(f"the server refuses: {error}. Nothing was stored. Retry later.") from error
-    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
-        if writing and not _never_sent(error):
+        reason = str(error).rstrip(".")
+        if writing and " connecting to " not in reason:
             raise OutcomeUnknown(
-                f"the server's answer was lost ({error}): the events may be stored or not. "
+                f"the server's answer was lost ({reason}): the events may be stored or not. "
                 "Send the same events again, with the same ids: each is stored once."
             ) from error
         raise StorageUnavailable(
-            f"cannot reach the server: {error}. Nothing was stored. Is it running?"
+            f"cannot reach the server: {reason}. Nothing was stored. Is it running?"
         ) from error
-    except redis.exceptions.ResponseError as error:
-        if str(error).startswith(("WRONGTYPE", "ERR Error running script", "ERR The ID specified")):
-            raise
-        raise StorageUnavailable(f"the server refuses: {error}. Nothing was stored.") from error
 
 
-def _never_sent(error: Exception) -> bool:
-    return isinstance(
-        error.__cause__ or error.__context__, ConnectionRefusedError | FileNotFoundError
-    ) or str(error).startswith(("Error 111", "Error 2 "))
+# Some of these are a kind of ConnectionError to redis-py; yet the server answered, or was never asked.
+_REFUSALS = (
+    redis.exceptions.ResponseError,
+    redis.exceptions.AuthenticationError,
+    redis.exceptions.AuthorizationError,
+    redis.exceptions.BusyLoadingError,
+    redis.exceptions.MaxConnectionsError,
+)
+
+_WHAT_TO_DO = {
+    "NOAUTH": "Check the user and its password",
+    "WRONGPASS": "Check the user and its password",
+    "NOPERM": "Grant the user what it lacks",
+    "READONLY": "Connect to the primary",
+    "OOM": "Raise maxmemory or free memory, and send the same again",
+    "MISCONF": "Free disk space, or see the server's log",
+}
+
+
+def _refusal(error: redis.exceptions.RedisError, writing: bool) -> Exception:
+    reason = str(error).rpartition(" of pipeline caused error: ")[2].rstrip(".")
+    code = error.status_code or reason.partition(" ")[0]
+    if code == "WRONGTYPE":
+        return LogDamaged(
+            f"a key of the ledger is of another type than it must be ({reason}): something else wrote to it. "
+            "Restore a backup."
+        )
+    if writing and "user_script:" in reason:
+        return OutcomeUnknown(
+            f"the server broke off in the middle of a function ({reason}): what it wrote until then stays. "
+            "Send the same again, with the same ids; where that fails too, report it."
+        )
+    advice = _WHAT_TO_DO.get(code, "Retry later")
+    return StorageUnavailable(f"the server refuses: {reason}. Nothing was stored. {advice}.")

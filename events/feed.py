@@ -34,7 +34,8 @@ def read_events(content: bytes) -> Iterator[Submission]:
             if text.strip():
                 yield _submission(line, text)
     else:
-        yield _submission(_line(content, len(content) - len(content.lstrip())), content.strip() or content)
+        text = content.strip()
+        yield _submission(content.count(b"\n", 0, content.find(text[:1])) + 1, text)
 
 
 def valid_events(content: bytes) -> list[Event]:
@@ -50,7 +51,9 @@ def _submission(line: int, text: bytes | str) -> Submission:
     try:
         return Submission(line, parse(text))
     except InvalidEvent as error:
-        return Submission(line, None, tuple(replace(fault, line=line) for fault in error.faults))
+        # A syntax fault knows its line within `text`.
+        faults = (replace(fault, line=line + (fault.line or 1) - 1) for fault in error.faults)
+        return Submission(line, None, tuple(faults))
     except TooLarge:
         message = f"the event has over {EVENT_LIMIT:,} bytes"
         return Submission(line, None, (Fault(TooLarge.code, message, line=line),))
@@ -59,11 +62,7 @@ def _submission(line: int, text: bytes | str) -> Submission:
 def _is_ndjson(content: bytes) -> bool:
     # A pretty-printed object has one brace at the margin and ends the first line open.
     first = content.lstrip().split(b"\n", 1)[0].rstrip()
-    return (
-        first.endswith(b"}")
-        or content.startswith(b"\n")
-        or len(re.findall(rb"^\{", content, re.MULTILINE)) > 1
-    )
+    return first.endswith(b"}") or len(re.findall(rb"^\{", content, re.MULTILINE)) > 1
 
 
 def _array(content: bytes) -> Iterator[Submission]:
@@ -79,15 +78,19 @@ def _array(content: bytes) -> Iterator[Submission]:
 def _elements(content: bytes) -> Iterator[tuple[int, str]]:
     text = decode_utf8(content)
     check_depth(text, NESTING_LIMIT + 1)
-    scan = json.JSONDecoder().raw_decode  # finds where each element ends; `parse` reads it with every check
+    # Finds where each element ends; `parse` reads it with every check. A number is not converted: one of over 4,300
+    # digits would raise.
+    scan = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
     at = _blank(text, text.index("[") + 1)
+    line, counted = 1, 0
     closed = text.startswith("]", at)
     while not closed:
         try:
             _, end = scan(text, at)
         except json.JSONDecodeError as error:
             raise _broken(text, error.pos, error.msg) from None
-        yield text.count("\n", 0, at) + 1, text[at:end]
+        line, counted = line + text.count("\n", counted, at), at
+        yield line, text[at:end]
         at = _blank(text, end)
         closed = text.startswith("]", at)
         if not closed:
@@ -104,10 +107,6 @@ def _blank(text: str, at: int) -> int:
 
 
 _WHITE = re.compile(r"[ \t\r\n]*")
-
-
-def _line(content: bytes, at: int) -> int:
-    return content.count(b"\n", 0, at) + 1
 
 
 def _broken(text: str, at: int, message: str) -> InvalidEvent:

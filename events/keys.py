@@ -5,7 +5,7 @@ pattern                             type    writer       lost if it goes
 {name}:ids                          hash    append.lua   duplicates are no longer seen; can be rebuilt from the log
 {name}:subjects                     hash    append.lua   expectations on subjects; can be rebuilt from the log
 {name}:subject:<sha256/16>          list    append.lua   reading one subject; can be rebuilt from the log
-{name}:projection:<p>               hash    commit.lua   which generation of p is live, and the one before it
+{name}:projection:<p>               hash    switch.lua   which generation of p is live, and the one before it
 {name}:projection:<p>:<g>:documents hash    commit.lua   generation g of p; can be rebuilt by a replay
 {name}:projection:<p>:<g>:state     hash    commit.lua   its checkpoint; can be rebuilt by a replay
 {name}:projection:<p>:<g>:parked    hash    commit.lua   its parked events; can be rebuilt by a replay
@@ -44,7 +44,7 @@ def subjects(ledger: str) -> str:
 
 
 def subject(ledger: str, name: str) -> str:
-    return f"{{{ledger}}}:subject:{sha256(name.encode()).hexdigest()[:32]}"
+    return f"{{{ledger}}}:subject:{sha256(_bytes(name)).hexdigest()[:32]}"
 
 
 def projection(ledger: str, name: str) -> str:
@@ -69,4 +69,9 @@ def bell(ledger: str, name: str) -> str:
 
 def identity(source: str, id: str) -> bytes:
     """The field of `ids` for one event: 16 bytes, whatever the length of its source and id."""
-    return sha256(source.encode() + b"\n" + id.encode()).digest()[:16]
+    return sha256(_bytes(source) + b"\n" + _bytes(id)).digest()[:16]
+
+
+def _bytes(text: str) -> bytes:
+    # A reader may ask for anything: half of a surrogate pair, which no event holds, finds nothing.
+    return text.encode("utf-8", "surrogatepass")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import redis
@@ -54,6 +55,7 @@ class Log:
         On return every event is written and synced to the server's disk. An event whose source and id are known, with
         the same content, is not stored again: its receipt has the old position. `expected_position` is the head that
         the caller has seen; `expected_subject` is a subject with "none", "exists", or the position of its last event.
+        Where every event is there already, nothing is written and nothing is expected.
 
         Raises Refused (InvalidEvent, TooLarge, IdConflict, StaleExpectation, NotDurable) or StorageUnavailable:
         nothing was stored. Raises OutcomeUnknown: no reply came; append the same events again. Raises LogDamaged.
@@ -80,60 +82,73 @@ class Log:
         Takes the same time for any length: a stream that was only appended to has as many entries as its last position.
         """
         with storage():
-            try:
-                about = self.client.xinfo_stream(self._key)
-            except redis.exceptions.ResponseError as error:
-                if "no such key" not in str(error):
-                    raise
-                if self.client.exists(keys.ids(self.ledger)):
-                    raise LogDamaged(_damage(self.ledger, 0, 0, 0)) from None
-                return 0
-        last = int(bytes(about["last-generated-id"]).split(b"-")[0])
-        if not about["length"] == last == about["entries-added"]:
-            raise LogDamaged(_damage(self.ledger, about["length"], last, about["entries-added"]))
+            pipeline = self.client.pipeline(transaction=True)  # both answers are of one moment
+            pipeline.xinfo_stream(self._key)
+            pipeline.hlen(keys.ids(self.ledger))
+            about, known = pipeline.execute(raise_on_error=False)
+            if isinstance(about, redis.exceptions.ResponseError) and "no such key" in str(about):
+                about = {"length": 0, "entries-added": 0, "last-generated-id": b"0-0"}
+            for answer in (about, known):
+                if isinstance(answer, Exception):
+                    raise answer
+        given = bytes(about["last-generated-id"])
+        newest = bytes((about.get("last-entry") or [b"0-0"])[0])
+        last = int(given.partition(b"-")[0])
+        if newest != given or not about["length"] == about["entries-added"] == known == last:
+            raise LogDamaged(
+                _damage(self.ledger, about["length"], about["entries-added"], known, newest, given)
+            )
         return last
 
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """The events from position `after` + 1 on, in order, until the log's end or `limit` events.
 
-        Raises LogDamaged where a position is missing, BadQuestion for a negative `after`.
+        Raises LogDamaged where a position is missing, also the last ones; BadQuestion for a negative `after`.
         """
         _require_position(after)
         while limit is None or limit > 0:
             page = self.page(after, PAGE if limit is None else min(PAGE, limit))
             yield from page
             if not page:
+                self.head()  # a log that lost its last entries ends early: only its head tells
                 return
             after += len(page)
             limit = None if limit is None else limit - len(page)
 
     def page(self, after: int, count: int) -> list[RecordedEvent]:
         """At most `count` events from position `after` + 1 on, in one round trip."""
+        _require_position(after)
+        if count <= 0:
+            return []
         with storage():
             entries = cast(list[Any], self.client.xrange(self._key, min=str(after + 1), count=count))
-        page = [_recorded(entry) for entry in entries]
-        for expected, event in enumerate(page, start=after + 1):
-            if event.position != expected:
+        return self._without_gap(entries, after, 1)
+
+    def _without_gap(self, entries: list[Any], last: int, step: int) -> list[RecordedEvent]:
+        events = [_recorded(entry) for entry in entries]
+        for event in events:
+            if event.position != last + step:
                 raise LogDamaged(
-                    f"ledger {self.ledger}: position {expected} is missing; the next is {event.position}. "
+                    f"ledger {self.ledger}: position {last + step} is missing; the next is {event.position}. "
                     "Something else than this software wrote to the log: stop the writers and restore a backup."
                 )
-        return page
+            last += step
+        return events
 
     def read_backwards(self, before: int | None = None, limit: int | None = None) -> Iterator[RecordedEvent]:
         """The events before position `before` (default: from the head), newest first."""
         if before is not None:
             _require_position(before)
-        upto = self.head() if before is None else before - 1
+        head = self.head()
+        upto = head if before is None else min(before - 1, head)
         while upto > 0 and (limit is None or limit > 0):
             count = PAGE if limit is None else min(PAGE, limit)
             with storage():
                 entries = cast(list[Any], self.client.xrevrange(self._key, max=str(upto), count=count))
+            yield from self._without_gap(entries, upto + 1, -1)
+            upto -= len(entries)
             if not entries:
-                return
-            for entry in entries:
-                yield (event := _recorded(entry))
-            upto = event.position - 1
+                raise LogDamaged(f"ledger {self.ledger}: position {upto} is missing. Restore a backup.")
             limit = None if limit is None else limit - len(entries)
 
     def read_subject(
@@ -164,28 +179,33 @@ class Log:
         return [_recorded(entries[0]) for entries in found]
 
     def follow(self, after: int, *, wait: float = 5.0) -> Iterator[RecordedEvent | None]:
-        """The events after `after`, for ever: waits for new ones, and yields None each time `wait` seconds bring none."""
+        """The events after `after`, for ever: waits for new ones, and yields None each time `wait` seconds bring none.
+
+        The client's time-out bounds the wait: half of it is the longest. Raises LogDamaged where a position is missing.
+        """
         _require_position(after)
+        longest = (self.client.connection_pool.connection_kwargs.get("socket_timeout") or 2 * wait) / 2
+        block = max(1, int(min(wait, longest) * 1000))  # 0 would be "for ever"
         while True:
             with storage():
                 found = cast(
                     Any,
-                    self.client.xread(
-                        {self._key: f"{after}-{2**64 - 1}"}, count=PAGE, block=int(wait * 1000)
-                    ),
+                    self.client.xread({self._key: f"{after}-{2**64 - 1}"}, count=PAGE, block=block),
                 )
             if not found:
                 yield None
                 continue
             entries = next(iter(found.values()))[0] if isinstance(found, dict) else found[0][1]
-            for entry in entries:
-                yield (event := _recorded(entry))
-            after = event.position
+            yield from self._without_gap(entries, after, 1)
+            after += len(entries)
 
     def at(self, position: int) -> RecordedEvent | None:
-        """The event at `position`, or None where the log is not that long."""
+        """The event at `position`, or None where the log is not that long. Raises LogDamaged where it is lost."""
+        _require_position(position)
         with storage():
             entries = cast(list[Any], self.client.xrange(self._key, min=str(position), max=str(position)))
+        if not entries and position > 0:
+            self.head()  # tells a log that is not that long from one that lost this position
         return _recorded(entries[0]) if entries else None
 
     def position_of(self, source: str, id: str) -> int | None:
@@ -223,8 +243,8 @@ class Log:
             case [b"STALE", _, now]:
                 assert expected_subject is not None
                 raise StaleExpectation(f"subject {expected_subject[0]!r}", expected_subject[1], int(now))
-            case [b"DAMAGED", length, last, added]:
-                raise LogDamaged(_damage(self.ledger, int(length), int(last), int(added)))
+            case [b"DAMAGED", length, added, known, newest, given]:
+                raise LogDamaged(_damage(self.ledger, int(length), int(added), int(known), newest, given))
             case _:
                 raise AssertionError(f"append.lua answered {reply!r}")
 
@@ -238,17 +258,25 @@ def _payloads(events: Sequence[Event]) -> list[bytes]:
         )
     seen: dict[tuple[str, str], int] = {}
     payloads = []
+    faults: list[Fault] = []
     for index, event in enumerate(events):
-        check(event)
+        try:
+            check(event)
+        except InvalidEvent as error:
+            faults += [replace(fault, index=index) for fault in error.faults]
+            continue
         first = seen.setdefault((event.source, event.id), index)
         if first != index:
             message = f"has the source and id of event {first} of the same batch"
-            raise InvalidEvent([Fault("duplicate-id", message, "id", index)])
+            faults.append(Fault("duplicate-id", message, "id", index))
+            continue
         payloads.append(payload := encode(event))
         if len(payload) > EVENT_LIMIT:
             raise TooLarge(
                 f"event {index} has {len(payload):,} bytes; at most {EVENT_LIMIT:,} are taken. Nothing was stored."
             )
+    if faults:
+        raise InvalidEvent(faults)
     if (size := sum(map(len, payloads))) > BATCH_BYTES_LIMIT:
         raise TooLarge(
             f"the batch has {size:,} bytes; at most {BATCH_BYTES_LIMIT:,} are taken. Nothing was stored."
@@ -266,8 +294,8 @@ def _expectation(position: int | None, subject: tuple[str, Subject] | None) -> t
         raise BadQuestion(f"a subject is expected to be 'none', 'exists' or at a position, not {state!r}")
     if isinstance(state, int):
         _require_position(state)
-    if not name:
-        raise BadQuestion("an expectation on a subject must name the subject")
+    if not name or name != name.encode("utf-8", "replace").decode():
+        raise BadQuestion(f"an expectation on a subject must name the subject, and {name[:80]!r} is no name")
     return "" if position is None else str(position), name, str(state)
 
 
@@ -287,8 +315,9 @@ def _recorded(entry: Any) -> RecordedEvent:
         ) from None
 
 
-def _damage(ledger: str, length: int, last: int, added: int) -> str:
+def _damage(ledger: str, length: int, added: int, known: int, newest: bytes, given: bytes) -> str:
     return (
-        f"ledger {ledger}: the log has {length} entries, {added} were ever added, and its last position is {last}; the "
-        "three must be equal. Entries were deleted, or something else wrote to it. Nothing was stored: restore a backup."
+        f"ledger {ledger}: the log has {length} entries, {added} were ever added, {known} ids are known, its newest "
+        f"entry is {newest.decode()} and the last it was given is {given.decode()} (position-time); these must agree. "
+        "Something was deleted, or something else wrote to it. Nothing was stored: restore a backup."
     )

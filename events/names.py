@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -11,9 +12,18 @@ def name_key(text: str) -> str:
     """The key under which a name is compared: NFKC, full case folding, NFKC again, runs of white space as one space.
 
     The same in every locale: `Straße` and `STRASSE` share `strasse`; `İstanbul` folds to `i̇stanbul` (with the
-    dot kept), which is not `istanbul`. Format characters (category Cf, such as the zero-width space) are dropped, for a
-    reader cannot see them. (Unicode 15, section 3.13, "caseless matching for compatibility".)
+    dot kept), which is not `istanbul`. What a reader cannot see is dropped first: format characters (category Cf, such
+    as the zero-width space) and the other characters that Unicode calls default-ignorable (a Hangul filler, a variation
+    selector). The key of a key is itself. (Unicode 15, section 3.13, "caseless matching for compatibility".)
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    visible = "".join(character for character in folded if unicodedata.category(character) != "Cf")
-    return " ".join(visible.split())
+    visible = "".join(
+        character for character in _IGNORABLE.sub("", text) if unicodedata.category(character) != "Cf"
+    )
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
+    return " ".join(folded.split())
+
+
+# Default_Ignorable_Code_Point less the category Cf.
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)

@@ -108,7 +108,11 @@ class Count(Strict):
         return f"{words[self.relation]}{self.value:,}{within}"
 
 
-Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+def _unsigned(value: float) -> float:
+    return value + 0.0  # -0.0 is 0, and must not be kept as another
+
+
+Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), AfterValidator(_unsigned)]
 
 
 class Share(Strict):
@@ -159,7 +163,7 @@ def date_range(text: str) -> DateRange:
     if day is None:
         return DateRange(date(year, month, 1), date(year, month, last))
     if not 1 <= day <= last:
-        raise ValueError(f"{text!r} has no such day: {year}-{month:02d} ends on the {last}th")
+        raise ValueError(f"{text!r} has no such day: the last is {year}-{month:02d}-{last}")
     return DateRange(date(year, month, day), date(year, month, day))
 
 

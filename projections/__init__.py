@@ -1,0 +1,28 @@
+"""DERIVED VIEWS: pure folds over the log, and where their state lives. May import `events`, and nothing else of ours.
+
+Reading is `queries`; `Store` and `replay` are for those who run the folds.
+"""
+
+from . import queries, replay
+from .bounds import Conflict
+from .digest import digest
+from .projection import Documents, MemoryDocuments, Projection, advance, fold
+from .queries import PROJECTIONS, Answer
+from .store import Fenced, Generation, Store
+
+__all__ = [
+    "PROJECTIONS",
+    "Answer",
+    "Conflict",
+    "Documents",
+    "Fenced",
+    "Generation",
+    "MemoryDocuments",
+    "Projection",
+    "Store",
+    "advance",
+    "digest",
+    "fold",
+    "queries",
+    "replay",
+]

@@ -7,6 +7,6 @@ from importlib.resources import files
 
 
 @cache
-def load(name: str) -> str:
-    """The Lua source of `name`. The shebang makes the server refuse it up front when memory is full."""
-    return "#!lua\n" + files(__name__).joinpath(f"{name}.lua").read_text("utf-8")
+def load(name: str, package: str = __name__) -> str:
+    """The Lua source of `name`, a file of `package`. The shebang makes the server refuse it up front when memory is full."""
+    return "#!lua\n" + files(package).joinpath(f"{name}.lua").read_text("utf-8")

@@ -7,8 +7,10 @@
 -- REPLY  {"OK", position, duplicate (0 or 1), position, duplicate, ...} one pair an event
 --        {"CONFLICT", index from 0, position}            same identity, other bytes
 --        {"STALE", "ledger" or "subject", position now}
---        {"DAMAGED", length, last position, entries added}
--- WRITES nothing unless every check has passed: a script does not roll back.
+--        {"DAMAGED", length, entries added, ids known, id of the newest entry, last id given}   these must agree
+-- REFUSES with NOPERM a user who may not run each write, with WRONGTYPE a key that something else wrote
+-- WRITES nothing unless every check has passed: a script does not roll back. Events that are all known are answered
+--        before the expectations are looked at, so that a call whose reply was lost can be made again as it was.
 
 local log, ids, subjects = KEYS[1], KEYS[2], KEYS[3]
 
@@ -16,20 +18,52 @@ local function number(value)
   return string.format('%.0f', value)
 end
 
+-- A write that failed among others would leave the others behind, so whatever can make one fail is asked first.
+for command, key in pairs({XADD = log, HSET = ids, RPUSH = KEYS[4] or ids}) do
+  if not redis.acl_check_cmd(command, key, '1', '2', '3') then
+    return redis.error_reply('NOPERM this user may not run ' .. command .. ', which an append needs')
+  end
+end
+redis.call('HLEN', subjects)
+for i = 4, #KEYS do redis.call('LLEN', KEYS[i]) end
+
+local known = redis.call('HLEN', ids)
 local last, recorded = 0, 0
 if redis.call('EXISTS', log) == 1 then
   local about = redis.call('XINFO', 'STREAM', log)
   local field = {}
   for i = 1, #about, 2 do field[about[i]] = about[i + 1] end
-  local dash = string.find(field['last-generated-id'], '-', 1, true)
-  last = tonumber(string.sub(field['last-generated-id'], 1, dash - 1))
-  recorded = tonumber(string.sub(field['last-generated-id'], dash + 1))
-  if field['length'] ~= last or field['entries-added'] ~= last then
-    return {'DAMAGED', number(field['length']), number(last), number(field['entries-added'])}
+  local given, newest = field['last-generated-id'], field['last-entry'] and field['last-entry'][1] or '0-0'
+  local dash = string.find(given, '-', 1, true)
+  last = tonumber(string.sub(given, 1, dash - 1))
+  recorded = tonumber(string.sub(given, dash + 1))
+  if field['length'] ~= last or field['entries-added'] ~= last or known ~= last or newest ~= given then
+    return {'DAMAGED', number(field['length']), number(field['entries-added']), number(known), newest, given}
   end
-elseif redis.call('EXISTS', ids) == 1 then
-  return {'DAMAGED', '0', '0', '0'}
+elseif known > 0 then
+  return {'DAMAGED', '0', '0', number(known), '0-0', '0-0'}
 end
+
+local reply, fresh = {'OK'}, {}
+local position = last
+for i = 4, #ARGV, 4 do
+  local at = redis.call('HGET', ids, ARGV[i])
+  if at then
+    local entry = redis.call('XRANGE', log, at, at)[1]
+    if not entry or entry[2][2] ~= ARGV[i + 1] then
+      return {'CONFLICT', number((i - 4) / 4), at}
+    end
+    reply[#reply + 1] = at
+    reply[#reply + 1] = '1'
+  else
+    position = position + 1
+    fresh[#fresh + 1] = i
+    reply[#reply + 1] = number(position)
+    reply[#reply + 1] = '0'
+  end
+end
+
+if #fresh == 0 then return reply end
 
 if ARGV[1] ~= '' and tonumber(ARGV[1]) ~= last then
   return {'STALE', 'ledger', number(last)}
@@ -41,25 +75,6 @@ if ARGV[2] ~= '' then
   elseif ARGV[3] == 'exists' then fine = now > 0
   else fine = now == tonumber(ARGV[3]) end
   if not fine then return {'STALE', 'subject', number(now)} end
-end
-
-local reply, fresh = {'OK'}, {}
-local position = last
-for i = 4, #ARGV, 4 do
-  local known = redis.call('HGET', ids, ARGV[i])
-  if known then
-    local entry = redis.call('XRANGE', log, known, known)[1]
-    if not entry or entry[2][2] ~= ARGV[i + 1] then
-      return {'CONFLICT', number((i - 4) / 4), known}
-    end
-    reply[#reply + 1] = known
-    reply[#reply + 1] = '1'
-  else
-    position = position + 1
-    fresh[#fresh + 1] = i
-    reply[#reply + 1] = number(position)
-    reply[#reply + 1] = '0'
-  end
 end
 
 local clock = redis.call('TIME')

@@ -1,0 +1,100 @@
+"""Which reports of a grant are one approval: those of one registry number, or, without a number, of one item and company."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from events import date_range, name_key
+from events.catalog import ApprovalGranted, ApprovalRevoked
+
+from .projection import Documents, key
+from .terms import key_for
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One approval, as its earliest standing report has it; `on` is the range of days that all its reports span."""
+
+    position: int
+    on: str
+    company: str
+    item: str
+
+
+Change = tuple[int, Approval]
+"""+1 and an approval that is there now, or -1 and one that is there no longer."""
+
+
+def needs(grant: ApprovalGranted) -> list[str]:
+    """The documents that `record` will ask for."""
+    return [_unnumbered(grant), *([_numbered(grant)] if grant.item.registry_number else [])]
+
+
+def record(documents: Documents, grant: ApprovalGranted, position: int, *, stands: bool) -> list[Change]:
+    """Counts a report in, or out again, and returns how the set of distinct approvals changed.
+
+    A report without a number is the same approval as one with a number and the same item and company.
+    """
+    report = [position, grant.approved_on, name_key(grant.company.name), name_key(grant.item.name)]
+    bare = _unnumbered(grant)
+    before: dict[str, list[Any]] = documents.get(bare) or {"reports": [], "numbered": []}
+    changes: list[Change] = []
+    if grant.item.registry_number is None:
+        after = before | {"reports": _with(before["reports"], report, stands)}
+    else:
+        after = before | {"numbered": _with(before["numbered"], position, stands)}
+        numbered = _numbered(grant)
+        known: list[Any] = documents.get(numbered) or []
+        now = _with(known, report, stands)
+        documents.put(numbered, now or None)
+        changes += _changes(_approval(known), _approval(now))
+    documents.put(bare, after if after["reports"] or after["numbered"] else None)
+    return changes + _changes(_alone(before), _alone(after))
+
+
+def revoked_key(revocation: ApprovalRevoked) -> str:
+    """What is revoked: equal for two reports of one revocation, where both name it the same way."""
+    if revocation.registry_number is not None:
+        return key("number", name_key(revocation.registry_number))
+    assert revocation.item is not None
+    assert revocation.company is not None
+    return key("item", name_key(revocation.item.name), name_key(revocation.company.name))
+
+
+def _with(reports: list[Any], report: Any, stands: bool) -> list[Any]:
+    return sorted([*reports, report]) if stands else [held for held in reports if held != report]
+
+
+def _approval(reports: list[Any]) -> Approval | None:
+    if not reports:
+        return None
+    position, _, company, item = reports[0]
+    return Approval(position, _span([on for _, on, _, _ in reports]), company, item)
+
+
+def _alone(document: dict[str, list[Any]]) -> Approval | None:
+    return None if document["numbered"] else _approval(document["reports"])
+
+
+def _changes(before: Approval | None, after: Approval | None) -> list[Change]:
+    if before == after:
+        return []
+    return [*([(-1, before)] if before else []), *([(1, after)] if after else [])]
+
+
+def _span(dates: list[str]) -> str:
+    """One date as it is; several as `first/last`, the days from the earliest to the latest."""
+    if len(set(dates)) == 1:
+        return dates[0]
+    ranges = [date_range(date) for date in dates]
+    return f"{min(r.first for r in ranges)}/{max(r.last for r in ranges)}"
+
+
+def _unnumbered(grant: ApprovalGranted) -> str:
+    return key("item", key_for(grant), name_key(grant.item.name), name_key(grant.company.name))
+
+
+def _numbered(grant: ApprovalGranted) -> str:
+    assert grant.item.registry_number is not None
+    return key("number", key_for(grant), name_key(grant.item.registry_number))

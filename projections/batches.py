@@ -1,0 +1,105 @@
+"""The fold of batches: every report of a batch, and the approvals that say which batch they are of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from events import DecodedEvent, name_key
+from events.catalog import ApprovalGranted, BatchAnnounced
+
+from . import approvals, pages, terms
+from .projection import Documents, key
+
+name = "batches"
+version = 1
+handles = frozenset({BatchAnnounced.TYPE, ApprovalGranted.TYPE})
+
+
+def needs(event: DecodedEvent) -> list[str]:
+    match event.data:
+        case ApprovalGranted(batch=batch) as grant if batch is not None:
+            counted = terms.key_for(grant)
+            return [
+                *approvals.needs(grant),
+                *terms.needs(grant),
+                _members(counted, batch_key(batch)),
+                _batches(counted),
+            ]
+        case _:
+            return []
+
+
+def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
+    match event.data:
+        case BatchAnnounced() as batch:
+            counted = terms.seen(documents, batch, stands)
+            pages.keep(documents, key("reports", counted), event.position, _report(batch), stands)
+        case ApprovalGranted(batch=batch) as grant if batch is not None:
+            counted = terms.seen(documents, grant, stands)
+            for sign, approval in approvals.record(documents, grant, event.position, stands=stands):
+                _count(documents, counted, batch_key(batch), approval, sign)
+        case _:
+            pass
+
+
+def batch_key(batch: int | str) -> str:
+    """The key of a batch that is known by its ordinal or by its label."""
+    return f"#{batch}" if isinstance(batch, int) else key("label", name_key(batch))
+
+
+def key_of(batch: BatchAnnounced) -> str:
+    """The key of an announced batch: its ordinal, else its label, else the day it was announced."""
+    if batch.ordinal is not None:
+        return batch_key(batch.ordinal)
+    return batch_key(batch.label) if batch.label is not None else key("on", batch.announced_on)
+
+
+def reports(documents: Documents, counted: str) -> list[tuple[int, dict[str, Any]]]:
+    """The announcements in these terms, by position."""
+    return list(pages.read(documents, key("reports", counted)))
+
+
+def members(documents: Documents, counted: str) -> dict[str, dict[str, Any]]:
+    """By batch, the distinct approvals that name it: `count`, by `companies`, and some `sample` positions."""
+    batches: list[str] = documents.get(_batches(counted)) or []
+    documents.fetch([_members(counted, batch) for batch in batches])
+    return {batch: documents.get(_members(counted, batch)) for batch in batches}
+
+
+def _report(batch: BatchAnnounced) -> dict[str, Any]:
+    return batch.model_dump(
+        mode="json",
+        by_alias=True,
+        exclude_none=True,
+        include={"ordinal", "label", "announced_on", "size", "named", "source"},
+    )
+
+
+def _count(documents: Documents, counted: str, batch: str, approval: approvals.Approval, sign: int) -> None:
+    place = _members(counted, batch)
+    held: dict[str, Any] | None = documents.get(place)
+    if held is None:
+        held = {"count": 0, "companies": {}, "sample": []}
+        documents.put(_batches(counted), sorted([*(documents.get(_batches(counted)) or []), batch]))
+    of_company = held["companies"].get(approval.company, 0) + sign
+    companies = {other: n for other, n in held["companies"].items() if other != approval.company}
+    if of_company:
+        companies[approval.company] = of_company
+    sample = [*held["sample"], approval.position] if sign > 0 else held["sample"]
+    kept = sorted(p for p in sample if sign > 0 or p != approval.position)[:SAMPLE]
+    count = held["count"] + sign
+    documents.put(place, {"count": count, "companies": companies, "sample": kept} if count else None)
+    if not count:
+        left = [other for other in documents.get(_batches(counted)) if other != batch]
+        documents.put(_batches(counted), left or None)
+
+
+SAMPLE = 4  # positions kept as evidence: the rest is a count
+
+
+def _batches(counted: str) -> str:
+    return key("batches", counted)
+
+
+def _members(counted: str, batch: str) -> str:
+    return key("members", counted, batch)

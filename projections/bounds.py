@@ -1,0 +1,217 @@
+"""Bounds by propagation: what a set of constraints allows, which events force each bound, and which cannot all be true.
+
+Every constraint is a difference, `value(upper) - value(lower) >= least`: a total that grows, a figure reported for a day or a
+period, a batch between two totals. The lowest value that a system of differences allows is the longest path from the
+origin, and a system is contradictory exactly where a cycle has a positive length (Cormen et al., Introduction to Algorithms,
+"Difference constraints and shortest paths"). So the bounds are exact, and the path is their evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from events import Interval
+
+Node = Hashable
+ORIGIN: Node = "nothing approved yet"  # the node whose value is 0
+
+NAMED = (
+    0  # stands for the named approvals in `because`: they are counted together, and no event has position 0
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """`value(upper) - value(lower) >= least`, because of these events (positions); of none where it holds by nature."""
+
+    upper: Node
+    lower: Node
+    least: int
+    because: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a node's value may be, and the events that force its lowest and its highest value."""
+
+    interval: Interval
+    low: frozenset[int] = frozenset()
+    high: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Events that cannot all be true: a smallest such set, of which no event can be missed."""
+
+    events: frozenset[int]
+
+
+class Solution:
+    """The bounds of every node of a system without contradiction."""
+
+    def __init__(self, low: _Paths, high: _Paths) -> None:
+        self._low, self._high = low, high
+
+    def bound(self, node: Node) -> Bound:
+        """A node that no constraint names is free: 0 or more."""
+        low, high = self._low.length.get(node, 0), self._high.length.get(node)
+        return Bound(
+            Interval(max(low, 0), None if high is None else -high),
+            self._low.because(node),
+            self._high.because(node),
+        )
+
+
+def solve(constraints: Sequence[Constraint]) -> Solution | frozenset[int]:
+    """The solution; or the events around one contradiction, not yet a smallest set of them."""
+    low = _Paths()
+    if (cycle := low.extend([(c.lower, c.upper, c) for c in constraints])) is not None:
+        return cycle
+    high = _Paths()
+    if (cycle := high.extend([(c.upper, c.lower, c) for c in constraints])) is not None:
+        return cycle
+    return Solution(low, high)
+
+
+class _Paths:
+    """Longest paths from the origin."""
+
+    def __init__(self) -> None:
+        self.length: dict[Node, int] = {ORIGIN: 0}
+        self._last: dict[Node, tuple[Node, Constraint]] = {}
+
+    def extend(self, edges: Sequence[tuple[Node, Node, Constraint]]) -> frozenset[int] | None:
+        """Follows `edges` until nothing changes (Bellman-Ford); the events of a cycle that would never end, or None."""
+        length, last = self.length, self._last
+        changed = True
+        while changed:
+            changed = False
+            for start, end, constraint in edges:
+                if (so_far := length.get(start)) is None:
+                    continue
+                if (reached := length.get(end)) is None or so_far + constraint.least > reached:
+                    length[end] = so_far + constraint.least
+                    last[end] = (start, constraint)
+                    changed = True
+            if changed and (cycle := self._cycle()) is not None:
+                return cycle
+        return None
+
+    def because(self, node: Node) -> frozenset[int]:
+        """The events along the longest path to `node`."""
+        events: set[int] = set()
+        while node in self._last:
+            node, constraint = self._last[node]
+            events |= constraint.because
+        return frozenset(events)
+
+    def _cycle(self) -> frozenset[int] | None:
+        done: set[Node] = set()
+        for first in self._last:
+            node, path = first, dict[Node, None]()
+            while node in self._last and node not in done and node not in path:
+                path[node] = None
+                node = self._last[node][0]
+            if node in path:
+                start, events = node, set[int]()
+                while True:
+                    node, constraint = self._last[node]
+                    events |= constraint.because
+                    if node == start:
+                        return frozenset(events)
+            done.update(path)
+        return None
+
+
+Build = Callable[[frozenset[int]], Sequence[Constraint]]
+"""The constraints that remain where only these events are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What follows where one origin's reports in conflict (`events`) are believed, beside all that nobody contradicts."""
+
+    origin: str
+    events: frozenset[int]
+    solution: Solution
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a set of reports allows, contradictions and all.
+
+    `alone` has one solution where there is no contradiction, else one for each independent origin in conflict. A bound is
+    then the hull of theirs, so it holds whichever of them is right.
+    """
+
+    conflicts: tuple[Conflict, ...]
+    alone: tuple[Alone, ...]
+
+    def bound(self, node: Node) -> Bound:
+        """What the value of `node` may be, and the events that force the lowest and the highest."""
+        bounds = [alone.solution.bound(node) for alone in self.alone]
+        lowest = min(bounds, key=lambda bound: bound.interval.low)
+        highest = max(bounds, key=lambda bound: _infinite(bound.interval.high))
+        return Bound(Interval(lowest.interval.low, highest.interval.high), lowest.low, highest.high)
+
+
+def resolve(build: Build, origins: Mapping[int, str]) -> Resolution:
+    """Solves the constraints of all events in `origins` (position: who is the report's independent origin).
+
+    Events in conflict are set apart, a smallest conflicting set at a time, until the rest agrees; then each origin is
+    believed in turn. Where an origin contradicts itself, each of its events is an origin of its own.
+    """
+    conflicts: list[Conflict] = []
+    apart: set[int] = set()
+    while True:
+        rest = frozenset(origins) - apart
+        base = solve(build(rest))
+        if isinstance(base, frozenset):
+            conflicts.append(found := _smallest(build, base))
+            apart |= found.events
+            if not found.events:
+                raise AssertionError("constraints that hold by nature contradict each other")
+            continue
+        alone, further = _alone(build, origins, rest, apart)
+        if further is None:
+            return Resolution(tuple(conflicts), tuple(alone) or (Alone("", frozenset(), base),))
+        conflicts.append(further)
+        apart |= further.events
+
+
+def _alone(
+    build: Build, origins: Mapping[int, str], rest: frozenset[int], apart: set[int]
+) -> tuple[list[Alone], Conflict | None]:
+    """The solution where each origin is believed; or the conflict of one of them with an event that is not apart yet."""
+    alone: list[Alone] = []
+    groups: dict[str, set[int]] = {}
+    for event in sorted(apart):
+        groups.setdefault(origins[event], set()).add(event)
+    queue = list(groups.items())
+    while queue:
+        origin, events = queue.pop(0)
+        solution = solve(build(rest | events))
+        if isinstance(solution, Solution):
+            alone.append(Alone(origin, frozenset(events), solution))
+            continue
+        conflict = _smallest(build, solution)
+        if conflict.events - apart:
+            return [], conflict
+        if len(events) > 1:
+            queue += [
+                (f"{origin}, position {event}" if event else origin, {event}) for event in sorted(events)
+            ]
+    return alone, None
+
+
+def _smallest(build: Build, events: Iterable[int]) -> Conflict:
+    needed = frozenset(events)
+    for event in sorted(needed, reverse=True):
+        if isinstance(solve(build(needed - {event})), frozenset):
+            needed -= {event}
+    return Conflict(needed)
+
+
+def _infinite(value: int | None) -> float:
+    return float("inf") if value is None else value

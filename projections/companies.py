@@ -1,0 +1,206 @@
+"""The fold of companies: a history under each name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from events import DecodedEvent, name_key
+from events.catalog import (
+    ApprovalAmended,
+    ApprovalGranted,
+    ApprovalRevoked,
+    BatchAnnounced,
+    CompanyIdentified,
+    CompanyMerged,
+    Source,
+    UsageReported,
+)
+
+from . import approvals, batches, buckets, identities, pages, terms
+from .projection import Documents, key
+
+name = "companies"
+version = 1
+handles = frozenset(
+    model.TYPE
+    for model in (
+        ApprovalAmended,
+        ApprovalGranted,
+        ApprovalRevoked,
+        BatchAnnounced,
+        CompanyIdentified,
+        CompanyMerged,
+        UsageReported,
+    )
+)
+
+
+def needs(event: DecodedEvent) -> list[str]:
+    match event.data:
+        case ApprovalGranted() as grant:
+            company = name_key(grant.company.name)
+            return [*approvals.needs(grant), _record(company), key("history", company)]
+        case _:
+            return []
+
+
+def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
+    match event.data:
+        case ApprovalGranted() as data:
+            _grant(documents, data, event.position, stands)
+        case BatchAnnounced() as data:
+            _mention(documents, data, event.position, stands)
+        case UsageReported() as data:
+            users = {"kind": "used", "item": data.item, "users": data.users.model_dump(exclude_none=True)}
+            dated = users | {"as_of": data.as_of} | _by(data.source)
+            _note(documents, data.company, event.position, dated, stands, [])
+        case ApprovalAmended() as data:
+            _amend(documents, data, event.position, stands)
+        case ApprovalRevoked() as data:
+            entry = {"kind": "revoked", "on": data.revoked_on} | (
+                {"reason": data.reason} if data.reason else {}
+            )
+            place = key(
+                "later",
+                name_key(data.authority),
+                name_key(data.instrument),
+                approvals.revoked_key(data),
+            )
+            pages.keep(documents, place, event.position, entry | _by(data.source), stands)
+        case CompanyIdentified() as data:
+            identities.identify(documents, data, event.position, stands)
+        case CompanyMerged() as data:
+            identities.merge(documents, data, event.position, stands)
+        case _:
+            pass
+
+
+def record(documents: Documents, company: str) -> dict[str, Any] | None:
+    """What is counted under one name (as a key): `text` as first written, `granted` approvals by terms, and the batches
+    in which it is `named`, by terms and batch."""
+    found: dict[str, Any] | None = documents.get(_record(company))
+    return found
+
+
+def all_names(documents: Documents) -> list[str]:
+    """Every name (as a key) under which something is counted."""
+    names = list(buckets.read(documents, "names"))
+    documents.fetch(map(_record, names))
+    return names
+
+
+def history(documents: Documents, company: str) -> list[tuple[int, dict[str, Any]]]:
+    """What is known under one name, in the order of the log; what became of an approval later stands with it."""
+    entries = list(pages.read(documents, key("history", company)))
+    documents.fetch(place for _, entry in entries for place in _later(entry, company))
+    return [
+        (
+            position,
+            entry
+            | {
+                "later": [
+                    {"position": at} | change
+                    for place in _later(entry, company)
+                    for at, change in pages.read(documents, place)
+                ]
+            }
+            if entry["kind"] == "granted"
+            else entry,
+        )
+        for position, entry in entries
+    ]
+
+
+def _grant(documents: Documents, grant: ApprovalGranted, position: int, stands: bool) -> None:
+    counted = terms.key_for(grant)
+    changes = approvals.record(documents, grant, position, stands=stands)
+    counts = [(approval.company, "granted", counted, sign) for sign, approval in changes]
+    entry = grant.model_dump(mode="json", exclude_none=True, exclude={"company", "source"})
+    _note(
+        documents,
+        grant.company.name,
+        position,
+        {"kind": "granted"} | entry | _by(grant.source),
+        stands,
+        counts,
+    )
+
+
+def _mention(documents: Documents, batch: BatchAnnounced, position: int, stands: bool) -> None:
+    where = key(terms.key_for(batch), batches.key_of(batch))
+    known_as = {"ordinal": batch.ordinal, "label": batch.label, "announced_on": batch.announced_on}
+    batch_entry = {
+        "kind": "named",
+        "authority": batch.authority,
+        "instrument": batch.instrument,
+        "unit": batch.unit,
+        "batch": {name: value for name, value in known_as.items() if value is not None},
+    }
+    # A company may be named more than once in a batch, for several items, or under two spellings of one name.
+    items: dict[str, list[str]] = {}
+    written: dict[str, str] = {}
+    for named in batch.named:
+        company = name_key(named.company)
+        written.setdefault(company, named.company)
+        items.setdefault(company, []).extend([named.item] if named.item else [])
+    for company, of_company in items.items():
+        entry = batch_entry | {"items": of_company} | _by(batch.source)
+        counts = [(company, "named", where, 1 if stands else -1)]
+        _note(documents, written[company], position, entry, stands, counts)
+
+
+def _amend(documents: Documents, amendment: ApprovalAmended, position: int, stands: bool) -> None:
+    number = key("number", name_key(amendment.registry_number))
+    place = key("later", name_key(amendment.authority), name_key(amendment.instrument), number)
+    change = amendment.model_dump(mode="json", exclude_none=True, exclude={"source"})
+    entry = {"kind": "amended"} | change | _by(amendment.source)
+    pages.keep(documents, place, position, entry, stands)
+    if amendment.changes.company is not None:
+        _note(documents, amendment.changes.company.name, position, entry, stands, [])
+
+
+Counts = list[tuple[str, str, str, int]]  # company, what is counted, where, one more or one fewer
+
+
+def _note(
+    documents: Documents, company: str, position: int, entry: dict[str, Any], stands: bool, counts: Counts
+) -> None:
+    of = name_key(company)
+    pages.keep(documents, key("history", of), position, entry, stands)
+    held = documents.get(_record(of)) or {"text": company, "events": 0, "granted": {}, "named": {}}
+    documents.put(_record(of), held | {"events": held["events"] + (1 if stands else -1)})
+    for counted_company, what, where, sign in counts:
+        _count(documents, counted_company, what, where, sign)
+    if held["events"] == 0:
+        buckets.add(documents, "names", of)
+    elif documents.get(_record(of))["events"] == 0:
+        documents.put(_record(of), None)
+        buckets.discard(documents, "names", of)
+
+
+def _count(documents: Documents, company: str, what: str, where: str, sign: int) -> None:
+    held = documents.get(_record(company))
+    count = held[what].get(where, 0) + sign
+    counts = {other: n for other, n in held[what].items() if other != where}
+    documents.put(_record(company), held | {what: counts | ({where: count} if count else {})})
+
+
+def _later(entry: dict[str, Any], company: str) -> list[str]:
+    """Where amendments and revocations of a granted approval are: under its number, and under its item and company."""
+    if entry["kind"] != "granted":
+        return []
+    place = key("later", name_key(entry["authority"]), name_key(entry["instrument"]))
+    item = entry["item"]
+    number = item.get("registry_number")
+    return [
+        *([key(place, "number", name_key(number))] if number else []),
+        key(place, "item", name_key(item["name"]), company),
+    ]
+
+
+def _by(source: Source) -> dict[str, Any]:
+    return {"source": source.model_dump(mode="json", exclude_none=True)}
+
+
+def _record(company: str) -> str:
+    return key("record", company)

@@ -1,0 +1,1 @@
+"""Server-side functions of the projections, one a file."""

@@ -1,0 +1,150 @@
+"""Which names are one company: what the ledger says, and nothing that only looks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from events import name_key
+from events.catalog import CompanyIdentified, CompanyMerged
+
+from . import buckets, pages
+from .projection import Documents, key
+
+
+def identify(documents: Documents, data: CompanyIdentified, position: int, stands: bool) -> None:
+    """Counts in, or out again, that these names are one company."""
+    texts = [named.text for named in data.names]
+    pages.keep(documents, _slug(data.company), position, texts, stands)
+    for alias in dict.fromkeys(map(name_key, texts)):
+        pages.keep(documents, _alias(alias), position, data.company, stands)
+    if documents.get(_slug(data.company)):
+        buckets.add(documents, "slugs", data.company)
+    else:
+        buckets.discard(documents, "slugs", data.company)
+
+
+def merge(documents: Documents, data: CompanyMerged, position: int, stands: bool) -> None:
+    """Counts in, or out again, that two slugs are one company."""
+    pages.keep(documents, "merges", position, [data.from_, data.into, data.on], stands)
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """One company under all its names.
+
+    `slug` is the one that the others were merged into; empty where no event identifies the company, which then has one name.
+    `names` are keys, `texts` as they were written. `disputed` are the names that another company claims as well, with the
+    positions of all claims; `rings` the merges that lead back to where they began.
+    """
+
+    slug: str
+    slugs: tuple[str, ...]
+    names: tuple[str, ...]
+    texts: tuple[str, ...]
+    because: tuple[int, ...]
+    merges: tuple[tuple[int, str, str, str], ...]
+    disputed: dict[str, tuple[int, ...]]
+    rings: tuple[tuple[int, ...], ...]
+
+
+class Identities:
+    """Finds companies by any of their names. Reads what is asked for, not every company."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._merges = [(at, a, b, on) for at, (a, b, on) in pages.read(documents, "merges")]
+
+    def slugs(self) -> list[str]:
+        """The slug of every identified company, merged ones too."""
+        return list(buckets.read(self._documents, "slugs"))
+
+    def find(self, name: str) -> list[Company]:
+        """The companies that `name` may mean: one, or several where more than one claims it.
+
+        A name that nobody claims is a company of its own, whether or not the ledger has ever seen it.
+        """
+        alias = name_key(name)
+        claimed = {slug for _, slug in pages.read(self._documents, _alias(alias))}
+        if not claimed and self._documents.get(_slug(name)):
+            claimed = {name}
+        if not claimed:
+            return [Company("", (), (alias,), (), (), (), {}, ())]
+        groups = {self._group(slug) for slug in claimed}
+        return [self._company(slugs) for slugs in sorted(groups)]
+
+    def group_of(self, names: Iterable[str]) -> dict[str, str]:
+        """For each name (as a key), one mark that all names of the same company share; a disputed name keeps its own."""
+        marks: dict[str, str] = {}
+        for alias in names:
+            companies = self.find(alias)
+            marks[alias] = (
+                key("slug", companies[0].slug) if len(companies) == 1 and companies[0].slug else alias
+            )
+        return marks
+
+    def _group(self, slug: str) -> tuple[str, ...]:
+        group = {slug}
+        grown = True
+        while grown:
+            grown = False
+            for _, a, b, _ in self._merges:
+                if (a in group) != (b in group):
+                    group |= {a, b}
+                    grown = True
+        return tuple(sorted(group))
+
+    def _company(self, slugs: tuple[str, ...]) -> Company:
+        claims = [(at, texts) for slug in slugs for at, texts in pages.read(self._documents, _slug(slug))]
+        texts = tuple(dict.fromkeys(text for _, of_event in sorted(claims) for text in of_event))
+        names = tuple(dict.fromkeys(map(name_key, texts)))
+        merges = tuple(merge for merge in self._merges if merge[1] in slugs)
+        disputed: dict[str, tuple[int, ...]] = {}
+        self._documents.fetch(map(_alias, names))
+        for alias in names:
+            claimants = list(pages.read(self._documents, _alias(alias)))
+            if any(slug not in slugs for _, slug in claimants):
+                disputed[alias] = tuple(at for at, _ in claimants)
+        return Company(
+            slug=_last(slugs, merges),
+            slugs=slugs,
+            names=names,
+            texts=texts,
+            because=tuple(sorted({*(at for at, _ in claims), *(at for at, _, _, _ in merges)})),
+            merges=merges,
+            disputed=disputed,
+            rings=_rings(merges),
+        )
+
+
+def _last(slugs: tuple[str, ...], merges: Iterable[tuple[int, str, str, str]]) -> str:
+    """The slug that all were merged into; in a ring, or where two are left, the first by name."""
+    gone = {a for _, a, _, _ in merges}
+    return min((slug for slug in slugs if slug not in gone), default=min(slugs))
+
+
+def _rings(merges: Iterable[tuple[int, str, str, str]]) -> tuple[tuple[int, ...], ...]:
+    """The smallest sets of merges that lead from a slug back to itself."""
+    steps = [(at, a, b) for at, a, b, _ in merges]
+    rings: set[tuple[int, ...]] = set()
+    for at, start, first in steps:
+        paths: list[tuple[str, tuple[int, ...]]] = [(first, (at,))]
+        visited = {first}
+        while paths:
+            here, path = paths.pop(0)
+            if here == start:
+                rings.add(tuple(sorted(path)))
+                break
+            for step, a, b in steps:
+                if a == here and b not in visited:
+                    visited.add(b)
+                    paths.append((b, (*path, step)))
+    return tuple(sorted(rings))
+
+
+def _slug(slug: str) -> str:
+    return key("slug", slug)
+
+
+def _alias(alias: str) -> str:
+    return key("alias", alias)

@@ -1,0 +1,65 @@
+"""A list of entries by position, kept in pages, so that adding to a long list writes one short document."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import Any
+
+from .projection import Documents, key
+
+PAGE = 64  # entries
+
+
+def keep(documents: Documents, name: str, position: int, entry: Any, stands: bool) -> None:
+    """Adds `entry` at `position`, or, where it stands no longer, takes it out."""
+    if stands:
+        insert(documents, name, position, entry)
+    else:
+        remove(documents, name, position)
+
+
+def insert(documents: Documents, name: str, position: int, entry: Any) -> None:
+    """Adds `entry` at `position`, which holds none yet."""
+    firsts: list[int] = documents.get(name) or []
+    page = max(bisect_right(firsts, position) - 1, 0)
+    entries: list[Any] = documents.get(_page(name, page)) or []
+    if not firsts or (page == len(firsts) - 1 and len(entries) >= PAGE and entries[-1][0] < position):
+        documents.put(name, [*firsts, position])
+        documents.put(_page(name, len(firsts)), [[position, entry]])
+        return
+    at = bisect_left(entries, position, key=lambda held: held[0])
+    documents.put(_page(name, page), [*entries[:at], [position, entry], *entries[at:]])
+    if position < firsts[page]:
+        documents.put(name, [*firsts[:page], position, *firsts[page + 1 :]])
+
+
+def remove(documents: Documents, name: str, position: int) -> None:
+    """Takes out the entry at `position`, which must be there."""
+    firsts: list[int] = documents.get(name) or []
+    page = max(bisect_right(firsts, position) - 1, 0)
+    entries = [held for held in documents.get(_page(name, page)) or [] if held[0] != position]
+    documents.put(_page(name, page), entries)
+    if page == len(firsts) - 1 and not entries:
+        documents.put(_page(name, page), None)
+        documents.put(name, firsts[:-1] or None)
+
+
+def read(documents: Documents, name: str) -> Iterator[tuple[int, Any]]:
+    """Every position with its entry, in order."""
+    pages = [_page(name, page) for page in range(len(documents.get(name) or []))]
+    documents.fetch(pages)
+    for page in pages:
+        yield from map(tuple, documents.get(page) or [])
+
+
+def first(documents: Documents, name: str) -> int | None:
+    """The position of the first entry, or None."""
+    for page in range(len(documents.get(name) or [])):
+        for position, _ in documents.get(_page(name, page)) or []:
+            return int(position)
+    return None
+
+
+def _page(name: str, page: int) -> str:
+    return key("page", str(page), name)

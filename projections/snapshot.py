@@ -1,0 +1,143 @@
+"""Reading several projections as they were at one position, though workers move each of them on by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from events import Lagging, LedgerError, Log, LogDamaged, ParkedEvents, StorageUnavailable, decode, storage
+
+from .checkpoint import Checkpoint
+from .projection import Documents, MemoryDocuments, Projection, advance
+from .store import Generation, Store, value_of
+
+T = TypeVar("T")
+
+TRIES = 50
+
+
+class Busy(LedgerError):
+    """The projections moved on at every try to read them together."""
+
+    code = "busy"
+
+
+def read_together(
+    log: Log,
+    projections: Sequence[Projection],
+    build: Callable[[Mapping[str, Documents]], T],
+    *,
+    at_least: int = 0,
+) -> tuple[int, T]:
+    """What `build` makes of the documents of `projections`, all at one position, which comes with it.
+
+    The position is `at_least` that one: what the workers have not taken yet is folded in memory, so that a reader sees its
+    own writes at once. Raises Lagging where the log itself is not that long.
+
+    `build` may run more than once. The documents that it asks for are read as it asks; then one transaction reads the
+    checkpoints again, and, where a worker has moved one on meanwhile, the documents as well, for another run. A projection
+    that is behind the others is folded on in memory to where they are.
+    """
+    if at_least > (head := log.head()):
+        raise Lagging(f"ledger {log.ledger} ends at position {head}: it has no position {at_least} yet")
+    stores = {projection.name: Store(log, projection) for projection in projections}
+    wanted: dict[str, set[str]] = {name: set() for name in stores}
+    for _ in range(TRIES):
+        views = _fetch(stores, wanted)
+        position = max(at_least, *(view.checkpoint.position for view in views.values()))
+        for view in views.values():
+            view.fold_to(position)
+        value = build(views)
+        if not any(view.late for view in views.values()) or _unmoved(views):
+            return position, value
+        wanted = {name: view.asked for name, view in views.items()}
+    raise Busy("the projections moved on at every try to read them together: ask again")
+
+
+def fold_to(log: Log, projections: Sequence[Projection], position: int) -> dict[str, Documents]:
+    """The documents as they were when the log ended at `position`, folded from its first event."""
+    views: dict[str, MemoryDocuments] = {projection.name: MemoryDocuments() for projection in projections}
+    find = Store(log, projections[0]).find
+    for recorded in log.read(limit=position):
+        event = decode(recorded)
+        for projection in projections:
+            advance(projection, views[projection.name], event, find)
+    return dict(views)
+
+
+class _View:
+    """One generation's documents as one transaction read them, folded on in memory; notes what was read later."""
+
+    def __init__(self, generation: Generation, checkpoint: Checkpoint, documents: dict[str, Any]) -> None:
+        self.generation = generation
+        self.checkpoint = checkpoint
+        self.asked: set[str] = set(documents)
+        self.late = False
+        self._documents = documents
+        self._folded: dict[str, Any] = {}
+
+    def get(self, name: str) -> Any:
+        if name in self._folded:
+            return self._folded[name]
+        if name not in self._documents:
+            self.fetch([name])
+        return self._documents[name]
+
+    def put(self, name: str, value: Any) -> None:
+        self._folded[name] = value
+
+    def fetch(self, names: Iterable[str]) -> None:
+        missing = list(dict.fromkeys(name for name in names if name not in self._documents))
+        if missing:
+            self.late = True
+            self.asked.update(missing)
+            with storage():
+                found = self.generation.store.client.hmget(self.generation.documents_key, missing)
+            self._documents.update(zip(missing, map(value_of, cast(list[bytes | None], found)), strict=True))
+
+    def fold_to(self, position: int) -> None:
+        """Takes the events between the checkpoint and `position`."""
+        store = self.generation.store
+        here = self.checkpoint.position
+        for recorded in store.log.read(after=here, limit=position - here):
+            try:
+                advance(store.projection, self, decode(recorded), store.find)
+            except (StorageUnavailable, LogDamaged):
+                raise
+            except Exception as error:  # whatever the fold makes of it: a worker is about to park this event
+                raise ParkedEvents(store.projection.name, [(recorded.position, str(error))]) from error
+
+
+def _fetch(stores: Mapping[str, Store], wanted: Mapping[str, set[str]]) -> dict[str, _View]:
+    generations = {name: store.open_live() for name, store in stores.items()}
+    names = {name: sorted(of) for name, of in wanted.items()}
+    client = next(iter(stores.values())).client
+    with storage():
+        pipeline = client.pipeline(transaction=True)
+        for name, generation in generations.items():
+            pipeline.hgetall(generation.state_key)
+            if names[name]:
+                pipeline.hmget(generation.documents_key, names[name])
+        replies = iter(pipeline.execute())
+    views = {}
+    for name, generation in generations.items():
+        checkpoint = generation.read_state(next(replies))
+        values = map(value_of, next(replies)) if names[name] else ()
+        views[name] = _View(generation, checkpoint, dict(zip(names[name], values, strict=True)))
+    return views
+
+
+def _unmoved(views: Mapping[str, _View]) -> bool:
+    """Whether every checkpoint still is where it was, so that what was read since then belongs together."""
+    client = next(iter(views.values())).generation.store.client
+    with storage():
+        pipeline = client.pipeline(transaction=True)
+        for view in views.values():
+            pipeline.hgetall(view.generation.state_key)
+            pipeline.hget(view.generation.store.pointer, "live")
+        replies = iter(pipeline.execute())
+    states = [(view, next(replies), next(replies)) for view in views.values()]
+    return all(
+        view.generation.read_state(state) == view.checkpoint and int(live or 0) == view.generation.number
+        for view, state, live in states
+    )

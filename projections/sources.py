@@ -1,0 +1,84 @@
+"""The fold of sources: every claim once, with everybody who made it."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+from events import CATALOG, DecodedEvent, canonical, name_key
+
+from . import pages
+from .projection import Documents, key
+
+name = "sources"
+version = 1
+handles = frozenset(CATALOG)
+
+
+def needs(event: DecodedEvent) -> list[str]:
+    claim = _claim(event)
+    return [_claimed(claim), key("reports", claim)]
+
+
+def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
+    assert event.data is not None
+    claim = _claim(event)
+    report = _content(event).get("source") or {"publisher": getattr(event.data, "actor", event.source)}
+    reports = key("reports", claim)
+    before = pages.first(documents, reports)
+    pages.keep(documents, reports, event.position, report, stands)
+    after = pages.first(documents, reports)
+    if before == after:
+        return
+    # A claim is listed where it was first made.
+    if before is not None:
+        pages.remove(documents, "claims", before)
+    if after is not None:
+        pages.insert(documents, "claims", after, claim)
+    documents.put(_claimed(claim), None if after is None else {"type": event.type, "says": _says(event)})
+
+
+def claims(documents: Documents) -> list[tuple[dict[str, Any], list[tuple[int, dict[str, Any]]]]]:
+    """Every claim (its type and what it says), in the order in which they were first made, with the reports that make it: position and source."""
+    listed = [claim for _, claim in pages.read(documents, "claims")]
+    documents.fetch(place for claim in listed for place in (_claimed(claim), key("reports", claim)))
+    return [(documents.get(_claimed(c)), list(pages.read(documents, key("reports", c)))) for c in listed]
+
+
+def origin(source: dict[str, Any]) -> str:
+    """Whose word a report is: the publisher that it derives from, or its own, as a key."""
+    return name_key(source.get("derived_from", source)["publisher"])
+
+
+def independent(sources: list[dict[str, Any]]) -> list[str]:
+    """The independent origins of reports of one claim, as keys: where A repeats B and B repeats C, only C counts."""
+    repeats = {
+        name_key(source["publisher"]): origin(source)
+        for source in sources
+        if "derived_from" in source and origin(source) != name_key(source["publisher"])
+    }
+    found: set[str] = set()
+    for source in sources:
+        last, passed = origin(source), set[str]()
+        while last in repeats and last not in passed:
+            passed.add(last)
+            last = repeats[last]
+        found.add(min(passed) if last in passed else last)
+    return sorted(found)
+
+
+def _content(event: DecodedEvent) -> dict[str, Any]:
+    assert event.data is not None
+    return event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _says(event: DecodedEvent) -> dict[str, Any]:
+    return {field: value for field, value in _content(event).items() if field != "source"}
+
+
+def _claim(event: DecodedEvent) -> str:
+    return sha256(canonical([event.type, _says(event)])).hexdigest()[:32]
+
+
+def _claimed(claim: str) -> str:
+    return key("claim", claim)

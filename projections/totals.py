@@ -1,0 +1,136 @@
+"""The fold of totals: what is counted, the approvals by day, and every report of a figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from events import DateRange, DecodedEvent, date_range, name_key
+from events.catalog import ApprovalGranted, ApprovalRevoked, TermsEquated, TotalReported
+
+from . import approvals, pages, terms
+from .projection import Documents, key
+
+name = "totals"
+version = 1
+handles = frozenset({m.TYPE for m in (ApprovalGranted, ApprovalRevoked, TotalReported, TermsEquated)})
+
+SAMPLE = 4  # positions kept for each day, as evidence: the rest is a count
+
+
+def needs(event: DecodedEvent) -> list[str]:
+    match event.data:
+        case ApprovalGranted() as grant:
+            counted = terms.key_for(grant)
+            return [
+                *approvals.needs(grant),
+                *terms.needs(grant),
+                _days(counted, "granted", _month(grant.approved_on)),
+                _months(counted, "granted"),
+            ]
+        case _:
+            return []
+
+
+def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
+    match event.data:
+        case ApprovalGranted() as grant:
+            counted = terms.seen(documents, grant, stands)
+            for sign, approval in approvals.record(documents, grant, event.position, stands=stands):
+                _count(documents, counted, "granted", approval.on, approval.position, sign)
+        case ApprovalRevoked() as revocation:
+            _revoke(documents, revocation, event.position, stands)
+        case TotalReported() as report:
+            counted = terms.seen(documents, report, stands)
+            pages.keep(documents, key("reports", counted), event.position, _report(report), stands)
+        case TermsEquated() as equation:
+            a = terms.key_of(equation.authority, equation.a.instrument, equation.a.unit)
+            b = terms.key_of(equation.authority, equation.b.instrument, equation.b.unit)
+            pages.keep(documents, "equations", event.position, [a, b], stands)
+
+
+def equations(documents: Documents) -> list[tuple[int, str, str]]:
+    """Which terms are one: position, and the two keys."""
+    return [(position, a, b) for position, (a, b) in pages.read(documents, "equations")]
+
+
+def reports(documents: Documents, counted: str) -> list[tuple[int, dict[str, Any]]]:
+    """The reported figures of these terms, by position."""
+    return list(pages.read(documents, key("reports", counted)))
+
+
+def days(documents: Documents, counted: str, kind: str) -> list[tuple[DateRange, int, list[int]]]:
+    """Distinct approvals `granted` or `revoked` by the days they may be of: the range, how many, some positions."""
+    months: list[str] = documents.get(_months(counted, kind)) or []
+    documents.fetch([_days(counted, kind, month) for month in months])
+    return [
+        (day_range(on), count, sample)
+        for month in months
+        for on, (count, sample) in sorted(documents.get(_days(counted, kind, month)).items())
+    ]
+
+
+def day_range(on: str) -> DateRange:
+    """The days of a partial date, or of `first/last`."""
+    first, _, last = on.partition("/")
+    return DateRange(date_range(first).first, date_range(last or first).last)
+
+
+def _report(report: TotalReported) -> dict[str, Any]:
+    return report.model_dump(
+        mode="json",
+        by_alias=True,
+        exclude_none=True,
+        include={"count", "as_of", "from_", "to", "basis", "source"},
+    )
+
+
+def _revoke(documents: Documents, revocation: ApprovalRevoked, position: int, stands: bool) -> None:
+    # A revocation does not say its unit, so it is kept for all units of its instrument.
+    place = key("revoked", name_key(revocation.authority), name_key(revocation.instrument))
+    report = key(place, approvals.revoked_key(revocation))
+    before: list[Any] = documents.get(report) or []
+    entry = [position, revocation.revoked_on]
+    after = sorted([*before, entry]) if stands else [held for held in before if held != entry]
+    documents.put(report, after or None)
+    if before[:1] != after[:1]:
+        for sign, held in ((-1, before), (1, after)):
+            if held:
+                _count(documents, place, "revoked", held[0][1], held[0][0], sign)
+
+
+def revoked_days(documents: Documents, counted: str) -> list[tuple[DateRange, int, list[int]]]:
+    """Distinct revocations of the instrument of these terms, as `days` gives them."""
+    authority, instrument, _ = counted.split("\t")
+    return days(documents, key("revoked", authority, instrument), "revoked")
+
+
+def _count(documents: Documents, counted: str, kind: str, on: str, position: int, sign: int) -> None:
+    month = _month(on)
+    held: dict[str, Any] = documents.get(_days(counted, kind, month)) or {}
+    if not held:
+        months = documents.get(_months(counted, kind)) or []
+        documents.put(_months(counted, kind), sorted({*months, month}))
+    count, sample = held.get(on) or (0, [])
+    if sign > 0:
+        sample = sorted([*sample, position])[:SAMPLE]
+    else:
+        sample = [other for other in sample if other != position]
+    changed = {day: entry for day, entry in held.items() if day != on}
+    if count + sign:
+        changed[on] = [count + sign, sample]
+    documents.put(_days(counted, kind, month), changed or None)
+    if not changed:
+        left = [other for other in documents.get(_months(counted, kind)) if other != month]
+        documents.put(_months(counted, kind), left or None)
+
+
+def _month(on: str) -> str:
+    return on[:7]
+
+
+def _months(counted: str, kind: str) -> str:
+    return key("months", counted, kind)
+
+
+def _days(counted: str, kind: str, month: str) -> str:
+    return key("days", counted, kind, month)
