@@ -13,8 +13,10 @@ from redis.retry import Retry
 from .errors import BadQuestion, LogDamaged, OutcomeUnknown, StorageUnavailable
 
 
-def connect(url: str, *, timeout: float = 10.0) -> redis.Redis:
+def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redis.Redis:
     """A client for `url` (`redis://`, `rediss://` or `unix://`); `timeout` in seconds for connecting and each reply.
+
+    `name` is what the server's CLIENT LIST calls its connections.
 
     redis-py 8 sends a write again by itself, up to 10 times, when a reply is lost: one XADD was seen to store 4 events.
     So its retries are off, and a lost reply is the caller's to resolve (OutcomeUnknown).
@@ -22,7 +24,11 @@ def connect(url: str, *, timeout: float = 10.0) -> redis.Redis:
     """
     try:
         return redis.Redis.from_url(
-            url, retry=Retry(NoBackoff(), 0), socket_timeout=timeout, socket_connect_timeout=timeout
+            url,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            client_name=name,
         )
     except ValueError:
         # The library's own words may quote a piece of the password, where that has a slash in it.

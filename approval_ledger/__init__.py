@@ -1,0 +1,1 @@
+"""THE APPLICATION: ties the packages together; nobody imports it."""

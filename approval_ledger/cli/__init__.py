@@ -1,0 +1,5 @@
+"""The `approvals` command."""
+
+from .app import main
+
+__all__ = ["main"]

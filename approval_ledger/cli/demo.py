@@ -1,0 +1,241 @@
+"""`approvals demo`: publishes the real history, lets RQ workers project it, reads it, and replays it from zero."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from events import Count, Event, LedgerError, Log, Share, TermsDiffer, catalog, valid_events
+from projections import PROJECTIONS, Store, queries, replay
+from workers import run_here_in
+
+from .. import telemetry
+from . import read, show
+from .options import Data, Json, Url, open_ledger
+
+WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What must follow from the reports, and what the ledger says."""
+
+    question: str
+    expected: str
+    answer: str
+
+    @property
+    def reached(self) -> bool:
+        return self.expected == self.answer
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(demo)
+
+
+def demo(*, url: Url = None, data: Data = None, json: Json = False) -> None:
+    """Publish the real history into new ledgers, let RQ workers project it, read it, and replay it from zero."""
+    telemetry.configure()
+    run = f"demo-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() % 1_000_000:06d}"
+    with open_ledger(url, data, run) as opened:
+        client, at = opened.log.client, opened.url
+        news = Log(client, f"{run}-news")
+        coarse = Log(client, f"{run}-news-5-points")
+        history = Log(client, f"{run}-history")
+        say = _Say(quiet=json)
+        say.heading("The news of January 2024: four batches of approvals, a few names, and an estimate")
+        events = valid_events(_example("2024-01-news.ndjson"))
+        _publish(news, events, at, say)
+        _publish(coarse, [_rounded_to(event, 5.0) for event in events], at, say)
+        conclusions = list(_conclusions(news, coarse))
+        if not json:
+            _show_ledger(news)
+            _show_conclusions(conclusions)
+        say.heading("The whole history, from many sources, that do not agree")
+        _publish(history, valid_events(_example("history.ndjson")), at, say)
+        if not json:
+            _show_ledger(history)
+            _show_chart(history)
+        say.heading("Replayed from zero")
+        ledgers = [_document(log) for log in (news, coarse, history)]
+    digests = [digest for ledger in ledgers for digest in ledger["digests"].values()]
+    if json:
+        show.json({"ledgers": ledgers, "conclusions": [_conclusion(c) for c in conclusions]})
+    else:
+        _show_digests(ledgers)
+    if not all(digest["equal"] for digest in digests) or not all(c.reached for c in conclusions):
+        raise LedgerError(
+            "a replay differs from the live projections, or a conclusion was not reached: see above"
+        )
+
+
+class _Say:
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def heading(self, text: str) -> None:
+        if not self._quiet:
+            show.heading(text)
+
+    def line(self, text: str) -> None:
+        if not self._quiet:
+            show.plain(text)
+
+
+def _example(name: str) -> bytes:
+    """An event file; in a wheel it lies in the package, in a checkout beside it."""
+    packaged: Traversable = files("approval_ledger") / "examples" / name
+    return (
+        packaged.read_bytes()
+        if packaged.is_file()
+        else (Path(__file__).parents[2] / "examples" / name).read_bytes()
+    )
+
+
+def _publish(log: Log, events: list[Event], url: str, say: _Say) -> None:
+    receipts = log.append(events)
+    started = time.monotonic()
+    run_here_in(WORKERS, url, log.ledger, telemetry.configure)
+    say.line(
+        f"ledger {log.ledger}: {len(receipts)} events at positions {receipts[0].position} to {receipts[-1].position}, "
+        f"projected by {WORKERS} RQ workers in {time.monotonic() - started:.1f} s"
+    )
+
+
+def _rounded_to(event: Event, points: float) -> Event:
+    """The same event, where its share is taken to be rounded to `points`: its rounding is a reading of the report."""
+    estimate = event.data
+    if not isinstance(estimate, catalog.MarketEstimated) or estimate.share is None:
+        return event
+    share = Share(percent=estimate.share.percent, rounding=points)
+    return replace(event, data=estimate.model_copy(update={"share": share}))
+
+
+def _conclusions(news: Log, coarse: Log) -> Iterator[Conclusion]:
+    """What anyone may conclude from the news of January 2024, and no more."""
+    totals = _approvals(news)
+    yield Conclusion("approvals in all", "≥ 41", show.bounds(totals["total"]))
+    named = sum(1 for company in queries.companies(news)["answers"] if company["approvals"])
+    yield Conclusion("companies named", "≥ 6", f"≥ {named}")
+    fourth = next(b for b in queries.batches(news)["answers"] if b["ordinal"] == 4)
+    yield Conclusion("approved before the fourth batch", "≥ 27", show.bounds(fourth["before"]))
+    yield Conclusion("undisclosed in the fourth batch", "11", show.bounds(fourth["undisclosed"]))
+    for log, rounding, world, states in (
+        (news, "1 point", "321–329", "159–166"),
+        (coarse, "5 points", "306–346", None),
+    ):
+        stock = {r["region"]: show.bounds(r["count"]) for r in queries.shares(log)["answers"][0]["regions"]}
+        yield Conclusion(f"the world's models, shares rounded to {rounding}", world, stock["world"])
+        if states:
+            yield Conclusion(f"the United States' models, rounded to {rounding}", states, stock["US"])
+    (baidu,) = queries.companies(news, "百度")["answers"]
+    users = next(entry["users"] for entry in baidu["history"] if entry["kind"] == "used")
+    yield Conclusion("users of Ernie Bot", "more than 100,000,000", str(Count(**users["reported"])))
+    yield Conclusion("the approvals' share of CLSA's models", "refused", _share_of_stock(news))
+    before = next(e for e in totals["evidence"]["low"]) - 1
+    earlier = _approvals(news, known_at=before)["total"]
+    yield Conclusion("approvals, as known before the report of more than 40", "≥ 19", show.bounds(earlier))
+
+
+def _approvals(log: Log, known_at: int | None = None) -> dict[str, Any]:
+    answer = queries.totals(log, authority="CAC", instrument="approval", unit="model", known_at=known_at)
+    total: dict[str, Any] = answer["answers"][0]
+    return total
+
+
+def _share_of_stock(log: Log) -> str:
+    try:
+        answer = queries.share_of_stock(
+            log, authority="CAC", instrument="approval", unit="model", estimator="CLSA", region="CN"
+        )
+    except TermsDiffer:
+        return "refused"
+    return show.percent(answer["answers"][0]["share"])
+
+
+def _document(log: Log) -> dict[str, Any]:
+    digests = {}
+    for projection in PROJECTIONS.values():
+        store = Store(log, projection)
+        rebuilt = replay.rebuild(store)
+        replay.adopt(store, rebuilt)
+        digests[projection.name] = {
+            "position": rebuilt.position,
+            "live": rebuilt.live_digest,
+            "replayed": rebuilt.digest,
+            "equal": rebuilt.live_digest == rebuilt.digest,
+        }
+    return {
+        "ledger": log.ledger,
+        "events": log.head(),
+        "totals": queries.totals(log, steps=True),
+        "batches": queries.batches(log),
+        "companies": queries.companies(log),
+        "shares": queries.shares(log),
+        "digests": digests,
+    }
+
+
+def _show_ledger(log: Log) -> None:
+    show.heading("Totals")
+    read.show_totals(queries.totals(log))
+    show.heading("Batches")
+    read.show_batches(queries.batches(log))
+    show.heading("Companies")
+    read.show_companies(queries.companies(log))
+    show.heading("Shares")
+    read.show_shares(queries.shares(log))
+
+
+def _show_chart(log: Log) -> None:
+    steps = queries.totals(log, authority="CAC", instrument="filing", unit="service", steps=True)["answers"][
+        0
+    ]["steps"]
+    show.heading("Services filed with the CAC: at least so many by the end of a day")
+    show.chart(steps)
+
+
+def _show_conclusions(conclusions: list[Conclusion]) -> None:
+    show.heading("What follows from the news of January 2024")
+    show.table(
+        ["question", "the ledger says", ""],
+        (
+            (c.question, c.answer, "as expected" if c.reached else f"EXPECTED {c.expected}")
+            for c in conclusions
+        ),
+    )
+
+
+def _conclusion(conclusion: Conclusion) -> dict[str, Any]:
+    return {
+        "question": conclusion.question,
+        "expected": conclusion.expected,
+        "answer": conclusion.answer,
+        "reached": conclusion.reached,
+    }
+
+
+def _show_digests(ledgers: list[dict[str, Any]]) -> None:
+    show.table(
+        ["ledger", "projection", "position", "live", "replayed", ""],
+        (
+            [
+                ledger["ledger"],
+                name,
+                digest["position"],
+                digest["live"][:16],
+                digest["replayed"][:16],
+                "equal" if digest["equal"] else "DIFFERENT",
+            ]
+            for ledger in ledgers
+            for name, digest in ledger["digests"].items()
+        ),
+    )

@@ -1,0 +1,37 @@
+"""Answers that have every event published before they were asked for."""
+
+from __future__ import annotations
+
+import time
+
+from events import Log
+from workers import progress, run_here, workers_alive
+
+FAR = 2_000  # events: a reader folds fewer in memory itself, in less time than a worker takes to commit more
+_LOOK = 0.05  # seconds between two looks at how far the workers are
+_PATIENCE = 5.0  # seconds without any progress, after which the reader does the work itself
+
+
+def position_to_ask(log: Log, at_least: int) -> int:
+    """The position to ask for: the log's head, or `at_least` where that is later (the answer will say that it is not there).
+
+    Where no worker is alive, the projections are caught up here, by the jobs that a worker would run.
+    """
+    if not workers_alive(log.client, log.ledger):
+        run_here(log.client, log.ledger)
+    else:
+        _let_the_workers_come_near(log)
+    return max(log.head(), at_least)
+
+
+def _let_the_workers_come_near(log: Log) -> None:
+    head, positions = progress(log)
+    last_progress = time.monotonic()
+    while any(head - position > FAR for position in positions.values()):
+        time.sleep(_LOOK)
+        _, now = progress(log)
+        if now != positions:
+            positions, last_progress = now, time.monotonic()
+        elif time.monotonic() - last_progress > _PATIENCE:
+            run_here(log.client, log.ledger)
+            return

@@ -1,0 +1,329 @@
+"""`approvals replay`, `status`, `work`, `up` and `park`: running the projections, and looking after them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from events import BadQuestion, LedgerError, Log, as_json_line, durability, storage
+from projections import PROJECTIONS, Projection, Store, replay
+from workers import queue_length, run_here, run_here_in, supervise, workers_alive
+
+from .. import telemetry
+from . import show
+from .options import Data, Json, Ledger, Url, open_ledger
+
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="[PROJECTION]...", help="Which; all, where none is named.")
+]
+Workers = Annotated[int, typer.Option(metavar="N", min=1, max=64, help="Worker processes.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("replay")(replay_)
+    for command in (status, work, up):
+        app.command()(command)
+    park = typer.Typer(help="The events that a projection could not apply.", no_args_is_help=True)
+    park.command("list")(park_list)
+    park.command("show")(park_show)
+    park.command("retry")(park_retry)
+    app.add_typer(park, name="park")
+
+
+def replay_(
+    names: Names = None,
+    *,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare and switch nothing; exit 1 if a digest differs.")
+    ] = False,
+    back: Annotated[
+        bool, typer.Option("--back", help="Make the generation before the live one live again.")
+    ] = False,
+    url: Url = None,
+    data: Data = None,
+    ledger: Ledger = None,
+    json: Json = False,
+) -> None:
+    """Rebuild projections from the first event, beside the live ones; compare digests; switch."""
+    if verify and back:
+        raise typer.BadParameter("--verify and --back exclude each other")
+    chosen = _chosen(names)
+    with open_ledger(url, data, ledger) as opened:
+        if back:
+            numbers = {p.name: replay.go_back(Store(opened.log, p)) for p in chosen}
+            _show_back(opened.log.ledger, numbers, json)
+            return
+        if not workers_alive(opened.log.client, opened.log.ledger):
+            _catch_up_what_can_be(opened.log)
+        results = [_rebuild(opened.log, projection, switch=not verify) for projection in chosen]
+    if json:
+        show.json({"ledger": opened.log.ledger, "verify": verify, "projections": results})
+    else:
+        _show_replay(results)
+    if verify and any(result["equal"] is False for result in results):
+        raise typer.Exit(1)
+
+
+def _chosen(names: list[str] | None) -> list[Projection]:
+    unknown = [name for name in names or [] if name not in PROJECTIONS]
+    if unknown:
+        raise typer.BadParameter(
+            f"{', '.join(unknown)}: no such projection; there are {', '.join(PROJECTIONS)}"
+        )
+    return [PROJECTIONS[name] for name in dict.fromkeys(names or PROJECTIONS)]
+
+
+def _catch_up_what_can_be(log: Log) -> None:
+    """A replay is the way out of a fork or an old version, so that what stops the live projections must not stop it."""
+    try:
+        run_here(log.client, log.ledger)
+    except LedgerError as error:
+        show.complain(f"{error.code}: {error}")
+
+
+def _rebuild(log: Log, projection: Projection, *, switch: bool) -> dict[str, Any]:
+    head, store = log.head(), Store(log, projection)
+    started = time.monotonic()
+    with show.progress() as bar:
+        task = bar.add_task(f"replaying {projection.name}", total=head)
+        rebuilt = replay.rebuild(store, lambda position: bar.update(task, completed=position))
+    seconds = time.monotonic() - started
+    if switch:
+        replay.adopt(store, rebuilt)
+    else:
+        replay.discard(store, rebuilt)
+    return {
+        "projection": projection.name,
+        "version": projection.version,
+        "position": rebuilt.position,
+        "seconds": round(seconds, 3),
+        "events_per_second": round(rebuilt.position / seconds) if seconds else None,
+        "live_digest": rebuilt.live_digest,
+        "digest": rebuilt.digest,
+        "equal": None if rebuilt.live_digest is None else not rebuilt.differs,
+        "switched_to": rebuilt.generation if switch else None,
+    }
+
+
+def _show_replay(results: list[dict[str, Any]]) -> None:
+    words = {True: "equal", False: "DIFFERENT", None: "not comparable"}
+    show.table(
+        ["projection", "events", "seconds", "events/s", "live digest", "replayed", "", "live generation"],
+        (
+            [
+                result["projection"],
+                result["position"],
+                f"{result['seconds']:.2f}",
+                f"{result['events_per_second'] or 0:,}",
+                (result["live_digest"] or "")[:16],
+                result["digest"][:16],
+                words[result["equal"]],
+                result["switched_to"] or "as before",
+            ]
+            for result in results
+        ),
+    )
+
+
+def _show_back(ledger: str, numbers: dict[str, int], json: bool) -> None:
+    if json:
+        show.json({"ledger": ledger, "live": numbers})
+        return
+    for name, number in numbers.items():
+        show.plain(f"{name}: generation {number} is live again")
+
+
+def status(*, url: Url = None, data: Data = None, ledger: Ledger = None, json: Json = False) -> None:
+    """The server and its durability, the head, and each projection's position, lag, generation, digest and parked events."""
+    with open_ledger(url, data, ledger) as opened:
+        report = _status(opened.log, opened.where)
+    if json:
+        show.json(report)
+    else:
+        _show_status(report)
+    if report["says"]:
+        raise typer.Exit(1)
+
+
+def _status(log: Log, where: str) -> dict[str, Any]:
+    says: list[str] = []
+    head = _or_say(log.head, says)
+    findings = [str(finding) for finding in durability.check(log.client)]
+    says += findings
+    with storage():
+        server = log.client.info("server")
+    projections = [_projection_status(log, projection, head, says) for projection in PROJECTIONS.values()]
+    return {
+        "ledger": log.ledger,
+        "server": {
+            "where": where,
+            "software": server.get("server_name", "redis"),
+            "version": server.get("valkey_version") or server.get("redis_version"),
+            "durable": not findings,
+            "settings": durability.settings(log.client),
+        },
+        "head": head,
+        "projections": projections,
+        "workers": workers_alive(log.client, log.ledger),
+        "queue": queue_length(log.client, log.ledger),
+        "says": says,
+    }
+
+
+def _projection_status(log: Log, projection: Projection, head: int | None, says: list[str]) -> dict[str, Any]:
+    store = Store(log, projection)
+    generation = store.open_live()
+    checkpoint = _or_say(generation.verified_checkpoint, says)
+    position, digest = generation.digest()
+    return {
+        "projection": projection.name,
+        "version": projection.version,
+        "position": position,
+        "lag": None if head is None else head - position,
+        "generation": generation.number,
+        "previous": store.previous() or None,
+        "digest": digest,
+        "parked": len(generation.parked()),
+        "readable": checkpoint is not None,
+    }
+
+
+T = TypeVar("T")
+
+
+def _or_say(ask: Callable[[], T], says: list[str]) -> T | None:
+    try:
+        return ask()
+    except LedgerError as error:
+        says.append(f"{error.code}: {error}")
+        return None
+
+
+def _show_status(report: dict[str, Any]) -> None:
+    server = report["server"]
+    durable = "durable" if server["durable"] else "NOT DURABLE: appends are refused"
+    show.plain(
+        f"ledger {report['ledger']} on {server['where']}: {server['software']} {server['version']}, {durable}"
+    )
+    show.plain(
+        ", ".join(f"{setting} {value or '-'}" for setting, value in sorted(server["settings"].items()))
+    )
+    show.plain(f"head {report['head']}, {report['workers']} workers alive, {report['queue']} jobs waiting")
+    show.table(
+        ["projection", "version", "position", "lag", "generation", "digest", "parked"],
+        (
+            [
+                p["projection"],
+                p["version"],
+                p["position"],
+                p["lag"],
+                p["generation"],
+                p["digest"][:16],
+                p["parked"],
+            ]
+            for p in report["projections"]
+        ),
+    )
+    for line in report["says"]:
+        show.complain(line)
+
+
+def work(
+    *,
+    workers: Workers = 1,
+    burst: Annotated[bool, typer.Option("--burst", help="Stop when every projection is caught up.")] = False,
+    url: Url = None,
+    data: Data = None,
+    ledger: Ledger = None,
+) -> None:
+    """Run RQ workers for a ledger, until Ctrl-C (again: do not wait for the jobs that run)."""
+    telemetry.configure()
+    with open_ledger(url, data, ledger) as opened:
+        if burst:
+            run_here_in(workers, opened.url, opened.log.ledger, telemetry.configure)
+        else:
+            supervise(opened.url, opened.log.ledger, workers, configure=telemetry.configure)
+
+
+def up(*, workers: Workers = 1, url: Url = None, data: Data = None, ledger: Ledger = None) -> None:
+    """Run the embedded server with workers in the foreground, until Ctrl-C."""
+    telemetry.configure()
+    with open_ledger(url, data, ledger) as opened:
+        show.plain(
+            f"ledger {opened.log.ledger} on {opened.where}, at position {opened.log.head()}; Ctrl-C stops it"
+        )
+        show.plain(f"from another terminal: approvals status --url {opened.url}")
+        supervise(opened.url, opened.log.ledger, workers, configure=telemetry.configure)
+
+
+def park_list(
+    names: Names = None, *, url: Url = None, data: Data = None, ledger: Ledger = None, json: Json = False
+) -> None:
+    """List the parked events: projection, position, reason."""
+    chosen = _chosen(names)
+    with open_ledger(url, data, ledger) as opened:
+        parked = [
+            {"projection": p.name, "position": position, "reason": reason}
+            for p in chosen
+            for position, reason in Store(opened.log, p).open_live().parked().items()
+        ]
+    if json:
+        show.json({"ledger": opened.log.ledger, "parked": parked})
+    else:
+        show.table(
+            ["projection", "position", "reason"], (p.values() for p in parked), empty="no event is parked"
+        )
+
+
+def park_show(
+    position: Annotated[int, typer.Argument(metavar="POSITION", min=1)],
+    *,
+    url: Url = None,
+    data: Data = None,
+    ledger: Ledger = None,
+    json: Json = False,
+) -> None:
+    """Show one parked event as it is stored, and why each projection parked it."""
+    with open_ledger(url, data, ledger) as opened:
+        reasons = {
+            p.name: parked[position]
+            for p in PROJECTIONS.values()
+            if position in (parked := Store(opened.log, p).open_live().parked())
+        }
+        recorded = opened.log.at(position)
+    if not reasons or recorded is None:
+        raise BadQuestion(
+            f"no projection has parked position {position}: `approvals park list` lists what is parked"
+        )
+    if json:
+        show.json(
+            {
+                "ledger": opened.log.ledger,
+                "position": position,
+                "reasons": reasons,
+                "event": as_json_line(recorded).decode(),
+            }
+        )
+    else:
+        show.plain(as_json_line(recorded).decode())
+        show.table(["projection", "reason"], reasons.items())
+
+
+def park_retry(
+    names: Names = None, *, url: Url = None, data: Data = None, ledger: Ledger = None, json: Json = False
+) -> None:
+    """Try again, after an upgrade: each projection with parked events is replayed, so that every event counts in its turn."""
+    chosen = _chosen(names)
+    with open_ledger(url, data, ledger) as opened:
+        having = [p for p in chosen if Store(opened.log, p).open_live().parked()]
+        results = [_rebuild(opened.log, projection, switch=True) for projection in having]
+    if json:
+        show.json({"ledger": opened.log.ledger, "projections": results})
+    elif results:
+        _show_replay(results)
+    else:
+        show.plain("no event is parked")

@@ -1,0 +1,42 @@
+"""The options that every command takes, and how a command gets at its ledger."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..config import Config, Opened, opened
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="The server: redis://, rediss:// or unix://. Else APPROVALS_URL, else REDIS_URL, else the embedded server.",
+        show_default=False,
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="The embedded server's directory; asks for that server whatever the environment says. [default: approvals-data]",
+        show_default=False,
+    ),
+]
+Ledger = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The ledger. [default: cac]", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+AtLeast = Annotated[
+    int,
+    typer.Option(metavar="N", min=0, help="Answer as of position N or later, or fail.", show_default=False),
+]
+
+
+def open_ledger(url: str | None, data: Path | None, ledger: str | None) -> AbstractContextManager[Opened]:
+    """The ledger that the options and the environment name."""
+    return opened(Config.read(os.environ, url=url, data=data, ledger=ledger))

@@ -1,0 +1,430 @@
+"""`approvals events`, `totals`, `batches`, `companies`, `shares`, `sources`: what the ledger holds, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import typer
+
+from events import Log, RecordedEvent, as_json_line, decode
+from projections import Answer, queries
+
+from . import show
+from .fresh import position_to_ask
+from .options import AtLeast, Data, Json, Ledger, Url, open_ledger
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    for command in (events, totals, batches, companies, shares, sources):
+        app.command()(command)
+
+
+def events(
+    *,
+    after: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Only events after position N (backwards: before N).")
+    ] = 0,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="At most N events.", show_default=False)
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option(metavar="S", help="Only events of this subject.", show_default=False)
+    ] = None,
+    backwards: Annotated[bool, typer.Option("--backwards", help="Newest first.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Wait for new events, until Ctrl-C.")] = False,
+    url: Url = None,
+    data: Data = None,
+    ledger: Ledger = None,
+    json: Json = False,
+) -> None:
+    """Print the events as they are stored; with --json one CloudEvent a line (NDJSON)."""
+    if follow and (backwards or subject is not None):
+        raise typer.BadParameter("--follow goes with neither --backwards nor --subject")
+    with open_ledger(url, data, ledger) as opened:
+        log = opened.log
+        line = _as_json if json else _as_text
+        try:
+            last = after
+            for recorded in _chosen(log, after, limit, subject, backwards):
+                line(recorded)
+                last = recorded.position
+                limit = None if limit is None else limit - 1
+            if follow and limit != 0:
+                _follow(log, last, limit, line)
+        except KeyboardInterrupt:
+            if not follow:
+                raise
+
+
+def _chosen(
+    log: Log, after: int, limit: int | None, subject: str | None, backwards: bool
+) -> Iterator[RecordedEvent]:
+    if subject is not None:
+        return log.read_subject(subject, after=0 if backwards else after, limit=limit, backwards=backwards)
+    if backwards:
+        return log.read_backwards(before=after or None, limit=limit)
+    return log.read(after=after, limit=limit)
+
+
+def _follow(log: Log, after: int, limit: int | None, line: Callable[[RecordedEvent], None]) -> None:
+    for recorded in log.follow(after):
+        if recorded is not None:
+            line(recorded)
+            limit = None if limit is None else limit - 1
+            if limit == 0:
+                return
+
+
+def _as_json(recorded: RecordedEvent) -> None:
+    show.raw(as_json_line(recorded))
+
+
+def _as_text(recorded: RecordedEvent) -> None:
+    event = decode(recorded)
+    time = recorded.recorded_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    show.plain(f"{recorded.position:>6}  {time}  {event.type:<22}  {event.id}  ({event.source})")
+
+
+def totals(
+    *,
+    authority: Annotated[str | None, typer.Option(help="Only of this authority.", show_default=False)] = None,
+    instrument: Annotated[
+        str | None, typer.Option(help="Only of this instrument.", show_default=False)
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Only of this unit.", show_default=False)] = None,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="At every day on which the figure may change.")
+    ] = False,
+    at_least: AtLeast = 0,
+    url: Url = None,
+    data: Data = None,
+    ledger: Ledger = None,
+    json: Json = False,
+) -> None:
+    """How many approvals there are, at the last day that the ledger speaks of, as bounds with their evidence."""
+
+    def ask(log: Log, position: int) -> Answer:
+        return queries.totals(
+            log, at_least=position, authority=authority, instrument=instrument, unit=unit, steps=steps
+        )
+
+    _answer(ask, show_totals, url, data, ledger, json, at_least)
+
+
+def batches(
+    *, at_least: AtLeast = 0, url: Url = None, data: Data = None, ledger: Ledger = None, json: Json = False
+) -> None:
+    """The batches: size, who is named, how many are not, and the total just before."""
+    _answer(
+        lambda log, at: queries.batches(log, at_least=at), show_batches, url, data, ledger, json, at_least
+    )
+
+
+def companies(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Any name of a company, for its history.")
+    ] = None,
+    *,
+    at_least: AtLeast = 0,
+    url: Url = None,
+    data: Data = None,
+    ledger: Ledger = None,
+    json: Json = False,
+) -> None:
+    """The companies with their approvals; or one, by any of its names, with its history."""
+    shown = show_companies if name is None else show_company
+    _answer(
+        lambda log, at: queries.companies(log, name, at_least=at), shown, url, data, ledger, json, at_least
+    )
+
+
+def shares(
+    *,
+    approvals: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AUTHORITY/INSTRUMENT/UNIT",
+            help="Ask what share these approvals are of --stock.",
+            show_default=False,
+        ),
+    ] = None,
+    stock: Annotated[
+        str | None,
+        typer.Option(metavar="ESTIMATOR/REGION", help="An estimator's stock of models.", show_default=False),
+    ] = None,
+    at_least: AtLeast = 0,
+    url: Url = None,
+    data: Data = None,
+    ledger: Ledger = None,
+    json: Json = False,
+) -> None:
+    """Each estimator's stocks and shares, as intervals, with what they imply for the world and for the other regions."""
+    if approvals is None and stock is None:
+        _answer(
+            lambda log, at: queries.shares(log, at_least=at), show_shares, url, data, ledger, json, at_least
+        )
+        return
+    authority, instrument, unit = _parts(approvals, 3, "--approvals AUTHORITY/INSTRUMENT/UNIT")
+    estimator, region = _parts(stock, 2, "--stock ESTIMATOR/REGION")
+
+    def ask(log: Log, position: int) -> Answer:
+        return queries.share_of_stock(
+            log,
+            authority=authority,
+            instrument=instrument,
+            unit=unit,
+            estimator=estimator,
+            region=region,
+            at_least=position,
+        )
+
+    _answer(ask, show_share_of_stock, url, data, ledger, json, at_least)
+
+
+def sources(
+    *, at_least: AtLeast = 0, url: Url = None, data: Data = None, ledger: Ledger = None, json: Json = False
+) -> None:
+    """Every claim, who makes it, and how many independent origins that leaves."""
+    _answer(
+        lambda log, at: queries.sources(log, at_least=at), show_sources, url, data, ledger, json, at_least
+    )
+
+
+def _parts(text: str | None, count: int, form: str) -> list[str]:
+    parts = (text or "").split("/")
+    if len(parts) != count or not all(parts):
+        raise typer.BadParameter(f"give both --approvals and --stock: {form}")
+    return parts
+
+
+def _answer(
+    ask: Callable[[Log, int], Answer],
+    shown: Callable[[Answer], None],
+    url: str | None,
+    data: Any,
+    ledger: str | None,
+    json: bool,
+    at_least: int,
+) -> None:
+    with open_ledger(url, data, ledger) as opened:
+        answer = ask(opened.log, position_to_ask(opened.log, at_least))
+    if json:
+        show.json(answer)
+    else:
+        shown(answer)
+        show.plain(_footer(answer))
+
+
+def _footer(answer: Answer) -> str:
+    return (
+        f"ledger {answer['ledger']} at position {answer['position']}, {answer['projection']} version {answer['version']}, "
+        f"digest {answer['digest'][:16]}"
+    )
+
+
+def show_totals(answer: Answer) -> None:
+    """A row for each figure; with steps, one for each day."""
+    show.table(
+        ["authority", "counted", "as of", "total", "named", "undisclosed", "evidence"],
+        (_total_row(total) for total in answer["answers"]),
+    )
+    for total in answer["answers"]:
+        if "steps" in total:
+            show.heading(f"{total['authority']}, {total['instrument']} ({total['unit']}), by day")
+            show.table(
+                ["on", "total", "named", "undisclosed", "evidence"],
+                (
+                    [
+                        step["on"],
+                        show.bounds(step["total"]),
+                        step["named"],
+                        show.bounds(step["undisclosed"]),
+                        _evidence(step["evidence"]),
+                    ]
+                    for step in total["steps"]
+                ),
+            )
+    show.contradictions(answer["answers"])
+
+
+def _total_row(total: dict[str, Any]) -> list[object]:
+    return [
+        total["authority"],
+        f"{total['instrument']} ({total['unit']})",
+        total["as_of"],
+        show.bounds(total["total"]),
+        total["named"],
+        show.bounds(total["undisclosed"]),
+        _evidence(total["evidence"]),
+    ]
+
+
+def _evidence(evidence: dict[str, Any]) -> str:
+    listed = sorted({*evidence["low"], *evidence["high"]})
+    more = f" and {evidence['more']} more" if evidence["more"] else ""
+    return show.positions(listed) + more
+
+
+def show_batches(answer: Answer) -> None:
+    """A row for each batch."""
+    show.table(
+        ["authority", "batch", "announced", "size", "named", "undisclosed", "before", "evidence"],
+        (
+            [
+                batch["authority"],
+                f"{batch['instrument']} {batch['ordinal'] or batch['label'] or ''}".strip(),
+                " ".join(batch["announced_on"]),
+                show.bounds(batch["size"]),
+                batch["named"],
+                show.bounds(batch["undisclosed"]),
+                show.bounds(batch["before"]),
+                _evidence(
+                    {
+                        "low": batch["evidence"]["size"]["low"] + batch["evidence"]["before"]["low"],
+                        "high": batch["evidence"]["size"]["high"],
+                        "more": batch["evidence"]["size"]["more"],
+                    }
+                ),
+            ]
+            for batch in answer["answers"]
+        ),
+    )
+    show.contradictions(answer["answers"])
+
+
+def show_companies(answer: Answer) -> None:
+    """A row for each company and for each of what it has approvals in."""
+    show.table(
+        ["company", "also", "approvals of", "named", "at most", "share"],
+        (
+            [
+                company["company"],
+                ", ".join(company["names"][:2]),
+                approvals["terms"],
+                approvals["named"],
+                "" if approvals["approvals"]["high"] is None else approvals["approvals"]["high"],
+                show.percent(approvals["share"]),
+            ]
+            for company in answer["answers"]
+            for approvals in company["approvals"]
+        ),
+        empty="no company has an approval that is known by name",
+    )
+    if others := [company["company"] for company in answer["answers"] if not company["approvals"]]:
+        show.plain(f"with no approval known by name: {', '.join(others)}")
+    show.contradictions(answer["answers"])
+
+
+def show_company(answer: Answer) -> None:
+    """One company: its names, its approvals, its history."""
+    show_companies(answer)
+    for company in answer["answers"]:
+        show.heading(f"{company['company']}: {', '.join(company['names'])}")
+        show.table(
+            ["position", "what", "when", "source"],
+            (
+                [entry["position"], _happened(entry), _when(entry), entry["source"]["publisher"]]
+                for entry in company["history"]
+            ),
+        )
+
+
+def _happened(entry: dict[str, Any]) -> str:
+    match entry["kind"]:
+        case "granted":
+            later = "".join(
+                f"; {change['kind']} (position {change['position']})" for change in entry["later"]
+            )
+            number = entry["item"].get("registry_number")
+            return (
+                f"{entry['instrument']} of {entry['item']['name']}{f' ({number})' if number else ''}{later}"
+            )
+        case "named":
+            batch = entry["batch"].get("ordinal") or entry["batch"].get("label") or ""
+            items = f" for {', '.join(entry['items'])}" if entry["items"] else ""
+            return f"named in batch {batch}{items}"
+        case "used":
+            return f"{entry['item']}: {show.bounds(entry['users'])} users"
+        case _:
+            return f"{entry['kind']}: {entry['registry_number']}"
+
+
+def _when(entry: dict[str, Any]) -> str:
+    for field in ("approved_on", "as_of", "amended_on"):
+        if field in entry:
+            return str(entry[field])
+    return str(entry.get("batch", {}).get("announced_on", ""))
+
+
+def show_shares(answer: Answer) -> None:
+    """A row for each region of each estimate."""
+    show.table(
+        ["estimator", "of", "as of", "region", "stock", "share", "rounding", "evidence"],
+        (
+            [
+                market["estimator"],
+                f"{market['unit']}s",
+                market["as_of"],
+                region["region"],
+                show.bounds(region["count"]),
+                show.percent(region["share"]),
+                ", ".join(f"{points:g}" for points in region["rounding"]),
+                show.positions(sorted({*region["evidence"]["count"], *region["evidence"]["share"]})),
+            ]
+            for market in answer["answers"]
+            for region in market["regions"]
+        ),
+    )
+    show.contradictions(answer["answers"])
+
+
+def show_share_of_stock(answer: Answer) -> None:
+    """A row for each date of the estimate."""
+    show.table(
+        ["approvals", "total", "stock of", "as of", "stock", "share", "equated by"],
+        (
+            [
+                share["terms"],
+                show.bounds(share["total"]),
+                f"{share['estimator']}, {share['region']}",
+                share["as_of"],
+                show.bounds(share["stock"]),
+                show.percent(share["share"]),
+                show.positions(share["equated_by"]),
+            ]
+            for share in answer["answers"]
+        ),
+    )
+
+
+def show_sources(answer: Answer) -> None:
+    """A row for each claim."""
+    show.table(
+        ["claim", "reported by", "at", "independent origins"],
+        (
+            [
+                _claimed(claim),
+                ", ".join(dict.fromkeys(report["publisher"] for report in claim["reports"])),
+                show.positions(claim["evidence"]),
+                claim["origins"],
+            ]
+            for claim in answer["answers"]
+        ),
+    )
+
+
+def _claimed(claim: dict[str, Any]) -> str:
+    said = claim["says"]
+    named = [
+        str(said[field])
+        for field in ("authority", "estimator", "instrument", "unit", "company", "region")
+        if field in said
+    ]
+    figures = [said[field] for field in ("count", "size", "users") if field in said]
+    named += [f"{figure['relation']} {figure['value']:,}" for figure in figures]
+    if "share" in said:
+        named.append(f"{said['share']['percent']:g} %")
+    named += [str(said[field]) for field in ("as_of", "announced_on", "approved_on") if field in said]
+    return f"{claim['type'].removesuffix('.v1')}: {' '.join(named)}"
