@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
 .PHONY: help demo test check bench lock wheel clean
 
@@ -35,8 +36,9 @@ bench: $(READY) ## throughput, each figure beside a yardstick of the same run
 
 lock: $(READY) ## resolve the dependencies anew and pin them with their hashes
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install uv
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements/run.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) pyproject.toml -o requirements/run.txt
+	@$(LOCK) -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
+	@echo hatchling | $(LOCK) --no-annotate -c requirements/dev.txt - -o requirements/build.txt
 
 wheel: $(READY) ## build the wheel into dist/
 	@$(BIN)/hatchling build -t wheel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
@@ -27,6 +28,8 @@ for part in (publish, read, operate, demo):
 
 def main() -> None:
     """Runs the command. An error that was raised on purpose is one line on standard error."""
+    # As Ctrl-C does, so that the embedded server is stopped by its last user however that ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except LedgerError as error:
