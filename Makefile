@@ -5,10 +5,10 @@ BIN := .venv/bin
 READY := .venv/ready
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help demo test check bench lock wheel clean
+.PHONY: help demo test test-long check bench lock wheel clean
 
 help: ## show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
 
 # pip is the one that Python brings: it checks hashes, and needs nothing else first.
 $(READY): requirements/dev.txt pyproject.toml
@@ -22,8 +22,11 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY) ## publish real history, project it, read it, replay it
 	@$(BIN)/approvals demo
 
-test: $(READY) ## every test, against real servers (under 5 minutes)
-	@$(BIN)/python -m pytest
+test: $(READY) ## the tests, against real servers
+	@$(BIN)/python -m pytest -n 2 -m "not long"
+
+test-long: $(READY) ## the tests that take a minute or more each
+	@$(BIN)/python -m pytest -m long
 
 check: $(READY) ## lint, format, types, import rules
 	@$(BIN)/ruff check .

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from events import Log, connect, masked
+import redis
+
+from events import BadQuestion, Log, connect, masked
 
 from . import embedded
 
@@ -33,7 +35,7 @@ class Config:
         """
         if url is None and data is None:
             url = environment.get("APPROVALS_URL") or environment.get("REDIS_URL") or None
-        return cls(url, data or DEFAULT_DATA, ledger or DEFAULT_LEDGER)
+        return cls(url, data or DEFAULT_DATA, DEFAULT_LEDGER if ledger is None else ledger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,23 @@ def opened(config: Config) -> Iterator[Opened]:
 
 @contextmanager
 def _closing(url: str, ledger: str) -> Iterator[Log]:
+    if "://" not in url:
+        # What has no scheme cannot be masked: it may be a user and a password.
+        raise BadQuestion(
+            "a server's URL begins with redis://, rediss:// or unix://, and this one has no scheme"
+        )
     client = connect(url)
     try:
+        _check_options(client, url)
         yield Log(client, ledger)
     finally:
         client.close()
+
+
+def _check_options(client: redis.Redis, url: str) -> None:
+    # redis-py looks at them when it makes its first connection, and raises what nobody expects there.
+    pool = client.connection_pool
+    try:
+        pool.connection_class(**pool.connection_kwargs)
+    except (redis.RedisError, TypeError, ValueError) as error:
+        raise BadQuestion(f"{masked(url)!r} has an option that is none: {error}") from None

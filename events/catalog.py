@@ -60,9 +60,7 @@ def _short(text: str) -> str:
 def _web_address(text: str) -> str:
     try:
         parts = urlsplit(text)
-        fine = (
-            parts.scheme in ("http", "https") and bool(parts.hostname) and not any(c.isspace() for c in text)
-        )
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and text.split() == [text]
     except ValueError:
         fine = False
     if not fine:

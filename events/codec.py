@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn, TypeVar
+from functools import cache
+from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json as from_json_bytes
@@ -15,7 +16,7 @@ from pydantic_core import from_json as from_json_bytes
 from .catalog import CATALOG, EventData
 from .envelope import CONTENT_TYPE, SPECVERSION, Envelope, Event, OlderShape, RecordedEvent
 from .errors import Fault, InvalidEvent, TooLarge
-from .quantities import EARLIEST_YEAR, date_range
+from .quantities import EARLIEST_YEAR, PartialDate, date_range
 from .upcast import upcast
 
 EVENT_LIMIT = 64 * 1024  # bytes of one event
@@ -199,9 +200,10 @@ def _attributes(event: Event) -> dict[str, object]:
 
 def canonical(value: object) -> bytes:
     """JSON in one form only: sorted keys, no white space, UTF-8. Equal values give equal bytes."""
-    return json.dumps(
-        value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-    ).encode()
+    return _CANONICAL.encode(value).encode()
+
+
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def decode(recorded: RecordedEvent) -> DecodedEvent:
@@ -295,17 +297,20 @@ def _holds(value: object, part: object) -> bool:
 
 
 def _dates(model: BaseModel, path: str) -> Iterator[tuple[str, str]]:
+    dated = _date_fields(type(model))
     for name in type(model).model_fields:
         value = getattr(model, name)
         if isinstance(value, BaseModel):
             yield from _dates(value, f"{path}.{name}")
-        elif isinstance(value, str) and name in _DATE_FIELDS:
+        elif value is not None and name in dated:
             yield f"{path}.{name.rstrip('_')}", value
 
 
-_DATE_FIELDS = frozenset(
-    {"approved_on", "amended_on", "revoked_on", "announced_on", "as_of", "from_", "to", "on", "published_on"}
-)
+@cache
+def _date_fields(model: type[BaseModel]) -> frozenset[str]:
+    # By type and not by name: `from` is a day in one event and a company in another.
+    hints = get_type_hints(model, include_extras=True)
+    return frozenset(name for name, hint in hints.items() if PartialDate in (hint, *get_args(hint)))
 
 
 def _check_time(text: str, now: datetime) -> None:

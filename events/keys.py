@@ -2,7 +2,7 @@
 
 pattern                             type    writer       lost if it goes
 {name}:log                          stream  append.lua   everything: the one source of truth
-{name}:ids                          hash    append.lua   duplicates are no longer seen; can be rebuilt from the log
+{name}:ids                          hash    append.lua   appends are refused (damaged); can be rebuilt from the log
 {name}:subjects                     hash    append.lua   expectations on subjects; can be rebuilt from the log
 {name}:subject:<sha256/16>          list    append.lua   reading one subject; can be rebuilt from the log
 {name}:projection:<p>               hash    switch.lua   which generation of p is live, and the one before it

@@ -20,35 +20,39 @@ class Approval:
     on: str
     company: str
     item: str
+    numbered: bool
 
 
 Change = tuple[int, Approval]
 """+1 and an approval that is there now, or -1 and one that is there no longer."""
 
 
-def needs(grant: ApprovalGranted) -> list[str]:
+def needs(grant: ApprovalGranted, among: str = "") -> list[str]:
     """The documents that `record` will ask for."""
-    return [_unnumbered(grant), *([_numbered(grant)] if grant.item.registry_number else [])]
+    return [_unnumbered(grant, among), *([_numbered(grant, among)] if grant.item.registry_number else [])]
 
 
-def record(documents: Documents, grant: ApprovalGranted, position: int, *, stands: bool) -> list[Change]:
+def record(
+    documents: Documents, grant: ApprovalGranted, position: int, *, stands: bool, among: str = ""
+) -> list[Change]:
     """Counts a report in, or out again, and returns how the set of distinct approvals changed.
 
-    A report without a number is the same approval as one with a number and the same item and company.
+    A report without a number is the same approval as one with a number and the same item and company. `among` names the
+    set: two reports of one approval may put it in different batches, and neither may be counted in the other's.
     """
     report = [position, grant.approved_on, name_key(grant.company.name), name_key(grant.item.name)]
-    bare = _unnumbered(grant)
+    bare = _unnumbered(grant, among)
     before: dict[str, list[Any]] = documents.get(bare) or {"reports": [], "numbered": []}
     changes: list[Change] = []
     if grant.item.registry_number is None:
         after = before | {"reports": _with(before["reports"], report, stands)}
     else:
         after = before | {"numbered": _with(before["numbered"], position, stands)}
-        numbered = _numbered(grant)
+        numbered = _numbered(grant, among)
         known: list[Any] = documents.get(numbered) or []
         now = _with(known, report, stands)
         documents.put(numbered, now or None)
-        changes += _changes(_approval(known), _approval(now))
+        changes += _changes(_approval(known, numbered=True), _approval(now, numbered=True))
     documents.put(bare, after if after["reports"] or after["numbered"] else None)
     return changes + _changes(_alone(before), _alone(after))
 
@@ -66,15 +70,15 @@ def _with(reports: list[Any], report: Any, stands: bool) -> list[Any]:
     return sorted([*reports, report]) if stands else [held for held in reports if held != report]
 
 
-def _approval(reports: list[Any]) -> Approval | None:
+def _approval(reports: list[Any], *, numbered: bool) -> Approval | None:
     if not reports:
         return None
     position, _, company, item = reports[0]
-    return Approval(position, _span([on for _, on, _, _ in reports]), company, item)
+    return Approval(position, span([on for _, on, _, _ in reports]), company, item, numbered)
 
 
 def _alone(document: dict[str, list[Any]]) -> Approval | None:
-    return None if document["numbered"] else _approval(document["reports"])
+    return None if document["numbered"] else _approval(document["reports"], numbered=False)
 
 
 def _changes(before: Approval | None, after: Approval | None) -> list[Change]:
@@ -83,7 +87,7 @@ def _changes(before: Approval | None, after: Approval | None) -> list[Change]:
     return [*([(-1, before)] if before else []), *([(1, after)] if after else [])]
 
 
-def _span(dates: list[str]) -> str:
+def span(dates: list[str]) -> str:
     """One date as it is; several as `first/last`, the days from the earliest to the latest."""
     if len(set(dates)) == 1:
         return dates[0]
@@ -91,10 +95,10 @@ def _span(dates: list[str]) -> str:
     return f"{min(r.first for r in ranges)}/{max(r.last for r in ranges)}"
 
 
-def _unnumbered(grant: ApprovalGranted) -> str:
-    return key("item", key_for(grant), name_key(grant.item.name), name_key(grant.company.name))
+def _unnumbered(grant: ApprovalGranted, among: str) -> str:
+    return key("item", key_for(grant), among, name_key(grant.item.name), name_key(grant.company.name))
 
 
-def _numbered(grant: ApprovalGranted) -> str:
+def _numbered(grant: ApprovalGranted, among: str) -> str:
     assert grant.item.registry_number is not None
-    return key("number", key_for(grant), name_key(grant.item.registry_number))
+    return key("number", key_for(grant), among, name_key(grant.item.registry_number))

@@ -20,7 +20,7 @@ def needs(event: DecodedEvent) -> list[str]:
         case ApprovalGranted(batch=batch) as grant if batch is not None:
             counted = terms.key_for(grant)
             return [
-                *approvals.needs(grant),
+                *approvals.needs(grant, batch_key(batch)),
                 *terms.needs(grant),
                 _members(counted, batch_key(batch)),
                 _batches(counted),
@@ -36,8 +36,9 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
             pages.keep(documents, key("reports", counted), event.position, _report(batch), stands)
         case ApprovalGranted(batch=batch) as grant if batch is not None:
             counted = terms.seen(documents, grant, stands)
-            for sign, approval in approvals.record(documents, grant, event.position, stands=stands):
-                _count(documents, counted, batch_key(batch), approval, sign)
+            of = batch_key(batch)
+            for sign, approval in approvals.record(documents, grant, event.position, stands=stands, among=of):
+                _count(documents, counted, of, approval, sign)
         case _:
             pass
 

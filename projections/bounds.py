@@ -1,14 +1,15 @@
 """Bounds by propagation: what a set of constraints allows, which events force each bound, and which cannot all be true.
 
 Every constraint is a difference, `value(upper) - value(lower) >= least`: a total that grows, a figure reported for a day or a
-period, a batch between two totals. The lowest value that a system of differences allows is the longest path from the
-origin, and a system is contradictory exactly where a cycle has a positive length (Cormen et al., Introduction to Algorithms,
-"Difference constraints and shortest paths"). So the bounds are exact, and the path is their evidence.
+period, a batch between two totals; every value is a count, so none is below 0. The lowest value that a system of differences
+allows is the longest path from the origin, and a system is contradictory exactly where a cycle has a positive length (Cormen et
+al., Introduction to Algorithms, "Difference constraints and shortest paths"). So the bounds are exact, and the path is their
+evidence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from events import Interval
@@ -16,9 +17,9 @@ from events import Interval
 Node = Hashable
 ORIGIN: Node = "nothing approved yet"  # the node whose value is 0
 
-NAMED = (
-    0  # stands for the named approvals in `because`: they are counted together, and no event has position 0
-)
+# No event has these positions: in `because` they stand for events that are counted together.
+NAMED = 0  # the named approvals
+REVOKED = -1  # the revocations
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Solution:
         """A node that no constraint names is free: 0 or more."""
         low, high = self._low.length.get(node, 0), self._high.length.get(node)
         return Bound(
-            Interval(max(low, 0), None if high is None else -high),
+            Interval(low, None if high is None else -high),
             self._low.because(node),
             self._high.because(node),
         )
@@ -65,11 +66,14 @@ class Solution:
 
 def solve(constraints: Sequence[Constraint]) -> Solution | frozenset[int]:
     """The solution; or the events around one contradiction, not yet a smallest set of them."""
+    nodes = dict.fromkeys(node for c in constraints for node in (c.lower, c.upper) if node != ORIGIN)
+    whole = [*(Constraint(node, ORIGIN, 0) for node in nodes), *constraints]
     low = _Paths()
-    if (cycle := low.extend([(c.lower, c.upper, c) for c in constraints])) is not None:
+    if (cycle := low.extend([(c.lower, c.upper, c) for c in whole])) is not None:
         return cycle
     high = _Paths()
-    if (cycle := high.extend([(c.upper, c.lower, c) for c in constraints])) is not None:
+    # Totals come in the order of days: what bounds the last of them from above goes back to the first in one round.
+    if (cycle := high.extend([(c.upper, c.lower, c) for c in reversed(whole)])) is not None:
         return cycle
     return Solution(low, high)
 
@@ -80,6 +84,7 @@ class _Paths:
     def __init__(self) -> None:
         self.length: dict[Node, int] = {ORIGIN: 0}
         self._last: dict[Node, tuple[Node, Constraint]] = {}
+        self._because: dict[Node, frozenset[int]] = {}
 
     def extend(self, edges: Sequence[tuple[Node, Node, Constraint]]) -> frozenset[int] | None:
         """Follows `edges` until nothing changes (Bellman-Ford); the events of a cycle that would never end, or None."""
@@ -100,11 +105,16 @@ class _Paths:
 
     def because(self, node: Node) -> frozenset[int]:
         """The events along the longest path to `node`."""
-        events: set[int] = set()
-        while node in self._last:
-            node, constraint = self._last[node]
-            events |= constraint.because
-        return frozenset(events)
+        path = [node]
+        while path[-1] in self._last and path[-1] not in self._because:
+            path.append(self._last[path[-1]][0])
+        # Paths share most of their length: what is known of one is not walked again (1,000 days: 5 s, now 0.1 s).
+        for step in reversed(path):
+            if step not in self._because:
+                before, constraint = self._last.get(step, (step, None))
+                earlier = self._because.get(before, frozenset())
+                self._because[step] = earlier | constraint.because if constraint else earlier
+        return self._because[node]
 
     def _cycle(self) -> frozenset[int] | None:
         done: set[Node] = set()
@@ -168,7 +178,7 @@ def resolve(build: Build, origins: Mapping[int, str]) -> Resolution:
         rest = frozenset(origins) - apart
         base = solve(build(rest))
         if isinstance(base, frozenset):
-            conflicts.append(found := _smallest(build, base))
+            conflicts.append(found := _smallest(build, base, rest))
             apart |= found.events
             if not found.events:
                 raise AssertionError("constraints that hold by nature contradict each other")
@@ -195,7 +205,7 @@ def _alone(
         if isinstance(solution, Solution):
             alone.append(Alone(origin, frozenset(events), solution))
             continue
-        conflict = _smallest(build, solution)
+        conflict = _smallest(build, solution, rest | events)
         if conflict.events - apart:
             return [], conflict
         if len(events) > 1:
@@ -205,8 +215,9 @@ def _alone(
     return alone, None
 
 
-def _smallest(build: Build, events: Iterable[int]) -> Conflict:
-    needed = frozenset(events)
+def _smallest(build: Build, around: frozenset[int], counted: frozenset[int]) -> Conflict:
+    """The conflict among the events `around` a contradiction, or, where it takes others beside, among all that `counted`."""
+    needed = around if isinstance(solve(build(around)), frozenset) else counted
     for event in sorted(needed, reverse=True):
         if isinstance(solve(build(needed - {event})), frozenset):
             needed -= {event}

@@ -16,7 +16,7 @@ from events.catalog import (
     UsageReported,
 )
 
-from . import approvals, batches, buckets, identities, pages, terms
+from . import approvals, buckets, identities, pages, terms
 from .projection import Documents, key
 
 name = "companies"
@@ -76,8 +76,8 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
 
 
 def record(documents: Documents, company: str) -> dict[str, Any] | None:
-    """What is counted under one name (as a key): `text` as first written, `granted` approvals by terms, and the batches
-    in which it is `named`, by terms and batch."""
+    """What is counted under one name (as a key): how often each `spelled` form is written, and, by terms, the `granted`
+    approvals, and those of them that are `unnumbered`."""
     found: dict[str, Any] | None = documents.get(_record(company))
     return found
 
@@ -87,6 +87,21 @@ def all_names(documents: Documents) -> list[str]:
     names = list(buckets.read(documents, "names"))
     documents.fetch(map(_record, names))
     return names
+
+
+def unnumbered(documents: Documents, counted: str) -> list[str]:
+    """Every name (as a key) that has an approval without a registry number in these terms."""
+    return list(buckets.read(documents, key("unnumbered", counted)))
+
+
+def granted(documents: Documents, company: str, counted: str) -> list[dict[str, Any]]:
+    """What reports say of the approvals under one name in these terms, in the order of the log."""
+    return [
+        entry
+        for _, entry in pages.read(documents, key("history", company))
+        if entry["kind"] == "granted"
+        and terms.key_of(entry["authority"], entry["instrument"], entry["unit"]) == counted
+    ]
 
 
 def history(documents: Documents, company: str) -> list[tuple[int, dict[str, Any]]]:
@@ -114,7 +129,7 @@ def history(documents: Documents, company: str) -> list[tuple[int, dict[str, Any
 def _grant(documents: Documents, grant: ApprovalGranted, position: int, stands: bool) -> None:
     counted = terms.key_for(grant)
     changes = approvals.record(documents, grant, position, stands=stands)
-    counts = [(approval.company, "granted", counted, sign) for sign, approval in changes]
+    counts = [(approval, counted, sign) for sign, approval in changes]
     entry = grant.model_dump(mode="json", exclude_none=True, exclude={"company", "source"})
     _note(
         documents,
@@ -127,7 +142,6 @@ def _grant(documents: Documents, grant: ApprovalGranted, position: int, stands: 
 
 
 def _mention(documents: Documents, batch: BatchAnnounced, position: int, stands: bool) -> None:
-    where = key(terms.key_for(batch), batches.key_of(batch))
     known_as = {"ordinal": batch.ordinal, "label": batch.label, "announced_on": batch.announced_on}
     batch_entry = {
         "kind": "named",
@@ -145,8 +159,7 @@ def _mention(documents: Documents, batch: BatchAnnounced, position: int, stands:
         items.setdefault(company, []).extend([named.item] if named.item else [])
     for company, of_company in items.items():
         entry = batch_entry | {"items": of_company} | _by(batch.source)
-        counts = [(company, "named", where, 1 if stands else -1)]
-        _note(documents, written[company], position, entry, stands, counts)
+        _note(documents, written[company], position, entry, stands, [])
 
 
 def _amend(documents: Documents, amendment: ApprovalAmended, position: int, stands: bool) -> None:
@@ -159,7 +172,7 @@ def _amend(documents: Documents, amendment: ApprovalAmended, position: int, stan
         _note(documents, amendment.changes.company.name, position, entry, stands, [])
 
 
-Counts = list[tuple[str, str, str, int]]  # company, what is counted, where, one more or one fewer
+Counts = list[tuple[approvals.Approval, str, int]]  # an approval, its terms, and one more or one fewer
 
 
 def _note(
@@ -167,22 +180,33 @@ def _note(
 ) -> None:
     of = name_key(company)
     pages.keep(documents, key("history", of), position, entry, stands)
-    held = documents.get(_record(of)) or {"text": company, "events": 0, "granted": {}, "named": {}}
-    documents.put(_record(of), held | {"events": held["events"] + (1 if stands else -1)})
-    for counted_company, what, where, sign in counts:
-        _count(documents, counted_company, what, where, sign)
-    if held["events"] == 0:
+    held = documents.get(_record(of)) or {"spelled": {}, "granted": {}, "unnumbered": {}}
+    spelled = terms.with_spelling(held["spelled"], company, stands)
+    documents.put(_record(of), held | {"spelled": spelled})
+    for approval, counted, sign in counts:
+        _count(documents, approval, counted, sign)
+    if not held["spelled"]:
         buckets.add(documents, "names", of)
-    elif documents.get(_record(of))["events"] == 0:
+    elif not spelled:
         documents.put(_record(of), None)
         buckets.discard(documents, "names", of)
 
 
-def _count(documents: Documents, company: str, what: str, where: str, sign: int) -> None:
-    held = documents.get(_record(company))
-    count = held[what].get(where, 0) + sign
-    counts = {other: n for other, n in held[what].items() if other != where}
-    documents.put(_record(company), held | {what: counts | ({where: count} if count else {})})
+def _count(documents: Documents, approval: approvals.Approval, counted: str, sign: int) -> None:
+    held = documents.get(_record(approval.company))
+    changed = held | {"granted": _changed(held["granted"], counted, sign)}
+    if not approval.numbered:
+        changed["unnumbered"] = _changed(held["unnumbered"], counted, sign)
+        change = buckets.add if counted in changed["unnumbered"] else buckets.discard
+        if (counted in changed["unnumbered"]) != (counted in held["unnumbered"]):
+            change(documents, key("unnumbered", counted), approval.company)
+    documents.put(_record(approval.company), changed)
+
+
+def _changed(counts: dict[str, int], counted: str, sign: int) -> dict[str, int]:
+    count = counts.get(counted, 0) + sign
+    others = {other: n for other, n in counts.items() if other != counted}
+    return others | ({counted: count} if count else {})
 
 
 def _later(entry: dict[str, Any], company: str) -> list[str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from events import Count, DateRange, Interval, date_range, name_key
 
-from . import batches, companies, identities, sources, terms, totals
+from . import approvals, batches, companies, identities, sources, terms, totals
+from .bounds import NAMED
 from .projection import Documents
 
 Views = Mapping[str, Documents]
@@ -36,7 +37,7 @@ class TotalReport:
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """An announcement. `named` has the items of each company (as its mark), and None for a company named alone."""
+    """An announcement. `named` has the items of each company (as the key of its name), none for a company named alone."""
 
     position: int
     terms: str
@@ -53,48 +54,80 @@ class BatchReport:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch: every announcement of it, and the approvals that say that they are of it."""
+    """One batch: every announcement of it, and the approvals that say that they are of it.
+
+    There are `members` of it at least, so many `members_of` each company (as the key of its name), and `members_at_most`.
+    `linked` are the reports that say which ordinal its label has.
+    """
 
     key: str
     terms: frozenset[str]
+    ordinal: int | None
+    label: str | None
     reports: tuple[BatchReport, ...]
+    linked: frozenset[int]
     members: int
+    members_at_most: int
     members_of: dict[str, int]
-    sample: tuple[int, ...]
 
     @property
-    def ordinal(self) -> int | None:
-        return next((r.ordinal for r in self.reports if r.ordinal is not None), None)
+    def on(self) -> DateRange | None:
+        """The days on which it may have been announced: those that all reports allow, else those of the earliest; None
+        where nothing but its members is known."""
+        if not self.reports:
+            return None
+        first, last = max(r.on.first for r in self.reports), min(r.on.last for r in self.reports)
+        return DateRange(first if first <= last else min(r.on.first for r in self.reports), last)
 
     @property
-    def label(self) -> str | None:
-        return next((r.label for r in self.reports if r.label is not None), None)
+    def dated_by(self) -> frozenset[int]:
+        """The reports that `on` rests on."""
+        on = self.on
+        if on is None:
+            return frozenset()
+        sides = (
+            [r for r in self.reports if r.on.last == on.last],
+            [r for r in self.reports if r.on.first == on.first],
+        )
+        return frozenset(min(r.position for r in side) for side in sides)
 
-    @property
-    def first(self) -> date | None:
-        """The earliest day on which it may have been announced; None where nothing but its members is known."""
-        return min((r.on.first for r in self.reports), default=None)
+    def because(self, report: BatchReport) -> frozenset[int]:
+        """The report, with whatever else says that it is of this batch."""
+        return frozenset({report.position}) | (self.linked if report.ordinal is None else frozenset())
 
-    @property
-    def last(self) -> date | None:
-        """The day by which it was announced, by the earliest report."""
-        return min((r.on.last for r in self.reports), default=None)
+    def mentioned(self, marks: Mapping[str, str]) -> dict[str, int]:
+        """How many approvals each company (by its mark) has in it at least, by the announcements."""
+        return {mark: max(1, len(items)) for mark, items in self._items(marks).items()}
 
-    def mentioned(self, counted: Callable[[int], bool]) -> dict[str, int]:
-        """How many approvals each company has in it at least, by the announcements that are `counted`."""
-        items: dict[str, set[str]] = {}
+    def named(self, marks: Mapping[str, str]) -> int:
+        """How many of it are known by name, at least: its members, and whom the announcements name beside them."""
+        of = self._members_of(marks)
+        return self.members + sum(max(0, n - of.get(mark, 0)) for mark, n in self.mentioned(marks).items())
+
+    def perhaps_named(self, companies: Mapping[str, str]) -> int:
+        """How many of it are known by name, at most."""
+        return self.members_at_most + self.perhaps_beside(companies)
+
+    def perhaps_beside(self, companies: Mapping[str, str]) -> int:
+        """How many of it the announcements name beside its members, at most: an item may be none of theirs, and a company
+        named alone stands for the approvals that are known of it."""
+        of = self._members_of(companies)
+        return sum(len(items) or (mark not in of) for mark, items in self._items(companies).items())
+
+    def _items(self, marks: Mapping[str, str]) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
         for report in self.reports:
-            if counted(report.position):
-                for mark, named in report.named.items():
-                    items.setdefault(mark, set()).update(named)
-        return {mark: max(1, len(named)) for mark, named in items.items()}
+            for name, items in report.named.items():
+                if name in marks:
+                    found.setdefault(marks[name], set()).update(items)
+        return found
 
-    def named(self, counted: Callable[[int], bool], *, members: bool) -> int:
-        """How many of it are known by name: its members, and whom the announcements name beside them."""
-        if not members:
-            return sum(self.mentioned(counted).values())
-        beside = (max(0, n - self.members_of.get(mark, 0)) for mark, n in self.mentioned(counted).items())
-        return self.members + sum(beside)
+    def _members_of(self, marks: Mapping[str, str]) -> dict[str, int]:
+        of: dict[str, int] = {}
+        for name, n in self.members_of.items():
+            if name in marks:
+                of[marks[name]] = of.get(marks[name], 0) + n
+        return of
 
 
 class Days:
@@ -145,40 +178,158 @@ class Days:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What bounds the totals of one class of terms: `terms` maps each to the events that make it one with the first."""
+    """What bounds the totals of one class of terms: `terms` maps each to the events that make it one with the first.
+
+    `granted` counts the approvals that are surely different by the days they may be of, `perhaps` all that may be. Approvals
+    without a number that several names of one company have may be one: `twice` has, by terms, how many are surely counted
+    too often in a company's record.
+
+    `marks` maps the key of each company's name to one that is shared by all that may be its names, `companies` to one that
+    is shared by those alone that surely are. `granted_to` has, by terms and mark, how many approvals may be that company's.
+    Each of `revoked` counts some ended approvals, which may be those of another.
+    """
 
     terms: dict[str, frozenset[int]]
     totals: tuple[TotalReport, ...]
-    batches: tuple[Batch, ...]
+    announced: tuple[BatchReport, ...]
+    members: dict[str, dict[str, dict[str, Any]]]
+    marks: dict[str, str]
+    companies: dict[str, str]
     granted: dict[str, Days]
+    perhaps: dict[str, Days]
+    twice: dict[str, dict[frozenset[str], int]]
     granted_to: dict[str, dict[str, int]]
-    revoked: Days
-    origins: dict[int, str] = field(default_factory=dict)
-    says: dict[int, str] = field(default_factory=dict)
+    revoked: tuple[Days, ...]
+    origins: dict[int, str]
+    says: dict[int, str]
+    terms_of: dict[int, str]
+
+    def batches(self, counted: frozenset[int] | None = None) -> list[Batch]:
+        """The batches, as they are where only the events `counted` count, or all."""
+        if counted is None:
+            return _batches(self.announced, self.members)
+        reports = [report for report in self.announced if report.position in counted]
+        return _batches(reports, self.members if NAMED in counted else {})
+
+    def equating(self, counted: Iterable[str]) -> frozenset[int]:
+        """The events that make these terms one with each other."""
+        paths = [self.terms[t] for t in counted]
+        return frozenset[int]().union(*(paths[0] ^ path for path in paths))
 
 
 def gather(views: Views, counted: str) -> Evidence:
     """The evidence for one key of terms and for all that are equated with it."""
     one = terms.equal_to(counted, totals.equations(views["totals"]))
+    figures = [(t, _total(at, r)) for t in one for at, r in totals.reports(views["totals"], t)]
+    announced = [_batch_report(at, t, r) for t in one for at, r in batches.reports(views["batches"], t)]
     known = identities.Identities(views["companies"])
-    figures = [_total(at, r) for t in one for at, r in totals.reports(views["totals"], t)]
-    announced = [(at, t, r) for t in one for at, r in batches.reports(views["batches"], t)]
-    members = {t: batches.members(views["batches"], t) for t in one}
-    names = {name_key(n["company"]) for _, _, r in announced for n in r["named"]}
+    repeats = {t: _repeats(views["companies"], known, t) for t in one}
+    members = {t: _members(batches.members(views["batches"], t), repeats[t]) for t in one}
+    listed = {t: totals.days(views["totals"], t, "granted") for t in one}
+    names = {name for report in announced for name in report.named}
     names |= {name for t in one for batch in members[t].values() for name in batch["companies"]}
-    marks = known.group_of(sorted(names))
-    reports = sorted((_batch_report(at, t, r, marks) for at, t, r in announced), key=lambda r: r.position)
-    both: list[TotalReport | BatchReport] = [*figures, *reports]
+    groups = known.groups(sorted(names))
+    reports: list[TotalReport | BatchReport] = [*(report for _, report in figures), *announced]
     return Evidence(
         terms=one,
-        totals=tuple(sorted(figures, key=lambda r: r.position)),
-        batches=tuple(_batches(reports, members, marks)),
-        granted={t: Days(totals.days(views["totals"], t, "granted")) for t in one},
-        granted_to={t: _granted_to(views["companies"], known, marks, t) for t in one},
-        revoked=Days(totals.revoked_days(views["totals"], counted)),
-        origins={r.position: sources.origin(r.source) for r in both},
-        says={r.position: r.says for r in both},
+        totals=tuple(sorted((report for _, report in figures), key=lambda r: r.position)),
+        announced=tuple(sorted(announced, key=lambda r: r.position)),
+        members=members,
+        marks={name: group.mark for name, group in groups.items()},
+        companies={name: group.companies[name] for name, group in groups.items()},
+        granted={t: Days([*listed[t], *_days_of(repeats[t].perhaps)]) for t in one},
+        perhaps={t: Days([*listed[t], *_days_of(repeats[t].surely)]) for t in one},
+        twice={
+            t: {names: -sum(n for _, n in days) for names, days in repeats[t].surely.items()} for t in one
+        },
+        granted_to={t: _granted_to(views["companies"], groups.values(), t) for t in one},
+        revoked=_revoked(views, one),
+        origins={r.position: sources.origin(r.source) for r in reports},
+        says={r.position: r.says for r in reports},
+        terms_of={report.position: t for t, report in figures} | {r.position: r.terms for r in announced},
     )
+
+
+Changes = dict[frozenset[str], list[tuple[str, int]]]
+"""For the names of one company: on which days there are more approvals, or fewer, than are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeats:
+    """What changes where the names of a company are `surely` one, and where they are `perhaps`; `members` has, by batch, how
+    many of its members may be counted too often."""
+
+    surely: Changes
+    perhaps: Changes
+    members: dict[str, int]
+
+
+def _repeats(documents: Documents, known: identities.Identities, counted: str) -> _Repeats:
+    """Folds count an approval without a number by its item and its company as it is written. Where events say that several
+    names are one company, what they have of one item is one approval, or one of those that have a number."""
+    surely: Changes = {}
+    perhaps: Changes = {}
+    members: dict[str, int] = {}
+    groups = known.groups(known.claimed(companies.unnumbered(documents, counted)))
+    for group in {group.mark: group for group in groups.values()}.values():
+        may_be = frozenset(group.names | group.disputed)
+        granted = {name: companies.granted(documents, name, counted) for name in sorted(may_be)}
+        perhaps[may_be] = [change for of in _by_item(granted) for change in _one_approval(of)]
+        for one in {
+            frozenset(n for n, m in group.companies.items() if m == mark) for mark in group.companies.values()
+        }:
+            of_one = {name: granted[name] for name in sorted(one)}
+            surely[one] = [change for of in _by_item(of_one) for change in _one_approval(of)]
+        for of in _by_item(granted):
+            for key in {
+                batches.batch_key(e["batch"]) for entries in of.values() for e in entries if "batch" in e
+            }:
+                of_batch = {
+                    name: here
+                    for name, entries in of.items()
+                    if (here := [e for e in entries if "batch" in e and batches.batch_key(e["batch"]) == key])
+                }
+                members[key] = members.get(key, 0) - sum(n for _, n in _one_approval(of_batch))
+    return _Repeats(surely, perhaps, members)
+
+
+Entries = dict[str, list[dict[str, Any]]]  # the reports of grants, by the name (as a key) of the company
+
+
+def _by_item(granted: Entries) -> list[Entries]:
+    found: dict[str, Entries] = {}
+    for name, entries in granted.items():
+        for entry in entries:
+            found.setdefault(name_key(entry["item"]["name"]), {}).setdefault(name, []).append(entry)
+    return list(found.values())
+
+
+def _one_approval(granted: Entries) -> list[tuple[str, int]]:
+    """How the days change where all these names are one company, and all its reports of one item."""
+    alone = [
+        [entry["approved_on"] for entry in entries]
+        for entries in granted.values()
+        if not any("registry_number" in entry["item"] for entry in entries)
+    ]
+    fewer = [(approvals.span(days), -1) for days in alone]
+    if len(alone) < len(granted):
+        return fewer
+    return [*fewer, (approvals.span([day for days in alone for day in days]), 1)] if len(alone) > 1 else []
+
+
+def _days_of(changes: Changes) -> list[tuple[DateRange, int, list[int]]]:
+    return [(totals.day_range(on), n, []) for of in changes.values() for on, n in of]
+
+
+def _members(members: Mapping[str, dict[str, Any]], repeats: _Repeats) -> dict[str, dict[str, Any]]:
+    return {
+        key: {
+            "count": held["count"] - repeats.members.get(key, 0),
+            "at_most": held["count"],
+            "companies": held["companies"],
+        }
+        for key, held in members.items()
+    }
 
 
 def _total(position: int, report: dict[str, Any]) -> TotalReport:
@@ -201,11 +352,11 @@ def _range(report: dict[str, Any], field_name: str) -> DateRange | None:
     return date_range(report[field_name]) if field_name in report else None
 
 
-def _batch_report(position: int, counted: str, report: dict[str, Any], marks: dict[str, str]) -> BatchReport:
+def _batch_report(position: int, counted: str, report: dict[str, Any]) -> BatchReport:
     size = Count(**report["size"])
     named: dict[str, set[str]] = {}
     for entry in report["named"]:
-        items = named.setdefault(marks[name_key(entry["company"])], set())
+        items = named.setdefault(name_key(entry["company"]), set())
         if "item" in entry:
             items.add(name_key(entry["item"]))
     which = f"batch {report['ordinal']}" if "ordinal" in report else report.get("label", "a batch")
@@ -220,7 +371,7 @@ def _batch_report(position: int, counted: str, report: dict[str, Any], marks: di
         date_range(report["announced_on"]),
         report["announced_on"],
         size.interval(),
-        {mark: frozenset(items) for mark, items in named.items()},
+        {name: frozenset(items) for name, items in named.items()},
         report["named"],
         report["source"],
         f"{size} in {which} of {report['announced_on']}{names} ({report['source']['publisher']})",
@@ -228,55 +379,84 @@ def _batch_report(position: int, counted: str, report: dict[str, Any], marks: di
 
 
 def _batches(
-    reports: list[BatchReport], members: dict[str, dict[str, Any]], marks: dict[str, str]
+    reports: Iterable[BatchReport], members: Mapping[str, Mapping[str, dict[str, Any]]]
 ) -> list[Batch]:
     """The batches: announcements of one ordinal are of one batch, so are those of one label, else those of one day."""
-    ordinals = {name_key(r.label): r.ordinal for r in reports if r.label and r.ordinal is not None}
+    ordinals: dict[str, tuple[int, int]] = {}
+    for report in reports:
+        if report.label and report.ordinal is not None:
+            ordinals.setdefault(name_key(report.label), (report.ordinal, report.position))
     by_key: dict[str, list[BatchReport]] = {}
     for report in reports:
-        label = name_key(report.label) if report.label else ""
-        ordinal = report.ordinal if report.ordinal is not None else ordinals.get(label)
-        if ordinal is not None:
-            key = batches.batch_key(ordinal)
-        else:
-            key = batches.batch_key(report.label) if report.label else f"on\t{report.announced_on}"
-        by_key.setdefault(key, []).append(report)
+        by_key.setdefault(_key(report, ordinals), []).append(report)
     of_batch: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for counted, by_batch in members.items():
         for key, held in by_batch.items():
-            label = key.partition("label\t")[2]
-            ordinal = ordinals.get(label)
+            ordinal, _ = ordinals.get(_label(key), (None, 0))
             of_batch.setdefault(batches.batch_key(ordinal) if ordinal else key, []).append((counted, held))
+    linked = {batches.batch_key(ordinal): frozenset({at}) for ordinal, at in ordinals.values()}
     return [
-        _batch(key, tuple(by_key.get(key, [])), of_batch.get(key, []), marks)
+        _batch(key, tuple(by_key.get(key, [])), of_batch.get(key, []), linked.get(key, frozenset()))
         for key in dict.fromkeys([*by_key, *of_batch])
     ]
+
+
+def _key(report: BatchReport, ordinals: Mapping[str, tuple[int, int]]) -> str:
+    if report.ordinal is not None:
+        return batches.batch_key(report.ordinal)
+    if report.label is not None:
+        ordinal, _ = ordinals.get(name_key(report.label), (None, 0))
+        return batches.batch_key(ordinal or report.label)
+    # Two reports of a batch of one month may be of two batches.
+    which = report.announced_on if report.on.first == report.on.last else str(report.position)
+    return f"on\t{which}"
+
+
+def _label(key: str) -> str:
+    return key.partition("label\t")[2]
 
 
 def _batch(
     key: str,
     reports: tuple[BatchReport, ...],
     members: list[tuple[str, dict[str, Any]]],
-    marks: dict[str, str],
+    linked: frozenset[int],
 ) -> Batch:
     # Equated terms may both report an approval: the larger count of members is sure, their sum is not.
-    none: dict[str, Any] = {"count": 0, "companies": {}, "sample": []}
+    none: dict[str, Any] = {"count": 0, "at_most": 0, "companies": {}}
     most = max((held for _, held in members), key=lambda held: int(held["count"]), default=none)
-    of: dict[str, int] = {}
-    for name, n in most["companies"].items():
-        of[marks[name]] = of.get(marks[name], 0) + n
-    counted = frozenset([*(r.terms for r in reports), *(terms for terms, _ in members)])
-    return Batch(key, counted, reports, most["count"], of, tuple(most["sample"]))
+    return Batch(
+        key,
+        frozenset([*(r.terms for r in reports), *(terms for terms, _ in members)]),
+        int(key[1:]) if key.startswith("#") else None,
+        next((r.label for r in reports if r.label is not None), _label(key) or None),
+        reports,
+        linked,
+        most["count"],
+        sum(held["at_most"] for _, held in members),
+        most["companies"],
+    )
 
 
-def _granted_to(
-    documents: Documents, known: identities.Identities, marks: dict[str, str], counted: str
-) -> dict[str, int]:
-    """How many approvals were granted to each company that an announcement names, under all its names."""
+def _granted_to(documents: Documents, groups: Iterable[identities.Group], counted: str) -> dict[str, int]:
+    """How many approvals were granted to each company that an announcement names, under all names that may be its."""
     granted: dict[str, int] = {}
-    for name, mark in marks.items():
-        if mark not in granted:
-            names = next((c.names for c in known.find(name) if mark != name), (name,))
-            held = [companies.record(documents, other) for other in names]
-            granted[mark] = sum(record["granted"].get(counted, 0) for record in held if record)
+    for group in groups:
+        if group.mark not in granted:
+            held = [companies.record(documents, name) for name in sorted(group.names | group.disputed)]
+            granted[group.mark] = sum(record["granted"].get(counted, 0) for record in held if record)
     return granted
+
+
+def _revoked(views: Views, one: Mapping[str, frozenset[int]]) -> tuple[Days, ...]:
+    """The revocations of the instruments of these terms. A revocation does not say its unit, so where an instrument is
+    counted in another unit as well, that is not one with these, it may be of that one, and is none of these for sure."""
+    counted = [*terms.all_seen(views["totals"]), *terms.all_seen(views["batches"])]
+    instruments = {t.rpartition("\t")[0]: t for t in one}
+    mixed = {t.rpartition("\t")[0] for t in counted if t not in one}
+    return tuple(
+        Days(days)
+        for instrument, t in instruments.items()
+        if instrument not in mixed
+        for days in totals.revoked_days(views["totals"], t)
+    )

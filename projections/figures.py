@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cached_property
 from itertools import pairwise
 
 from events import Interval
 
-from .bounds import NAMED, ORIGIN, Bound, Constraint, Node, resolve
+from .bounds import NAMED, ORIGIN, REVOKED, Bound, Constraint, Node, resolve
 from .evidence import Batch, Days, Evidence, TotalReport
 
 DAY = timedelta(days=1)
@@ -25,14 +26,24 @@ News of a batch gives the running total a few days later: "14 last week, over 40
 class Placed:
     """A batch in the order in which batches were granted.
 
-    `surely_after` is how many of those placed before it were surely granted before it; `missing` how many ordinals between
-    it and the one before it nobody reported. `sure` is False where it may be a batch that is placed already.
+    It was granted `by` a day, which the reports `placed_by` say. `surely_after` is how many of those placed before it were
+    surely granted before it; `missing` how many between it and the one before it nobody reported, at least. `sure` is
+    False where it may be a batch that is placed as well.
     """
 
     batch: Batch
+    by: date
+    placed_by: frozenset[int]
     surely_after: int
     missing: int
     sure: bool
+
+    def surely_before(self, other: Batch) -> bool:
+        """Whether it was surely granted before `other`: batches are granted in the order of their ordinals, and announced
+        in the order in which they are granted."""
+        if self.batch.ordinal is not None and other.ordinal is not None:
+            return self.batch.ordinal < other.ordinal
+        return other.on is not None and self.by < other.on.first
 
 
 class Figures:
@@ -41,12 +52,15 @@ class Figures:
     def __init__(self, evidence: Evidence, asked: Iterable[date] = ()) -> None:
         """`asked` are days on which a figure is wanted, beside those that the evidence speaks of."""
         self.evidence = evidence
-        self.order = _order(evidence.batches)
+        self.order = _order(evidence.batches())
         self.days = sorted({*_days(evidence), *asked})
-        named = (
-            {NAMED: "the approvals by name"} if any(days.any() for days in evidence.granted.values()) else {}
-        )
-        self.resolution = resolve(self._constraints, evidence.origins | named)
+        self._orders: dict[frozenset[int], list[Placed]] = {}
+        together = {}
+        if any(days.any() for days in evidence.granted.values()):
+            together[NAMED] = "the approvals by name"
+        if any(days.any() for days in evidence.revoked):
+            together[REVOKED] = "the revocations"
+        self.resolution = resolve(self._constraints, evidence.origins | together)
 
     def total(self, day: date) -> Bound:
         """The total at the end of `day`, one of `days`."""
@@ -54,7 +68,9 @@ class Figures:
 
     def speaks_of_force(self) -> bool:
         """Whether anything is known of approvals that ended."""
-        return self.evidence.revoked.any() or any(report.in_force for report in self.evidence.totals)
+        return any(days.any() for days in self.evidence.revoked) or any(
+            report.in_force for report in self.evidence.totals
+        )
 
     def in_force(self, day: date) -> Bound:
         """The approvals in force at the end of `day`, one of `days`: the total less the revoked."""
@@ -64,23 +80,28 @@ class Figures:
         """How many different approvals are known by name and surely granted by `day`."""
         return max(
             (
-                days.surely_by(day) + self._unlisted(terms, day, None)[0]
+                days.surely_by(day)
+                + _unlisted(self.order, self.evidence.marks, self.evidence.granted_to[terms], day)[0]
                 for terms, days in self.evidence.granted.items()
             ),
             default=0,
         )
 
     def undisclosed(self, day: date) -> Interval:
-        """How many approvals by `day` nobody names: from the bounds of the total and the named."""
+        """How many approvals by `day` nobody names: from the bounds of the total and the named.
+
+        Whoever an announcement names may have been granted long before it, and beside all that is listed; equated terms
+        may list different approvals.
+        """
         total = self.total(day).interval
-        perhaps = max(
-            (d.perhaps_by(day) + self._unlisted(t, day, None)[0] for t, d in self.evidence.granted.items()),
-            default=0,
-        )
-        named = self.named(day)
-        return Interval(
-            max(0, total.low - perhaps), None if total.high is None else max(0, total.high - named)
-        )
+        perhaps = sum(listed.perhaps_by(day) for listed in self.evidence.perhaps.values())
+        perhaps += self._perhaps_beside
+        high = None if total.high is None else max(0, total.high - self.named(day))
+        return Interval(max(0, total.low - perhaps), high)
+
+    @cached_property
+    def _perhaps_beside(self) -> int:
+        return sum(placed.batch.perhaps_beside(self.evidence.companies) for placed in self.order)
 
     def size(self, batch: Batch) -> Bound:
         """How many approvals the batch has, from every report of it and what the totals leave room for."""
@@ -102,143 +123,115 @@ class Figures:
         """The total just before the batch.
 
         Beside what propagation gives: of a total that has the batch as its latest, what is not of the batch and is not
-        known by name and date to have come after the announcement came before it.
+        known to have come after the announcement came before it.
         """
         bound = self.resolution.bound(("before", batch.key))
-        size = self.size(batch)
-        first, last = batch.first, batch.last
-        if first is None or last is None or size.interval.high is None:
-            return bound
         low, because = bound.interval.low, bound.low
-        for day in self._days_of_the_batch(last):
-            after = max(
-                (d.perhaps_by(day) - d.surely_by(first - DAY) for d in self.evidence.granted.values()),
-                default=0,
-            )
-            total = self.total(day)
-            if (reached := total.interval.low - size.interval.high - after) > low:
-                low, because = reached, total.low | size.high
+        for day in self._days_of_the_batch(batch):
+            total, later, known_by = self.total(day), *self._perhaps_later(batch, day)
+            if later is None:
+                continue
+            reached = total.interval.low - later
+            # A total that is higher than the reports of the batch allow had more than the batch come after it.
+            if reached > low and (bound.interval.high is None or reached <= bound.interval.high):
+                low, because = reached, total.low | known_by
         return Bound(Interval(low, bound.interval.high), because, bound.high)
 
-    def _days_of_the_batch(self, last: date) -> Iterator[date]:
-        later = [p.batch.first for p in self.order if p.batch.first is not None and p.batch.first > last]
-        upto = min([last + TOGETHER, *(first - DAY for first in later)])
-        return (day for day in self.days if last <= day <= max(upto, last))
+    def _days_of_the_batch(self, batch: Batch) -> list[date]:
+        on = batch.on
+        return [day for day in self.days if on is not None and on.last <= day <= on.first + TOGETHER]
+
+    def _perhaps_later(self, batch: Batch, day: date) -> tuple[int | None, frozenset[int]]:
+        """How many approvals by `day` are of the batch or known to have come after it, at most, and which events say so."""
+        assert batch.on is not None
+        sizes = [
+            self.size(placed.batch)
+            for placed in self.order
+            if placed.batch is batch
+            or (
+                placed.batch.on is not None
+                and placed.batch.on.first <= day
+                and not placed.surely_before(batch)
+            )
+        ]
+        later = sum(
+            self.evidence.perhaps[terms].perhaps_by(day) - granted.surely_by(batch.on.first - DAY)
+            for terms, granted in self.evidence.granted.items()
+        )
+        known_by = frozenset[int]().union(*(size.high for size in sizes), {NAMED} if later else ())
+        for size in sizes:
+            if size.interval.high is None:
+                return None, known_by
+            later += size.interval.high
+        return later, known_by
 
     # The constraints that hold where only the events `counted` count.
 
     def _constraints(self, counted: frozenset[int]) -> list[Constraint]:
         days = self.days
         constraints = [Constraint(_at(b), _at(a), 0) for a, b in pairwise(days)]
-        if days:
-            constraints.append(Constraint(_at(days[0]), ORIGIN, 0))
         if NAMED in counted:
             for granted in self.evidence.granted.values():
                 constraints += _of_granted(granted, days)
-        constraints += self._of_unlisted(counted)
+        order = self._order_of(counted)
+        constraints += self._of_unlisted(order, named=NAMED in counted)
         for report in self.evidence.totals:
             if report.position in counted and report.count is not None:
-                constraints += self._of_total(report, report.count)
-        constraints += self._of_revoked()
-        constraints += self._of_batches(counted)
+                constraints += self._of_total(report, report.count, revoked=REVOKED in counted)
+        constraints += self._of_revoked(REVOKED in counted)
+        for index in range(len(order)):
+            constraints += _of_batch(order, index, self.evidence.marks)
         return constraints
 
-    def _of_total(self, report: TotalReport, count: Interval) -> Iterator[Constraint]:
+    def _order_of(self, counted: frozenset[int]) -> list[Placed]:
+        of_batches = counted & {NAMED, *(report.position for report in self.evidence.announced)}
+        if of_batches not in self._orders:
+            self._orders[of_batches] = _order(self.evidence.batches(of_batches))
+        return self._orders[of_batches]
+
+    def _of_total(self, report: TotalReport, count: Interval, *, revoked: bool) -> Iterator[Constraint]:
         because = frozenset({report.position})
         if report.as_of is not None:
             first, last = report.as_of.first, report.as_of.last
+            yield Constraint(_at(last), ORIGIN, count.low, because)
             if report.in_force:
-                # Of those in force at an unknown total, the revoked were approved too.
-                revoked = self.evidence.revoked.surely_by(first)
-                yield Constraint(_at(last), ORIGIN, count.low + revoked, because)
+                # The revoked were approved too, whatever day of the range it was.
+                if revoked and (ended := self._revoked_by(first)):
+                    yield Constraint(_at(last), ORIGIN, count.low + ended, because | {REVOKED})
                 if first == last:
                     yield Constraint(("in force", last), ORIGIN, count.low, because)
                     if count.high is not None:
                         yield Constraint(ORIGIN, ("in force", last), -count.high, because)
-                return
-            yield Constraint(_at(last), ORIGIN, count.low, because)
-            if count.high is not None:
+            elif count.high is not None:
                 yield Constraint(ORIGIN, _at(first), -count.high, because)
         elif report.since is not None and report.to is not None:
             yield Constraint(_at(report.to.last), _at(report.since.first - DAY), count.low, because)
-            if count.high is not None:
+            # Those of a period that are in force are not all that were granted in it.
+            if count.high is not None and not report.in_force:
                 yield Constraint(_at(report.since.last - DAY), _at(report.to.first), -count.high, because)
 
-    def _of_revoked(self) -> Iterator[Constraint]:
+    def _revoked_by(self, day: date) -> int:
+        return max((days.surely_by(day) for days in self.evidence.revoked), default=0)
+
+    def _of_revoked(self, revoked: bool) -> Iterator[Constraint]:
         if not self.speaks_of_force():
             return
         for day in self.days:
-            yield Constraint(_at(day), ("in force", day), self.evidence.revoked.surely_by(day))
-            yield Constraint(("in force", day), ORIGIN, 0)
+            yield Constraint(_at(day), ("in force", day), 0)
+            if revoked and (ended := self._revoked_by(day)):
+                yield Constraint(_at(day), ("in force", day), ended, frozenset({REVOKED}))
 
-    def _of_batches(self, counted: frozenset[int]) -> Iterator[Constraint]:
-        for index, placed in enumerate(self.order):
-            batch = placed.batch
-            before, after, size = ("before", batch.key), ("after", batch.key), ("size", batch.key)
-            so_far, with_missing, with_this = (
-                ("batches", index),
-                ("batches and missing", index),
-                ("batches", index + 1),
-            )
-            yield Constraint(with_missing, so_far, 0)
-            yield Constraint(with_this, with_missing, 0)
-            yield Constraint(before, ("batches", placed.surely_after), 0)
-            yield Constraint(size, ORIGIN, 0)
-            yield Constraint(after, before, 0)
-            if placed.surely_after == index and placed.sure:
-                yield Constraint(before, with_missing, 0)
-            named = batch.named(counted.__contains__, members=NAMED in counted)
-            naming = {r.position for r in batch.reports if r.named} & counted
-            because = frozenset(naming | ({NAMED} if batch.members and NAMED in counted else set()))
-            at_least = [(named, because)] if named else []
-            for report in batch.reports:
-                if report.position not in counted:
-                    continue
-                because = frozenset({report.position})
-                yield Constraint(_at(report.on.last), after, 0, because)
-                if placed.sure:
-                    yield Constraint(_at(report.on.last), with_this, 0, because)
-                    yield Constraint(with_missing, so_far, placed.missing, because)
-                if report.size is not None:
-                    at_least.append((report.size.low, because))
-                    if report.size.high is not None:
-                        yield Constraint(ORIGIN, size, -report.size.high, because)
-                        yield Constraint(before, after, -report.size.high, because)
-            for least, reason in at_least:
-                yield Constraint(size, ORIGIN, least, reason)
-                yield Constraint(after, before, least, reason)
-                if placed.sure:
-                    yield Constraint(with_this, with_missing, least, reason)
-
-    def _of_unlisted(self, counted: frozenset[int]) -> Iterator[Constraint]:
+    def _of_unlisted(self, order: list[Placed], *, named: bool) -> Iterator[Constraint]:
         """Companies that announcements name, whose approvals nobody lists, stand beside those that are listed."""
-        announced = sorted({p.batch.last for p in self.order if p.batch.last is not None})
+        announced = sorted({p.batch.on.last for p in order if p.batch.on is not None})
         for terms, granted in self.evidence.granted.items():
+            granted_to = self.evidence.granted_to[terms] if named else {}
             for day in announced:
-                unlisted, because = self._unlisted(terms, day, counted)
+                unlisted, because = _unlisted(order, self.evidence.marks, granted_to, day)
                 if unlisted:
-                    listed = granted.surely_by(day) if NAMED in counted else 0
+                    listed = granted.surely_by(day) if named else 0
                     reasons = because | {NAMED} if listed else because
-                    yield Constraint(_at(day), ORIGIN, listed + unlisted, frozenset(reasons))
-
-    def _unlisted(self, terms: str, day: date, counted: frozenset[int] | None) -> tuple[int, set[int]]:
-        """How many approvals, announced by `day` with a company's name, are beyond those granted to it; and who says so."""
-        mentioned: dict[str, int] = {}
-        because: set[int] = set()
-        for placed in self.order:
-            if not placed.sure:
-                continue
-            reports = [
-                r
-                for r in placed.batch.reports
-                if r.on.last <= day and (counted is None or r.position in counted)
-            ]
-            known = {r.position for r in reports if r.named}
-            because |= known
-            for mark, n in placed.batch.mentioned(known.__contains__).items():
-                mentioned[mark] = mentioned.get(mark, 0) + n
-        granted = self.evidence.granted_to[terms] if counted is None or NAMED in counted else {}
-        return sum(max(0, n - granted.get(mark, 0)) for mark, n in mentioned.items()), because
+                    yield Constraint(_at(day), ORIGIN, listed + unlisted, reasons)
 
 
 def _at(day: date) -> Node:
@@ -253,11 +246,10 @@ def _days(evidence: Evidence) -> set[date]:
             days |= {report.as_of.first, report.as_of.last}
         if report.since is not None and report.to is not None:
             days |= {report.since.first - DAY, report.since.last - DAY, report.to.first, report.to.last}
-    for batch in evidence.batches:
-        days |= {report.on.last for report in batch.reports}
-    for granted in evidence.granted.values():
-        days |= set(granted.exact_days())
-        for partial, _ in granted.partial:
+    days |= {report.on.last for report in evidence.announced}
+    for dated in (*evidence.granted.values(), *evidence.revoked):
+        days |= set(dated.exact_days())
+        for partial, _ in dated.partial:
             days |= {partial.first - DAY, partial.last}
     return days
 
@@ -276,58 +268,128 @@ def _of_granted(granted: Days, days: list[date]) -> Iterator[Constraint]:
         yield Constraint(_at(partial.last), _at(first), granted.within(first, partial.last), named)
 
 
-def _order(batches: Iterable[Batch]) -> list[Placed]:
+def _of_batch(order: list[Placed], index: int, marks: Mapping[str, str]) -> Iterator[Constraint]:
+    placed = order[index]
+    batch = placed.batch
+    before, after, size = ("before", batch.key), ("after", batch.key), ("size", batch.key)
+    so_far, with_missing, with_this = (
+        ("batches", index),
+        ("batches and missing", index),
+        ("batches", index + 1),
+    )
+    numbered, dated = _numbered_by(batch), _numbered_by(batch) | batch.dated_by
+    yield Constraint(with_missing, so_far, 0)
+    yield Constraint(with_this, with_missing, 0)
+    yield Constraint(after, before, 0)
+    yield Constraint(before, ("batches", placed.surely_after), 0, dated)
+    if placed.sure:
+        yield Constraint(with_missing, so_far, placed.missing, numbered)
+        if placed.surely_after == index:
+            yield Constraint(before, with_missing, 0, dated)
+    if batch.ordinal is not None:
+        yield Constraint(before, ORIGIN, batch.ordinal - 1, numbered)
+    at_least = []
+    if named := batch.named(marks):
+        naming = frozenset[int]().union(*(batch.because(r) for r in batch.reports if r.named))
+        at_least.append((named, naming | {NAMED} if batch.members else naming))
+    for report in batch.reports:
+        because = batch.because(report)
+        yield Constraint(_at(report.on.last), after, 0, because)
+        if placed.sure:
+            yield Constraint(_at(report.on.last), with_this, 0, because)
+        if report.size is not None:
+            at_least.append((report.size.low, because))
+            if report.size.high is not None:
+                yield Constraint(ORIGIN, size, -report.size.high, because)
+                yield Constraint(before, after, -report.size.high, because)
+    for least, reason in at_least:
+        yield Constraint(size, ORIGIN, least, reason)
+        yield Constraint(after, before, least, reason)
+        if placed.sure:
+            yield Constraint(with_this, with_missing, least, reason | placed.placed_by)
+
+
+def _numbered_by(batch: Batch) -> frozenset[int]:
+    """An event that gives the batch its ordinal, if it has one."""
+    if batch.ordinal is None:
+        return frozenset()
+    numbering = [report.position for report in batch.reports if report.ordinal is not None]
+    return frozenset({min(numbering)} if numbering else {NAMED})
+
+
+def _unlisted(
+    order: list[Placed], marks: Mapping[str, str], granted_to: Mapping[str, int], day: date
+) -> tuple[int, frozenset[int]]:
+    """How many approvals, announced by `day` with a company's name, are beyond those granted to it; and who says so."""
+    mentioned: dict[str, int] = {}
+    because: set[int] = set()
+    for placed in order:
+        batch = placed.batch
+        if not placed.sure or batch.on is None or batch.on.last > day:
+            continue
+        naming = replace(batch, reports=tuple(r for r in batch.reports if r.named and r.on.last <= day))
+        because = because.union(*(naming.because(report) for report in naming.reports))
+        for mark, n in naming.mentioned(marks).items():
+            mentioned[mark] = mentioned.get(mark, 0) + n
+    return sum(max(0, n - granted_to.get(mark, 0)) for mark, n in mentioned.items()), frozenset(because)
+
+
+def _order(batches: list[Batch]) -> list[Placed]:
     """The batches in the order in which they were granted, as far as it is known.
 
     A batch was granted by the day it was announced, and before any of a higher ordinal.
     """
-    numbered = sorted((b for b in batches if b.ordinal is not None), key=lambda b: b.ordinal or 0)
-    by: dict[str, date] = {}
-    latest = date.max
-    for batch in reversed(numbered):
-        latest = min(latest, batch.last or date.max)
-        by[batch.key] = latest
-    others = [batch for batch in batches if batch.ordinal is None]
-    by |= {batch.key: batch.last or date.max for batch in others}
-    ordered = sorted([*numbered, *others], key=lambda b: (by[b.key], b.ordinal or 0, b.key))
+    by: dict[str, tuple[date, frozenset[int]]] = {}
+    latest = (date.max, frozenset[int]())
+    numbered = [batch for batch in batches if batch.ordinal is not None]
+    for batch in sorted(numbered, key=lambda b: b.ordinal or 0, reverse=True):
+        by[batch.key] = latest = min(latest, _announced(batch), key=lambda placing: placing[0])
+    by |= {batch.key: _announced(batch) for batch in batches if batch.ordinal is None}
+    distinct = _distinct(batches)
     placed: list[Placed] = []
-    last_ordinal = 0
-    for batch in ordered:
+    last_ordinal, unknown, missing_so_far = 0, 0, 0
+    for batch in sorted(batches, key=lambda b: (by[b.key][0], b.ordinal or 0, b.key)):
         missing = 0
         if batch.ordinal is not None:
-            missing, last_ordinal = batch.ordinal - last_ordinal - 1, batch.ordinal
-        placed.append(Placed(batch, _surely_before(batch, ordered, by), missing, _sure(batch, ordered)))
+            unknown, last_ordinal = unknown + batch.ordinal - last_ordinal - 1, batch.ordinal
+            # One that is known without an ordinal, and not announced later, may be one of those that nobody reported.
+            perhaps = [
+                other
+                for other in distinct
+                if other.ordinal is None and (other.on is None or other.on.first <= by[batch.key][0])
+            ]
+            missing = max(0, unknown - len(perhaps) - missing_so_far)
+            missing_so_far += missing
+        sure = any(batch is other for other in distinct)
+        placing = Placed(batch, *by[batch.key], 0, missing, sure)
+        surely_after = next(
+            (n for n, other in enumerate(placed) if not other.surely_before(batch)), len(placed)
+        )
+        placed.append(replace(placing, surely_after=surely_after))
     return placed
 
 
-def _surely_before(batch: Batch, ordered: list[Batch], by: dict[str, date]) -> int:
-    """How many batches at the head of the order were surely granted before this one."""
-    count = 0
-    for other in ordered:
-        earlier = batch.ordinal is not None and other.ordinal is not None and other.ordinal < batch.ordinal
-        if other is batch or not (earlier or (batch.first is not None and by[other.key] < batch.first)):
-            break
-        count += 1
-    return count
+def _announced(batch: Batch) -> tuple[date, frozenset[int]]:
+    return (batch.on.last if batch.on is not None else date.max), batch.dated_by
 
 
-def _sure(batch: Batch, others: list[Batch]) -> bool:
-    """Whether it is surely none of the others, so that their sizes may be added.
+def _distinct(batches: list[Batch]) -> list[Batch]:
+    """Batches of which no two are one, so that their sizes may be added.
 
     Two ordinals are two batches, so are two labels, and announcements of different days. A label and an ordinal, or a day
     alone, may be one batch that two papers know by different names.
     """
-    if batch.ordinal is not None:
+    chosen = [batch for batch in batches if batch.ordinal is not None]
+    others = [batch for batch in batches if batch.ordinal is None]
+    for batch in sorted(
+        others, key=lambda b: (b.on is None, b.on and (b.on.last - b.on.first, b.on.last), b.key)
+    ):
+        if all(_differ(batch, other) for other in chosen):
+            chosen.append(batch)
+    return chosen
+
+
+def _differ(a: Batch, b: Batch) -> bool:
+    if a.label is not None and b.label is not None and a.ordinal is b.ordinal is None:
         return True
-    return all(
-        other is batch
-        or (batch.label is not None and other.label is not None and other.ordinal is None)
-        or _apart(batch, other)
-        for other in others
-    )
-
-
-def _apart(a: Batch, b: Batch) -> bool:
-    return all(
-        x.on.last < y.on.first or y.on.last < x.on.first for x in a.reports for y in b.reports
-    ) and bool(a.reports and b.reports)
+    return a.on is not None and b.on is not None and (a.on.last < b.on.first or b.on.last < a.on.first)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from events import name_key
@@ -48,6 +48,21 @@ class Company:
     rings: tuple[tuple[int, ...], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Names (as keys) that are one company, or may be one; `disputed` are further names that may be its. `companies` gives
+    those that surely are one a mark of their own."""
+
+    names: frozenset[str]
+    disputed: Set[str]
+    companies: dict[str, str]
+
+    @property
+    def mark(self) -> str:
+        """The same for all names of the group, and for no other."""
+        return min(self.names)
+
+
 class Identities:
     """Finds companies by any of their names. Reads what is asked for, not every company."""
 
@@ -62,26 +77,44 @@ class Identities:
     def find(self, name: str) -> list[Company]:
         """The companies that `name` may mean: one, or several where more than one claims it.
 
-        A name that nobody claims is a company of its own, whether or not the ledger has ever seen it.
+        A name that nobody claims is a company of its own, whether or not the ledger has ever seen it. A slug is no name.
         """
         alias = name_key(name)
         claimed = {slug for _, slug in pages.read(self._documents, _alias(alias))}
-        if not claimed and self._documents.get(_slug(name)):
-            claimed = {name}
         if not claimed:
             return [Company("", (), (alias,), (), (), (), {}, ())]
         groups = {self._group(slug) for slug in claimed}
         return [self._company(slugs) for slugs in sorted(groups)]
 
-    def group_of(self, names: Iterable[str]) -> dict[str, str]:
-        """For each name (as a key), one mark that all names of the same company share; a disputed name keeps its own."""
-        marks: dict[str, str] = {}
+    def of_slug(self, slug: str) -> Company | None:
+        """The company that has this slug, or had it before it was merged; None where no event gives it."""
+        if not self._documents.get(_slug(slug)) and all(slug not in (a, b) for _, a, b, _ in self._merges):
+            return None
+        return self._company(self._group(slug))
+
+    def claimed(self, names: Iterable[str]) -> list[str]:
+        """Those of the `names` (as keys) that an event gives to a company."""
+        listed = list(names)
+        self._documents.fetch(map(_alias, listed))
+        return [name for name in listed if self._documents.get(_alias(name))]
+
+    def groups(self, names: Iterable[str]) -> dict[str, Group]:
+        """For each of the `names` (as keys), those that are the same company, or may be: where several companies claim
+        one of the names, it may be any of them."""
+        found: dict[str, Group] = {}
         for alias in names:
-            companies = self.find(alias)
-            marks[alias] = (
-                key("slug", companies[0].slug) if len(companies) == 1 and companies[0].slug else alias
-            )
-        return marks
+            claimants = self.find(alias)
+            companies = {alias: alias}
+            for company in claimants:
+                undisputed = [name for name in company.names if name not in company.disputed]
+                companies |= dict.fromkeys(undisputed, min(undisputed, default=""))
+            disputed = {name for company in claimants for name in company.disputed}
+            for other in [found[name] for name in companies if name in found]:
+                companies |= other.companies
+                disputed |= other.disputed
+            group = Group(frozenset(companies), disputed, companies)
+            found |= dict.fromkeys(group.names, group)
+        return found
 
     def _group(self, slug: str) -> tuple[str, ...]:
         group = {slug}

@@ -8,7 +8,7 @@ from typing import Any
 
 from .projection import Documents, key
 
-PAGE = 64  # entries
+PAGE = 32  # entries
 
 
 def keep(documents: Documents, name: str, position: int, entry: Any, stands: bool) -> None:
@@ -23,7 +23,7 @@ def insert(documents: Documents, name: str, position: int, entry: Any) -> None:
     """Adds `entry` at `position`, which holds none yet."""
     firsts: list[int] = documents.get(name) or []
     page = max(bisect_right(firsts, position) - 1, 0)
-    entries: list[Any] = documents.get(_page(name, page)) or []
+    entries: list[Any] = (documents.get(_page(name, page)) or []) if firsts else []
     if not firsts or (page == len(firsts) - 1 and len(entries) >= PAGE and entries[-1][0] < position):
         documents.put(name, [*firsts, position])
         documents.put(_page(name, len(firsts)), [[position, entry]])
@@ -40,9 +40,14 @@ def remove(documents: Documents, name: str, position: int) -> None:
     page = max(bisect_right(firsts, position) - 1, 0)
     entries = [held for held in documents.get(_page(name, page)) or [] if held[0] != position]
     documents.put(_page(name, page), entries)
-    if page == len(firsts) - 1 and not entries:
-        documents.put(_page(name, page), None)
-        documents.put(name, firsts[:-1] or None)
+    kept = len(firsts)
+    while kept and not documents.get(
+        _page(name, kept - 1)
+    ):  # a page before the last may have been emptied first
+        kept -= 1
+        documents.put(_page(name, kept), None)
+    if kept < len(firsts):
+        documents.put(name, firsts[:kept] or None)
 
 
 def read(documents: Documents, name: str) -> Iterator[tuple[int, Any]]:

@@ -15,7 +15,7 @@ from . import shares as shares_fold
 from . import sources as sources_fold
 from . import stocks, terms
 from . import totals as totals_fold
-from .bounds import NAMED, Bound, Conflict, Node
+from .bounds import NAMED, REVOKED, Bound, Conflict, Node
 from .digest import digest_of_answer
 from .evidence import Batch, Evidence, Views, gather
 from .figures import Figures
@@ -33,6 +33,8 @@ PROJECTIONS: dict[str, Projection] = {
 
 SHOWN = 12  # positions of evidence that an answer lists; the rest is a count
 
+TOGETHER = {NAMED: "the approvals known by name", REVOKED: "the revocations"}
+
 
 def totals(
     log: Log,
@@ -47,30 +49,16 @@ def totals(
     """How many approvals, for each (authority, instrument, unit) or for those named: at the last day that the ledger
     speaks of, and, with `steps`, at every day on which the figure may change.
     """
-    wanted = {"authority": authority, "instrument": instrument, "unit": unit}
 
     def build(views: Views) -> list[Any]:
-        written = _all_terms(views)
-        return [
-            _total(gather(views, counted), written, counted, steps)
-            for counted, counts in written.items()
-            if all(text is None or name_key(text) == name_key(counts[part]) for part, text in wanted.items())
-        ]
+        return totals_in(views, authority=authority, instrument=instrument, unit=unit, steps=steps)
 
     return _answer(log, totals_fold, _COUNTING, build, at_least, known_at)
 
 
 def batches(log: Log, *, at_least: int = 0, known_at: int | None = None) -> Answer:
     """Every batch: its size, who is named, how many are not, and the total just before it."""
-
-    def build(views: Views) -> list[Any]:
-        return [
-            batch
-            for counted, written in _all_terms(views).items()
-            for batch in _batches(gather(views, counted), written, counted)
-        ]
-
-    return _answer(log, batches_fold, _COUNTING, build, at_least, known_at)
+    return _answer(log, batches_fold, _COUNTING, batches_in, at_least, known_at)
 
 
 def companies(log: Log, name: str | None = None, *, at_least: int = 0, known_at: int | None = None) -> Answer:
@@ -80,35 +68,14 @@ def companies(log: Log, name: str | None = None, *, at_least: int = 0, known_at:
     """
 
     def build(views: Views) -> list[Any]:
-        known = Identities(views["companies"])
-        if name is None:
-            found = _all_companies(views, known)
-        else:
-            found = known.find(name)
-            if not any(_known(views, company) for company in found):
-                raise BadQuestion(
-                    f"ledger {log.ledger} knows no company named {name[:80]!r}: `approvals companies` lists all"
-                )
-        counting = {
-            counted: (terms.written(written), Figures(gather(views, counted)))
-            for counted, written in _all_terms(views).items()
-        }
-        return [_company(views, company, counting, history=name is not None) for company in found]
+        return companies_in(views, name)
 
     return _answer(log, companies_fold, _COUNTING, build, at_least, known_at)
 
 
 def shares(log: Log, *, at_least: int = 0, known_at: int | None = None) -> Answer:
     """Each estimator's stocks and shares by region and date, as intervals, with what they imply for the others."""
-
-    def build(views: Views) -> list[Any]:
-        return [
-            _market(reported)
-            for estimates in shares_fold.estimates(views["shares"]).values()
-            for reported in _by_date(estimates)
-        ]
-
-    return _answer(log, shares_fold, [shares_fold], build, at_least, known_at)
+    return _answer(log, shares_fold, [shares_fold], shares_in, at_least, known_at)
 
 
 def share_of_stock(
@@ -129,22 +96,87 @@ def share_of_stock(
     """
 
     def build(views: Views) -> list[Any]:
-        asked = {"authority": authority, "instrument": instrument, "unit": unit}
-        counts = _all_terms(views).get(terms.key_of(**asked))
-        if counts is None:
-            raise BadQuestion(f"ledger {log.ledger} counts nothing as {terms.written(asked)}")
-        return [_of_stock(views, counts, found, region) for found in _estimates_of(views, estimator, region)]
+        return share_of_stock_in(
+            views,
+            authority=authority,
+            instrument=instrument,
+            unit=unit,
+            estimator=estimator,
+            region=region,
+        )
 
     return _answer(log, shares_fold, [*_COUNTING, shares_fold], build, at_least, known_at)
 
 
 def sources(log: Log, *, at_least: int = 0, known_at: int | None = None) -> Answer:
     """Every claim with all who report it, whom they derive from, and how many independent origins that leaves."""
+    return _answer(log, sources_fold, [sources_fold], sources_in, at_least, known_at)
 
-    def build(views: Views) -> list[Any]:
-        return [_claim(claim, reports) for claim, reports in sources_fold.claims(views["sources"])]
 
-    return _answer(log, sources_fold, [sources_fold], build, at_least, known_at)
+# The same, from documents at one position, wherever they are: pure.
+
+
+def totals_in(
+    views: Views,
+    *,
+    authority: str | None = None,
+    instrument: str | None = None,
+    unit: str | None = None,
+    steps: bool = False,
+) -> list[dict[str, Any]]:
+    """The answers of `totals`."""
+    wanted = {"authority": authority, "instrument": instrument, "unit": unit}
+    written = _all_terms(views)
+    return [
+        _total(gather(views, counted), written, counted, steps)
+        for counted, counts in written.items()
+        if all(text is None or name_key(text) == name_key(counts[part]) for part, text in wanted.items())
+    ]
+
+
+def batches_in(views: Views) -> list[dict[str, Any]]:
+    """The answers of `batches`."""
+    return [
+        batch
+        for counted, written in _all_terms(views).items()
+        for batch in _batches(gather(views, counted), written, counted)
+    ]
+
+
+def companies_in(views: Views, name: str | None = None) -> list[dict[str, Any]]:
+    """The answers of `companies`. Raises BadQuestion where no company has that `name`."""
+    known = Identities(views["companies"])
+    found = _all_companies(views, known) if name is None else _asked_for(views, known, name)
+    counting = [
+        (terms.written(written), Figures(gather(views, counted)))
+        for counted, written in _all_terms(views).items()
+    ]
+    return [_company(views, company, counting, history=name is not None) for company in found]
+
+
+def shares_in(views: Views) -> list[dict[str, Any]]:
+    """The answers of `shares`."""
+    return [
+        _market(reported)
+        for estimates in shares_fold.estimates(views["shares"]).values()
+        for reported in _by_date(estimates)
+    ]
+
+
+def share_of_stock_in(
+    views: Views, *, authority: str, instrument: str, unit: str, estimator: str, region: str
+) -> list[dict[str, Any]]:
+    """The answers of `share_of_stock`. Raises TermsDiffer and BadQuestion."""
+    asked = {"authority": authority, "instrument": instrument, "unit": unit}
+    counts = _all_terms(views).get(terms.key_of(**asked))
+    if counts is None:
+        raise BadQuestion(f"nothing is counted as {terms.written(asked)} here")
+    return [_of_stock(views, counts, found, region) for found in _estimates_of(views, estimator, region)]
+
+
+def sources_in(views: Views) -> list[dict[str, Any]]:
+    """The answers of `sources`."""
+    return [_claim(claim, reports) for claim, reports in sources_fold.claims(views["sources"])]
 
 
 _COUNTING: list[Projection] = [totals_fold, batches_fold, companies_fold]
@@ -226,25 +258,26 @@ def _evidence(figures: Figures, bound: Bound, day: date | None) -> dict[str, Any
 
 
 def _positions(figures: Figures, because: Iterable[int], day: date | None) -> tuple[list[int], int]:
-    positions = sorted(set(because) - {NAMED})
-    named = 0
-    if NAMED in because:
-        upto = day or figures.days[-1]
-        granted = max(figures.evidence.granted.values(), key=lambda days: days.surely_by(upto))
-        named = granted.surely_by(upto)
-        sample = granted.sample(upto, SHOWN)
-        named -= len(sample)
-        positions = sorted({*positions, *sample})
-    return positions[:SHOWN], max(0, len(positions) - SHOWN) + named
+    upto = day or figures.days[-1]
+    evidence = figures.evidence
+    positions, more = set(because) - set(TOGETHER), 0
+    for together, counted in ((NAMED, evidence.granted.values()), (REVOKED, evidence.revoked)):
+        if together in because:
+            most = max(counted, key=lambda days: days.surely_by(upto))
+            sample = most.sample(upto, SHOWN)
+            positions |= set(sample)
+            more += most.surely_by(upto) - len(sample)
+    return sorted(positions)[:SHOWN], max(0, len(positions) - SHOWN) + more
 
 
 def _contradiction(figures: Figures, conflict: Conflict, name: str, node: Node) -> dict[str, Any]:
     """The events in conflict, in words, and what `node` (`name` in the answer) would be on each origin's word alone."""
-    says = [figures.evidence.says[event] for event in sorted(conflict.events - {NAMED})]
-    if NAMED in conflict.events:
-        says.append("the approvals known by name")
+    reports = sorted(conflict.events - set(TOGETHER))
+    says = [figures.evidence.says[event] for event in reports]
+    says += [words for together, words in TOGETHER.items() if together in conflict.events]
+    equating = figures.evidence.equating(figures.evidence.terms_of[event] for event in reports)
     return {
-        "events": _positions(figures, conflict.events, figures.days[-1])[0],
+        "events": _positions(figures, conflict.events | equating, figures.days[-1])[0],
         "says": f"these cannot all be true: {'; '.join(says)}",
         "alone": [
             {"origin": alone.origin, name: alone.solution.bound(node).interval.to_json()}
@@ -270,8 +303,10 @@ def _of_terms(batch: Batch, counted: str, evidence: Evidence) -> bool:
 
 def _batch(figures: Figures, batch: Batch, written: Mapping[str, str]) -> dict[str, Any]:
     size, before = figures.size(batch), figures.before(batch)
-    named = batch.named(lambda _: True, members=True)
-    high = size.interval.high
+    named = batch.named(figures.evidence.marks)
+    perhaps_named = batch.perhaps_named(figures.evidence.companies)
+    low, high = size.interval.low, size.interval.high
+    last = batch.on.last if batch.on is not None else None
     conflicts = [
         conflict
         for conflict in figures.resolution.conflicts
@@ -286,12 +321,12 @@ def _batch(figures: Figures, batch: Batch, written: Mapping[str, str]) -> dict[s
         "named": named,
         "names": _names(batch),
         "undisclosed": Interval(
-            max(0, size.interval.low - named), None if high is None else max(0, high - named)
+            max(0, low - perhaps_named), None if high is None else max(0, high - named)
         ).to_json(),
         "before": before.interval.to_json(),
         "evidence": {
-            "size": _evidence(figures, size, batch.last),
-            "before": _evidence(figures, before, batch.last),
+            "size": _evidence(figures, size, last),
+            "before": _evidence(figures, before, last),
         },
         "sources": [{"position": report.position, **report.source} for report in batch.reports],
         "contradictions": [
@@ -308,11 +343,21 @@ def _names(batch: Batch) -> list[dict[str, str]]:
 
 def _all_companies(views: Views, known: Identities) -> list[Company]:
     """Every company that the ledger has a name of, once, by its slug or name."""
-    found: dict[str, Company] = {}
-    for name in [*known.slugs(), *companies_fold.all_names(views["companies"])]:
-        for company in known.find(name):
-            found.setdefault(company.slug or company.names[0], company)
+    named = [c for name in companies_fold.all_names(views["companies"]) for c in known.find(name)]
+    identified = [known.of_slug(slug) for slug in known.slugs()]
+    found = {(c.slug or c.names[0], bool(c.slug)): c for c in (*named, *identified) if c is not None}
     return [found[name] for name in sorted(found)]
+
+
+def _asked_for(views: Views, known: Identities, name: str) -> list[Company]:
+    """The companies that a reader may mean by a name or a slug. Raises BadQuestion where there is none."""
+    found = [company for company in known.find(name) if _known(views, company)]
+    of_slug = known.of_slug(name)
+    if of_slug is not None and all(company.slugs != of_slug.slugs for company in found):
+        found.append(of_slug)
+    if not found:
+        raise BadQuestion(f"no company is named {name[:80]!r} here: `approvals companies` lists all")
+    return found
 
 
 def _known(views: Views, company: Company) -> bool:
@@ -322,17 +367,20 @@ def _known(views: Views, company: Company) -> bool:
 
 
 def _company(
-    views: Views, company: Company, counting: Mapping[str, tuple[str, Figures]], *, history: bool
+    views: Views, company: Company, counting: Iterable[tuple[str, Figures]], *, history: bool
 ) -> dict[str, Any]:
     records = {name: companies_fold.record(views["companies"], name) for name in company.names}
-    texts = [*company.texts, *(record["text"] for record in records.values() if record)]
+    texts = [
+        *company.texts,
+        *(terms.usual_spelling(record["spelled"]) for record in records.values() if record),
+    ]
     answer: dict[str, Any] = {
         "company": company.slug or texts[0],
         "names": list(dict.fromkeys(texts)),
         "approvals": [
             approvals
-            for counted, (written, figures) in counting.items()
-            if (approvals := _approvals(company, records, counted, written, figures)) is not None
+            for written, figures in counting
+            if (approvals := _approvals(company, records, written, figures)) is not None
         ],
         "evidence": list(company.because)[:SHOWN],
         "merges": [{"position": at, "from": a, "into": b, "on": on} for at, a, b, on in company.merges],
@@ -344,15 +392,12 @@ def _company(
 
 
 def _approvals(
-    company: Company,
-    records: Mapping[str, dict[str, Any] | None],
-    counted: str,
-    written: str,
-    figures: Figures,
+    company: Company, records: Mapping[str, dict[str, Any] | None], written: str, figures: Figures
 ) -> dict[str, Any] | None:
     """The company's approvals in these terms: those known by name, and bounds, for an undisclosed one may be anyone's."""
-    disputed = sum(_count(records[name], counted) for name in company.disputed)
-    named = sum(_count(records[name], counted) for name in company.names if name not in company.disputed)
+    undisputed = [name for name in company.names if name not in company.disputed]
+    named = _known_of(undisputed, records, figures)
+    disputed = sum(_known_of([name], records, figures) for name in company.disputed)
     if not named and not disputed:
         return None
     day = figures.days[-1]
@@ -367,12 +412,16 @@ def _approvals(
     }
 
 
-def _count(record: dict[str, Any] | None, counted: str) -> int:
-    """How many approvals one name has at least: those granted to it, or the batches that name it, if they are more."""
-    if record is None:
-        return 0
-    batches_named = sum(1 for where in record["named"] if where.startswith(f"{counted}\t"))
-    return max(int(record["granted"].get(counted, 0)), batches_named)
+def _known_of(names: list[str], records: Mapping[str, dict[str, Any] | None], figures: Figures) -> int:
+    """How many approvals these names of a company have at least: those granted to it, or those with which announcements
+    name it, if they are more."""
+    held: list[dict[str, int]] = [r["granted"] for name in names if (r := records[name]) is not None]
+    granted = max(
+        sum(of.get(t, 0) for of in held) - sum(n for of, n in twice.items() if of & set(names))
+        for t, twice in figures.evidence.twice.items()
+    )
+    it = dict.fromkeys(names, "it")
+    return max(granted, sum(p.batch.mentioned(it).get("it", 0) for p in figures.order if p.sure))
 
 
 def _share(named: int, others: int, total: Interval) -> dict[str, float]:
@@ -448,11 +497,10 @@ def _market(reported: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
             for name, region in sorted(market.regions.items())
         ],
         "sources": [{"position": at, **data["source"]} for at, data in reported],
-        "contradictions": (
-            [{"events": sorted(market.conflict), "says": "these stocks and shares cannot all be true"}]
-            if market.conflict
-            else []
-        ),
+        "contradictions": [
+            {"events": sorted(conflict), "says": "these stocks and shares cannot all be true"}
+            for conflict in market.conflicts
+        ],
     }
 
 
@@ -462,7 +510,8 @@ def _estimates_of(views: Views, estimator: str, region: str) -> list[list[tuple[
         for estimates in shares_fold.estimates(views["shares"]).values()
         for reported in _by_date(estimates)
         if name_key(reported[0][1]["estimator"]) == name_key(estimator)
-        and any(data["region"] == region for _, data in reported)
+        # What is reported of any region says something of the world.
+        and (region == stocks.WORLD or any(data["region"] == region for _, data in reported))
     ]
     if not found:
         raise BadQuestion(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from events import BadQuestion, ParkedEvents
+from events import BadQuestion, LogForked, ParkedEvents
 
-from .store import Fenced, Generation, Store
+from .store import Behind, Fenced, Generation, Store
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """A generation that was built from the first event, and how it compares with the live one at the same position.
 
-    `live_digest` is None where the live generation was built by another version of the projection, or by nothing yet.
+    `live_digest` is None where the live generation was built by another version of the projection, from another log, or by
+    nothing yet.
     """
 
     projection: str
@@ -33,42 +35,39 @@ class Rebuilt:
 def rebuild(store: Store, progress: Callable[[int], None] | None = None) -> Rebuilt:
     """Builds a new generation up to the log's head, compares it with the live one, and leaves it beside that one.
 
-    `progress` hears of each position that is reached. Raises ParkedEvents, with every event that cannot be applied: the new
-    generation is gone then. Readers notice nothing: see `adopt`.
+    `progress` hears of each position that is reached. Raises ParkedEvents, with every event that cannot be applied, or
+    BadQuestion where another rebuild was adopted meanwhile: the new generation is gone then. Readers notice nothing: see
+    `adopt`.
     """
     live = store.open_live()
     new = store.open_new()
     try:
         _catch_up(new, progress)
         _require_whole(new)
-        return _compared(store, new, live)
+        return _compared(new, live)
     except BaseException:
         store.drop(new.number)
         raise
 
 
 def adopt(store: Store, rebuilt: Rebuilt) -> None:
-    """Makes a rebuilt generation the live one; the one before it stays as the way back. Raises BadQuestion.
+    """Makes a rebuilt generation the live one; the one before it stays as the way back.
 
-    The live one may have moved on meanwhile: the new one follows until the switch finds it level.
+    The live one may have moved on meanwhile: the new one follows until the switch finds it level. Where no answer comes
+    (StorageUnavailable), call it again. Raises BadQuestion where another switch came first: the rebuilt one is gone then.
     """
-    new = store.generation(rebuilt.generation)
-    while True:
-        _catch_up(new)
+    if store.live() != rebuilt.generation:
         try:
-            store.switch(rebuilt.generation, rebuilt.live_generation)
+            _switch(store, rebuilt)
         except BadQuestion:
-            if (
-                store.live() != rebuilt.live_generation or not new.advance()
-            ):  # another switch, or nothing to follow
-                raise
-            continue
-        store.drop_old()
-        return
+            with suppress(BadQuestion):
+                store.drop(rebuilt.generation)
+            raise
+    store.drop_old()
 
 
 def discard(store: Store, rebuilt: Rebuilt) -> None:
-    """Removes a rebuilt generation that is not wanted."""
+    """Removes a rebuilt generation that is not wanted. Raises BadQuestion where it was adopted."""
     store.drop(rebuilt.generation)
 
 
@@ -84,33 +83,71 @@ def go_back(store: Store) -> int:
     return previous
 
 
+def _switch(store: Store, rebuilt: Rebuilt) -> None:
+    new = store.generation(rebuilt.generation)
+    while True:
+        _catch_up(new)
+        try:
+            store.switch(rebuilt.generation, rebuilt.live_generation)
+        except Behind as behind:
+            if behind.live > store.log.head():
+                # It has read what the log does not hold: it is of another log, and nothing can catch up with it.
+                store.switch(rebuilt.generation, rebuilt.live_generation, even_if_behind=True)
+                return
+        else:
+            return
+
+
 def _require_whole(generation: Generation) -> None:
     if parked := generation.parked():
         raise ParkedEvents(generation.store.projection.name, list(parked.items()))
 
 
-def _compared(store: Store, new: Generation, live: Generation) -> Rebuilt:
-    """Compares digests at one position: whichever of the two is behind follows."""
+def _compared(new: Generation, live: Generation) -> Rebuilt:
+    """Compares digests at one position: first the live one follows, as far as it is behind; then the new one does.
+
+    Nobody else moves the new one on, so that they meet however fast the live one moves.
+    """
+    name = new.store.projection.name
+    try:
+        if live.verified_checkpoint().position == 0:
+            return Rebuilt(name, new.number, *new.digest(), live.number, None)
+        _follow(live, new.checkpoint().position)
+    except (BadQuestion, LogForked):
+        return Rebuilt(name, new.number, *new.digest(), live.number, None)
+    live_position, live_digest = live.digest()
+    _catch_up(new, upto=live_position)
+    _require_whole(new)
+    position, digest = new.digest()
+    if position != live_position:
+        raise _overtaken(new)
+    return Rebuilt(name, new.number, position, digest, live.number, live_digest)
+
+
+def _follow(generation: Generation, upto: int) -> None:
     while True:
         try:
-            live.checkpoint()
-        except BadQuestion:
-            position, digest = new.digest()
-            return Rebuilt(store.projection.name, new.number, position, digest, live.number, None)
-        position, digest = new.digest()
-        try:
-            live.advance(upto=position)
-        except Fenced:
+            if not generation.advance(upto=upto):
+                return
+        except Fenced:  # a worker moves it on: so much the better
             continue
-        live_position, live_digest = live.digest()
-        if live_position == position:
-            return Rebuilt(store.projection.name, new.number, position, digest, live.number, live_digest)
-        _catch_up(new)
 
 
-def _catch_up(generation: Generation, progress: Callable[[int], None] | None = None) -> None:
+def _catch_up(
+    generation: Generation, progress: Callable[[int], None] | None = None, upto: int | None = None
+) -> None:
     position = generation.checkpoint().position
-    while taken := generation.advance():
-        position += taken
-        if progress is not None:
-            progress(position)
+    try:
+        while taken := generation.advance(upto=upto):
+            position += taken
+            if progress is not None:
+                progress(position)
+    except Fenced:
+        raise _overtaken(generation) from None
+
+
+def _overtaken(generation: Generation) -> BadQuestion:
+    return BadQuestion(
+        f"{generation.store.projection.name}: another replay was adopted meanwhile, and removed generation "
+        f"{generation.number} or the one it was compared with: replay again"
+    )

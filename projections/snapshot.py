@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar, cast
 
-from events import Lagging, LedgerError, Log, LogDamaged, ParkedEvents, StorageUnavailable, decode, storage
+from events import (
+    DecodedEvent,
+    Lagging,
+    LedgerError,
+    Log,
+    LogDamaged,
+    ParkedEvents,
+    RecordedEvent,
+    StorageUnavailable,
+    decode,
+    storage,
+)
 
 from .checkpoint import Checkpoint
 from .projection import Documents, MemoryDocuments, Projection, advance
-from .store import Generation, Store, value_of
+from .store import FIRST, Generation, Store, value_of
 
 T = TypeVar("T")
 
@@ -43,13 +56,20 @@ def read_together(
     stores = {projection.name: Store(log, projection) for projection in projections}
     wanted: dict[str, set[str]] = {name: set() for name in stores}
     for _ in range(TRIES):
-        views = _fetch(stores, wanted)
+        if (views := _fetch(stores, wanted)) is None:
+            continue
         position = max(at_least, *(view.checkpoint.position for view in views.values()))
-        for view in views.values():
-            view.fold_to(position)
-        value = build(views)
-        if not any(view.late for view in views.values()) or _unmoved(views):
-            return position, value
+        try:
+            for view in views.values():
+                view.fold_to(position)
+            value = build(views)
+        except Exception:
+            # Documents of two positions may make no sense together: it counts only if all of them are of one.
+            if _at_one_position(views):
+                raise
+        else:
+            if _at_one_position(views):
+                return position, value
         wanted = {name: view.asked for name, view in views.items()}
     raise Busy("the projections moved on at every try to read them together: ask again")
 
@@ -57,12 +77,25 @@ def read_together(
 def fold_to(log: Log, projections: Sequence[Projection], position: int) -> dict[str, Documents]:
     """The documents as they were when the log ended at `position`, folded from its first event."""
     views: dict[str, MemoryDocuments] = {projection.name: MemoryDocuments() for projection in projections}
-    find = Store(log, projections[0]).find
+    stores = [Store(log, projection) for projection in projections]
     for recorded in log.read(limit=position):
-        event = decode(recorded)
-        for projection in projections:
-            advance(projection, views[projection.name], event, find)
+        event: DecodedEvent | None = None
+        for store in stores:
+            with _applying(store.projection, recorded):
+                event = event or decode(recorded)
+                find = partial(store.find, upto=recorded.position)
+                advance(store.projection, views[store.projection.name], event, find)
     return dict(views)
+
+
+@contextmanager
+def _applying(projection: Projection, recorded: RecordedEvent) -> Iterator[None]:
+    try:
+        yield
+    except (StorageUnavailable, LogDamaged, MemoryError):
+        raise
+    except Exception as error:  # whatever the fold makes of it: a worker parks this event
+        raise ParkedEvents(projection.name, [(recorded.position, str(error))]) from error
 
 
 class _View:
@@ -88,7 +121,9 @@ class _View:
 
     def fetch(self, names: Iterable[str]) -> None:
         missing = list(dict.fromkeys(name for name in names if name not in self._documents))
-        if missing:
+        if self.checkpoint.position == 0:
+            self._documents.update(dict.fromkeys(missing))  # whatever is there is of another time
+        elif missing:
             self.late = True
             self.asked.update(missing)
             with storage():
@@ -100,35 +135,40 @@ class _View:
         store = self.generation.store
         here = self.checkpoint.position
         for recorded in store.log.read(after=here, limit=position - here):
-            try:
-                advance(store.projection, self, decode(recorded), store.find)
-            except (StorageUnavailable, LogDamaged):
-                raise
-            except Exception as error:  # whatever the fold makes of it: a worker is about to park this event
-                raise ParkedEvents(store.projection.name, [(recorded.position, str(error))]) from error
+            with _applying(store.projection, recorded):
+                find = partial(store.find, upto=recorded.position)
+                advance(store.projection, self, decode(recorded), find)
 
 
-def _fetch(stores: Mapping[str, Store], wanted: Mapping[str, set[str]]) -> dict[str, _View]:
-    generations = {name: store.open_live() for name, store in stores.items()}
+def _fetch(stores: Mapping[str, Store], wanted: Mapping[str, set[str]]) -> dict[str, _View] | None:
+    """The live generations as one transaction reads them; None where another became live just before it."""
+    # A reader writes nothing, not even the first generation: it may have no right to, or the server no room.
+    generations = {name: store.generation(store.live() or FIRST) for name, store in stores.items()}
     names = {name: sorted(of) for name, of in wanted.items()}
     client = next(iter(stores.values())).client
     with storage():
         pipeline = client.pipeline(transaction=True)
         for name, generation in generations.items():
+            pipeline.hget(generation.store.pointer, "live")
             pipeline.hgetall(generation.state_key)
             if names[name]:
                 pipeline.hmget(generation.documents_key, names[name])
         replies = iter(pipeline.execute())
     views = {}
     for name, generation in generations.items():
-        checkpoint = generation.read_state(next(replies))
+        if int(next(replies) or FIRST) != generation.number:
+            return None
+        checkpoint = generation.verified(generation.read_state(next(replies)))
         values = map(value_of, next(replies)) if names[name] else ()
-        views[name] = _View(generation, checkpoint, dict(zip(names[name], values, strict=True)))
+        read = dict(zip(names[name], values, strict=True))
+        views[name] = _View(generation, checkpoint, read if checkpoint.position else {})
     return views
 
 
-def _unmoved(views: Mapping[str, _View]) -> bool:
-    """Whether every checkpoint still is where it was, so that what was read since then belongs together."""
+def _at_one_position(views: Mapping[str, _View]) -> bool:
+    """Whether all that was read belongs together: by one transaction, or no checkpoint has moved since."""
+    if not any(view.late for view in views.values()):
+        return True
     client = next(iter(views.values())).generation.store.client
     with storage():
         pipeline = client.pipeline(transaction=True)
@@ -138,6 +178,6 @@ def _unmoved(views: Mapping[str, _View]) -> bool:
         replies = iter(pipeline.execute())
     states = [(view, next(replies), next(replies)) for view in views.values()]
     return all(
-        view.generation.read_state(state) == view.checkpoint and int(live or 0) == view.generation.number
+        view.generation.read_state(state) == view.checkpoint and int(live or FIRST) == view.generation.number
         for view, state, live in states
     )

@@ -16,17 +16,15 @@ handles = frozenset(CATALOG)
 
 
 def needs(event: DecodedEvent) -> list[str]:
-    claim = _claim(event)
+    claim, _, _ = _claim(event)
     return [_claimed(claim), key("reports", claim)]
 
 
 def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
-    assert event.data is not None
-    claim = _claim(event)
-    report = _content(event).get("source") or {"publisher": getattr(event.data, "actor", event.source)}
+    claim, says, source = _claim(event)
     reports = key("reports", claim)
     before = pages.first(documents, reports)
-    pages.keep(documents, reports, event.position, report, stands)
+    pages.keep(documents, reports, event.position, source, stands)
     after = pages.first(documents, reports)
     if before == after:
         return
@@ -35,7 +33,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
         pages.remove(documents, "claims", before)
     if after is not None:
         pages.insert(documents, "claims", after, claim)
-    documents.put(_claimed(claim), None if after is None else {"type": event.type, "says": _says(event)})
+    documents.put(_claimed(claim), None if after is None else {"type": event.type, "says": says})
 
 
 def claims(documents: Documents) -> list[tuple[dict[str, Any], list[tuple[int, dict[str, Any]]]]]:
@@ -59,25 +57,21 @@ def independent(sources: list[dict[str, Any]]) -> list[str]:
     }
     found: set[str] = set()
     for source in sources:
-        last, passed = origin(source), set[str]()
+        last, passed = origin(source), list[str]()
         while last in repeats and last not in passed:
-            passed.add(last)
+            passed.append(last)
             last = repeats[last]
-        found.add(min(passed) if last in passed else last)
+        ring = passed[passed.index(last) :] if last in passed else [last]
+        found.add(min(ring))
     return sorted(found)
 
 
-def _content(event: DecodedEvent) -> dict[str, Any]:
+def _claim(event: DecodedEvent) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The key of what an event claims, what it says, and who says so: a correction has an actor for its source."""
     assert event.data is not None
-    return event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-def _says(event: DecodedEvent) -> dict[str, Any]:
-    return {field: value for field, value in _content(event).items() if field != "source"}
-
-
-def _claim(event: DecodedEvent) -> str:
-    return sha256(canonical([event.type, _says(event)])).hexdigest()[:32]
+    says = event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
+    source = says.pop("source", None) or {"publisher": says["actor"]}
+    return sha256(canonical([event.type, says])).hexdigest()[:32], says, source
 
 
 def _claimed(claim: str) -> str:

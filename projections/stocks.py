@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from math import ceil, floor
 from typing import Any
 
@@ -53,10 +54,11 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """An estimator's view of one date. `conflict` has the events that cannot all be true; the figures are then as reported."""
+    """An estimator's view of one date. Each of `conflicts` has the events of a smallest set that cannot all be true; the
+    figures then span what each of those events, believed beside all that nobody contradicts, would give."""
 
     regions: dict[str, Region]
-    conflict: frozenset[int]
+    conflicts: tuple[frozenset[int], ...]
 
 
 class _Contradiction(Exception):
@@ -70,38 +72,50 @@ def infer(estimates: Iterable[tuple[int, dict[str, Any]]]) -> Market:
     A stock is a whole number, a share what its rounding allows; a region's stock is its share of the world's. Each
     narrows the others until nothing changes.
     """
-    reported = list(estimates)
-    try:
-        return Market(_propagate(_as_reported(reported)), frozenset())
-    except _Contradiction as contradiction:
-        needed = contradiction.events
-        for event in sorted(needed, reverse=True):
-            if _contradict([(at, data) for at, data in reported if at in needed - {event}]):
-                needed -= {event}
-        believed = [(at, data) for at, data in reported if at not in needed]
-        return Market(_hull(believed, [r for r in reported if r[0] in needed]), needed)
+    reported = dict(estimates)
+    regions = dict.fromkeys(data["region"] for data in reported.values())
+    conflicts: list[frozenset[int]] = []
+    apart: set[int] = set()
+    while (found := _further(reported, apart)) is not None:
+        conflicts.append(found)
+        apart |= found
+    believed = {at: data for at, data in reported.items() if at not in apart}
+    alone = [believed | {at: reported[at]} for at in sorted(apart)]
+    markets = [
+        _propagate(_as_reported(estimates, regions))
+        for estimates in [each for each in alone if not _contradicted(each)] or [believed]
+    ]
+    hull = {name: reduce(_wider, (market[name] for market in markets)) for name in markets[0]}
+    return Market(hull, tuple(conflicts))
 
 
-def _contradict(reported: list[tuple[int, dict[str, Any]]]) -> bool:
+Reported = Mapping[int, dict[str, Any]]
+
+
+def _further(reported: Reported, apart: set[int]) -> frozenset[int] | None:
+    """A smallest contradiction among the estimates that are not `apart`, or between one that is and those; None where
+    there is none."""
+    believed = {at: data for at, data in reported.items() if at not in apart}
+    for estimates in (believed, *(believed | {at: reported[at]} for at in sorted(apart))):
+        if (events := _contradicted(estimates)) and (found := _smallest(reported, events)) - apart:
+            return found
+    return None
+
+
+def _smallest(reported: Reported, events: frozenset[int]) -> frozenset[int]:
+    for event in sorted(events, reverse=True):
+        if _contradicted({at: reported[at] for at in events - {event}}):
+            events -= {event}
+    return events
+
+
+def _contradicted(reported: Reported) -> frozenset[int]:
+    """Events that contradict each other, not yet a smallest set of them; empty where all can be true."""
     try:
         _propagate(_as_reported(reported))
-    except _Contradiction:
-        return True
-    return False
-
-
-def _hull(
-    believed: list[tuple[int, dict[str, Any]]], disputed: list[tuple[int, dict[str, Any]]]
-) -> dict[str, Region]:
-    """The widest bounds that believing the rest, with one of the disputed at a time, gives."""
-    wide: dict[str, Region] = {}
-    for report in disputed:
-        if _contradict([*believed, report]):
-            continue
-        for name, region in _propagate(_as_reported([*believed, report])).items():
-            so_far = wide.get(name)
-            wide[name] = region if so_far is None else _wider(so_far, region)
-    return wide
+    except _Contradiction as contradiction:
+        return contradiction.events
+    return frozenset()
 
 
 def _wider(a: Region, b: Region) -> Region:
@@ -115,17 +129,20 @@ def _wider(a: Region, b: Region) -> Region:
     )
 
 
-def _as_reported(reported: list[tuple[int, dict[str, Any]]]) -> dict[str, Region]:
-    regions = {WORLD: Region(Interval(0), Percentage(Fraction(1), Fraction(1), open=False))}
-    for position, data in reported:
-        region = regions.setdefault(data["region"], Region(Interval(0), ANY))
+def _as_reported(reported: Reported, regions: Iterable[str] = ()) -> dict[str, Region]:
+    """What the estimates say of each region that they, or `regions`, name."""
+    found = {WORLD: Region(Interval(0), Percentage(Fraction(1), Fraction(1), open=False))}
+    for name in regions:
+        found.setdefault(name, Region(Interval(0), ANY))
+    for position, data in reported.items():
+        region = found.setdefault(data["region"], Region(Interval(0), ANY))
         because = frozenset({position})
         if "count" in data and (interval := Count(**data["count"]).interval()) is not None:
             _narrow_stock(region, interval, because)
         if "share" in data:
             low, high = Share(**data["share"]).bounds()
             _narrow_share(region, Percentage(low, high, open=high < 1), because)
-    return regions
+    return found
 
 
 def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
@@ -166,6 +183,8 @@ def _leave_room(regions: dict[str, Region]) -> bool:
 
 def _world_of(stock: Interval, share: Percentage) -> Interval:
     """The world's stock where `stock` is `share` of it."""
+    if share.high == 0:  # a share of nothing leaves the world open
+        return Interval(0)
     low = stock.low / share.high
     least = floor(low) + 1 if share.open and stock.low > 0 else ceil(low)
     most = None if stock.high is None or share.low == 0 else floor(stock.high / share.low)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, cast
+
+from redis.client import Pipeline
 
 from events import (
     BadQuestion,
@@ -27,10 +31,24 @@ from .projection import WAITING, Projection, advance, correction_key
 
 PAGE = 500  # events folded and committed at once
 CACHED = 20_000  # documents kept between two pages; more are forgotten and read again
+CHANGED = 20_000  # documents that end a page early: one call takes a million arguments at most, and holds up all others
+REASON = 500  # characters of why an event was parked
+FIRST = 1  # the number of the first generation
 
 
 class Fenced(Exception):
     """Another writer moved the checkpoint since it was read: what was folded is thrown away."""
+
+
+class Behind(BadQuestion):
+    """A generation cannot become live: `live`, the position of the one that is, lies beyond its own."""
+
+    def __init__(self, projection: str, number: int, position: int, live: int) -> None:
+        self.live = live
+        super().__init__(
+            f"{projection}: generation {number} is at position {position}, behind the live one at {live}: "
+            "readers would go back in time"
+        )
 
 
 class Store:
@@ -46,11 +64,11 @@ class Store:
 
     def live(self) -> int:
         """The generation that readers see; 0 where nothing was ever projected."""
-        return self._pointer("live")
+        return self._pointer("live")[0]
 
     def previous(self) -> int:
         """The generation that was live before; 0 where there is none."""
-        return self._pointer("previous")
+        return self._pointer("previous")[0]
 
     def generation(self, number: int) -> Generation:
         """A handle on one generation, with a cache of its own."""
@@ -58,19 +76,25 @@ class Store:
 
     def open_live(self) -> Generation:
         """The live generation; the first one is made where there is none."""
-        with storage(writing=True):
-            if self.client.hsetnx(self.pointer, "live", "1"):
-                self.client.hsetnx(self.pointer, "newest", "1")
-        return self.generation(self.live())
+        if not (live := self.live()):
+            with storage(writing=True):
+                # In this order: if the process died between the two, a live one alone would lend its number to the next.
+                self.client.hsetnx(self.pointer, "newest", str(FIRST))
+                self.client.hsetnx(self.pointer, "live", str(FIRST))
+            live = self.live()
+        return self.generation(live)
 
     def open_new(self) -> Generation:
         """A generation with a number that was never used, beside the live one."""
         self.open_live()
         with storage(writing=True):
-            return self.generation(int(self.client.hincrby(self.pointer, "newest", 1)))
+            new = self.generation(int(self.client.hincrby(self.pointer, "newest", 1)))
+            state = {"position": 0, "entry": "", "version": self.projection.version}
+            self.client.hset(new.state_key, mapping=cast(Any, state))
+        return new
 
     def switch(self, new: int, seen_live: int, *, even_if_behind: bool = False) -> None:
-        """Makes generation `new` the live one. Raises BadQuestion where another switch came first, or `new` is behind."""
+        """Makes generation `new` the live one. Raises Behind, or BadQuestion where another switch came first or `new` is gone."""
         places = [
             self.pointer,
             keys.state(self.log.ledger, self.projection.name, new),
@@ -85,33 +109,51 @@ class Store:
             raise BadQuestion(
                 f"{self.projection.name}: generation {int(reply[1])} became live meanwhile, not {seen_live}: replay again"
             )
+        if reply[0] == b"GONE":
+            raise BadQuestion(f"{self.projection.name}: generation {new} was removed: replay again")
         if reply[0] == b"BEHIND":
-            raise BadQuestion(
-                f"{self.projection.name}: generation {new} is at position {int(reply[1])}, behind the live one at "
-                f"{int(reply[2])}: readers would go back in time"
-            )
+            raise Behind(self.projection.name, new, int(reply[1]), int(reply[2]))
 
     def drop(self, number: int) -> None:
-        """Removes the documents of a generation; a writer that still holds it is fenced."""
+        """Removes a generation; a writer that still holds it is fenced.
+
+        Raises BadQuestion, and removes nothing, where it is the live one or the way back.
+        """
+
+        # No script, which a server without memory would refuse: this is what makes room.
+        def unlink(pipeline: Pipeline) -> None:
+            live, previous = map(_whole, cast(list[Any], pipeline.hmget(self.pointer, ["live", "previous"])))
+            if number in (live, previous):
+                which = "live" if number == live else "the way back"
+                raise BadQuestion(
+                    f"{self.projection.name}: generation {number} is {which}, and is not removed"
+                )
+            pipeline.multi()
+            pipeline.unlink(*_keys_of(self, number))
+
         with storage(writing=True):
-            self.client.unlink(*_keys_of(self, number))
+            self.client.transaction(unlink, self.pointer)
 
     def drop_old(self) -> None:
         """Removes every generation but the live one and the way back."""
-        kept = {self.live(), self.previous()}
-        for number in range(1, self._pointer("newest") + 1):
-            if number not in kept:
-                self.drop(number)
+        live, previous, newest = self._pointer("live", "previous", "newest")
+        for number in range(FIRST, newest + 1):
+            if number not in (live, previous):
+                with suppress(BadQuestion):  # it became live since
+                    self.drop(number)
 
-    def find(self, source: str, id: str) -> DecodedEvent | None:
-        """The event of that source and id, where the log holds it."""
+    def find(self, source: str, id: str, *, upto: int | None = None) -> DecodedEvent | None:
+        """The event of that source and id, where the log holds it, no later than `upto`."""
         position = self.log.position_of(source, id)
-        recorded = None if position is None else self.log.at(position)
+        if position is None or (upto is not None and position > upto):
+            return None
+        recorded = self.log.at(position)
         return None if recorded is None else decode(recorded)
 
-    def _pointer(self, field: str) -> int:
+    def _pointer(self, *fields: str) -> list[int]:
+        """Fields of the hash of generations, as they are at one moment."""
         with storage():
-            return int(cast(bytes | None, self.client.hget(self.pointer, field)) or 0)
+            return [_whole(value) for value in cast(list[Any], self.client.hmget(self.pointer, fields))]
 
 
 class Generation:
@@ -126,9 +168,21 @@ class Generation:
 
     def checkpoint(self) -> Checkpoint:
         """How far this generation is. Raises BadQuestion where another version of the projection wrote it."""
+        return self.read_state(self._state())
+
+    def verified_checkpoint(self) -> Checkpoint:
+        """The same, once the log is found to hold the entry there. Raises LogForked where it holds another, or none."""
+        return self.verified(self.checkpoint())
+
+    def verified(self, checkpoint: Checkpoint) -> Checkpoint:
+        """`checkpoint`, once the log is found to hold the entry there. Raises LogForked where it holds another, or none."""
+        if checkpoint.position:
+            self._require_same_log(checkpoint, self.store.log.at(checkpoint.position))
+        return checkpoint
+
+    def _state(self) -> dict[bytes, bytes]:
         with storage():
-            state = cast(dict[bytes, bytes], self.store.client.hgetall(self.state_key))
-        return self.read_state(state)
+            return cast(dict[bytes, bytes], self.store.client.hgetall(self.state_key))
 
     def read_state(self, state: dict[bytes, bytes]) -> Checkpoint:
         """The checkpoint in a state hash. Raises BadQuestion where another version of the projection wrote it."""
@@ -144,12 +198,16 @@ class Generation:
     def advance(self, limit: int = PAGE, *, upto: int | None = None) -> int:
         """Folds at most `limit` further events, none after position `upto`, commits them, and returns how many.
 
-        An event that cannot be applied is parked, with the reason, and the rest goes on. Raises Fenced where another
-        writer moved on meanwhile; LogForked where the log is not the one that was read before: nothing is written.
+        An event that cannot be applied is parked, with the reason, and the rest goes on. A generation that was removed
+        takes nothing. Raises Fenced where another writer moved on meanwhile; LogForked where the log is not the one that
+        was read before: nothing is written.
         """
         if self._documents is None:
-            self._checkpoint = self.checkpoint()
-            self._documents = StoredDocuments(self)
+            state = self._state()
+            if not state and self.number != (self.store.live() or FIRST):
+                return 0
+            self._checkpoint = self.read_state(state)
+            self._documents = StoredDocuments(self, self._checkpoint)
         events = self._next(limit)
         if upto is not None:
             events = [event for event in events if event.position <= upto]
@@ -176,9 +234,9 @@ class Generation:
             pipeline.hget(self.state_key, "position")
             pipeline.hgetall(self.documents_key)
             position, documents = cast(tuple[bytes | None, dict[bytes, bytes]], pipeline.execute())
-        return int(position or 0), digest_of_stored(
-            {name.decode(): value for name, value in documents.items()}
-        )
+        if not (at := _whole(position)):
+            documents = {}  # what is there is of another time
+        return at, digest_of_stored({name.decode(): value for name, value in documents.items()})
 
     def _next(self, limit: int) -> list[RecordedEvent]:
         here = self._checkpoint
@@ -186,53 +244,60 @@ class Generation:
             return self.store.log.page(0, limit)
         # The entry at the checkpoint comes with the page, so that a fork is seen at no further cost.
         events = self.store.log.page(here.position - 1, limit + 1)
-        if not events or entry_digest(events[0]) != here.entry:
-            found = "another event is there now" if events else "the log ends before it"
-            raise LogForked(
-                f"ledger {self.store.log.ledger}: projection {self.store.projection.name} has read up to position "
-                f"{here.position}, and {found}. The log was rolled back or replaced (an old backup, a promoted replica). "
-                "Nothing was changed. Restore the log; or, if this log is the right one, "
-                f"run `approvals replay {self.store.projection.name}`."
-            )
+        self._require_same_log(here, events[0] if events else None)
         return events[1:]
+
+    def _require_same_log(self, remembered: Checkpoint, found: RecordedEvent | None) -> None:
+        if found is not None and entry_digest(found) == remembered.entry:
+            return
+        what = "the log ends before it" if found is None else "another event is there now"
+        raise LogForked(
+            f"ledger {self.store.log.ledger}: projection {self.store.projection.name} has read up to position "
+            f"{remembered.position}, and {what}. The log was rolled back or replaced (an old backup, a promoted replica). "
+            "Nothing was changed. Restore the log; or, if this log is the right one, "
+            f"run `approvals replay {self.store.projection.name}`."
+        )
 
     def _fold(self, events: Sequence[RecordedEvent]) -> tuple[int, dict[int, str]]:
         """How many of `events` are in the documents now, and which of them is parked: the last one, or none."""
-        failed = self._apply(events)
-        if failed is None:
-            return len(events), {}
-        index, reason = failed
-        # The failed event may have changed some documents: fold what came before it again, from what is stored.
-        self._documents = StoredDocuments(self)
-        if (again := self._apply(events[:index])) is not None:
-            raise LogDamaged(f"position {events[again[0]].position} failed only the second time: {again[1]}")
-        return index + 1, {events[index].position: reason}
+        taken, error = self._apply(events)
+        if error is None:
+            return taken, {}
+        # A pure fold fails at the same event every time. If this one does not, the event is not at fault: the job ran out
+        # of time in the middle of it, or another writer has changed the documents.
+        again, same = self._apply_anew(events[: taken + 1])
+        # The failed event may have changed some documents: once more without it.
+        if again != taken or same is None or self._apply_anew(events[:taken]) != (taken, None):
+            raise Fenced if self.checkpoint() != self._checkpoint else error
+        return taken + 1, {events[taken].position: _reason(error)}
 
-    def _apply(self, events: Sequence[RecordedEvent]) -> tuple[int, str] | None:
-        """Applies `events` to the cached documents; the index of the first that cannot be applied, and why."""
+    def _apply_anew(self, events: Sequence[RecordedEvent]) -> tuple[int, Exception | None]:
+        self._documents = StoredDocuments(self, self._checkpoint)
+        return self._apply(events)
+
+    def _apply(self, events: Sequence[RecordedEvent]) -> tuple[int, Exception | None]:
+        """Applies `events` to the cached documents; how many, and why the next one cannot be applied.
+
+        They are fewer, without an error, where they changed as many documents as one commit takes.
+        """
         projection, documents = self.store.projection, self._documents
         assert documents is not None
         decoded: list[DecodedEvent | Exception] = [_decoded(event) for event in events]
-        documents.fetch(
-            needed
-            for event in decoded
-            if not isinstance(event, Exception)
-            and event.type in projection.handles
-            and event.data is not None
-            for needed in projection.needs(event)
-        )
+        documents.fetch(needed for event in decoded for needed in _needs(projection, event))
         if documents.get(WAITING):
             documents.fetch(correction_key(e.source, e.id) for e in decoded if not isinstance(e, Exception))
         for index, event in enumerate(decoded):
+            if documents.changed >= CHANGED:
+                return index, None
             if isinstance(event, Exception):
-                return index, f"{type(event).__name__}: {event}"
+                return index, event
             try:
-                advance(projection, documents, event, self.store.find)
-            except (StorageUnavailable, LogDamaged):
+                advance(projection, documents, event, partial(self.store.find, upto=event.position))
+            except (StorageUnavailable, LogDamaged, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001  # whatever an event does to a fold, the rest must go on
-                return index, f"{type(error).__name__}: {error}"
-        return None
+                return index, error
+        return len(decoded), None
 
     def _commit(self, last: RecordedEvent, parked: dict[int, str]) -> None:
         documents = self._documents
@@ -244,6 +309,7 @@ class Generation:
             checkpoint.position,
             checkpoint.entry,
             self.store.projection.version,
+            self.number,
             len(changes),
         ]
         for name, value in changes.items():
@@ -253,7 +319,10 @@ class Generation:
         with storage(writing=True):
             reply = cast(
                 list[bytes],
-                self.store.commit(keys=[self.state_key, self.documents_key, self.parked_key], args=arguments),
+                self.store.commit(
+                    keys=[self.state_key, self.documents_key, self.parked_key, self.store.pointer],
+                    args=arguments,
+                ),
             )
         if reply[0] != b"OK":
             raise Fenced
@@ -262,11 +331,13 @@ class Generation:
 
 
 class StoredDocuments:
-    """The documents of a generation, read when asked for, with the changes that are not committed yet."""
+    """The documents of a generation at `checkpoint`, read when asked for, with the changes that are not committed yet."""
 
-    def __init__(self, generation: Generation) -> None:
+    def __init__(self, generation: Generation, checkpoint: Checkpoint) -> None:
         self._client = generation.store.client
         self._key = generation.documents_key
+        # Before the first commit, whatever is under the key is of another time; that commit removes it.
+        self._empty = checkpoint.position == 0
         self._values: dict[str, Any] = {}
         self._changed: set[str] = set()
 
@@ -281,10 +352,17 @@ class StoredDocuments:
 
     def fetch(self, names: Iterable[str]) -> None:
         missing = list(dict.fromkeys(name for name in names if name not in self._values))
-        if missing:
+        if self._empty:
+            self._values.update(dict.fromkeys(missing))
+        elif missing:
             with storage():
                 found = cast(list[bytes | None], self._client.hmget(self._key, missing))
             self._values.update(zip(missing, map(value_of, found), strict=True))
+
+    @property
+    def changed(self) -> int:
+        """How many documents the next commit writes."""
+        return len(self._changed)
 
     def changes(self) -> dict[str, bytes]:
         """The changed documents as canonical JSON; empty where one was removed."""
@@ -296,6 +374,7 @@ class StoredDocuments:
     def committed(self) -> None:
         """What was changed is stored now."""
         self._changed.clear()
+        self._empty = False
         if len(self._values) > CACHED:
             self._values.clear()
 
@@ -312,8 +391,28 @@ def _keys_of(store: Store, number: int) -> tuple[str, str, str]:
 def _decoded(event: RecordedEvent) -> DecodedEvent | Exception:
     try:
         return decode(event)
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001  # whatever the bytes are, the rest must go on: it is parked in its turn
         return error
+
+
+def _needs(projection: Projection, event: DecodedEvent | Exception) -> list[str]:
+    if isinstance(event, Exception) or event.type not in projection.handles or event.data is None:
+        return []
+    try:
+        return projection.needs(event)
+    except Exception:  # noqa: BLE001  # a hint; if something is wrong with the event, `evolve` will say what
+        return []
+
+
+def _reason(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}"
+    return text[:REASON].encode("utf-8", "backslashreplace").decode()
+
+
+def _whole(stored: bytes | None) -> int:
+    return int(stored or 0)
 
 
 def value_of(stored: bytes | None) -> Any:

@@ -41,21 +41,35 @@ def seen(documents: Documents, data: Counts, stands: bool) -> str:
     terms = key_for(data)
     held = documents.get(_counted(terms))
     if held is None:
-        written = {"authority": data.authority, "instrument": data.instrument, "unit": data.unit}
-        held = {"as_written": written, "events": 0}
         documents.put("terms", sorted([*(documents.get("terms") or []), terms]))
-    events = held["events"] + (1 if stands else -1)
-    documents.put(_counted(terms), held | {"events": events} if events else None)
-    if not events:
+    spelled = with_spelling(held or {}, key(data.authority, data.instrument, data.unit), stands)
+    documents.put(_counted(terms), spelled or None)
+    if not spelled:
         documents.put("terms", [other for other in documents.get("terms") if other != terms] or None)
     return terms
 
 
 def all_seen(documents: Documents) -> dict[str, dict[str, str]]:
-    """The terms that any standing event counts in, by key, each as it was first written."""
+    """The terms that any standing event counts in, by key, each as most of those events write it."""
     listed: list[str] = documents.get("terms") or []
     documents.fetch([_counted(terms) for terms in listed])
-    return {terms: documents.get(_counted(terms))["as_written"] for terms in listed}
+    parts = ("authority", "instrument", "unit")
+    return {
+        terms: dict(zip(parts, usual_spelling(documents.get(_counted(terms))).split("\t"), strict=True))
+        for terms in listed
+    }
+
+
+def with_spelling(spelled: Mapping[str, int], text: str, stands: bool) -> dict[str, int]:
+    """How often each spelling of a name is written, with one `text` more, or one fewer."""
+    times = spelled.get(text, 0) + (1 if stands else -1)
+    others = {other: n for other, n in spelled.items() if other != text}
+    return others | {text: times} if times else others
+
+
+def usual_spelling(spelled: Mapping[str, int]) -> str:
+    """The spelling that is written most often; of several, the first in the order of characters."""
+    return min(spelled, key=lambda text: (-spelled[text], text))
 
 
 def equal_to(terms: str, equations: Iterable[tuple[int, str, str]]) -> dict[str, frozenset[int]]:

@@ -59,7 +59,7 @@ def reports(documents: Documents, counted: str) -> list[tuple[int, dict[str, Any
 
 
 def days(documents: Documents, counted: str, kind: str) -> list[tuple[DateRange, int, list[int]]]:
-    """Distinct approvals `granted` or `revoked` by the days they may be of: the range, how many, some positions."""
+    """Distinct approvals, of one `kind`, by the days they may be of: the range, how many, some positions."""
     months: list[str] = documents.get(_months(counted, kind)) or []
     documents.fetch([_days(counted, kind, month) for month in months])
     return [
@@ -86,22 +86,29 @@ def _report(report: TotalReported) -> dict[str, Any]:
 
 def _revoke(documents: Documents, revocation: ApprovalRevoked, position: int, stands: bool) -> None:
     # A revocation does not say its unit, so it is kept for all units of its instrument.
-    place = key("revoked", name_key(revocation.authority), name_key(revocation.instrument))
-    report = key(place, approvals.revoked_key(revocation))
-    before: list[Any] = documents.get(report) or []
+    place = _revoked(name_key(revocation.authority), name_key(revocation.instrument))
+    if revocation.registry_number is not None:
+        way, what = "number", name_key(revocation.registry_number)
+    else:
+        # The item alone: two names of the company may be one, and one revocation must not count twice.
+        assert revocation.item is not None
+        way, what = "item", name_key(revocation.item.name)
+    reports = key(place, way, what)
+    before: list[Any] = documents.get(reports) or []
     entry = [position, revocation.revoked_on]
     after = sorted([*before, entry]) if stands else [held for held in before if held != entry]
-    documents.put(report, after or None)
-    if before[:1] != after[:1]:
-        for sign, held in ((-1, before), (1, after)):
-            if held:
-                _count(documents, place, "revoked", held[0][1], held[0][0], sign)
+    documents.put(reports, after or None)
+    for sign, held in ((-1, before), (1, after)):
+        if held:
+            on = approvals.span([day for _, day in held])
+            _count(documents, place, way, on, held[0][0], sign)
 
 
-def revoked_days(documents: Documents, counted: str) -> list[tuple[DateRange, int, list[int]]]:
-    """Distinct revocations of the instrument of these terms, as `days` gives them."""
+def revoked_days(documents: Documents, counted: str) -> list[list[tuple[DateRange, int, list[int]]]]:
+    """Distinct revocations of the instrument of these terms, as `days` gives them: those reported by registry number, and
+    those reported by item, which may be the same approvals."""
     authority, instrument, _ = counted.split("\t")
-    return days(documents, key("revoked", authority, instrument), "revoked")
+    return [days(documents, _revoked(authority, instrument), way) for way in ("number", "item")]
 
 
 def _count(documents: Documents, counted: str, kind: str, on: str, position: int, sign: int) -> None:
@@ -122,6 +129,10 @@ def _count(documents: Documents, counted: str, kind: str, on: str, position: int
     if not changed:
         left = [other for other in documents.get(_months(counted, kind)) if other != month]
         documents.put(_months(counted, kind), left or None)
+
+
+def _revoked(authority: str, instrument: str) -> str:
+    return key("revoked", authority, instrument)
 
 
 def _month(on: str) -> str:

@@ -13,6 +13,8 @@ from .queues import ADVANCE, doorbell, enqueue
 BELL_MS = 5_000
 """For so long a bell that was rung is not rung again, unless a job has taken it off. A job that is lost mutes it no longer."""
 
+_FOR_EVER = -1  # what PTTL says
+
 
 def ring(client: Redis, ledger: str, projections: Iterable[str]) -> list[str]:
     """Asks for each of `projections` to be moved on, unless that is asked for already, and returns those it rang for."""
@@ -21,6 +23,15 @@ def ring(client: Redis, ledger: str, projections: Iterable[str]) -> list[str]:
         for name in rung:
             enqueue(doorbell(client, ledger), ADVANCE, ledger, name)
     return rung
+
+
+def free(client: Redis, ledger: str, projections: Iterable[str]) -> None:
+    """Takes off each bell that stays on for longer than a bell may: what a clock that was put back makes of its TTL."""
+    with storage(writing=True):
+        for name in projections:
+            left = client.pttl(bell := keys.bell(ledger, name))
+            if left == _FOR_EVER or left > BELL_MS:
+                client.delete(bell)
 
 
 def answer(client: Redis, ledger: str, projection: str) -> None:

@@ -21,7 +21,7 @@ def drain(log: Log, projection: Projection, *, seconds: float = float("inf")) ->
         try:
             taken = generation.advance()
         except Fenced:
-            continue
+            taken = 1  # at least, by whoever came first
         if not taken:
             if (live := store.live()) == generation.number:
                 return True

@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
@@ -15,7 +17,7 @@ import structlog
 from redis import Redis
 from rq.exceptions import DequeueTimeout
 
-from events import LedgerError, Log, connect, storage
+from events import LedgerError, Log, StorageUnavailable, connect, storage
 
 from .jobs import JOBS
 from .queues import ADVANCE, DoorbellQueue, doorbell, enqueue, take_out
@@ -25,7 +27,8 @@ from .worker import SOCKET_TIMEOUT, take_over_logging, worker
 logger = structlog.get_logger("workers")
 
 CONNECTION_NAME = "approvals-worker"
-_BACKOFF = (0.5, 10.0)  # seconds before a worker that died is replaced: at first, and at most
+_BACKOFF = (0.5, 10.0)  # seconds before a worker that died is replaced: first, then twice as long, up to this
+_SETTLED = 10.0  # seconds: one that lived longer did not die of what the one before died of
 _TICK = 0.1
 
 
@@ -33,18 +36,26 @@ def run_here(client: Redis, ledger: str) -> int:
     """Runs the jobs of `ledger` in this process until every projection is caught up, and returns how many it ran.
 
     No signal handler, no thread: Ctrl-C is Ctrl-C. A worker elsewhere may take some of the jobs; then this one rings again,
-    until nothing is left to do. Raises what a projection raises that cannot go on.
+    until nothing is left to do. A projection that cannot go on does not keep it from the others; what it raises, is raised
+    when they are caught up.
     """
     log, queue, ran = Log(client, ledger), doorbell(client, ledger), 0
-    while names := behind(log):
+    errors: dict[str, Exception] = {}
+    while names := behind(log, errors):
         with storage():
             for name in names:
                 enqueue(queue, ADVANCE, ledger, name)
-        ran += _drain_queue(client, queue)
+        ran += _drain_queue(client, queue, errors)
+    if ran:
+        with storage():
+            client.srem(DoorbellQueue.redis_queues_keys, queue.key)  # where RQ's tools look for queues
+    for error in errors.values():
+        raise error
     return ran
 
 
-def _drain_queue(client: Redis, queue: DoorbellQueue) -> int:
+def _drain_queue(client: Redis, queue: DoorbellQueue, errors: dict[str, Exception]) -> int:
+    """Runs the jobs that wait, and returns how many there were. Adds to `errors` the projections that cannot go on."""
     ran = 0
     while True:
         with storage():
@@ -56,7 +67,13 @@ def _drain_queue(client: Redis, queue: DoorbellQueue) -> int:
                 return ran
             job, _ = popped
             take_out(job, queue, client)
-        JOBS[str(job.func_name)](client, *job.args)
+        ledger, projection = job.args
+        try:
+            JOBS[str(job.func_name)](client, ledger, projection)
+        except StorageUnavailable:
+            raise
+        except LedgerError as error:
+            errors[projection] = error
         ran += 1
 
 
@@ -64,7 +81,8 @@ def workers_alive(client: Redis, ledger: str) -> int:
     """How many workers are connected for `ledger`. One that was killed is gone at once: its connection closed with it."""
     with storage():
         clients = client.client_list(_type="normal")
-    return len({c["name"] for c in clients if str(c["name"]).startswith(f"{_connection_name(ledger)}-")})
+    names = {str(c["name"]) for c in clients}  # one process may have several connections
+    return sum(name.rsplit("-", 2)[0] == _connection_name(ledger) for name in names)
 
 
 def queue_length(client: Redis, ledger: str) -> int:
@@ -99,11 +117,15 @@ class Supervisor:
         self._ledger = ledger
         self._count = count
         self._stop = stop
+        # No event: a signal handler that sets one, in the middle of a look at the same one, waits for ever.
+        self._stopped_by_signal = False
         self._client = connect(url)
         self._reconciler = Reconciler(self._client, ledger)
-        self._workers: list[SpawnProcess] = []
-        self._born: dict[int, float] = {}
-        self._complaint = ""
+        self._workers: dict[SpawnProcess, float] = {}  # and when each was started
+        self._asked_to_stop: set[SpawnProcess] = set()
+        self._wait = 0.0
+        self._start_again_at: float | None = None
+        self._complaints: set[str] = set()
 
     def run(self) -> None:
         """Until it is told to stop, and every worker has ended."""
@@ -111,76 +133,81 @@ class Supervisor:
             number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
         }
         try:
-            self._start(self._count)
+            self._start()
             logger.info("workers_started", ledger=self._ledger, workers=self._count)
             next_look = 0.0
-            while not self._stop.is_set():
+            while not (self._stop.is_set() or self._stopped_by_signal):
                 self._replace_the_dead()
                 if time.monotonic() >= next_look:
                     self._look()
                     next_look = time.monotonic() + PERIOD
                 self._stop.wait(_TICK)
-            for process in self._workers:
-                _ask_to_stop(process)
+        finally:
+            for process in self._workers.keys() - self._asked_to_stop:
+                self._ask_to_stop(process)
             for process in self._workers:
                 process.join()
-            logger.info("workers_stopped", ledger=self._ledger)
-        finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            self._client.close()
+        logger.info("workers_stopped", ledger=self._ledger)
 
-    def _start(self, count: int) -> None:
+    def _start(self) -> None:
         # Spawned, so that no thread, socket or lock comes along.
         context = multiprocessing.get_context("spawn")
-        for _ in range(count):
+        while len(self._workers) < self._count:
             process = context.Process(target=_work, args=self._arguments, name=CONNECTION_NAME)
             process.start()
-            self._workers.append(process)
-            self._born[process.pid or 0] = time.monotonic()
+            self._workers[process] = time.monotonic()
 
     def _replace_the_dead(self) -> None:
-        dead = [process for process in self._workers if not process.is_alive()]
-        if not dead:
-            return
-        soon = min(time.monotonic() - self._born.pop(process.pid or 0, 0.0) for process in dead)
-        wait = _BACKOFF[1] if soon < 1 else _BACKOFF[0]
-        for process in dead:
-            logger.error("worker_died", pid=process.pid, exit=process.exitcode, again_in=wait)
-        self._workers = [process for process in self._workers if process not in dead]
-        if not self._stop.wait(wait):
-            self._start(self._count - len(self._workers))
+        now = time.monotonic()
+        first, longest = _BACKOFF
+        for process in [process for process in self._workers if not process.is_alive()]:
+            lived = now - self._workers.pop(process)
+            if self._start_again_at is None:
+                self._wait = first if lived > _SETTLED else min(max(first, 2 * self._wait), longest)
+                self._start_again_at = now + self._wait
+            again_in = round(max(0.0, self._start_again_at - now), 1)
+            logger.error("worker_died", pid=process.pid, exit=process.exitcode, again_in=again_in)
+        if self._start_again_at is not None and now >= self._start_again_at:
+            self._start_again_at = None
+            self._start()
 
     def _look(self) -> None:
+        errors: list[Exception]
         try:
-            if rung := self._reconciler.look():
+            rung, found = self._reconciler.look()
+            errors = list(found.values())
+            if rung:
                 logger.warning("rung_again", ledger=self._ledger, projections=rung)
-            self._complaint = ""
-        except (
-            LedgerError
-        ) as error:  # whatever is wrong with the log or the server, the workers must outlast it
-            if str(error) != self._complaint:
-                logger.error("reconciler", code=error.code, says=str(error))  # noqa: TRY400  # its text says all
-            self._complaint = str(error)
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with the log or the server, the workers must outlast it
+            errors = [error]
+        says = {str(error): getattr(error, "code", type(error).__name__) for error in errors}
+        for text in says.keys() - self._complaints:  # each once
+            logger.error("reconciler", code=says[text], says=text)
+        self._complaints = set(says)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self._stop.set()
-        for process in self._workers:
-            _ask_to_stop(process)
+        self._stopped_by_signal = True
+        for process in list(self._workers):
+            self._ask_to_stop(process)
 
-
-def _ask_to_stop(process: SpawnProcess) -> None:
-    # RQ counts a second signal within a second of the first as one: a terminal's Ctrl-C reached the worker, too.
-    if process.is_alive():
-        process.terminate()
+    def _ask_to_stop(self, process: SpawnProcess) -> None:
+        """Once: a worker that is asked again does not finish its job."""
+        self._asked_to_stop.add(process)
+        if process.is_alive():
+            process.terminate()
 
 
 def _work(url: str, ledger: str, configure: Callable[[], None]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's to hand on
     configure()
     take_over_logging()
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     name = f"{_connection_name(ledger)}-{os.getpid()}-{time.time_ns():x}"
-    client = connect(url, timeout=SOCKET_TIMEOUT, name=name)
-    worker(client, ledger, name).work(logging_level="ERROR")
+    with _last_words(), storage():
+        worker(connect(url, timeout=SOCKET_TIMEOUT, name=name), ledger, name).work(logging_level="ERROR")
 
 
 def _stop_with_parent() -> None:
@@ -208,4 +235,15 @@ def run_here_in(count: int, url: str, ledger: str, configure: Callable[[], None]
 
 def _burst(url: str, ledger: str, configure: Callable[[], None]) -> None:
     configure()
-    run_here(connect(url), ledger)
+    with _last_words():
+        run_here(connect(url), ledger)
+
+
+@contextmanager
+def _last_words() -> Iterator[None]:
+    """Ends the process with a line in the log, where it cannot go on."""
+    try:
+        yield
+    except LedgerError as error:
+        logger.error("worker_failed", code=error.code, says=str(error))  # noqa: TRY400  # its text says all
+        sys.exit(1)

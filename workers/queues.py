@@ -17,16 +17,18 @@ import structlog
 from redis import Redis
 from redis.exceptions import ResponseError
 from rq import Queue
-from rq.exceptions import DequeueTimeout, NoSuchJobError
+from rq.exceptions import DequeueTimeout, NoSuchJobError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
+
+from projections import PROJECTIONS
 
 logger = structlog.get_logger("workers")
 
 ADVANCE = "workers.jobs.advance"
 ALLOWED = frozenset({ADVANCE})
-"""The functions that a job may name. Each takes strings."""
+"""The functions that a job may name. Each takes a ledger and a projection."""
 
 JOB_TIMEOUT = 30  # seconds, whatever the hash says
 JOB_TTL = 300  # seconds that a job may wait in the queue
@@ -51,7 +53,7 @@ class AllowedJob(Job):
                 {key: value for key, value in raw_data.items() if key in _KEPT} | {b"data": raw_data[b"data"]}
             )
             self.origin = raw_data[b"origin"].decode()
-        except RefusedJob:
+        except (RefusedJob, StopRequested):
             raise
         except (
             Exception
@@ -121,7 +123,13 @@ class DoorbellQueue(Queue):
         death_penalty_class: type[BaseDeathPenalty] | None = None,  # noqa: ARG003  # BLMOVE keeps the time itself
     ) -> tuple[Job, Queue] | None:
         (queue,) = queues  # one queue a worker: with several, RQ pops without a trace (BLPOP)
-        popped = cls.lmove(connection, queue.key, timeout)
+        try:
+            popped = cls.lmove(connection, queue.key, timeout)
+        except ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            _put_away_what_is_no_list(connection, queue)
+            raise DequeueTimeout(timeout, queue.key) from error
         if popped is None:
             return None
         raw_id = cast(bytes, popped[1])
@@ -129,8 +137,8 @@ class DoorbellQueue(Queue):
             if _JOB_ID.fullmatch(raw_id) is None:
                 raise RefusedJob("its id is none that RQ gives")
             job = AllowedJob.fetch(raw_id.decode(), connection=connection)
-            if job.origin != queue.name:
-                raise RefusedJob(f"it is of the queue {job.origin[:80]!r}")
+            if job.origin != queue.name or name(job.args[0]) != queue.name:
+                raise RefusedJob(f"it is of the queue {job.origin[:80]!r}, for the ledger {job.args[0]!r}")
         except NoSuchJobError as error:
             _put_away(connection, queue, raw_id, error)
             raise DequeueTimeout(
@@ -139,13 +147,28 @@ class DoorbellQueue(Queue):
         return job, queue
 
 
+def name(ledger: str) -> str:
+    """The name of a ledger's queue; it carries the ledger's hash tag."""
+    return f"{{{ledger}}}:doorbell"
+
+
 def doorbell(client: Redis, ledger: str) -> DoorbellQueue:
-    """The queue of one ledger. Its name carries the ledger's hash tag."""
-    return DoorbellQueue(f"{{{ledger}}}:doorbell", connection=client, serializer=JSONSerializer)
+    """The queue of one ledger."""
+    return DoorbellQueue(name(ledger), connection=client, serializer=JSONSerializer)
 
 
 def enqueue(queue: DoorbellQueue, function: str, *arguments: str) -> None:
     """Puts one job into the queue, in one round trip."""
+    try:
+        _enqueue(queue, function, *arguments)
+    except ResponseError as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        _put_away_what_is_no_list(queue.connection, queue)
+        _enqueue(queue, function, *arguments)
+
+
+def _enqueue(queue: DoorbellQueue, function: str, *arguments: str) -> None:
     with queue.connection.pipeline() as pipeline:
         queue.enqueue_call(
             function, args=arguments, timeout=JOB_TIMEOUT, result_ttl=0, ttl=JOB_TTL, pipeline=pipeline
@@ -169,6 +192,9 @@ def _call(data: bytes) -> tuple[str, list[str]]:
         raise RefusedJob("its arguments are not those of our jobs")
     if not all(isinstance(argument, str) and len(argument) <= _ARGUMENT_LIMIT for argument in arguments):
         raise RefusedJob("its arguments are not short strings")
+    _, projection = arguments
+    if projection not in PROJECTIONS:
+        raise RefusedJob(f"there is no projection {projection[:80]!r}")
     return function, arguments
 
 
@@ -191,9 +217,22 @@ def _put_away(connection: Redis, queue: Queue, raw_id: bytes, why: NoSuchJobErro
     if not isinstance(why, RefusedJob):
         return  # its hash expired: the bell was rung long ago
     logger.error("job_refused", queue=queue.name, job=repr(raw_id)[:80], why=str(why))
+    _keep_aside(connection, queue, AllowedJob.redis_job_namespace_prefix.encode() + raw_id)
+
+
+def _put_away_what_is_no_list(connection: Redis, queue: Queue) -> None:
+    """The same for the queue's own keys, where somebody made something else of them."""
+    for key in (queue.key, queue.intermediate_queue_key):
+        kind = cast(bytes, connection.type(key)).decode()
+        if kind not in ("none", "list"):
+            logger.error("queue_refused", queue=queue.name, key=key, type=kind)
+            _keep_aside(connection, queue, key.encode())
+
+
+def _keep_aside(connection: Redis, queue: Queue, key: bytes) -> None:
     refused = f"{queue.key}:refused"
     try:
-        connection.rename(cast(str, AllowedJob.redis_job_namespace_prefix.encode() + raw_id), refused)
+        connection.rename(cast(str, key), refused)
         connection.pexpire(refused, _REFUSED_KEPT_MS)
     except ResponseError as error:
         if "no such key" not in str(error):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from redis import Redis
 
-from events import Log
+from events import Log, StorageUnavailable
 from projections import PROJECTIONS, Store
 
-from .doorbell import ring
+from .doorbell import free, ring
 
 PERIOD = 2.0  # seconds
 
@@ -25,10 +25,24 @@ def progress(log: Log) -> tuple[int, dict[str, int]]:
     return log.head(), positions
 
 
-def behind(log: Log) -> list[str]:
-    """The projections that have not taken the whole log yet."""
-    head, positions = progress(log)
-    return [name for name, position in positions.items() if position < head]
+def behind(log: Log, errors: dict[str, Exception]) -> dict[str, int]:
+    """The projections that have not taken the whole log yet, and where they are.
+
+    Adds to `errors` those that cannot go on, and why; what is in there is not looked at, and does not keep it from the
+    others. Raises what the log raises.
+    """
+    positions = {}
+    for name, projection in PROJECTIONS.items():
+        if name in errors:
+            continue
+        try:
+            positions[name] = Store(log, projection).open_live().verified_checkpoint().position
+        except StorageUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever is stored there
+            errors[name] = error
+    head = log.head()
+    return {name: position for name, position in positions.items() if position < head}
 
 
 class Reconciler:
@@ -39,13 +53,14 @@ class Reconciler:
         self._log = Log(client, ledger)
         self._seen: dict[str, int] = {}
 
-    def look(self) -> list[str]:
-        """Rings for every projection that is behind and has not moved since the last look; returns those it rang for."""
-        head, positions = progress(self._log)
-        stuck = [
-            name
-            for name, position in positions.items()
-            if position < head and self._seen.get(name) == position
-        ]
-        self._seen = positions
-        return ring(self._client, self._log.ledger, stuck)
+    def look(self) -> tuple[list[str], dict[str, Exception]]:
+        """Rings for every projection that was behind at the last look and has not moved since.
+
+        Returns those it rang for, and those that cannot go on, with the reason. Raises what the log raises.
+        """
+        errors: dict[str, Exception] = {}
+        waiting = behind(self._log, errors)
+        stuck = [name for name, position in waiting.items() if self._seen.get(name) == position]
+        self._seen = waiting
+        free(self._client, self._log.ledger, stuck)
+        return ring(self._client, self._log.ledger, stuck), errors

@@ -7,17 +7,23 @@ checkpoints, and the reconciler asks for it again. So no registry grows, and a j
 from __future__ import annotations
 
 import logging
+import signal
 import time
+from types import FrameType
 
 import structlog
 from redis import Redis
 from redis.client import Pipeline
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 from rq.timeouts import UnixSignalDeathPenalty
 from rq.utils import now
 from rq.worker import SimpleWorker
+from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
+
+from events import LedgerError
 
 from .jobs import JOBS
 from .queues import JOB_TIMEOUT, AllowedJob, DoorbellQueue, doorbell, take_out
@@ -55,7 +61,13 @@ class BellWorker(SimpleWorker):
         try:
             with UnixSignalDeathPenalty(JOB_TIMEOUT, JobTimedOut):  # type: ignore[no-untyped-call]  # RQ has none here
                 JOBS[str(job.func_name)](self.connection, *job.args)
-        except (Exception, JobTimedOut):  # the worker's loop goes on, whatever becomes of one job
+        except LedgerError as error:
+            says, code, seconds = str(error), error.code, _since(started)
+            logger.error("job_failed", job=job.description, code=code, says=says, seconds=seconds)  # noqa: TRY400  # its text says all
+        except (Exception, JobTimedOut) as error:  # the worker's loop goes on, whatever becomes of one job
+            if isinstance(error, JobTimedOut):
+                # Maybe between a question and its answer, which the next question must not get.
+                self.connection.connection_pool.disconnect()
             logger.exception("job_failed", job=job.description, seconds=_since(started))
         else:
             logger.debug("job_done", job=job.description, seconds=_since(started))
@@ -63,6 +75,9 @@ class BellWorker(SimpleWorker):
         self._last_heartbeat = float("-inf")
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """RQ's loop comes by here before it waits for a job, and before it runs one."""
+        if self._stop_requested:
+            raise StopRequested
         if pipeline is not None:
             super().heartbeat(timeout or self.worker_ttl, pipeline=pipeline)
         elif time.monotonic() - self._last_heartbeat >= _HEARTBEAT:
@@ -81,10 +96,31 @@ class BellWorker(SimpleWorker):
         """The process keeps its name."""
 
     def run_maintenance_tasks(self) -> None:
-        """Jobs leave no trace, so there is nothing to clean but what a worker took and died before it started."""
+        """Jobs leave no trace, so there is nothing to clean but what a worker took and died before it started, and its name."""
         for queue in self.queues:
             self.connection.delete(queue.intermediate_queue_key)
+            self._forget_the_dead(WORKERS_BY_QUEUE_KEY % queue.name)
         self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ declares None
+
+    def _forget_the_dead(self, registered: str) -> None:
+        dead = [key for key in self.connection.smembers(registered) if not self.connection.exists(key)]
+        if dead:
+            self.connection.srem(registered, *dead)
+            self.connection.srem(REDIS_WORKER_KEYS, *dead)
+
+    def _install_signal_handlers(self) -> None:
+        """SIGTERM alone: a terminal's Ctrl-C goes to the whole group, and the supervisor hands it on, once."""
+        signal.signal(signal.SIGTERM, self.request_stop)
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """An idle worker leaves at once; one that runs a job, when that is done, or when it is asked again."""
+        self._stop_requested = True  # for `heartbeat`: an exception gets lost where it comes in a finaliser
+        self._shutdown_requested_date = now()
+        signal.signal(signal.SIGTERM, self.request_force_stop)
+        self._shutdown()  # type: ignore[no-untyped-call]  # RQ has no types here
+
+    def set_shutdown_requested_date(self) -> None:
+        """Nothing is asked of the server in a signal handler, that is, in the middle of anything."""
 
     def register_death(self) -> None:
         super().register_death()  # type: ignore[no-untyped-call]  # RQ has no types here

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from events import LedgerError
 
-from . import demo, operate, publish, read
+from . import demo, operate, publish, read, show
 
 app = typer.Typer(
     name="approvals",
@@ -27,20 +24,19 @@ for part in (publish, read, operate, demo):
 
 
 def main() -> None:
-    """Runs the command. An error that was raised on purpose is one line on standard error."""
+    """Runs the command. An error that was raised on purpose, or a full disk, is one line on standard error."""
     # As Ctrl-C does, so that the embedded server is stopped by its last user however that ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    show.prepare()
     try:
         app()
     except LedgerError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"[bold red]{error.code}[/]: {escape(str(error))}", highlight=False
-        )
+        show.fail(error)
         sys.exit(1)
-    except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:
+        show.forget_output()
+        show.complain(f"error: {error}")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -180,6 +180,7 @@ def _document(log: Log) -> dict[str, Any]:
         "batches": queries.batches(log),
         "companies": queries.companies(log),
         "shares": queries.shares(log),
+        "sources": queries.sources(log),
         "digests": digests,
     }
 

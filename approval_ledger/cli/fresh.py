@@ -15,8 +15,11 @@ _PATIENCE = 5.0  # seconds without any progress, after which the reader does the
 def position_to_ask(log: Log, at_least: int) -> int:
     """The position to ask for: the log's head, or `at_least` where that is later (the answer will say that it is not there).
 
-    Where no worker is alive, the projections are caught up here, by the jobs that a worker would run.
+    Where no worker is alive, the projections are caught up here, by the jobs that a worker would run. Asking an empty ledger
+    writes nothing: its name may be a typing error.
     """
+    if log.head() == 0:
+        return at_least
     if not workers_alive(log.client, log.ledger):
         run_here(log.client, log.ledger)
     else:

@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from events import BadQuestion, LedgerError, Log, as_json_line, durability, storage
-from projections import PROJECTIONS, Projection, Store, replay
+from events import BadQuestion, LedgerError, Log, as_json_line, durability, masked, storage
+from projections import PROJECTIONS, Generation, Projection, Store, replay
 from workers import queue_length, run_here, run_here_in, supervise, workers_alive
 
 from .. import telemetry
@@ -17,7 +17,7 @@ from . import show
 from .options import Data, Json, Ledger, Url, open_ledger
 
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[PROJECTION]...", help="Which; all, where none is named.")
+    list[str] | None, typer.Argument(metavar="PROJECTION", help="Which; all, where none is named.")
 ]
 Workers = Annotated[int, typer.Option(metavar="N", min=1, max=64, help="Worker processes.")]
 
@@ -54,17 +54,12 @@ def replay_(
     chosen = _chosen(names)
     with open_ledger(url, data, ledger) as opened:
         if back:
-            numbers = {p.name: replay.go_back(Store(opened.log, p)) for p in chosen}
-            _show_back(opened.log.ledger, numbers, json)
+            _show_back(opened.log.ledger, _go_back(opened.log, chosen), json)
             return
-        if not workers_alive(opened.log.client, opened.log.ledger):
+        if verify or not workers_alive(opened.log.client, opened.log.ledger):
             _catch_up_what_can_be(opened.log)
-        results = [_rebuild(opened.log, projection, switch=not verify) for projection in chosen]
-    if json:
-        show.json({"ledger": opened.log.ledger, "verify": verify, "projections": results})
-    else:
-        _show_replay(results)
-    if verify and any(result["equal"] is False for result in results):
+        results = _rebuild_and_show(opened.log, chosen, json, verify=verify)
+    if verify and any(result["equal"] is not True and result["position"] for result in results):
         raise typer.Exit(1)
 
 
@@ -72,9 +67,34 @@ def _chosen(names: list[str] | None) -> list[Projection]:
     unknown = [name for name in names or [] if name not in PROJECTIONS]
     if unknown:
         raise typer.BadParameter(
-            f"{', '.join(unknown)}: no such projection; there are {', '.join(PROJECTIONS)}"
+            f"{show.visible(', '.join(unknown))}: no such projection; there are {', '.join(PROJECTIONS)}"
         )
     return [PROJECTIONS[name] for name in dict.fromkeys(names or PROJECTIONS)]
+
+
+def _rebuild_and_show(
+    log: Log, chosen: list[Projection], json: bool, *, verify: bool = False
+) -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = []
+    try:
+        results.extend(_rebuild(log, projection, switch=not verify) for projection in chosen)
+    finally:  # where one cannot be rebuilt, those before it were
+        if json and results:
+            show.json({"ledger": log.ledger, "verify": verify, "projections": results})
+        elif results:
+            _show_replay(results)
+    return results
+
+
+def _go_back(log: Log, chosen: list[Projection]) -> dict[str, int]:
+    """All of them or none, as far as can be seen before."""
+    stores = [Store(log, projection) for projection in chosen]
+    if missing := [store.projection.name for store in stores if not store.previous()]:
+        raise BadQuestion(
+            f"{', '.join(missing)}: there is no earlier generation to go back to, so nothing was switched. "
+            "Name the projections that have one: `approvals status --json` shows it as `previous`"
+        )
+    return {store.projection.name: replay.go_back(store) for store in stores}
 
 
 def _catch_up_what_can_be(log: Log) -> None:
@@ -82,7 +102,7 @@ def _catch_up_what_can_be(log: Log) -> None:
     try:
         run_here(log.client, log.ledger)
     except LedgerError as error:
-        show.complain(f"{error.code}: {error}")
+        show.fail(error)
 
 
 def _rebuild(log: Log, projection: Projection, *, switch: bool) -> dict[str, Any]:
@@ -176,7 +196,7 @@ def _status(log: Log, where: str) -> dict[str, Any]:
 
 def _projection_status(log: Log, projection: Projection, head: int | None, says: list[str]) -> dict[str, Any]:
     store = Store(log, projection)
-    generation = store.open_live()
+    generation = _live(store)
     checkpoint = _or_say(generation.verified_checkpoint, says)
     position, digest = generation.digest()
     return {
@@ -190,6 +210,11 @@ def _projection_status(log: Log, projection: Projection, head: int | None, says:
         "parked": len(generation.parked()),
         "readable": checkpoint is not None,
     }
+
+
+def _live(store: Store) -> Generation:
+    """The generation that readers see, or will see first. Looking writes nothing: the server may have no room for it."""
+    return store.generation(store.live() or 1)
 
 
 T = TypeVar("T")
@@ -212,7 +237,8 @@ def _show_status(report: dict[str, Any]) -> None:
     show.plain(
         ", ".join(f"{setting} {value or '-'}" for setting, value in sorted(server["settings"].items()))
     )
-    show.plain(f"head {report['head']}, {report['workers']} workers alive, {report['queue']} jobs waiting")
+    head = "unknown" if report["head"] is None else report["head"]
+    show.plain(f"head {head}, {report['workers']} workers alive, {report['queue']} jobs waiting")
     show.table(
         ["projection", "version", "position", "lag", "generation", "digest", "parked"],
         (
@@ -220,7 +246,7 @@ def _show_status(report: dict[str, Any]) -> None:
                 p["projection"],
                 p["version"],
                 p["position"],
-                p["lag"],
+                "" if p["lag"] is None else p["lag"],
                 p["generation"],
                 p["digest"][:16],
                 p["parked"],
@@ -243,7 +269,9 @@ def work(
     """Run RQ workers for a ledger, until Ctrl-C (again: do not wait for the jobs that run)."""
     telemetry.configure()
     with open_ledger(url, data, ledger) as opened:
-        if burst:
+        if burst and workers == 1:
+            run_here(opened.log.client, opened.log.ledger)
+        elif burst:
             run_here_in(workers, opened.url, opened.log.ledger, telemetry.configure)
         else:
             supervise(opened.url, opened.log.ledger, workers, configure=telemetry.configure)
@@ -256,7 +284,7 @@ def up(*, workers: Workers = 1, url: Url = None, data: Data = None, ledger: Ledg
         show.plain(
             f"ledger {opened.log.ledger} on {opened.where}, at position {opened.log.head()}; Ctrl-C stops it"
         )
-        show.plain(f"from another terminal: approvals status --url {opened.url}")
+        show.plain(f"from another terminal: approvals status --url {masked(opened.url)}")
         supervise(opened.url, opened.log.ledger, workers, configure=telemetry.configure)
 
 
@@ -269,7 +297,7 @@ def park_list(
         parked = [
             {"projection": p.name, "position": position, "reason": reason}
             for p in chosen
-            for position, reason in Store(opened.log, p).open_live().parked().items()
+            for position, reason in _live(Store(opened.log, p)).parked().items()
         ]
     if json:
         show.json({"ledger": opened.log.ledger, "parked": parked})
@@ -292,24 +320,25 @@ def park_show(
         reasons = {
             p.name: parked[position]
             for p in PROJECTIONS.values()
-            if position in (parked := Store(opened.log, p).open_live().parked())
+            if position in (parked := _live(Store(opened.log, p)).parked())
         }
         recorded = opened.log.at(position)
     if not reasons or recorded is None:
         raise BadQuestion(
             f"no projection has parked position {position}: `approvals park list` lists what is parked"
         )
+    event = as_json_line(recorded).decode(errors="backslashreplace")
     if json:
         show.json(
             {
                 "ledger": opened.log.ledger,
                 "position": position,
                 "reasons": reasons,
-                "event": as_json_line(recorded).decode(),
+                "event": event,
             }
         )
     else:
-        show.plain(as_json_line(recorded).decode())
+        show.plain(event)
         show.table(["projection", "reason"], reasons.items())
 
 
@@ -319,11 +348,10 @@ def park_retry(
     """Try again, after an upgrade: each projection with parked events is replayed, so that every event counts in its turn."""
     chosen = _chosen(names)
     with open_ledger(url, data, ledger) as opened:
-        having = [p for p in chosen if Store(opened.log, p).open_live().parked()]
-        results = [_rebuild(opened.log, projection, switch=True) for projection in having]
-    if json:
-        show.json({"ledger": opened.log.ledger, "projections": results})
-    elif results:
-        _show_replay(results)
-    else:
-        show.plain("no event is parked")
+        having = [p for p in chosen if _live(Store(opened.log, p)).parked()]
+        if having:
+            _rebuild_and_show(opened.log, having, json)
+        elif json:
+            show.json({"ledger": opened.log.ledger, "verify": False, "projections": []})
+        else:
+            show.plain("no event is parked")

@@ -23,12 +23,12 @@ Data = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="The embedded server's directory; asks for that server whatever the environment says. [default: approvals-data]",
+        help="The embedded server's directory; asks for that server whatever the environment says. \\[default: approvals-data]",
         show_default=False,
     ),
 ]
 Ledger = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The ledger. [default: cac]", show_default=False)
+    str | None, typer.Option(metavar="NAME", help="The ledger. \\[default: cac]", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 AtLeast = Annotated[
@@ -39,4 +39,6 @@ AtLeast = Annotated[
 
 def open_ledger(url: str | None, data: Path | None, ledger: str | None) -> AbstractContextManager[Opened]:
     """The ledger that the options and the environment name."""
+    if url is not None and data is not None:
+        raise typer.BadParameter("--url and --data exclude each other")
     return opened(Config.read(os.environ, url=url, data=data, ledger=ledger))

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from events import BadQuestion, Event, Fault, IdConflict, InvalidEvent, Log, Submission, TooLarge, read_events
+from events import (
+    BadQuestion,
+    Event,
+    Fault,
+    IdConflict,
+    InvalidEvent,
+    LedgerError,
+    Log,
+    Submission,
+    TooLarge,
+    read_events,
+)
 from projections import PROJECTIONS
 from workers import ring
 
@@ -72,16 +84,37 @@ def publish(
 
     Publishing a file again stores nothing twice.
     """
-    submissions = list(read_events(_content(file)))
+    content = _content(file)
+    submissions = list(read_events(content)) if content.strip() else []
     if not submissions:
         raise BadQuestion(f"{file} holds no event")
     with open_ledger(url, data, ledger) as opened:
-        outcomes = list(_each(opened.log, submissions) if each else _whole(opened.log, submissions))
+        outcomes, error = _until_an_error((_each if each else _whole)(opened.log, submissions))
+        if error is not None and not outcomes:
+            raise error
         if any(outcome.status == "appended" for outcome in outcomes):
-            ring(opened.log.client, opened.log.ledger, PROJECTIONS)
-        _show(outcomes, opened.log.ledger, json)
-    if any(outcome.status == "refused" for outcome in outcomes):
-        raise typer.Exit(1)
+            with suppress(LedgerError):  # a lost bell costs time and nothing else, and the events are stored
+                ring(opened.log.client, opened.log.ledger, PROJECTIONS)
+        try:
+            _show(outcomes, opened.log.ledger, json)
+            if error is not None:
+                show.fail(error)
+                show.complain(
+                    "what is listed was done before that: publish the file again for the rest, "
+                    f"from line {submissions[len(outcomes)].line} on"
+                )
+        finally:  # also where nobody reads what is shown
+            if error is not None or any(outcome.status == "refused" for outcome in outcomes):
+                raise typer.Exit(1)
+
+
+def _until_an_error(outcomes: Iterator[Outcome]) -> tuple[list[Outcome], LedgerError | None]:
+    done: list[Outcome] = []
+    try:
+        done.extend(outcomes)
+    except LedgerError as error:
+        return done, error
+    return done, None
 
 
 def _content(file: str) -> bytes:
@@ -101,10 +134,19 @@ def _whole(log: Log, submissions: Sequence[Submission]) -> Iterator[Outcome]:
     try:
         receipts = log.append(events)
     except IdConflict as error:
-        yield _refused(submissions[error.index], [Fault(error.code, str(error))])
+        # A file is counted in lines, and the outcome has its own.
+        message = str(error).removeprefix(f"event {error.index}: ")
+        yield _refused(submissions[error.index], [Fault(error.code, message)])
     except InvalidEvent as error:
+        first: dict[tuple[str, str], int] = {}
+        for event, submission in zip(events, submissions, strict=True):
+            first.setdefault((event.source, event.id), submission.line)
         for fault in error.faults:
-            yield _refused(submissions[fault.index or 0], [fault])
+            index = fault.index or 0
+            if fault.code == "duplicate-id":
+                line = first[events[index].source, events[index].id]
+                fault = replace(fault, message=f"with its source it is that of line {line}")  # noqa: PLW2901
+            yield _refused(submissions[index], [fault])
     else:
         for submission, receipt in zip(submissions, receipts, strict=True):
             status = "already" if receipt.duplicate else "appended"
@@ -115,19 +157,20 @@ def _each(log: Log, submissions: Sequence[Submission]) -> Iterator[Outcome]:
     for start in range(0, len(submissions), CHUNK):
         chunk = submissions[start : start + CHUNK]
         good = [submission for submission in chunk if submission.event is not None]
-        stored = iter(_together_or_one_by_one(log, good))
+        stored = _together_or_one_by_one(log, good)
         for submission in chunk:
             yield _refused(submission, submission.faults) if submission.event is None else next(stored)
 
 
-def _together_or_one_by_one(log: Log, good: Sequence[Submission]) -> list[Outcome]:
+def _together_or_one_by_one(log: Log, good: Sequence[Submission]) -> Iterator[Outcome]:
     try:
         outcomes = list(_whole(log, good)) if good else []
-        if len(outcomes) == len(good) and all(outcome.status != "refused" for outcome in outcomes):
-            return outcomes
     except TooLarge:
-        pass  # too much for one append, maybe not for one each
-    return [_one(log, submission) for submission in good]
+        outcomes = []  # too much for one append, maybe not for one each
+    if len(outcomes) == len(good) and all(outcome.status != "refused" for outcome in outcomes):
+        yield from outcomes
+    else:
+        yield from (_one(log, submission) for submission in good)
 
 
 def _one(log: Log, submission: Submission) -> Outcome:
@@ -144,7 +187,8 @@ def _refused(submission: Submission, faults: Sequence[Fault]) -> Outcome:
         f"{fault.code}: {': '.join(filter(None, (fault.field, fault.message)))}" for fault in faults
     )
     return Outcome(
-        submission.line,
+        # In an array, or an object of several lines, a fault may know a line further down.
+        faults[0].line or submission.line,
         "refused",
         source=event.source if event else None,
         id=event.id if event else None,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
-from events import Log, RecordedEvent, as_json_line, decode
+from events import InvalidEvent, Log, RecordedEvent, as_json_line, loads
 from projections import Answer, queries
 
 from . import show
@@ -61,8 +62,11 @@ def events(
 def _chosen(
     log: Log, after: int, limit: int | None, subject: str | None, backwards: bool
 ) -> Iterator[RecordedEvent]:
+    if subject is not None and backwards and after:
+        older = (event for event in log.read_subject(subject, backwards=True) if event.position < after)
+        return islice(older, limit)
     if subject is not None:
-        return log.read_subject(subject, after=0 if backwards else after, limit=limit, backwards=backwards)
+        return log.read_subject(subject, after=after, limit=limit, backwards=backwards)
     if backwards:
         return log.read_backwards(before=after or None, limit=limit)
     return log.read(after=after, limit=limit)
@@ -82,9 +86,17 @@ def _as_json(recorded: RecordedEvent) -> None:
 
 
 def _as_text(recorded: RecordedEvent) -> None:
-    event = decode(recorded)
     time = recorded.recorded_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    show.plain(f"{recorded.position:>6}  {time}  {event.type:<22}  {event.id}  ({event.source})")
+    show.plain(f"{recorded.position:>6}  {time}  {_described(recorded)}")
+
+
+def _described(recorded: RecordedEvent) -> str:
+    # Not decoded: an event of a version that this software does not know has its place in the list, too.
+    try:
+        event = loads(recorded.payload)
+        return f"{event['type']:<22}  {event['id']}  ({event['source']})"
+    except (InvalidEvent, KeyError, TypeError):
+        return "(holds no event)"
 
 
 def totals(
@@ -124,7 +136,7 @@ def batches(
 
 def companies(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Any name of a company, for its history.")
+        str | None, typer.Argument(metavar="NAME", help="Any name of a company, for its history.")
     ] = None,
     *,
     at_least: AtLeast = 0,
@@ -418,7 +430,7 @@ def show_sources(answer: Answer) -> None:
 def _claimed(claim: dict[str, Any]) -> str:
     said = claim["says"]
     named = [
-        str(said[field])
+        _name(said[field])
         for field in ("authority", "estimator", "instrument", "unit", "company", "region")
         if field in said
     ]
@@ -428,3 +440,7 @@ def _claimed(claim: dict[str, Any]) -> str:
         named.append(f"{said['share']['percent']:g} %")
     named += [str(said[field]) for field in ("as_of", "announced_on", "approved_on") if field in said]
     return f"{claim['type'].removesuffix('.v1')}: {' '.join(named)}"
+
+
+def _name(value: str | dict[str, str]) -> str:
+    return value if isinstance(value, str) else value["name"]

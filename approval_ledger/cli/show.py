@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.bar import Bar
 from rich.console import Console
@@ -12,15 +15,48 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from events import canonical
+from events import LedgerError, canonical
 
 WIDE = 140  # columns, where the output is no terminal: a file or a pager does not wrap
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
 BAR_WIDTH = 40  # columns
+
+# What a terminal obeys (control characters, C1 too), or what makes it show one text as another (bidirectional controls).
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+class _Output(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        _leave()
+
+
+_wide = None if sys.stdout is not None and sys.stdout.isatty() else WIDE
+out = _Output(highlight=False, emoji=False, width=_wide)
+err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+
+
+def prepare() -> None:
+    """Makes the standard streams such that no text can fail in them: a character they cannot hold is written as \\u2265."""
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # open for as long as we run
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def forget_output() -> None:
+    """What is still to be written is not; else Python would complain of it once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _leave() -> NoReturn:
+    forget_output()
+    raise SystemExit(0)  # whoever read our output has enough
+
+
+def visible(text: str) -> str:
+    """`text` on one line, with the control characters in it written out: an event or a name never does anything."""
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 def json(value: Any) -> None:
@@ -30,28 +66,37 @@ def json(value: Any) -> None:
 
 def raw(line: bytes) -> None:
     """Bytes as they are, and a newline."""
-    sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _leave()
 
 
 def plain(text: str) -> None:
     """A line for people. What came from a source is text, never markup."""
-    out.print(text, markup=False, soft_wrap=True)
+    out.print(visible(text), markup=False, soft_wrap=True)
 
 
 def heading(text: str) -> None:
     """A line that parts what follows from what went before."""
-    out.print(f"\n[bold]{escape(text)}[/]")
+    out.print(f"\n[bold]{escape(visible(text))}[/]")
 
 
 def complain(text: str) -> None:
-    """A line on standard error."""
-    err.print(text, markup=False)
+    """One line or more on standard error."""
+    err.print("\n".join(map(visible, text.split("\n"))), markup=False)
+
+
+def fail(error: LedgerError) -> None:
+    """An error that was raised on purpose, on standard error."""
+    err.print(f"[bold red]{error.code}[/]: ", end="")
+    complain(str(error))
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, empty: str = "nothing yet") -> None:
     """A table; or, without a row, the words for that."""
-    listed = [[escape(str(cell)) for cell in row] for row in rows]
+    listed = [[escape(visible(str(cell))) for cell in row] for row in rows]
     if not listed:
         plain(empty)
         return
@@ -94,7 +139,7 @@ def contradictions(answers: Iterable[Mapping[str, Any]]) -> None:
             said.add(contradiction["says"])
             out.print(
                 f"[yellow]contradiction[/] between positions {positions(contradiction['events'])}: "
-                f"{escape(contradiction['says'])}",
+                f"{escape(visible(contradiction['says']))}",
                 soft_wrap=True,
             )
             alone = {a["origin"]: bounds(a.get("total") or a["size"]) for a in contradiction.get("alone", [])}

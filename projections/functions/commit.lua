@@ -1,19 +1,24 @@
 -- Write the documents of one generation of a projection together with its checkpoint, or nothing.
 --
--- KEYS   1 state (hash)   2 documents (hash)   3 parked (hash)
+-- KEYS   1 state (hash)   2 documents (hash)   3 parked (hash)   4 generations (hash)
 -- ARGV   1 position the writer started from   2 new position   3 digest of the entry there   4 version of the projection
---        5 number of documents   6.. key and value of each; an empty value removes the document
+--        5 generation   6 number of documents   7.. key and value of each; an empty value removes the document
 --        then position and reason of each parked event
 -- REPLY  {"OK"}
 --        {"FENCED", position now}   another writer was here since: nothing is written
--- WRITES nothing unless the check has passed: a script does not roll back.
+--        {"FENCED", ""}             the generation was removed: nothing is written
+-- WRITES nothing unless the check has passed: a script does not roll back. A generation has a state from its beginning, but
+--        for the live one (the first, where none was made live), which starts again where its state was lost. A first
+--        commit removes whatever documents it finds.
 
-local now = redis.call('HGET', KEYS[1], 'position') or '0'
-if now ~= ARGV[1] then return {'FENCED', now} end
+local now = redis.call('HGET', KEYS[1], 'position')
+if not now and (redis.call('HGET', KEYS[4], 'live') or '1') == ARGV[5] then now = '0' end
+if now ~= ARGV[1] then return {'FENCED', now or ''} end
 
+if now == '0' then redis.call('UNLINK', KEYS[2], KEYS[3]) end
 redis.call('HSET', KEYS[1], 'position', ARGV[2], 'entry', ARGV[3], 'version', ARGV[4])
-local last = 5 + 2 * tonumber(ARGV[5])
-for i = 6, last, 2 do
+local last = 6 + 2 * tonumber(ARGV[6])
+for i = 7, last, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', KEYS[2], ARGV[i])
   else redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 end

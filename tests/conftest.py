@@ -1,0 +1,58 @@
+"""Servers for the tests, and how Hypothesis runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from events import Log
+
+from .servers import BINARIES, Server
+
+# No test is judged by a clock: a slow machine is slow, and nothing more.
+settings.register_profile(
+    "ledger",
+    deadline=None,
+    max_examples=60,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("ledger")
+
+_NUMBERS = count(1)
+
+
+def new_ledger() -> str:
+    """The name of a ledger that no other test uses."""
+    return f"ledger-{next(_NUMBERS)}"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The Valkey that most tests share: each writes to a ledger of its own."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=BINARIES)
+def every_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Each server that the ledger runs on, in turn."""
+    with Server(request.param) as server:
+        yield server
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., Server]]:
+    """Starts servers of a test's own, which it may kill, fill and set up as it likes."""
+    with ExitStack() as servers:
+        yield lambda *kind, **settings: servers.enter_context(Server(*kind, **settings))
+
+
+@pytest.fixture
+def log(server: Server) -> Log:
+    """An empty ledger."""
+    return Log(server.client(), new_ledger())

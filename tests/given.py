@@ -1,0 +1,338 @@
+"""Logs that a test can be read from: one short line for each report, folded in memory, asked without a server.
+
+    reports = log(
+        batch(4, "=14", on="2024-01-26", named=["Xiaomi", "4Paradigm", "01.AI"]),
+        total(">40", on="2024-01-28"),
+    )
+    assert ask(reports, "totals")[0]["total"] == at_least(41)
+
+The report at position n has the id `e<n>`, so that a correction later in the table can name it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from events import Count, Event, EventData, RecordedEvent, Share, canonical, encode
+from events.catalog import (
+    ApprovalAmended,
+    ApprovalGranted,
+    ApprovalRevoked,
+    BatchAnnounced,
+    Changes,
+    CompanyIdentified,
+    CompanyMerged,
+    CompanyName,
+    EventReference,
+    EventRetracted,
+    EventSuperseded,
+    Holder,
+    Item,
+    MarketEstimated,
+    Named,
+    Origin,
+    Source,
+    Terms,
+    TermsEquated,
+    TotalReported,
+    UsageReported,
+)
+from projections import PROJECTIONS, MemoryDocuments, fold, queries
+
+DESK = "urn:desk"
+MODELS = ("CAC", "approval", "model")
+SERVICES = ("CAC", "filing", "service")
+STARTED_MS = 1_706_500_000_000  # when the first event of every log was recorded
+
+Line = EventData | Event | bytes
+
+
+def log(*lines: Line) -> list[RecordedEvent]:
+    """The lines as a log holds them: positions from 1 on, the ids `e1`, `e2`, ..., a second between two of them."""
+    return [
+        RecordedEvent(position, STARTED_MS + 1000 * position, _payload(line, f"e{position}"))
+        for position, line in enumerate(lines, start=1)
+    ]
+
+
+def _payload(line: Line, id: str) -> bytes:
+    if isinstance(line, bytes):
+        return line
+    return encode(line if isinstance(line, Event) else Event(id=id, source=DESK, data=line))
+
+
+def called(id: str, data: EventData) -> Event:
+    """`data` under an id of its own choice, for corrections that do not care for positions."""
+    return Event(id=id, source=DESK, data=data)
+
+
+def later(data: EventData, *, hours: int = 1) -> Event:
+    """`data` with a time of its own in the envelope, which no figure depends on."""
+    return replace(called("later", data), time=f"2024-01-29T{hours:02d}:00:00Z")
+
+
+def unknown(type: str = "model.retired.v1", id: str = "u1", **data: object) -> bytes:
+    """An event of a type that nobody here knows, as a newer producer may write it."""
+    return canonical({"specversion": "1.0", "id": id, "source": DESK, "type": type, "data": data})
+
+
+def count(text: str) -> Count:
+    """`=14`, `>40`, `~100`, or `~100±10`."""
+    match = re.fullmatch(r"(>=|<=|[=<>~])(\d+)(?:±(\d+))?", text)
+    assert match, text
+    return Count.model_validate(
+        {"relation": match[1], "value": int(match[2])} | ({"within": int(match[3])} if match[3] else {})
+    )
+
+
+def by(publisher: str | Sequence[str]) -> Source:
+    """`Reuters`, or `("OODAloop", "Reuters")`: the first, which repeats the second."""
+    if isinstance(publisher, str):
+        return Source(publisher=publisher)
+    repeats, origin = publisher
+    return Source(publisher=repeats, derived_from=Origin(publisher=origin))
+
+
+def granted(
+    company: str,
+    item: str,
+    on: str,
+    *,
+    number: str | None = None,
+    batch: int | str | None = None,
+    terms: tuple[str, str, str] = MODELS,
+    source: str | Sequence[str] = "CAC",
+) -> ApprovalGranted:
+    authority, instrument, unit = terms
+    return ApprovalGranted(
+        authority=authority,
+        instrument=instrument,
+        unit=unit,
+        item=Item(name=item, registry_number=number),
+        company=Holder(name=company),
+        approved_on=on,
+        batch=batch,
+        source=by(source),
+    )
+
+
+def revoked(
+    number: str | None = None,
+    *,
+    item: str | None = None,
+    company: str | None = None,
+    on: str,
+    terms: tuple[str, str, str] = MODELS,
+    source: str | Sequence[str] = "CAC",
+) -> ApprovalRevoked:
+    return ApprovalRevoked(
+        authority=terms[0],
+        instrument=terms[1],
+        registry_number=number,
+        item=Item(name=item) if item else None,
+        company=Holder(name=company) if company else None,
+        revoked_on=on,
+        source=by(source),
+    )
+
+
+def amended(
+    number: str, *, company: str | None = None, item: str | None = None, on: str | None = None
+) -> ApprovalAmended:
+    return ApprovalAmended(
+        authority="CAC",
+        instrument="approval",
+        registry_number=number,
+        changes=Changes(
+            company=Holder(name=company) if company else None, item=Item(name=item) if item else None
+        ),
+        amended_on=on,
+        source=by("CAC"),
+    )
+
+
+def batch(
+    ordinal: int | None,
+    size: str,
+    on: str,
+    *,
+    named: Iterable[str | tuple[str, str]] = (),
+    label: str | None = None,
+    terms: tuple[str, str, str] = MODELS,
+    source: str | Sequence[str] = "Reuters",
+) -> BatchAnnounced:
+    """`named` lists companies, or pairs of a company and its item."""
+    authority, instrument, unit = terms
+    pairs = [(entry, None) if isinstance(entry, str) else entry for entry in named]
+    return BatchAnnounced(
+        authority=authority,
+        instrument=instrument,
+        unit=unit,
+        ordinal=ordinal,
+        label=label,
+        announced_on=on,
+        size=count(size),
+        named=[Named(company=company, item=item) for company, item in pairs],
+        source=by(source),
+    )
+
+
+def total(
+    figure: str,
+    on: str | None = None,
+    *,
+    period: tuple[str, str] | None = None,
+    in_force: bool = False,
+    terms: tuple[str, str, str] = MODELS,
+    source: str | Sequence[str] = "Reuters",
+) -> TotalReported:
+    """A figure of all up to `on`, or of a `period`: its first day and its last."""
+    authority, instrument, unit = terms
+    since, to = period or (None, None)
+    return TotalReported(
+        authority=authority,
+        instrument=instrument,
+        unit=unit,
+        count=count(figure),
+        as_of=on,
+        from_=since,
+        to=to,
+        basis="in_force" if in_force else "ever",
+        source=by(source),
+    )
+
+
+def estimate(
+    region: str,
+    stock: str | None = None,
+    *,
+    share: float | None = None,
+    rounding: float = 1,
+    estimator: str = "CLSA",
+    unit: str = "model",
+    on: str = "2023-09-22",
+    source: str | Sequence[str] = "Reuters",
+) -> MarketEstimated:
+    return MarketEstimated(
+        estimator=estimator,
+        region=region,
+        unit=unit,
+        count=count(stock) if stock else None,
+        share=None if share is None else Share(percent=float(share), rounding=float(rounding)),
+        as_of=on,
+        source=by(source),
+    )
+
+
+def used(company: str, item: str, users: str, on: str) -> UsageReported:
+    return UsageReported(company=company, item=item, users=count(users), as_of=on, source=by(company))
+
+
+def identified(slug: str, *names: str, source: str = "registry") -> CompanyIdentified:
+    return CompanyIdentified(company=slug, names=[CompanyName(text=n) for n in names], source=by(source))
+
+
+def merged(slug: str, into: str, on: str = "2024-02-01") -> CompanyMerged:
+    return CompanyMerged(from_=slug, into=into, on=on, source=by("registry"))
+
+
+def equated(
+    a: tuple[str, str, str] = MODELS, b: tuple[str, str, str] = SERVICES, actor: str = "editor"
+) -> TermsEquated:
+    assert a[0] == b[0]
+    return TermsEquated(
+        authority=a[0],
+        a=Terms(instrument=a[1], unit=a[2]),
+        b=Terms(instrument=b[1], unit=b[2]),
+        reason="the press calls filings approvals",
+        actor=actor,
+        source=by(actor),
+    )
+
+
+def retracted(id: str) -> EventRetracted:
+    return EventRetracted(target=reference(id), reason="a typing error", actor="editor")
+
+
+def superseded(id: str, replacement: str) -> EventSuperseded:
+    return EventSuperseded(
+        target=reference(id), replacement=reference(replacement), reason="misread", actor="editor"
+    )
+
+
+def reference(id: str) -> EventReference:
+    return EventReference(source=DESK, id=id)
+
+
+# Asking.
+
+
+def views(reports: Sequence[RecordedEvent]) -> dict[str, MemoryDocuments]:
+    """The documents of every projection after `reports`."""
+    return {name: fold(projection, reports) for name, projection in PROJECTIONS.items()}
+
+
+ASK = {
+    "totals": queries.totals_in,
+    "batches": queries.batches_in,
+    "companies": queries.companies_in,
+    "shares": queries.shares_in,
+    "share_of_stock": queries.share_of_stock_in,
+    "sources": queries.sources_in,
+}
+
+
+def ask(reports: Sequence[RecordedEvent], question: str, *args: Any, **asked: Any) -> list[dict[str, Any]]:
+    """The answers to a question of `queries`, such as `totals`, after `reports`."""
+    answers: list[dict[str, Any]] = ASK[question](views(reports), *args, **asked)
+    return answers
+
+
+def total_of(
+    reports: Sequence[RecordedEvent], terms: tuple[str, str, str] = MODELS, **asked: Any
+) -> dict[str, Any]:
+    """The one total that is asked for by its terms."""
+    authority, instrument, unit = terms
+    (answer,) = ask(reports, "totals", authority=authority, instrument=instrument, unit=unit, **asked)
+    return answer
+
+
+def total_on(
+    reports: Sequence[RecordedEvent], day: str, terms: tuple[str, str, str] = MODELS
+) -> dict[str, Any]:
+    """The total at the end of `day`, which must be one on which the figure may change."""
+    steps = total_of(reports, terms, steps=True)["steps"]
+    (step,) = [step for step in steps if step["on"] == day]
+    return dict(step)
+
+
+def batch_of(reports: Sequence[RecordedEvent], ordinal: int) -> dict[str, Any]:
+    """The batch of this ordinal."""
+    (answer,) = [answer for answer in ask(reports, "batches") if answer["ordinal"] == ordinal]
+    return answer
+
+
+def company_of(reports: Sequence[RecordedEvent], name: str) -> dict[str, Any]:
+    """The one company of this name, with its history."""
+    (answer,) = ask(reports, "companies", name)
+    return answer
+
+
+def events_in_conflict(answer: dict[str, Any]) -> list[list[int]]:
+    """The positions of each contradiction in an answer."""
+    return [contradiction["events"] for contradiction in answer["contradictions"]]
+
+
+def between(low: int, high: int | None) -> dict[str, int | None]:
+    return {"low": low, "high": high}
+
+
+def exactly(n: int) -> dict[str, int | None]:
+    return between(n, n)
+
+
+def at_least(n: int) -> dict[str, int | None]:
+    return between(n, None)

@@ -1,0 +1,301 @@
+"""Batches: size, who is named, how many are not, and the total just before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .given import (
+    MODELS,
+    SERVICES,
+    ask,
+    at_least,
+    batch,
+    batch_of,
+    between,
+    called,
+    equated,
+    events_in_conflict,
+    exactly,
+    granted,
+    identified,
+    log,
+    retracted,
+    total,
+)
+
+FOURTH = batch(4, "=14", on="2024-01-26", named=["Xiaomi", "4Paradigm", "01.AI"])
+
+
+def test_a_batch_is_answered_with_what_its_reports_say_each_by_its_source() -> None:
+    reports = log(
+        batch(
+            4, "=14", "2024-01-26", named=["Xiaomi", ("01.AI", "Yi")], source=("OODAloop", "Securities Times")
+        ),
+        batch(4, ">=2", "2024-01", label="第四批", named=["Xiaomi"], source="Xinhua"),
+    )
+    answer = batch_of(reports, 4)
+    assert (answer["authority"], answer["instrument"], answer["unit"]) == MODELS
+    assert answer["label"] == "第四批"
+    assert answer["announced_on"] == ["2024-01-26", "2024-01"]
+    assert answer["size"] == exactly(14)
+    assert answer["names"] == [{"company": "Xiaomi"}, {"company": "01.AI", "item": "Yi"}]
+    assert answer["named"] == 2
+    assert answer["undisclosed"] == exactly(12)
+    assert [(source["position"], source["publisher"]) for source in answer["sources"]] == [
+        (1, "OODAloop"),
+        (2, "Xinhua"),
+    ]
+    assert answer["contradictions"] == []
+
+
+# Sizes.
+
+
+@pytest.mark.parametrize(
+    ("size", "allowed"),
+    [
+        ("=14", exactly(14)),
+        (">=3", at_least(3)),
+        (">3", at_least(4)),
+        ("<=14", between(0, 14)),
+        ("<14", between(0, 13)),
+        ("~14±2", between(12, 16)),
+        ("~14", at_least(0)),
+    ],
+)
+def test_a_size_allows_what_its_relation_says(size: str, allowed: dict[str, int | None]) -> None:
+    assert batch_of(log(batch(1, size, "2023-08-31")), 1)["size"] == allowed
+
+
+def test_a_batch_has_as_many_approvals_as_it_names_however_few_it_is_said_to_have_at_least() -> None:
+    answer = batch_of(log(batch(1, ">=1", "2023-08-31", named=["Baidu", "Alibaba", "ByteDance"])), 1)
+    assert answer["size"] == at_least(3)
+    assert answer["undisclosed"] == at_least(0)
+
+
+def test_a_batch_has_no_more_approvals_than_the_total_leaves_room_for() -> None:
+    reports = log(batch(1, "=8", "2023-08-31"), batch(2, ">=1", "2023-11-30"), total("=17", "2023-11-30"))
+    answer = batch_of(reports, 2)
+    assert answer["size"] == between(1, 9)
+    assert answer["evidence"]["size"] == {"low": [2], "high": [1, 2, 3], "more": 0}
+
+
+def test_reports_of_a_size_narrow_each_other() -> None:
+    reports = log(batch(1, ">=3", "2023-08-31"), batch(1, "<=9", "2023-08-31", source="VON"))
+    assert batch_of(reports, 1)["size"] == between(3, 9)
+
+
+# Names.
+
+
+def test_a_company_is_one_in_every_spelling_that_normalises_alike() -> None:
+    reports = log(
+        batch(1, "=8", "2023-08-31", named=["４Paradigm", "Baidu"]),
+        batch(1, "=8", "2023-08-31", named=["4paradigm", "ＢＡＩＤＵ"], source="VON"),
+    )
+    assert batch_of(reports, 1)["named"] == 2
+
+
+def test_two_names_in_two_reports_are_one_company_when_and_only_when_an_event_says_so() -> None:
+    lines = [
+        batch(4, "=14", "2024-01-26", named=["01.AI", "Xiaomi"]),
+        batch(4, "=14", "2024-01-26", named=["零一万物", "Lingyi Wanwu"], source="Xinhua"),
+        called("names", identified("01-ai", "01.AI", "零一万物", "Lingyi Wanwu")),
+        retracted("names"),
+    ]
+    assert [batch_of(log(*lines[:n]), 4)["named"] for n in (1, 2, 3, 4)] == [2, 4, 2, 4]
+    assert batch_of(log(*lines[:3]), 4)["undisclosed"] == exactly(12)
+
+
+def test_two_items_of_one_company_are_two_approvals() -> None:
+    reports = log(batch(4, "=14", "2024-01-26", named=[("Baidu", "Ernie"), ("Baidu", "Yiyan"), "Baidu"]))
+    assert batch_of(reports, 4)["named"] == 2
+    assert batch_of(reports, 4)["undisclosed"] == exactly(12)
+
+
+def test_approvals_that_say_their_batch_are_named_in_it_and_are_not_named_twice() -> None:
+    reports = log(
+        FOURTH,
+        granted("Xiaomi", "MiLM", "2024-01-17", batch=4),
+        granted("Kunlun", "Tiangong", "2024-01-17", batch=4),
+    )
+    answer = batch_of(reports, 4)
+    assert answer["named"] == 4
+    assert answer["undisclosed"] == exactly(10)
+
+
+def test_an_item_that_a_report_names_may_be_none_of_the_listed_ones_so_the_undisclosed_are_a_range() -> None:
+    reports = log(
+        batch(4, "=14", "2024-01-26", named=[("Xiaomi", "Xiao AI")]),
+        granted("Xiaomi", "MiLM", "2024-01-17", batch=4),
+    )
+    assert batch_of(reports, 4)["named"] == 1
+    assert batch_of(reports, 4)["undisclosed"] == between(12, 13)
+
+
+def test_a_batch_known_by_its_approvals_alone_has_their_number_and_the_ordinal_that_they_give() -> None:
+    reports = log(
+        granted("Xiaomi", "MiLM", "2024-01-17", batch=4), granted("Kunlun", "Tiangong", "2024-01-17", batch=4)
+    )
+    answer = batch_of(reports, 4)
+    assert answer["size"] == at_least(2)
+    assert answer["named"] == 2
+    assert answer["before"] == at_least(3)
+    assert answer["evidence"]["size"]["low"] == [1, 2]
+    assert answer["announced_on"] == []
+
+
+def test_an_approval_that_gives_the_label_is_of_the_batch_whose_report_gives_the_label_an_ordinal() -> None:
+    reports = log(
+        batch(4, "=14", "2024-01-26", label="第四批"),
+        granted("Xiaomi", "MiLM", "2024-01-17", batch="第四批"),
+        granted("Kunlun", "Tiangong", "2024-01-17", batch=4),
+        granted("Kunlun", "Tiangong", "2024-01-17", batch="第四批"),
+    )
+    (answer,) = ask(reports, "batches")
+    assert answer["named"] == 2
+    assert answer["undisclosed"] == between(11, 12)
+
+
+def test_an_approval_that_two_reports_put_in_two_batches_counts_in_neither_for_the_other() -> None:
+    lines = [
+        granted("Xiaomi", "MiLM", "2024-01-17", number="CN-1", batch=4),
+        granted("Xiaomi", "MiLM", "2024-01", number="CN-1", batch=3, source="VON"),
+        retracted("e1"),
+        retracted("e2"),
+    ]
+    members = [{a["ordinal"]: a["named"] for a in ask(log(*lines[:n]), "batches")} for n in (1, 2, 3, 4)]
+    assert members == [{4: 1}, {3: 1, 4: 1}, {3: 1}, {}]
+
+
+# The total just before.
+
+
+def test_the_total_just_before_a_batch_is_a_total_soon_after_it_less_the_batch() -> None:
+    answer = batch_of(log(FOURTH, total(">40", "2024-01-28")), 4)
+    assert answer["before"] == at_least(27)
+    assert answer["evidence"]["before"]["low"] == [1, 2]
+
+
+def test_before_a_batch_there_were_all_that_were_surely_granted_before_it() -> None:
+    reports = log(batch(1, "=8", "2023-08-31"), batch(2, "=9", "2023-11-30"), FOURTH)
+    assert batch_of(reports, 1)["before"] == at_least(0)
+    assert batch_of(reports, 2)["before"] == at_least(8)
+    assert batch_of(reports, 4)["before"] == at_least(18)  # the third had one at least
+    assert batch_of(reports, 4)["evidence"]["before"]["low"] == [1, 2, 3]
+
+
+def test_before_a_batch_there_were_no_more_than_the_total_of_its_day_less_the_batch() -> None:
+    answer = batch_of(log(batch(2, "=9", "2023-11-30"), total("=36", "2023-11-30")), 2)
+    assert answer["before"] == exactly(27)
+
+
+def test_a_total_of_a_week_later_or_more_does_not_have_the_batch_as_its_latest() -> None:
+    assert batch_of(log(FOURTH, total(">40", "2024-02-02")), 4)["before"] == at_least(27)
+    assert batch_of(log(FOURTH, total(">40", "2024-02-03")), 4)["before"] == at_least(3)
+
+
+def test_of_a_total_after_the_next_batch_that_one_came_after_as_well() -> None:
+    reports = log(FOURTH, batch(5, "=10", "2024-01-28"), total(">60", "2024-01-30"))
+    assert batch_of(reports, 5)["before"] == at_least(51)
+    assert batch_of(reports, 4)["before"] == at_least(61 - 10 - 14)
+
+
+def test_of_a_month_with_two_batches_neither_is_surely_the_latest() -> None:
+    """The total of the end of August has both; that of August may be of its first day or of its last."""
+    reports = log(batch(1, "=5", "2023-08"), batch(2, "=8", "2023-08-20"), total("=13", "2023-08-31"))
+    assert batch_of(reports, 1)["before"]["low"] == 0
+    assert batch_of(reports, 2)["before"] == exactly(5)
+    unknown_second = log(batch(1, "=5", "2023-08"), total("=13", "2023-08-31"))
+    assert batch_of(unknown_second, 1)["before"] == between(0, 8)
+
+
+def test_what_is_known_to_have_come_after_the_announcement_did_not_come_before_it() -> None:
+    reports = log(FOURTH, granted("Baidu", "Ernie 4", "2024-01-27"), total(">40", "2024-01-28"))
+    assert batch_of(reports, 4)["before"] == at_least(26)
+
+
+def test_what_came_after_the_batch_and_nobody_names_is_never_read_as_before_it_against_the_reports() -> None:
+    """40 on the day of the batch, 41 two days later: 26 before, whatever the later total would suggest."""
+    reports = log(FOURTH, total("=40", "2024-01-26"), total(">40", "2024-01-28"))
+    assert batch_of(reports, 4)["before"] == exactly(26)
+
+
+# Contradictions.
+
+
+def test_sizes_that_differ_contradict_each_other_and_each_origin_is_shown_alone() -> None:
+    reports = log(
+        batch(1, "=8", "2023-08-31", source=("gqsoso", "Beijing Daily")),
+        batch(1, "=8", "2023-08-31", source=("another", "Beijing Daily")),
+        batch(1, "=11", "2023-08-31", source=("TMTPost", "Jiemian")),
+    )
+    answer = batch_of(reports, 1)
+    assert answer["size"] == between(8, 11)
+    assert events_in_conflict(answer) == [[1, 3], [2, 3]]
+    for contradiction in answer["contradictions"]:
+        assert contradiction["alone"] == [
+            {"origin": "beijing daily", "size": exactly(8)},
+            {"origin": "jiemian", "size": exactly(11)},
+        ]
+    assert "8 in batch 1 of 2023-08-31" in answer["contradictions"][0]["says"]
+
+
+def test_names_that_outnumber_the_size_contradict_it_and_only_the_reports_that_are_needed_are_named() -> None:
+    reports = log(
+        batch(1, "=2", "2023-08-31"),
+        batch(1, ">=1", "2023-08-31", named=["Baidu", "Zhipu"], source="VON"),
+        batch(1, ">=1", "2023-08-31", named=["Baichuan"], source="Xinhua"),
+        batch(1, "<=9", "2023-08-31", source="Jiemian"),
+    )
+    answer = batch_of(reports, 1)
+    assert events_in_conflict(answer) == [[1, 2, 3]]
+    assert answer["named"] == 3
+    assert answer["undisclosed"]["low"] == 0
+
+
+def test_a_report_that_names_more_than_its_own_size_contradicts_itself() -> None:
+    answer = batch_of(log(batch(1, "=2", "2023-08-31", named=["Baidu", "Zhipu", "Baichuan"])), 1)
+    assert events_in_conflict(answer) == [[1]]
+
+
+def test_more_approvals_of_a_batch_than_its_report_allows_contradict_it() -> None:
+    reports = log(
+        batch(1, "=1", "2023-08-31"),
+        granted("Baidu", "Ernie", "2023-08-31", batch=1),
+        granted("Zhipu", "GLM", "2023-08-31", batch=1),
+    )
+    assert events_in_conflict(batch_of(reports, 1)) == [[1, 2, 3]]
+
+
+def test_a_contradiction_of_one_batch_is_not_shown_with_another() -> None:
+    reports = log(
+        batch(1, "=8", "2023-08-31"),
+        batch(1, "=11", "2023-08-31", source="VON"),
+        batch(2, "=9", "2023-11-30"),
+    )
+    assert batch_of(reports, 2)["contradictions"] == []
+    assert batch_of(reports, 2)["before"] == at_least(8)
+
+
+# Terms.
+
+
+def test_batches_of_different_terms_are_different_batches_until_an_event_equates_the_terms() -> None:
+    lines = [
+        batch(1, "=8", "2023-08-31"),
+        batch(1, "=11", "2023-08", terms=SERVICES, source="Xinhua"),
+        equated(),
+    ]
+    apart: dict[Any, Any] = {a["instrument"]: a["size"] for a in ask(log(*lines[:2]), "batches")}
+    assert apart == {"approval": exactly(8), "filing": exactly(11)}
+    for answer in ask(log(*lines), "batches"):
+        assert answer["size"] == between(8, 11)
+        assert events_in_conflict(answer) == [[1, 2, 3]]
+
+
+def test_a_retracted_announcement_is_no_batch() -> None:
+    assert ask(log(FOURTH, retracted("e1")), "batches") == []
+    assert ask(log(retracted("e2"), FOURTH), "batches") == []

@@ -1,0 +1,491 @@
+"""`approvals replay`, `status`, `work`, `up` and `park`: running the projections, and finding out what is wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from approval_ledger import embedded
+from approval_ledger.embedded import SETTINGS
+from events import Log, connect, keys, parse, valid_events
+from projections import PROJECTIONS, Store, replay
+from workers import queue_length, run_here, workers_alive
+
+from .servers import BINARIES, Server
+from .test_cli_publish import (
+    Ledger,
+    Ran,
+    Running,
+    approvals,
+    clean_environment,
+    data_directory,
+    event,
+    text,
+    together,
+    until,
+)
+from .test_cli_read import NEWS, SECRET, put_by_hand
+from .test_embedded import ROOT, running
+
+LOST_ENTRY = "return redis.call('XDEL', KEYS[1], redis.call('XRANGE', KEYS[1], 5, 5)[1][1])"
+
+
+@pytest.fixture
+def ledger(server: Server) -> Ledger:
+    """The news of January 2024, published, with no projection."""
+    ledger = Ledger(server)
+    ledger.log.append(valid_events(NEWS.read_bytes()))
+    return ledger
+
+
+@pytest.fixture
+def projected(ledger: Ledger) -> Ledger:
+    """The same, with every projection caught up."""
+    run_here(ledger.log.client, ledger.name)
+    return ledger
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    with data_directory(tmp_path / "data") as path:
+        yield path
+
+
+def generations(ledger: Ledger) -> dict[str, int]:
+    """The live generation of each projection."""
+    return {name: Store(ledger.log, projection).live() for name, projection in PROJECTIONS.items()}
+
+
+def positions(ledger: Ledger) -> set[int]:
+    """Where the projections are."""
+    return {Store(ledger.log, p).open_live().checkpoint().position for p in PROJECTIONS.values()}
+
+
+def every(number: int) -> dict[str, int]:
+    return dict.fromkeys(PROJECTIONS, number)
+
+
+def replayed(ran: Ran) -> dict[str, dict[str, Any]]:
+    return {result["projection"]: result for result in ran.document["projections"]}
+
+
+def replace_log(ledger: Ledger) -> None:
+    """Another log than the projections have read: shorter, as after an old backup."""
+    client = ledger.log.client
+    client.delete(keys.log(ledger.name), keys.ids(ledger.name), keys.subjects(ledger.name))
+    ledger.log.append(valid_events(NEWS.read_bytes())[:5])
+
+
+# Replay
+
+
+def test_a_replay_builds_the_same_again_and_switches_to_it(server: Server) -> None:
+    everything, some = Ledger(server), Ledger(server)
+    for ledger in (everything, some):
+        ledger.log.append(valid_events(NEWS.read_bytes()))
+    in_json, in_words = together(
+        ("replay", "--json", *everything.where), ("replay", "totals", "totals", "shares", *some.where)
+    )
+    assert in_json.err == ""
+    assert (in_json.document["ledger"], in_json.document["verify"]) == (everything.name, False)
+    results = replayed(in_json)
+    assert list(results) == list(PROJECTIONS)
+    for name, result in results.items():
+        assert sorted(result) == [
+            "digest",
+            "equal",
+            "events_per_second",
+            "live_digest",
+            "position",
+            "projection",
+            "seconds",
+            "switched_to",
+            "version",
+        ]
+        assert result["equal"] is True
+        assert result["digest"] == result["live_digest"]
+        assert (result["position"], result["switched_to"]) == (17, generations(everything)[name])
+    assert [line.split()[0] for line in in_words.out.splitlines()] == ["projection", "totals", "shares"]
+    assert in_words.out.count("  equal  ") == 2
+    assert generations(some) == every(1) | {"totals": 2, "shares": 2}
+
+
+def test_a_document_that_was_changed_by_hand_is_found_by_verify_which_changes_nothing(
+    projected: Ledger,
+) -> None:
+    before, client = generations(projected), projected.log.client
+    documents = keys.documents(projected.name, "totals", before["totals"])
+    field, value = next((f, v) for f, v in client.hgetall(documents).items() if b"40" in v)
+    client.hset(documents, field, value.replace(b"40", b"90"))
+    keys_before = projected.keys()
+
+    verified = projected.run("replay", "--verify", "--json", code=1)
+    results = replayed(verified)
+    assert [name for name, result in results.items() if result["equal"] is not True] == ["totals"]
+    assert results["totals"]["equal"] is False
+    assert results["totals"]["digest"] != results["totals"]["live_digest"]
+    assert {result["switched_to"] for result in results.values()} == {None}
+    assert generations(projected) == before
+    assert projected.keys() == keys_before
+
+    shown = projected.run("replay", "totals")
+    assert "  DIFFERENT  " in shown.out
+    assert Store(projected.log, PROJECTIONS["totals"]).open_live().digest() == (
+        17,
+        results["totals"]["digest"],
+    )
+
+
+def test_a_way_back_is_taken_by_all_that_are_named_or_by_none(server: Server) -> None:
+    all_of_them, one = Ledger(server), Ledger(server)
+    for ledger in (all_of_them, one):
+        ledger.log.append(valid_events(NEWS.read_bytes()))
+        run_here(ledger.log.client, ledger.name)
+        store = Store(ledger.log, PROJECTIONS["totals"])
+        replay.adopt(store, replay.rebuild(store))
+    refused, went_back = together(
+        ("replay", "--back", *all_of_them.where),
+        ("replay", "totals", "--back", "--json", *one.where),
+        code=[1, 0],
+    )
+    assert "batches, companies, shares, sources: there is no earlier generation" in refused.err
+    assert refused.out == ""
+    assert generations(all_of_them) == every(1) | {"totals": 2}
+    assert went_back.document == {"ledger": one.name, "live": {"totals": 1}}
+    assert generations(one) == every(1)
+
+
+def test_wrong_usage_is_exit_code_2() -> None:
+    unknown, both, zero = together(
+        ("replay", "\x1b[31mtotal"), ("replay", "--verify", "--back"), ("park", "show", "0"), code=2
+    )
+    assert "no such projection; there are totals, batches, companies, shares, sources" in unknown.complaint
+    assert "exclude each other" in both.complaint
+    assert unknown.out == both.out == zero.out == ""
+
+
+# Status
+
+
+def test_status_tells_the_server_and_its_durability_and_where_each_projection_is(ledger: Ledger) -> None:
+    run_here(ledger.log.client, ledger.name)
+    ledger.log.append([parse(text(event("one more")))])
+    in_json, in_words = ledger.together(("status", "--json"), ("status",))
+    report = in_json.document
+    assert {name: report[name] for name in ("ledger", "head", "workers", "queue", "says")} == {
+        "ledger": ledger.name,
+        "head": 18,
+        "workers": 0,
+        "queue": 0,
+        "says": [],
+    }
+    settings = {
+        "appendfsync": "always",
+        "appendonly": "yes",
+        "maxmemory-policy": "noeviction",
+        "no-appendfsync-on-rewrite": "no",
+    }
+    version = report["server"].pop("version")
+    assert report["server"] == {
+        "where": ledger.server.url,
+        "software": "valkey",
+        "durable": True,
+        "settings": settings,
+    }
+    assert version.startswith("9.")
+    assert [projection["projection"] for projection in report["projections"]] == list(PROJECTIONS)
+    for projection in report["projections"]:
+        position, digest = Store(ledger.log, PROJECTIONS[projection["projection"]]).open_live().digest()
+        assert projection == {
+            "projection": projection["projection"],
+            "version": PROJECTIONS[projection["projection"]].version,
+            "position": position,
+            "lag": 1,
+            "generation": 1,
+            "previous": None,
+            "digest": digest,
+            "parked": 0,
+            "readable": True,
+        }
+    for words in (
+        f"valkey {version}, durable",
+        "appendfsync always",
+        "head 18, 0 workers alive, 0 jobs waiting",
+    ):
+        assert words in in_words.out
+
+
+def test_status_says_what_is_wrong_and_is_exit_code_1(
+    server: Server, start_server: Callable[..., Server]
+) -> None:
+    news = valid_events(NEWS.read_bytes())
+    damaged, forked = Ledger(server), Ledger(server)
+    for each in (damaged, forked):
+        each.log.append(news)
+        run_here(each.log.client, each.name)
+    damaged.log.client.eval(LOST_ENTRY, 1, keys.log(damaged.name))
+    replace_log(forked)
+    everyday = Ledger(start_server(appendfsync="everysec"))
+    replica = Ledger(start_server())
+    replica.server.client().replicaof("127.0.0.1", 1)  # of nobody: it is read-only from now on
+
+    commands = [("status", "--json", *each.where) for each in (damaged, forked, everyday, replica)]
+    *ended, shown = together(*commands, ("status", *damaged.where), code=1)
+    reports = [ran.document for ran in ended]
+    assert [report["head"] for report in reports] == [None, 5, 0, 0]
+    assert [report["server"]["durable"] for report in reports] == [True, True, False, False]
+    assert reports[0]["says"][0].startswith("log-damaged: ")
+    assert "the log has 16 entries, 17 were ever added" in reports[0]["says"][0]
+    assert [says.split(".")[0] for says in reports[1]["says"]] == [
+        f"log-forked: ledger {forked.name}: projection {name} has read up to position 17, and the log ends before it"
+        for name in PROJECTIONS
+    ]
+    assert {projection["readable"] for projection in reports[1]["projections"]} == {False}
+    assert reports[2]["says"] == ["appendfsync is everysec, and must be always"]
+    assert reports[3]["says"] == ["role is slave, and must be master: connect to the primary"]
+    assert everyday.keys() == []
+    assert "head unknown" in shown.out
+    assert "None" not in shown.out
+    assert shown.err == "\n".join(reports[0]["says"]) + "\n"
+
+
+def test_a_damaged_log_stops_what_reads_it_and_a_forked_one_can_be_replayed(server: Server) -> None:
+    damaged, forked = Ledger(server), Ledger(server)
+    for each in (damaged, forked):
+        each.log.append(valid_events(NEWS.read_bytes()))
+        run_here(each.log.client, each.name)
+    damaged.log.client.eval(LOST_ENTRY, 1, keys.log(damaged.name))
+    replace_log(forked)
+
+    ended = together(
+        ("totals", "--json", *damaged.where),
+        ("work", "--burst", *damaged.where),
+        ("totals", "--json", *forked.where),
+        ("replay", "--verify", "--json", *forked.where),
+        code=1,
+    )
+    for ran, code in zip(ended, ("log-damaged", "log-damaged", "log-forked", "log-forked"), strict=True):
+        assert ran.err.startswith(f"{code}: ")
+    assert ended[0].out == ended[1].out == ended[2].out == ""
+    assert {result["equal"] for result in replayed(ended[3]).values()} == {None}
+    assert generations(forked) == every(1)
+
+    assert "log-forked: " in forked.run("replay").err
+    run_here(forked.log.client, forked.name)  # raises where a projection cannot go on
+
+
+# Workers
+
+
+def test_work_burst_catches_everything_up_and_stops(server: Server) -> None:
+    one, several = Ledger(server), Ledger(server)
+    for each in (one, several):
+        each.log.append(valid_events(NEWS.read_bytes()))
+    ended = together(("work", "--burst", *one.where), ("work", "--burst", "--workers", "2", *several.where))
+    assert [ran.out for ran in ended] == ["", ""]
+    for each in (one, several):
+        assert positions(each) == {17}
+        assert workers_alive(each.log.client, each.name) == queue_length(each.log.client, each.name) == 0
+
+
+def test_work_projects_what_is_there_and_stops_with_every_worker_when_told(server: Server) -> None:
+    one, two = Ledger(server), Ledger(server)
+    for each in (one, two):
+        each.log.append(valid_events(NEWS.read_bytes()))
+    with Running("work", *one.where) as first, Running("work", "--workers", "2", *two.where) as second:
+        for each, workers in ((one, 1), (two, 2)):
+            until(lambda: workers_alive(each.log.client, each.name) == workers)  # noqa: B023  # called at once
+            until(lambda: positions(each) == {17})  # noqa: B023
+        second.interrupt()
+        first.process.send_signal(signal.SIGTERM)
+        ended = [first.end(), second.end()]
+    for ran in ended:
+        assert (ran.code, ran.out) == (0, "")
+        said = [json.loads(line)["event"] for line in ran.err.splitlines()]
+        assert (said[0], said[-1]) == ("workers_started", "workers_stopped")
+
+
+def test_up_serves_whoever_attaches_and_the_last_to_leave_stops_the_server(data: Path) -> None:
+    where = ("--data", data)
+    with Running("up", *where) as first:
+        assert first.line() == f"ledger cac on the embedded server on {data}, at position 0; Ctrl-C stops it"
+        url = first.line().removeprefix("from another terminal: approvals status --url ")
+        with connect(url) as client, Running("up", *where) as second:
+            second.line()
+            assert second.line().endswith(f" --url {url}")
+            until(lambda: workers_alive(client, "cac") == 2)
+            status = approvals("status", "--json", *where).document
+            assert status["workers"] == 2
+            assert status["server"]["where"] == f"the embedded server on {data}"
+            first.interrupt()
+            ran = first.end()
+            assert (ran.code, ran.out) == (0, "")
+            assert "Traceback" not in ran.err
+            assert running(data)
+            log = Log(client, "cac")
+            log.append([parse(text(event()))])
+            until(lambda: Store(log, PROJECTIONS["totals"]).open_live().checkpoint().position == 1)
+            second.interrupt()
+            assert second.end().code == 0
+    assert not running(data)
+
+
+def test_up_that_is_killed_takes_its_workers_along_and_leaves_a_server_that_the_next_command_stops(
+    data: Path,
+) -> None:
+    with Running("up", "--data", data) as up:
+        up.line()
+        url = up.line().rpartition(" ")[2]
+        with connect(url) as client:
+            until(lambda: workers_alive(client, "cac") == 1)
+            up.process.kill()
+            up.end()  # returns when the worker, too, has ended
+        assert running(data)
+    with embedded.start(data) as server:
+        assert server.attached
+    assert not running(data)
+
+
+def test_a_data_directory_that_cannot_be_used_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    file, shared, half, foreign = (tmp_path / name for name in ("file", "shared", "half", "foreign"))
+    file.write_bytes(b"")
+    shared.mkdir(0o755)
+    (shared / "something").write_bytes(b"")
+    (half / "appendonlydir").mkdir(0o700, parents=True)
+    half.chmod(0o700)
+    (half / "appendonlydir" / "appendonly.aof.1.incr.aof").write_bytes(b"")
+    foreign.mkdir(0o700)
+    with stranger(foreign) as pid:
+        ended = together(
+            ("status", "--data", file),
+            ("publish", NEWS, "--data", shared),
+            ("up", "--data", half),
+            ("publish", NEWS, "--data", foreign),
+            code=1,
+        )
+    for ran, words in zip(
+        ended,
+        (
+            f"storage-unavailable: {file} is a file. Name a directory",
+            f"storage-unavailable: others than its owner may enter {shared}",
+            f"log-damaged: {half}/appendonlydir has files of a log, but not the appendonly.aof.manifest",
+            f"storage-unavailable: a server (pid {pid}) answers in {foreign} without the lock of that directory",
+        ),
+        strict=True,
+    ):
+        assert ran.err.startswith(words)
+        assert ran.out == ""
+    assert sorted(path.name for path in shared.iterdir()) == ["something"]
+
+
+@contextmanager
+def stranger(directory: Path) -> Iterator[int]:
+    """A server in `directory` that the command did not start."""
+    binary = BINARIES["valkey-9.1"]
+    assert binary is not None
+    settings = SETTINGS | {"daemonize": "no", "pidfile": ""}
+    arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    with subprocess.Popen([binary, *arguments], cwd=directory) as process:
+        try:
+            until((directory / SETTINGS["unixsocket"]).exists)
+            yield process.pid
+        finally:
+            process.kill()
+
+
+# Parked events
+
+
+def test_an_event_that_no_projection_understands_is_parked_listed_shown_and_tried_again(
+    projected: Ledger,
+) -> None:
+    put_by_hand(
+        projected,
+        {"type": "batch.announced.v9", "id": "\x1b[31m\x9b2J", "data": {"\u202ekey": "\x1b]0;owned\x07"}},
+    )
+    put_by_hand(projected, b"{\xff\x1b[31mgarbage")
+    run_here(projected.log.client, projected.name)
+    listed, some, shown, exact, garbage, status, retried, missing = projected.together(
+        ("park", "list"),
+        ("park", "list", "totals", "--json"),
+        ("park", "show", "18"),
+        ("park", "show", "18", "--json"),
+        ("park", "show", "19"),
+        ("status", "--json"),
+        ("park", "retry"),
+        ("park", "show", "17"),
+        code=[0, 0, 0, 0, 0, 0, 1, 1],
+    )
+    assert listed.out.count("batch.announced.v9") == len(PROJECTIONS)
+    parked = some.document["parked"]
+    assert [(entry["projection"], entry["position"]) for entry in parked] == [("totals", 18), ("totals", 19)]
+    assert "UnknownVersion" in parked[0]["reason"]
+    assert '"id": "\\u001b[31m\\x9b2J"' in shown.out
+    assert shown.out.count("UnknownVersion") == len(PROJECTIONS)
+    assert r"\xff\x1b[31mgarbage" in garbage.out
+    recorded = projected.log.at(18)
+    assert recorded is not None
+    assert exact.document["event"].endswith(recorded.payload.decode()[1:])
+    assert list(exact.document["reasons"]) == sorted(PROJECTIONS)
+    assert {projection["parked"] for projection in status.document["projections"]} == {2}
+    assert retried.err.startswith("parked-events: totals: 2 events cannot be applied (position 18: ")
+    assert missing.err.startswith("bad-question: no projection has parked position 17: ")
+    assert retried.out == missing.out == ""
+    assert generations(projected) == every(1)
+
+
+def test_a_retry_replays_what_has_parked_events_and_nothing_else(server: Server) -> None:
+    some, none = Ledger(server), Ledger(server)
+    for ledger in (some, none):
+        ledger.log.append(valid_events(NEWS.read_bytes()))
+        run_here(ledger.log.client, ledger.name)
+    some.log.client.hset(keys.parked(some.name, "shares", 1), "3", "by a version that knew less")
+    retried, nothing = together(("park", "retry", "--json", *some.where), ("park", "retry", *none.where))
+    assert list(replayed(retried)) == ["shares"]
+    assert generations(some) == every(1) | {"shares": 2}
+    assert Store(some.log, PROJECTIONS["shares"]).open_live().parked() == {}
+    assert nothing.out == "no event is parked\n"
+
+
+def test_what_was_replayed_before_an_error_is_told(projected: Ledger) -> None:
+    """Whatever stops one projection (here: a list where its documents should be) does not hide the others."""
+    documents = keys.documents(projected.name, "batches", 1)
+    projected.log.client.delete(documents)
+    projected.log.client.rpush(documents, "?")
+    ran = projected.run("replay", "totals", "batches", "shares", code=1)
+    assert ran.out.count("  equal  ") == 1
+    assert ran.err.startswith("log-damaged: ")
+    assert generations(projected) == every(1) | {"totals": 2}
+
+
+# The log of what the program does
+
+
+def test_no_password_gets_into_the_log_with_an_error(server: Server) -> None:
+    """redis-py holds it in a variable where the server refuses it, and a worker logs such an error with its stack."""
+    script = f"""
+import structlog
+from approval_ledger import telemetry
+from events import connect
+telemetry.configure()
+with connect("unix://somebody:{SECRET}@{server.socket}") as client:
+    try:
+        client.ping()
+    except Exception:
+        structlog.get_logger("workers").exception("job_failed")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, env=clean_environment(), check=True
+    )
+    line = json.loads(ran.stderr)
+    assert (line["event"], line["level"]) == ("job_failed", "error")
+    assert "AuthenticationError" in str(line["exception"])
+    assert SECRET.encode() not in ran.stderr

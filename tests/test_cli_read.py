@@ -1,0 +1,529 @@
+"""`approvals events`, `totals`, `batches`, `companies`, `shares`, `sources`: what they print, and when it is true."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pytest
+from typer.testing import CliRunner
+
+from approval_ledger.cli.app import app
+from events import Log, canonical, connect, keys, parse, valid_events
+from projections import PROJECTIONS, Store, replay
+from workers import queue_length, run_here, workers_alive
+
+from .given import MODELS, called, equated, granted, retracted
+from .servers import Server
+from .test_cli_publish import (
+    APPROVALS,
+    NOWHERE,
+    Ledger,
+    Ran,
+    Running,
+    approvals,
+    clean_environment,
+    data_directory,
+    event,
+    lines,
+    text,
+    together,
+    until,
+)
+from .test_embedded import running
+
+NEWS = Path(__file__).parent.parent / "examples" / "2024-01-news.ndjson"
+STOCK = ("CLSA/stock/model", "--approvals", "CAC/approval/model", "--stock", "CLSA/CN")[1:]
+SHARED_KEYS = ["answers", "digest", "ledger", "position", "projection", "version"]
+
+
+@pytest.fixture(scope="module")
+def news(server: Server) -> Ledger:
+    """The news of January 2024, which no test adds to, with every projection caught up."""
+    ledger = Ledger(server)
+    ledger.log.append(valid_events(NEWS.read_bytes()))
+    run_here(ledger.log.client, ledger.name)
+    return ledger
+
+
+@pytest.fixture
+def ledger(server: Server) -> Ledger:
+    return Ledger(server)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    with data_directory(tmp_path / "data") as path:
+        yield path
+
+
+def stored(ledger: Ledger) -> list[bytes]:
+    """What `approvals events --json` must print, from the stream itself."""
+    entries = cast(list[Any], ledger.log.client.xrange(keys.log(ledger.name)))
+    printed = []
+    for entry, fields in entries:
+        position, ms = map(int, entry.split(b"-"))
+        time = (
+            datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        )
+        head = f'{{"sequence":"{position:016}","recordedtime":"{time}",'
+        printed.append(head.encode() + fields[b"e"][1:])
+    return printed
+
+
+def positions(ran: Ran) -> list[int]:
+    return [int(document["sequence"]) for document in ran.documents]
+
+
+# The events
+
+
+def test_events_are_printed_as_they_are_stored_forwards_backwards_in_part_and_by_subject(
+    news: Ledger,
+) -> None:
+    subject = "CAC/approval/model"
+    everything, before, mine, mine_before, people = news.together(
+        ("events", "--json"),
+        ("events", "--json", "--backwards", "--after", "9", "--limit", "2"),
+        ("events", "--json", "--subject", subject, "--after", "3", "--limit", "2"),
+        ("events", "--json", "--subject", subject, "--backwards", "--after", "5", "--limit", "2"),
+        ("events", "--after", "16"),
+    )
+    assert everything.out.encode().splitlines() == stored(news)
+    assert positions(everything) == list(range(1, 18))
+    assert [document["subject"] == subject for document in everything.documents[:7]] == [
+        False,
+        *[True] * 5,
+        False,
+    ]
+    assert positions(before) == [8, 7]
+    assert positions(mine) == [4, 5]
+    assert positions(mine_before) == [4, 3]
+    assert re.fullmatch(
+        r" +17  20\S+Z  company\.identified\.v1 +names-xiaomi-by-name  \(urn:editor:example\)\n", people.out
+    )
+
+
+def test_follow_shows_new_events_as_they_come_until_it_is_interrupted(ledger: Ledger) -> None:
+    ledger.log.append([parse(text(event("e1")))])
+    with (
+        Running("events", "--follow", "--json", *ledger.where) as in_json,
+        Running("events", "--follow", "--after", "1", *ledger.where) as in_words,
+        Running("events", "--follow", "--limit", "2", *ledger.where) as two,
+    ):
+        assert json.loads(in_json.line())["id"] == "e1"
+        assert "e1" in two.line()
+        for name in ("e2", "e3"):
+            ledger.log.append([parse(text(event(name)))])
+            assert json.loads(in_json.line())["id"] == name
+            assert f"  {name}  " in in_words.line()
+        in_json.interrupt()
+        in_words.interrupt()
+        assert in_json.end() == in_words.end() == Ran(0, "", "")
+        ran = two.end()
+        assert (ran.code, ran.out.count("\n"), ran.err) == (0, 1, "")
+
+
+def test_follow_ends_with_the_words_of_the_error_where_the_server_dies(
+    start_server: Callable[..., Server],
+) -> None:
+    ledger = Ledger(start_server())
+    ledger.log.append([parse(text(event("e1")))])
+    with Running("events", "--follow", *ledger.where) as following:
+        assert "e1" in following.line()
+        ledger.server.kill()
+        ran = following.end()
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("storage-unavailable: ")
+    assert ran.err.count("\n") == 1
+
+
+def test_events_of_versions_and_bytes_that_are_not_understood_are_listed_too(ledger: Ledger) -> None:
+    put_by_hand(
+        ledger, {"type": "batch.announced.v9", "id": "n\x1b[31m\x9b2J\nfake", "source": "urn:\u202edesk"}
+    )
+    put_by_hand(ledger, b"{\xff\x1b[31mgarbage")
+    ledger.log.append([parse(text(event("e3")))])
+    ran, raw = ledger.together(("events",), ("events", "--json"))
+    assert [line.split()[0] for line in ran.out.splitlines()] == ["1", "2", "3"]
+    assert r"batch.announced.v9      n\x1b[31m\x9b2J\nfake  (urn:\u202edesk)" in ran.out
+    assert "holds no event" in ran.out
+    assert raw.out.encode(errors="surrogateescape").split(b"\n") == [*stored(ledger), b""]
+
+
+def put_by_hand(ledger: Ledger, payload: bytes | dict[str, object]) -> None:
+    """Writes what a newer version, or a broken one, might: through the append function, past every check of the client."""
+    if isinstance(payload, dict):
+        payload = json.dumps(event() | payload, ensure_ascii=False).encode()
+    key = keys.identity("by hand", payload.hex())
+    ledger.log._append(
+        keys=[keys.log(ledger.name), keys.ids(ledger.name), keys.subjects(ledger.name)],
+        args=["", "", "", key, payload, "", 0],
+    )
+
+
+# The answers
+
+
+def test_totals_have_one_shape_with_bounds_and_evidence_and_can_be_asked_for_by_terms(news: Ledger) -> None:
+    steps, filtered, shown = news.together(
+        ("totals", "--json", "--steps", "--at-least", "17"),
+        ("totals", "--json", "--authority", "ｃａｃ", "--instrument", "Approval", "--unit", "model"),
+        ("totals", "--steps"),
+    )
+    answer = filtered.document
+    assert sorted(answer) == SHARED_KEYS
+    assert (answer["ledger"], answer["projection"], answer["position"]) == (news.name, "totals", 17)
+    (total,) = answer["answers"]
+    figure = ["evidence", "named", "total", "undisclosed"]
+    assert sorted(total) == sorted([*figure, "as_of", "authority", "contradictions", "instrument", "unit"])
+    assert total["total"] == {"low": 41, "high": None}
+    assert total["undisclosed"] == {"low": 35, "high": None}
+    assert total["evidence"] == {"low": [6], "high": [], "more": 0}
+    (with_steps,) = steps.document["answers"]
+    days = with_steps.pop("steps")
+    assert with_steps == total
+    assert [day["total"]["low"] for day in days] == sorted(day["total"]["low"] for day in days)
+    assert sorted(days[-1]) == sorted([*figure, "on"])
+    for words in ("≥ 41", "≥ 35", "2024-01-28", f"ledger {news.name} at position 17, totals version "):
+        assert words in shown.out
+    assert shown.out.count("≥ 41") > 1
+
+
+def test_batches_shares_sources_and_companies_have_the_shape_of_every_answer(news: Ledger) -> None:
+    names = ("batches", "shares", "sources", "companies")
+    ended = news.together(*((name, "--json") for name in names))
+    answers = dict(zip(names, (ran.document for ran in ended), strict=True))
+    for name, answer in answers.items():
+        assert sorted(answer) == SHARED_KEYS
+        assert (answer["projection"], answer["position"]) == (name, 17)
+    fourth = answers["batches"]["answers"][-1]
+    assert (fourth["ordinal"], fourth["size"]) == (4, {"low": 14, "high": 14})
+    assert fourth["undisclosed"] == {"low": 11, "high": 11}
+    assert fourth["before"] == {"low": 27, "high": None}
+    assert fourth["evidence"]["before"]["low"] == [5, 6]
+    (market,) = answers["shares"]["answers"]
+    stocks = {region["region"]: region["count"] for region in market["regions"]}
+    assert stocks == {
+        "CN": {"low": 130, "high": 130},
+        "US": {"low": 159, "high": 166},
+        "world": {"low": 321, "high": 329},
+    }
+    assert {claim["type"] for claim in answers["sources"]["answers"]} >= {
+        "total.reported.v1",
+        "usage.reported.v1",
+    }
+    assert len(answers["companies"]["answers"]) == 6
+    assert all(
+        company["approvals"][0]["approvals"] == {"low": 1, "high": None}
+        for company in answers["companies"]["answers"]
+    )
+
+
+def test_a_company_is_found_by_each_of_its_names_in_each_spelling(news: Ledger) -> None:
+    spellings = (" ＢＡＩＤＵ\u200b", "百度", "北京百度网讯科技有限公司")
+    *found, shown = news.together(
+        *(("companies", name, "--json") for name in spellings), ("companies", "01.ai")
+    )
+    assert len({ran.out for ran in found}) == 1
+    (company,) = found[0].document["answers"]
+    assert (company["company"], company["names"][:2]) == ("baidu", ["Baidu", "百度"])
+    users = next(entry["users"] for entry in company["history"] if entry["kind"] == "used")
+    assert (users["low"], users["high"]) == (100_000_001, None)
+    for words in ("零一万物", "named in batch 4", "OODAloop"):
+        assert words in shown.out
+
+
+def test_names_are_shown_as_their_source_wrote_them(ledger: Ledger) -> None:
+    name = r"[bold]Acme:rocket:\[/] {0} %s"
+    ledger.log.append([called("urn:x:cat:1", granted(name, ":smile:", "2024-01", source="[red]:key:\\"))])
+    company, sources, events = ledger.together(("companies", name), ("sources",), ("events",))
+    for words in (name, "approval of :smile:", "[red]:key:\\"):
+        assert words in company.out
+    # What a claim says of a company is its name, and not the object that carries it.
+    assert f"approval.granted: CAC approval model {name} 2024-01" in sources.out
+    assert "urn:x:cat:1" in events.out
+
+
+def test_a_question_across_terms_is_refused_until_an_event_equates_them(server: Server) -> None:
+    apart, together_, apart_again = Ledger(server), Ledger(server), Ledger(server)
+    same, retraction = (
+        called("same", equated(MODELS, ("CAC", "stock", "model"))),
+        called("r", retracted("same")),
+    )
+    for ledger, more in ((apart, []), (together_, [same]), (apart_again, [same, retraction])):
+        ledger.log.append([*valid_events(NEWS.read_bytes()), *more])
+    refused, answered, refused_again = together(
+        *(("shares", *STOCK, "--json", *ledger.where) for ledger in (apart, together_, apart_again)),
+        code=[1, 0, 1],
+    )
+    for ran in (refused, refused_again):
+        assert ran.err.startswith(
+            "terms-differ: CAC/approval/model and CAC/stock/model count different things"
+        )
+        assert "terms.equated.v1" in ran.err
+        assert ran.out == ""
+    (share,) = answered.document["answers"]
+    assert share["equated_by"] == [18]
+    assert share["stock"] == {"low": 130, "high": 130}
+    assert share["share"] == {"low": 31.53, "high": 100}  # 41 of 130, rounded down
+
+
+def test_questions_that_cannot_be_asked_say_what_is_missing(news: Ledger) -> None:
+    *refused, half, both = news.together(
+        ("companies", "Nobody\x1b[31m"),
+        ("shares", "--approvals", "CAC/\x1b[31mgrant/model", "--stock", "CLSA/CN"),
+        ("shares", "--approvals", "CAC/approval/model", "--stock", "Nobody/CN"),
+        ("totals", "--json", "--at-least", "18"),
+        ("events", "--after", str(2**64)),
+        ("shares", "--approvals", "CAC/approval/model"),
+        ("events", "--follow", "--backwards"),
+        code=[1, 1, 1, 1, 1, 2, 2],
+    )
+    for ran, words in zip(
+        refused,
+        (
+            r"bad-question: no company is named 'Nobody\x1b[31m' here",
+            "bad-question: nothing is counted as CAC/",
+            "bad-question: there is no estimate by 'Nobody'",
+            f"lagging: ledger {news.name} ends at position 17: it has no position 18 yet\n",
+            "bad-question: a position is a whole number from 0 to ",
+        ),
+        strict=True,
+    ):
+        assert ran.err.startswith(words)
+        assert ran.out == ""
+    assert "give both --approvals and --stock" in half.complaint
+    assert "--follow goes with neither --backwards nor --subject" in both.complaint
+    assert half.out == both.out == ""
+
+
+def test_a_ledger_that_nobody_wrote_to_is_empty_and_looking_at_it_writes_nothing(ledger: Ledger) -> None:
+    totals, status, parked = ledger.together(("totals", "--json"), ("status", "--json"), ("park", "list"))
+    assert (totals.document["position"], totals.document["answers"]) == (0, [])
+    assert status.document["head"] == 0
+    assert parked.out == "no event is parked\n"
+    assert ledger.keys() == []
+    (ran,) = together(("totals", "--url", NOWHERE, "--ledger", "../etc"), code=1)
+    assert ran.err.startswith("bad-question: '../etc' cannot name a ledger: use 1 to 64 of a-z, 0-9, - and _")
+
+
+# Fresh, with and without workers
+
+
+def test_a_read_sees_what_was_published_before_it_where_no_worker_is_alive(ledger: Ledger) -> None:
+    ledger.run("publish", "-", stdin=lines(event("e1"), event("e2")))
+    assert ledger.run("totals", "--json").document["position"] == 2
+    assert queue_length(ledger.log.client, ledger.name) == 0
+
+
+def test_a_read_sees_what_was_published_before_it_where_workers_are_alive(data: Path) -> None:
+    where = ("--data", data)
+    with Running("up", *where) as up:
+        assert up.line().startswith(f"ledger cac on the embedded server on {data}, at position 0")
+        url = up.line().rpartition(" ")[2]
+        with connect(url) as client:
+            until(lambda: workers_alive(client, "cac"))
+            log = Log(client, "cac")
+            log.append(valid_events(NEWS.read_bytes()))
+            answer = approvals("totals", "--json", *where).document
+            assert (answer["position"], answer["answers"][0]["total"]) == (17, {"low": 41, "high": None})
+
+            # Reads while the workers have work: each is at least as far as the log was before it.
+            stop = threading.Event()
+
+            def publish() -> None:
+                number = 0
+                while not stop.wait(0.02):
+                    number += 1
+                    log.append([parse(text(event(f"more-{number}-{n}"))) for n in range(20)])
+
+            publisher = threading.Thread(target=publish)
+            publisher.start()
+            try:
+                floor = log.head()
+                first, second = together(("totals", "--json", *where), ("sources", "--json", *where))
+                assert min(first.document["position"], second.document["position"]) >= floor
+                assert log.head() > floor
+            finally:
+                stop.set()
+                publisher.join()
+        up.interrupt()
+        assert up.end().code == 0
+    assert not running(data)
+
+
+def test_equal_answers_are_equal_bytes_also_after_a_replay(news: Ledger) -> None:
+    question = ("totals", "--json", "--steps")
+    first, second = news.together(question, question)
+    store = Store(news.log, PROJECTIONS["totals"])
+    replay.adopt(store, replay.rebuild(store))
+    assert first.out == second.out == news.run(*question).out == canonical(first.document).decode() + "\n"
+
+
+# Where the output goes
+
+
+def test_a_reader_that_has_enough_ends_the_command_quietly_and_a_full_disk_is_one_line(news: Ledger) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with Path("/dev/full").open("wb") as full, os.fdopen(writing, "wb") as closed:
+        ended = [
+            (into, *process.communicate(), process.returncode)
+            for into, process in [
+                (into, started(*words, *news.where, into=into))
+                for words, into in (
+                    (("sources",), closed),
+                    (("events", "--follow", "--json"), closed),
+                    (("totals",), full),
+                )
+            ]
+        ]
+        assert ended == [
+            (closed, None, b"", 0),
+            (closed, None, b"", 0),
+            (full, None, b"error: [Errno 28] No space left on device\n", 1),
+        ]
+
+
+def started(*words: str, into: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([APPROVALS, *words], stdout=into, stderr=subprocess.PIPE, env=clean_environment())
+
+
+def test_an_output_of_another_encoding_and_a_closed_one_are_no_reason_to_fail(news: Ledger) -> None:
+    command = f"exec {APPROVALS} totals {' '.join(news.where)} >&-"
+    with subprocess.Popen(
+        ["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment()
+    ) as closed:
+        assert r"\u2265 41" in news.run("totals", PYTHONIOENCODING="ascii").out
+        assert (*closed.communicate(), closed.returncode) == (b"", b"", 0)
+
+
+def test_only_a_terminal_gets_colours_and_no_color_takes_them_away(news: Ledger) -> None:
+    words = ("companies", "Nobody", *news.where)
+    with ThreadPoolExecutor() as threads:
+        colour, plain = threads.map(
+            lambda environment: in_a_terminal(*words, **environment), ({}, {"NO_COLOR": "1"})
+        )
+    assert "\x1b[1;31m" in colour
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", plain)
+
+
+def in_a_terminal(*words: str, **environment: str) -> str:
+    """What the command shows in one."""
+    ours, theirs = pty.openpty()
+    try:
+        with subprocess.Popen(
+            [APPROVALS, *words],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=clean_environment() | {"TERM": "xterm"} | environment,
+        ):
+            os.close(theirs)
+            shown = b""
+            while True:
+                try:
+                    part = os.read(ours, 65_536)
+                except OSError:  # how Linux says that nobody holds the other end any more
+                    part = b""
+                if not part:
+                    return shown.decode()
+                shown += part
+    finally:
+        os.close(ours)
+
+
+COMMANDS = (
+    *(
+        ("publish",),
+        ("events",),
+        ("totals",),
+        ("batches",),
+        ("companies",),
+        ("shares",),
+        ("sources",),
+        ("replay",),
+    ),
+    *(("status",), ("work",), ("up",), ("demo",), ("park", "list"), ("park", "show"), ("park", "retry")),
+)
+
+
+def test_every_command_has_help_that_tells_its_defaults() -> None:
+    (overall,) = together(("--help",))
+    for command in COMMANDS:
+        assert f" {command[0]} " in overall.out
+        shown = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"})
+        assert shown.exit_code == 0
+        assert "\x1b" not in shown.output
+        assert "[default: approvals-data]" in shown.output
+        assert ("[default: cac]" in shown.output) == (command != ("demo",))
+        assert ("--json" in shown.output) == (command not in (("work",), ("up",)))
+    groups = [
+        (command.name or command.callback.__name__.rstrip("_"))
+        for command in app.registered_commands
+        if command.callback
+    ]
+    assert {command[0] for command in COMMANDS} == {*groups, "park"}
+
+
+# Which server
+
+
+def test_an_option_comes_before_the_environment_and_our_variable_before_the_common_one(
+    news: Ledger, tmp_path: Path
+) -> None:
+    url, name = news.where[1], ("--ledger", news.name, "--json")
+    # Every other test gives --url, where APPROVALS_URL names a server that is not there.
+    with (
+        data_directory(tmp_path / "data") as data,
+        data_directory(tmp_path / "approvals-data") as default,
+        Running("totals", *name, APPROVALS_URL=url, REDIS_URL=NOWHERE) as ours,
+        Running("totals", *name, APPROVALS_URL="", REDIS_URL=url) as common,
+        Running("totals", "--data", data, *name, APPROVALS_URL=url, REDIS_URL=url) as embedded,
+        Running("totals", *name, cwd=tmp_path, APPROVALS_URL="", REDIS_URL="") as nothing,
+    ):
+        ended = [running.end() for running in (ours, common, embedded, nothing)]
+        assert [ran.document["position"] for ran in ended] == [17, 17, 0, 0]
+        assert data.is_dir()
+        assert default.is_dir()
+
+
+SECRET = "s3cret-pass"
+
+
+def test_a_password_is_never_shown(start_server: Callable[..., Server]) -> None:
+    server = start_server()
+    client = server.client()
+    client.config_set("requirepass", SECRET)
+    good = f"unix://:{SECRET}@{server.socket}"
+    fine = together(("status", "--json"), APPROVALS_URL=good)
+    assert fine[0].document["server"]["where"] == f"unix://:***@{server.socket}"
+    bad = [
+        f"unix://:{SECRET}x@{server.socket}",
+        f"redis://user:{SECRET}@localhost:1/0",
+        f"user:{SECRET}@localhost:6379",
+        f"rediss://:{SECRET}@localhost:1/0?ssl_cert_reqs=never",
+    ]
+    refused = together(*(("totals", "--url", url) for url in bad), code=1)
+    for ran in [*fine, *refused]:
+        assert SECRET not in ran.out + ran.err
+    for ran in refused:
+        assert ran.err.count("\n") == 1
+    with Running("up", "--url", good) as up:
+        assert "unix://:***@" in up.line()
+        said = up.line()
+        until(lambda: workers_alive(client, "cac"))
+        up.interrupt()
+        ran = up.end()
+        assert ran.code == 0
+    assert SECRET not in said + ran.out + ran.err

@@ -1,0 +1,312 @@
+"""Companies: one history under all their names, and their share of the approvals as bounds."""
+
+from __future__ import annotations
+
+import pytest
+
+from events import BadQuestion
+
+from .given import (
+    SERVICES,
+    amended,
+    ask,
+    at_least,
+    batch,
+    between,
+    called,
+    company_of,
+    equated,
+    events_in_conflict,
+    exactly,
+    granted,
+    identified,
+    log,
+    merged,
+    retracted,
+    revoked,
+    total,
+    used,
+)
+
+
+def named_companies(reports: list, **asked: object) -> list[str]:  # type: ignore[type-arg]
+    return [answer["company"] for answer in ask(reports, "companies", **asked)]
+
+
+# Names.
+
+
+def test_spellings_that_normalise_alike_are_one_name_shown_as_it_is_mostly_written() -> None:
+    reports = log(
+        granted("ＢＡＩＤＵ", "Ernie", "2023-08-31"),
+        granted("Baidu", "Yiyan", "2023-08-31"),
+        granted("Baidu", "Ernie 4", "2023-11-03"),
+    )
+    (answer,) = ask(reports, "companies")
+    assert answer["company"] == "Baidu"
+    assert answer["names"] == ["Baidu"]
+    assert answer["approvals"][0]["named"] == 3
+
+
+def test_names_are_one_company_when_and_only_when_an_event_says_so() -> None:
+    lines = [
+        granted("01.AI", "Yi", "2024-01-17"),
+        granted("零一万物", "Yi-34B", "2024-01-17"),
+        granted("Lingyi Wanwu", "Yi-6B", "2024-01-17"),
+        called("names", identified("01-ai", "01.AI", "零一万物")),
+        retracted("names"),
+    ]
+    assert named_companies(log(*lines[:3])) == ["01.AI", "Lingyi Wanwu", "零一万物"]
+    assert named_companies(log(*lines[:4])) == ["01-ai", "Lingyi Wanwu"]
+    assert named_companies(log(*lines)) == ["01.AI", "Lingyi Wanwu", "零一万物"]
+    for name in ("01.AI", "０１.ai", "零一万物", "01-ai"):
+        answer = company_of(log(*lines[:4]), name)
+        assert answer["company"] == "01-ai"
+        assert answer["names"] == ["01.AI", "零一万物"]
+        assert answer["approvals"][0]["named"] == 2
+        assert answer["evidence"] == [4]
+
+
+def test_events_may_add_names_to_a_company_one_after_the_other() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("百度", "Yiyan", "2023-08-31"),
+        identified("baidu", "Baidu"),
+        identified("baidu", "百度"),
+    )
+    assert company_of(reports, "百度")["approvals"][0]["named"] == 2
+
+
+def test_a_slug_is_not_a_name_so_both_are_listed_and_either_may_be_meant() -> None:
+    reports = log(
+        granted("Xiaomi", "MiLM", "2024-01-17"),
+        granted("小米", "Xiao AI", "2024-01-17"),
+        identified("xiaomi", "小米"),
+    )
+    assert named_companies(reports) == ["Xiaomi", "xiaomi"]
+    assert [c["names"] for c in ask(reports, "companies", "xiaomi")] == [["Xiaomi"], ["小米"]]
+
+
+def test_nobody_knows_a_company_that_no_report_names() -> None:
+    with pytest.raises(BadQuestion, match="'Baidu'"):
+        ask(log(granted("Zhipu", "GLM", "2023-08-31")), "companies", "Baidu")
+
+
+def test_a_name_that_two_companies_claim_is_disputed_and_widens_what_both_may_have() -> None:
+    reports = log(
+        identified("01-ai", "01.AI", "Yi"),
+        identified("yi-tech", "Yi Tech", "Yi"),
+        granted("01.AI", "Yi-34B", "2024-01-17"),
+        granted("Yi", "Yi-6B", "2024-01-17"),
+        total("=2", "2024-01-31"),
+    )
+    answers = ask(reports, "companies", "Yi")
+    assert [answer["company"] for answer in answers] == ["01-ai", "yi-tech"]
+    assert [answer["approvals"][0]["approvals"] for answer in answers] == [between(1, 2), between(0, 1)]
+    for answer in answers:
+        assert answer["contradictions"] == [{"events": [1, 2], "says": "two companies claim the name 'yi'"}]
+
+
+# Merges.
+
+
+def test_a_merged_company_has_the_approvals_and_the_names_of_both() -> None:
+    lines = [
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("Kunlun", "Tiangong", "2023-11-03"),
+        identified("baidu", "Baidu"),
+        identified("kunlun", "Kunlun"),
+        called("merger", merged("kunlun", "baidu", on="2024-02-01")),
+        retracted("merger"),
+    ]
+    apart, together, parted = log(*lines[:4]), log(*lines[:5]), log(*lines)
+    assert named_companies(apart) == ["baidu", "kunlun"]
+    for name in ("Kunlun", "kunlun", "Baidu"):
+        answer = company_of(together, name)
+        assert answer["company"] == "baidu"
+        assert answer["names"] == ["Baidu", "Kunlun"]
+        assert answer["approvals"][0]["named"] == 2
+        assert answer["merges"] == [{"position": 5, "from": "kunlun", "into": "baidu", "on": "2024-02-01"}]
+        assert answer["contradictions"] == []
+    assert named_companies(parted) == ["baidu", "kunlun"]
+    assert company_of(parted, "Kunlun")["approvals"][0]["named"] == 1
+
+
+def test_merges_follow_each_other_to_the_last_company() -> None:
+    reports = log(
+        *(identified(slug, slug.upper()) for slug in ("a", "b", "c")),
+        merged("a", "b"),
+        merged("b", "c"),
+    )
+    assert named_companies(reports) == ["c"]
+    assert company_of(reports, "A")["names"] == ["A", "B", "C"]
+
+
+def test_a_ring_of_merges_is_a_contradiction_of_the_merges_that_close_it_and_one_company() -> None:
+    reports = log(
+        *(identified(slug, slug.upper()) for slug in ("a", "b", "c", "d")),
+        merged("a", "b"),
+        merged("b", "c"),
+        merged("c", "a"),
+        merged("d", "a"),
+    )
+    answer = company_of(reports, "D")
+    assert answer["company"] == "a"
+    assert answer["contradictions"] == [
+        {"events": [5, 6, 7], "says": "these merges form a ring: a into b, b into c, c into a"}
+    ]
+    assert company_of(reports[:6], "A")["contradictions"] == []
+
+
+def test_a_company_may_be_asked_for_by_a_slug_that_only_a_merger_gives() -> None:
+    reports = log(identified("baidu", "Baidu"), merged("little-baidu", "baidu"))
+    assert company_of(reports, "little-baidu")["company"] == "baidu"
+
+
+# Shares of the approvals.
+
+
+def test_a_company_has_its_named_approvals_and_maybe_every_undisclosed_one() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("Baidu", "Yiyan", "2023-11-03"),
+        granted("Zhipu", "GLM", "2023-08-31"),
+        total("=10", "2024-01-31"),
+    )
+    (approvals,) = company_of(reports, "Baidu")["approvals"]
+    assert approvals == {
+        "terms": "CAC/approval/model",
+        "named": 2,
+        "approvals": between(2, 9),
+        "share": {"low": 20.0, "high": 90.0},
+    }
+
+
+def test_a_share_has_no_lower_bound_where_the_total_has_no_upper_one() -> None:
+    reports = log(granted("Baidu", "Ernie", "2023-08-31"), total(">40", "2024-01-28"))
+    (approvals,) = company_of(reports, "Baidu")["approvals"]
+    assert approvals["approvals"] == at_least(1)
+    assert approvals["share"] == {"low": 0.0, "high": 100.0}
+
+
+def test_where_all_are_named_a_share_is_exact_and_rounded_outwards() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("Zhipu", "GLM", "2023-08-31"),
+        granted("Baichuan", "Baichuan", "2023-08-31"),
+        total("=3", "2023-08-31"),
+    )
+    (approvals,) = company_of(reports, "Baidu")["approvals"]
+    assert approvals["approvals"] == exactly(1)
+    assert approvals["share"] == {"low": 33.33, "high": 33.34}
+
+
+def test_an_approval_that_a_batch_names_and_a_list_has_under_another_name_of_the_company_is_one() -> None:
+    reports = log(
+        identified("baidu", "Baidu", "百度"),
+        batch(1, "=8", "2023-08-31", named=["Baidu"]),
+        granted("百度", "文心一言", "2023-08-31", number="CN-1"),
+        total("=8", "2023-08-31"),
+    )
+    (approvals,) = company_of(reports, "Baidu")["approvals"]
+    assert approvals["named"] == 1
+    assert approvals["approvals"] == between(1, 8)
+
+
+def test_two_reports_of_one_batch_that_know_it_by_its_ordinal_and_by_its_day_name_one_approval() -> None:
+    reports = log(
+        batch(4, "=14", "2024-01-26", named=["Xiaomi"]),
+        batch(None, "=14", "2024-01-26", named=["Xiaomi"], source="VON"),
+    )
+    assert company_of(reports, "Xiaomi")["approvals"][0]["named"] == 1
+
+
+def test_two_batches_that_name_a_company_name_two_approvals() -> None:
+    reports = log(
+        batch(1, "=8", "2023-08-31", named=["Baidu"]), batch(2, "=9", "2023-11-03", named=["Baidu"])
+    )
+    assert company_of(reports, "Baidu")["approvals"][0]["named"] == 2
+
+
+def test_approvals_of_different_terms_stand_apart_and_those_of_equated_terms_are_the_same() -> None:
+    lines = [
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("Baidu", "Ernie", "2023-08-31", terms=SERVICES),
+        granted("Baidu", "Yiyan", "2023-08-31", terms=SERVICES),
+        equated(),
+    ]
+    apart = {a["terms"]: a["named"] for a in company_of(log(*lines[:3]), "Baidu")["approvals"]}
+    one = {a["terms"]: a["named"] for a in company_of(log(*lines), "Baidu")["approvals"]}
+    assert apart == {"CAC/approval/model": 1, "CAC/filing/service": 2}
+    assert one == {"CAC/approval/model": 2, "CAC/filing/service": 2}
+
+
+# History.
+
+
+def test_a_history_has_what_is_known_under_every_name_in_the_order_of_the_log() -> None:
+    reports = log(
+        batch(1, "=8", "2023-08-31", named=["Baidu", "Zhipu"]),
+        granted("百度", "文心一言", "2023-08-31", number="CN-1"),
+        used("Baidu", "Ernie Bot", ">100000000", on="2023-12-28"),
+        identified("baidu", "Baidu", "百度"),
+        amended("CN-1", item="文心大模型", on="2024-02-01"),
+        revoked("CN-1", on="2024-03-01"),
+    )
+    history = company_of(reports, "Baidu")["history"]
+    assert [(entry["position"], entry["kind"]) for entry in history] == [
+        (1, "named"),
+        (2, "granted"),
+        (3, "used"),
+    ]
+    assert history[0]["batch"] == {"ordinal": 1, "announced_on": "2023-08-31"}
+    assert history[1]["item"] == {"name": "文心一言", "registry_number": "CN-1"}
+    assert [(later["position"], later["kind"]) for later in history[1]["later"]] == [
+        (5, "amended"),
+        (6, "revoked"),
+    ]
+
+
+def test_users_are_a_count_as_reported_and_as_an_interval() -> None:
+    reports = log(
+        used("Baidu", "Ernie Bot", ">100000000", on="2023-12-28"), used("Baidu", "Ernie Bot", "~5", on="2024")
+    )
+    users = [entry["users"] for entry in company_of(reports, "Baidu")["history"]]
+    assert users == [
+        {"reported": {"relation": ">", "value": 100_000_000}, "low": 100_000_001, "high": None},
+        {"reported": {"relation": "~", "value": 5}, "low": 0, "high": None},
+    ]
+
+
+def test_a_revocation_by_item_and_company_stands_with_the_approval_it_ended() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+        granted("Zhipu", "Ernie", "2023-08-31"),
+        revoked(item="ＥＲＮＩＥ", company="baidu", on="2024-03-01"),
+    )
+    assert [len(entry["later"]) for entry in company_of(reports, "Baidu")["history"]] == [1]
+    assert [len(entry["later"]) for entry in company_of(reports, "Zhipu")["history"]] == [0]
+
+
+def test_a_correction_of_the_holder_stands_in_the_history_of_both() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+        amended("CN-1", company="Kunlun", on="2024-02-01"),
+    )
+    assert [e["kind"] for e in company_of(reports, "Kunlun")["history"]] == ["amended"]
+    assert [e["later"][0]["position"] for e in company_of(reports, "Baidu")["history"]] == [2]
+
+
+def test_a_retracted_report_leaves_no_company_behind() -> None:
+    assert ask(log(granted("Baidu", "Ernie", "2023-08-31"), retracted("e1")), "companies") == []
+    with pytest.raises(BadQuestion):
+        ask(log(used("Baidu", "Ernie Bot", ">1", on="2024"), retracted("e1")), "companies", "Baidu")
+
+
+def test_a_contradiction_of_figures_is_no_contradiction_of_a_company() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31"), total("=8", "2023-08-31"), total("=9", "2023-08-31")
+    )
+    answer = company_of(reports, "Baidu")
+    assert events_in_conflict(answer) == []
+    assert answer["approvals"][0]["approvals"] == between(1, 9)

@@ -1,0 +1,273 @@
+"""What is acknowledged is on the disk: refused where a server would not keep it, and found again after a kill."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+import redis
+
+from events import Log, NotDurable, OutcomeUnknown, StorageUnavailable, durability, keys, parse
+from events.durability import Finding
+
+from .servers import Server
+from .strategies import report
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture
+def checked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check of a server's settings holds for no time at all."""
+    monkeypatch.setattr("events.log.DURABILITY_PERIOD", 0.0)
+
+
+def assert_refused(log: Log, *findings: Finding) -> None:
+    before = log.head()
+    for batch in ([report("refused")], [report("refused", subject="s"), report("r2")]):
+        with pytest.raises(NotDurable) as refused:
+            log.append(batch)
+        assert refused.value.findings == findings
+        assert refused.value.code == "not-durable"
+        for finding in findings:
+            assert f"{finding.setting} is {finding.value}, and must be {finding.wanted}" in str(refused.value)
+        assert "nothing was stored" in str(refused.value)
+    assert log.head() == before
+    assert log.position_of("urn:desk", "refused") is None
+    assert log.client.exists(keys.subject(log.ledger, "s")) == 0
+
+
+def wait_for_rewrite(client: redis.Redis) -> None:
+    deadline = time.monotonic() + 30
+    while any(client.info("persistence")[f"aof_rewrite_{state}"] for state in ("in_progress", "scheduled")):
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize(
+    ("settings", "finding"),
+    [
+        ({"appendonly": "no"}, Finding("appendonly", "no", "yes")),
+        ({"appendfsync": "everysec"}, Finding("appendfsync", "everysec", "always")),
+        ({"appendfsync": "no"}, Finding("appendfsync", "no", "always")),
+        ({"no_appendfsync_on_rewrite": "yes"}, Finding("no-appendfsync-on-rewrite", "yes", "no")),
+        ({"maxmemory_policy": "allkeys-lru"}, Finding("maxmemory-policy", "allkeys-lru", "noeviction")),
+        ({"maxmemory_policy": "volatile-ttl"}, Finding("maxmemory-policy", "volatile-ttl", "noeviction")),
+    ],
+    ids=lambda value: " ".join(map(" ".join, value.items())) if isinstance(value, dict) else "",
+)
+def test_a_server_that_could_lose_an_event_takes_none(start_server: StartServer, settings, finding):
+    assert_refused(Log(start_server(**settings).client(), "a"), finding)
+
+
+def test_every_setting_that_is_wrong_is_named_at_once(start_server: StartServer):
+    server = start_server(appendonly="no", appendfsync="no", maxmemory_policy="allkeys-random")
+    assert_refused(
+        Log(server.client(), "a"),
+        Finding("appendonly", "no", "yes"),
+        Finding("appendfsync", "no", "always"),
+        Finding("maxmemory-policy", "allkeys-random", "noeviction"),
+    )
+
+
+def test_a_durable_server_has_no_findings_on_every_server(every_server):
+    assert durability.check(every_server.client()) == ()
+    assert durability.settings(every_server.client()) == durability.REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong"),
+    [
+        ("appendonly", "no"),
+        ("appendfsync", "everysec"),
+        ("no-appendfsync-on-rewrite", "yes"),
+        ("maxmemory-policy", "allkeys-lru"),
+    ],
+)
+@pytest.mark.usefixtures("checked_each_time")
+def test_a_setting_changed_while_the_server_runs_is_noticed_and_so_is_its_repair(
+    start_server: StartServer, setting, wrong
+):
+    server = start_server()
+    log, admin = Log(server.client(), "a"), server.client()
+    log.append([report("e1")])
+    admin.config_set(setting, wrong)
+    assert_refused(log, Finding(setting, wrong, durability.REQUIRED[setting]))
+    assert [event.position for event in log.read()] == [1]
+    if setting == "appendonly":
+        return  # turning it on again takes a rewrite: a test of its own
+    admin.config_set(setting, durability.REQUIRED[setting])
+    log.append([report("e2")])
+    assert log.head() == 2
+
+
+def test_a_check_holds_for_its_period_and_not_longer(server, monkeypatch):
+    clock = 1_000.0
+    monkeypatch.setattr("events.log.time.monotonic", lambda: clock)
+    checks: list[redis.Redis] = []
+    monkeypatch.setattr("events.log.durability.check", lambda client: checks.append(client) or ())
+    log = Log(server.client(), "checked")
+    for clock, expected in [(1_000.0, 1), (1_009.9, 1), (1_010.0, 2), (1_019.0, 2), (1_020.1, 3)]:
+        log.append([report(f"e{clock}")])
+        assert len(checks) == expected
+
+
+def test_a_server_whose_last_write_to_its_file_failed_takes_no_event(server, monkeypatch):
+    """What a full disk leaves behind where a server survives it; these servers exit instead, so the report is made up."""
+    log = Log(server.client(), "unwritten")
+    info = log.client.info
+
+    def failed(section: str) -> dict[str, object]:
+        return info(section) | ({"aof_last_write_status": "err"} if section == "persistence" else {})
+
+    monkeypatch.setattr(log.client, "info", failed)
+    wanted = "ok (free disk space, or see the server's log)"
+    assert_refused(log, Finding("aof_last_write_status", "err", wanted))
+
+
+def test_a_refusal_is_not_remembered(start_server: StartServer):
+    server = start_server(appendfsync="everysec")
+    log = Log(server.client(), "a")
+    assert_refused(log, Finding("appendfsync", "everysec", "always"))
+    server.client().config_set("appendfsync", "always")
+    log.append([report("e1")])
+    assert log.head() == 1
+
+
+@pytest.mark.parametrize("kind", ["valkey-9.1", "redis-8.2", "redis-7.0"])
+def test_a_file_that_is_being_turned_on_keeps_nothing_yet(start_server: StartServer, kind):
+    """`CONFIG SET appendonly yes` answers at once; what comes before its first rewrite has ended is lost with the process.
+
+    The control writes past the check and shows the loss: without it, this test could not fail.
+    """
+    server = start_server(kind, appendonly="no", rdb_key_save_delay="100000")  # the rewrite takes 10 seconds
+    client = server.client()
+    client.mset({f"slow{n}": n for n in range(100)})
+    client.config_set("appendonly", "yes")
+    log = Log(client, "a")
+    wanted = "on: wait until the first rewrite of its file is done"
+    assert_refused(log, Finding("appendonly", "being turned on", wanted))
+    log._durable_until = float("inf")
+    log.append([report("e1")])
+    server.restart(appendonly="yes")
+    assert log.head() == 0
+
+
+def test_a_file_that_was_turned_on_and_written_once_keeps_everything(start_server: StartServer):
+    server = start_server(appendonly="no")
+    client = server.client()
+    client.config_set("appendonly", "yes")
+    wait_for_rewrite(client)
+    log = Log(client, "a")
+    log.append([report("e1")])
+    server.restart(appendonly="yes")
+    assert log.head() == 1
+
+
+def test_a_replica_takes_no_event(start_server: StartServer):
+    primary = start_server(port="0")
+    # A replica of an address that nobody listens on is a replica none the less.
+    replica = start_server(replicaof="127.0.0.1 1")
+    assert_refused(Log(replica.client(), "a"), Finding("role", "slave", "master: connect to the primary"))
+    log = Log(replica.client(), "a")
+    log._durable_until = float("inf")  # it became a replica within the period of a check
+    with pytest.raises(StorageUnavailable, match=r"Nothing was stored\. Connect to the primary") as refused:
+        log.append([report("e1")])
+    assert not isinstance(refused.value, OutcomeUnknown)
+    assert log.head() == 0
+    assert Log(primary.client(), "a").append([report("e1")])
+
+
+@pytest.mark.parametrize("kind", ["valkey-9.1", "redis-8.2", "redis-7.0"])
+def test_a_full_server_refuses_reads_on_and_recovers_when_it_has_room(start_server: StartServer, kind):
+    server = start_server(kind)
+    log, admin = Log(server.client(), "a"), server.client()
+    log.append([report("e1", subject="s")])
+    admin.config_set("maxmemory", admin.info("memory")["used_memory"] + 300_000)
+    batches = ([report(f"e{number}-{n}") for n in range(100)] for number in count())
+    with pytest.raises(
+        StorageUnavailable, match=r"maxmemory.*Nothing was stored\. Raise maxmemory"
+    ) as refused:
+        deque(map(log.append, batches), maxlen=0)
+    assert not isinstance(refused.value, OutcomeUnknown)
+    stored = log.head()
+    assert stored % 100 == 1
+    assert [event.position for event in log.read_subject("s")] == [1]
+    assert sum(1 for _ in log.read()) == stored
+    admin.config_set("maxmemory", "0")
+    (receipt,) = log.append([report("after")])
+    assert (receipt.position, receipt.duplicate) == (stored + 1, False)
+
+
+def test_a_server_that_is_loading_its_data_refuses_and_nothing_is_stored(start_server: StartServer):
+    server = start_server(rdbcompression="no")
+    log, admin = Log(server.client(), "a"), server.client()
+    log.append([report("e1")])
+    admin.mset({f"slow{n}": "x" * 2_000 for n in range(200)})
+    admin.bgrewriteaof()
+    wait_for_rewrite(admin)
+    server.kill()
+    server.settings |= {"key-load-delay": "50000", "loading-process-events-interval-bytes": "1024"}
+    server.start(while_it_loads=True)
+    log._durable_until = float("inf")
+    for question in (log.head, lambda: log.append([report("e2")])):
+        with pytest.raises(StorageUnavailable, match=r"loading.*Nothing was stored\. Retry later") as refused:
+            question()
+        assert not isinstance(refused.value, OutcomeUnknown)
+    server.restart(key_load_delay="0")
+    assert log.head() == 1
+    (receipt,) = log.append([report("e2")])
+    assert (receipt.position, receipt.duplicate) == (2, False)
+
+
+def test_an_acknowledged_event_survives_every_kill_under_load(start_server: StartServer):
+    """SIGKILL in the middle of appends, five times: each acknowledged event at its position, no id twice, no gap."""
+    server = start_server()
+    acknowledged: dict[str, int] = {}
+    unknown = 0
+    done = threading.Event()
+    arrived = threading.Semaphore(0)
+
+    def write(writer: int) -> None:
+        nonlocal unknown
+        log = Log(server.client(), "a")
+        number = 0
+        while not done.is_set():
+            batch = [report(f"{writer}-{number}-{n}", subject=f"s{writer}") for n in range(3)]
+            try:
+                found = log.append(batch)
+            except OutcomeUnknown:
+                unknown += 1
+                continue  # the same batch again: that is what the error says to do
+            except StorageUnavailable:
+                continue
+            acknowledged.update({receipt.id: receipt.position for receipt in found})
+            number += 1
+            arrived.release()
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            for _ in range(25):
+                assert arrived.acquire(timeout=30)
+            server.restart()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    log = Log(server.client(), "a")
+    events = [parse(event.payload) for event in log.read()]
+    at = {event.id: position for position, event in enumerate(events, start=1)}
+    assert len(at) == len(events) == log.head()
+    assert {known: at.get(known) for known in acknowledged} == acknowledged
+    assert len(acknowledged) >= 5 * 25 * 3
+    for writer in range(3):
+        of_writer = [event.position for event in log.read_subject(f"s{writer}")]
+        assert of_writer == [
+            p for p, event in enumerate(events, start=1) if event.id.startswith(f"{writer}-")
+        ]

@@ -1,0 +1,725 @@
+"""The log on every server: appended whole or not at all, in one order, without a gap, and never written to by another."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
+
+import pytest
+import redis
+
+from events import (
+    IdConflict,
+    InvalidEvent,
+    Log,
+    LogDamaged,
+    OutcomeUnknown,
+    Receipt,
+    StaleExpectation,
+    StorageUnavailable,
+    decode,
+    encode,
+    keys,
+    load_function,
+    parse,
+    storage,
+)
+from events.log import BATCH_LIMIT, PAGE
+
+from .conftest import new_ledger
+from .servers import Server
+from .strategies import report
+
+LONG = 2 * PAGE + 100  # a log of three pages
+
+
+@pytest.fixture
+def log(every_server: Server) -> Log:
+    """An empty ledger, on each server in turn."""
+    return Log(every_server.client(), new_ledger())
+
+
+@pytest.fixture(scope="module")
+def long_log(every_server: Server) -> Log:
+    """A ledger of three pages; every third event is of the subject `third`. Nothing may be written to it."""
+    log = Log(every_server.client(), new_ledger())
+    log.append([report(f"e{n}", n, subject="third" if n % 3 == 0 else None) for n in range(1, LONG + 1)])
+    return log
+
+
+def positions(events: Iterator) -> list[int]:
+    return [event.position for event in events]
+
+
+def receipts(found: list[Receipt]) -> list[tuple[int, bool]]:
+    return [(receipt.position, receipt.duplicate) for receipt in found]
+
+
+# Appending
+
+
+def test_an_empty_ledger_has_no_events_and_its_head_is_zero(log):
+    assert log.head() == 0
+    assert list(log.read()) == list(log.read_backwards()) == list(log.read_subject("s")) == []
+    assert log.at(1) is None
+    assert log.position_of("urn:desk", "e1") is None
+
+
+def test_positions_count_from_one_without_a_gap(log):
+    assert receipts(log.append([report("e1")])) == [(1, False)]
+    assert receipts(log.append([report("e2"), report("e3")])) == [(2, False), (3, False)]
+    assert receipts(log.append([report("e4")])) == [(4, False)]
+    assert log.head() == 4
+    assert positions(log.read()) == [1, 2, 3, 4]
+
+
+def test_a_receipt_names_its_event(log):
+    (receipt,) = log.append([report("e1", source="urn:other")])
+    assert receipt == Receipt(position=1, duplicate=False, source="urn:other", id="e1")
+
+
+def test_what_is_stored_is_what_was_encoded(log):
+    batch = [report("e1", 1, subject="零一万物"), report("e2", 2, time="2024-01-29T08:00:00+08:00")]
+    log.append(batch)
+    assert [event.payload for event in log.read()] == [encode(event) for event in batch]
+    assert [parse(event.payload) for event in log.read()] == batch
+    assert [decode(event).data for event in log.read()] == [event.data for event in batch]
+
+
+def test_the_same_event_again_has_its_old_position_and_stores_nothing(log):
+    log.append([report("e1"), report("e2", subject="s")])
+    assert receipts(log.append([report("e2", subject="s")])) == [(2, True)]
+    assert log.head() == 2
+    assert positions(log.read_subject("s")) == [2]
+
+
+def test_a_batch_may_mix_old_events_with_new_ones(log):
+    log.append([report("e1"), report("e2")])
+    mixed = log.append([report("e3"), report("e2"), report("e4"), report("e1")])
+    assert receipts(mixed) == [(3, False), (2, True), (4, False), (1, True)]
+    assert log.head() == 4
+
+
+def test_a_conflict_anywhere_in_a_batch_stores_none_of_it(log):
+    log.append([report("e1")])
+    for index in range(3):
+        batch = [report("n1", subject="s"), report("n2")]
+        batch.insert(index, report("e1", 99))
+        with pytest.raises(IdConflict) as refused:
+            log.append(batch)
+        assert (refused.value.index, refused.value.position) == (index, 1)
+    assert log.head() == 1
+    assert list(log.read_subject("s")) == []
+    assert log.position_of("urn:desk", "n1") is None
+
+
+def test_a_subject_or_a_time_that_differs_makes_other_bytes_and_so_a_conflict(log):
+    log.append([report("e1")])
+    for other in (report("e1", subject="s"), report("e1", time="2024-01-29T08:00:00Z")):
+        with pytest.raises(IdConflict):
+            log.append([other])
+
+
+def test_the_largest_batch_is_appended_whole(server):
+    log = Log(server.client(), new_ledger())
+    found = log.append([report(f"e{n}", subject=f"s{n % 700}") for n in range(BATCH_LIMIT)])
+    assert receipts(found) == [(n + 1, False) for n in range(BATCH_LIMIT)]
+    assert log.head() == BATCH_LIMIT
+    assert positions(log.read_subject("s699")) == list(range(700, BATCH_LIMIT + 1, 700))
+
+
+def test_the_script_is_loaded_again_where_the_server_lost_it(log, every_server):
+    log.append([report("e1")])
+    every_server.client().script_flush()
+    assert receipts(log.append([report("e2")])) == [(2, False)]
+
+
+def test_two_ledgers_on_one_server_know_nothing_of_each_other(log, every_server):
+    other = Log(every_server.client(), new_ledger())
+    log.append([report("e1", 1, subject="s")])
+    assert receipts(other.append([report("e1", 2, subject="s")])) == [(1, False)]
+    assert (log.head(), other.head()) == (1, 1)
+    assert decode(log.at(1)).data != decode(other.at(1)).data
+
+
+def test_two_handles_on_one_ledger_see_the_same(log, every_server):
+    other = Log(every_server.client(), log.ledger)
+    log.append([report("e1")])
+    assert receipts(other.append([report("e1"), report("e2")])) == [(1, True), (2, False)]
+    assert log.head() == 2
+
+
+# Expectations
+
+
+def test_the_expected_position_must_be_the_head(log):
+    log.append([report("e1")], expected_position=0)
+    log.append([report("e2"), report("e3")], expected_position=1)
+    for stale in (0, 1, 2, 4):
+        with pytest.raises(StaleExpectation, match=f"at position 3, not {stale} as expected") as refused:
+            log.append([report("e4")], expected_position=stale)
+        assert refused.value.current == 3
+    assert log.head() == 3
+
+
+@pytest.mark.parametrize(
+    ("history", "expected", "current"),
+    [
+        ([], "none", None),
+        ([], 0, None),
+        ([], "exists", 0),
+        ([], 1, 0),
+        (["s"], "exists", None),
+        (["s"], 1, None),
+        (["s"], "none", 1),
+        (["s"], 0, 1),
+        (["other"], "none", None),
+        (["other"], 1, 0),
+        (["s", "other"], 1, None),
+        (["s", "other"], 2, 1),
+        (["other", "s"], 2, None),
+        (["s", "s"], 2, None),
+        (["s", "s"], 1, 2),
+    ],
+)
+def test_what_is_expected_of_a_subject_is_about_its_last_event(log, history, expected, current):
+    """`current` is None where the expectation holds, and else the position that the refusal names."""
+    if history:
+        log.append([report(f"e{n}", subject=subject) for n, subject in enumerate(history)])
+    if current is None:
+        log.append([report("new")], expected_subject=("s", expected))
+        assert log.head() == len(history) + 1
+    else:
+        with pytest.raises(StaleExpectation, match=f"subject 's' is at position {current}") as refused:
+            log.append([report("new")], expected_subject=("s", expected))
+        assert refused.value.current == current
+        assert log.head() == len(history)
+
+
+def test_both_expectations_must_hold(log):
+    log.append([report("e1", subject="s")])
+    with pytest.raises(StaleExpectation, match=r"^ledger"):
+        log.append([report("e2")], expected_position=0, expected_subject=("s", 1))
+    with pytest.raises(StaleExpectation, match=r"^subject"):
+        log.append([report("e2")], expected_position=1, expected_subject=("s", "none"))
+    log.append([report("e2")], expected_position=1, expected_subject=("s", 1))
+    assert log.head() == 2
+
+
+def test_a_conditional_append_made_again_is_a_duplicate_and_not_stale(log):
+    """A caller whose reply was lost makes the same call again: that its own events moved the head is no news."""
+    batch = [report("e1", subject="s"), report("e2")]
+    first = log.append(batch, expected_position=0, expected_subject=("s", "none"))
+    again = log.append(batch, expected_position=0, expected_subject=("s", "none"))
+    assert receipts(first) == [(1, False), (2, False)]
+    assert receipts(again) == [(1, True), (2, True)]
+    with pytest.raises(StaleExpectation):
+        log.append([*batch, report("e3")], expected_position=0)
+    assert log.head() == 2
+
+
+def test_of_many_who_expect_the_same_position_one_wins(log):
+    def attempt(number: int) -> int:
+        try:
+            log.append([report(f"e{number}")], expected_position=0)
+        except StaleExpectation:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(16) as threads:
+        assert sum(threads.map(attempt, range(16))) == 1
+    assert log.head() == 1
+
+
+# Many at once
+
+
+def test_fifty_threads_with_the_same_event_append_it_once(log):
+    barrier = threading.Barrier(50)
+
+    def send(_: int) -> Receipt:
+        barrier.wait()
+        return log.append([report("e1", subject="s")])[0]
+
+    with ThreadPoolExecutor(50) as threads:
+        found = list(threads.map(send, range(50)))
+    assert {receipt.position for receipt in found} == {1}
+    assert sum(not receipt.duplicate for receipt in found) == 1
+    assert log.head() == 1
+    assert positions(log.read_subject("s")) == [1]
+
+
+def test_batches_of_many_threads_are_never_mixed(log):
+    def send(writer: int) -> list[int]:
+        found = log.append([report(f"{writer}-{n}") for n in range(20)])
+        return [receipt.position for receipt in found]
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(send, range(24)))
+    for batch in found:
+        assert batch == list(range(batch[0], batch[0] + 20))
+    assert sorted(chain(*found)) == list(range(1, 24 * 20 + 1)) == positions(log.read())
+
+
+def test_the_recorded_time_never_goes_back(log, every_server):
+    client = every_server.client()
+    before = client.time()
+    for n in range(30):
+        log.append([report(f"e{n}-{m}") for m in range(3)])
+    after = client.time()
+    times = [event.recorded_ms for event in log.read()]
+    assert times == sorted(times)
+    assert before[0] * 1000 <= times[0] <= times[-1] <= (after[0] + 1) * 1000
+
+
+def test_the_recorded_time_waits_for_a_clock_that_was_set_back(log, every_server):
+    """As if the last event had been recorded before the clock was set back by a day."""
+    client = every_server.client()
+    tomorrow = (client.time()[0] + 86_400) * 1000
+    event = report("e1")
+    client.xadd(keys.log(log.ledger), {"e": encode(event)}, id=f"1-{tomorrow}")
+    client.hset(keys.ids(log.ledger), keys.identity(event.source, event.id), 1)
+    log.append([report("e2")])
+    assert [event.recorded_ms for event in log.read()] == [tomorrow, tomorrow]
+
+
+# Reading
+
+
+@pytest.mark.parametrize("after", [0, 1, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE, LONG - 1, LONG, LONG + 1])
+@pytest.mark.parametrize("limit", [None, 0, 1, PAGE - 1, PAGE, PAGE + 1, LONG, 10 * LONG])
+def test_reading_from_any_position_gives_what_a_slice_gives(long_log, after, limit):
+    everything = list(range(1, LONG + 1))
+    assert positions(long_log.read(after, limit)) == everything[after:][:limit]
+    before = after + 1
+    backwards = everything[: before - 1][::-1]
+    assert positions(long_log.read_backwards(before, limit)) == backwards[:limit]
+
+
+def test_reading_backwards_begins_at_the_head(long_log):
+    assert positions(long_log.read_backwards()) == list(range(LONG, 0, -1))
+    assert positions(long_log.read_backwards(limit=2)) == [LONG, LONG - 1]
+    assert positions(long_log.read_backwards(10 * LONG, limit=2)) == [LONG, LONG - 1]
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3, PAGE, LONG, LONG + 1])
+@pytest.mark.parametrize("limit", [None, 0, 1, 7, LONG])
+def test_reading_a_subject_gives_its_events_only(long_log, after, limit):
+    of_subject = [n for n in range(1, LONG + 1) if n % 3 == 0 and n > after]
+    assert positions(long_log.read_subject("third", after, limit)) == of_subject[:limit]
+    backwards = long_log.read_subject("third", after, limit, backwards=True)
+    assert positions(backwards) == of_subject[::-1][:limit]
+    assert positions(long_log.read_subject("THIRD", after)) == []
+
+
+def test_a_subject_of_more_than_a_page_is_read_whole(log):
+    log.append([report(f"e{n}", subject="s" if n else None) for n in range(PAGE + 2)])
+    assert positions(log.read_subject("s")) == list(range(2, PAGE + 3))
+
+
+def test_each_event_is_found_at_its_position_and_by_its_id(long_log):
+    for position in (1, 2, PAGE, PAGE + 1, LONG):
+        event = long_log.at(position)
+        assert event.position == position
+        assert decode(event).id == f"e{position}"
+        assert long_log.position_of("urn:desk", f"e{position}") == position
+    assert long_log.at(LONG + 1) is None
+    assert long_log.position_of("urn:desk", "e0") is None
+    assert long_log.position_of("urn:other", "e1") is None
+
+
+def test_a_page_is_read_in_one_round_trip(long_log):
+    assert positions(long_log.page(PAGE - 1, 3)) == [PAGE, PAGE + 1, PAGE + 2]
+    assert long_log.page(LONG, 3) == []
+
+
+def test_a_reader_may_go_on_where_it_stopped_while_others_write(log):
+    log.append([report("e1"), report("e2")])
+    reader = log.read()
+    assert next(reader).position == 1
+    log.append([report("e3")])
+    assert positions(reader) == [2, 3]
+
+
+# Following
+
+
+def test_a_follower_sees_what_was_there_and_then_what_comes(log):
+    log.append([report("e1"), report("e2")])
+    follower = log.follow(1, wait=0.01)
+    assert next(follower).position == 2
+    assert next(follower) is None
+    log.append([report("e3"), report("e4")])
+    assert positions(islice(follower, 2)) == [3, 4]
+    assert next(follower) is None
+
+
+def test_a_follower_that_waits_is_woken_by_an_append(log, every_server):
+    follower = Log(every_server.client(), log.ledger).follow(0, wait=4)
+    with ThreadPoolExecutor(1) as threads:
+        woken = threads.submit(next, follower)
+        log.append([report("e1")])
+        assert woken.result().position == 1
+
+
+def test_a_follower_of_a_long_log_sees_every_event_in_order(long_log):
+    follower = long_log.follow(0, wait=0.01)
+    assert positions(islice(follower, LONG)) == list(range(1, LONG + 1))
+    assert next(follower) is None
+
+
+@pytest.mark.parametrize("wait", [0, 0.0001, 60])
+def test_no_wait_is_for_ever_nor_longer_than_the_client_waits_for_a_reply(log, every_server, wait):
+    impatient = Log(every_server.client(timeout=0.2), log.ledger)
+    assert next(impatient.follow(0, wait=wait)) is None
+
+
+# Damage
+
+
+def shortened(client: redis.Redis, log: Log) -> None:
+    client.xtrim(keys.log(log.ledger), maxlen=3, approximate=False)
+
+
+def entry_id(client: redis.Redis, log: Log, position: int) -> bytes:
+    return client.xrange(keys.log(log.ledger), str(position), str(position))[0][0]
+
+
+def contents(client: redis.Redis, log: Log) -> list[bytes | None]:
+    ledger = log.ledger
+    names = [keys.log(ledger), keys.ids(ledger), keys.subjects(ledger), keys.subject(ledger, "s")]
+    return [client.dump(name) for name in names]
+
+
+DAMAGES: dict[str, Callable[[redis.Redis, Log], object]] = {
+    "XDEL of the first": lambda c, log: c.xdel(keys.log(log.ledger), entry_id(c, log, 1)),
+    "XDEL in the middle": lambda c, log: c.xdel(keys.log(log.ledger), entry_id(c, log, 3)),
+    "XDEL of the last": lambda c, log: c.xdel(keys.log(log.ledger), entry_id(c, log, 5)),
+    "XDEL of all": lambda c, log: c.xdel(keys.log(log.ledger), *(entry_id(c, log, n) for n in range(1, 6))),
+    "XTRIM": shortened,
+    "XTRIM to nothing": lambda c, log: c.xtrim(keys.log(log.ledger), maxlen=0, approximate=False),
+    "DEL of the log": lambda c, log: c.delete(keys.log(log.ledger)),
+    "DEL of the ids": lambda c, log: c.delete(keys.ids(log.ledger)),
+    "HDEL of an id": lambda c, log: c.hdel(keys.ids(log.ledger), keys.identity("urn:desk", "e2")),
+    "HSET of an id": lambda c, log: c.hset(keys.ids(log.ledger), "x", "9"),
+    "XADD with the server's own id": lambda c, log: c.xadd(keys.log(log.ledger), {"e": "x"}),
+    "XADD at the next position": lambda c, log: c.xadd(keys.log(log.ledger), {"e": "{}"}, id=f"6-{2**60}"),
+    "XADD at a later position": lambda c, log: c.xadd(keys.log(log.ledger), {"e": "x"}, id="8-1"),
+    "XADD within a position": lambda c, log: c.xadd(keys.log(log.ledger), {"e": "x"}, id=f"5-{2**60}"),
+    "XADD with MAXLEN": lambda c, log: c.xadd(keys.log(log.ledger), {"e": "x"}, maxlen=1, approximate=False),
+    "XSETID ahead": lambda c, log: c.execute_command("XSETID", keys.log(log.ledger), "9-1"),
+    "XSETID of a later time": lambda c, log: c.execute_command("XSETID", keys.log(log.ledger), f"5-{2**60}"),
+    "XSETID of the count": lambda c, log: c.execute_command(
+        "XSETID", keys.log(log.ledger), entry_id(c, log, 5), "ENTRIESADDED", "9", "MAXDELETEDID", "0-0"
+    ),
+    "a string for the log": lambda c, log: c.set(keys.log(log.ledger), "x"),
+    "a list for the ids": lambda c, log: (c.delete(keys.ids(log.ledger)), c.rpush(keys.ids(log.ledger), "x")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_log_that_something_else_wrote_to_is_damaged_and_takes_nothing_more(log, every_server, damage):
+    client = every_server.client()
+    log.append([report(f"e{n}", subject="s") for n in range(1, 6)])
+    damage(client, log)
+    before = contents(client, log)
+    with pytest.raises(LogDamaged, match=r"[Rr]estore a backup") as refused:
+        log.head()
+    assert refused.value.code == "log-damaged"
+    for batch in ([report("new", subject="s")], [report("e2", subject="s")], [report("e2", 99)]):
+        with pytest.raises(LogDamaged, match=r"[Rr]estore a backup"):
+            log.append(batch)
+    with pytest.raises(LogDamaged):
+        list(log.read_backwards())
+    assert contents(client, log) == before
+
+
+@pytest.mark.parametrize("lost", [1, 2, PAGE, PAGE + 1, PAGE + 2])
+def test_every_reader_stops_at_a_position_that_is_missing(log, every_server, lost):
+    client = every_server.client()
+    length = PAGE + 2
+    log.append([report(f"e{n}", subject="s") for n in range(1, length + 1)])
+    client.xdel(keys.log(log.ledger), entry_id(client, log, lost))
+    readers = [
+        log.read(),
+        log.read_backwards(length + 1),
+        log.read_subject("s"),
+        log.read_subject("s", backwards=True),
+    ]
+    for reader in readers:
+        seen: list[int] = []
+        with pytest.raises(LogDamaged, match=r"[Rr]estore a backup"):
+            seen.extend(event.position for event in reader)
+        assert lost not in seen
+    with pytest.raises(LogDamaged):
+        log.at(lost)
+    if lost < length:
+        with pytest.raises(LogDamaged, match=f"position {lost} is missing; the next is {lost + 1}"):
+            next(log.follow(lost - 1, wait=0.01))
+
+
+def test_an_entry_without_an_event_is_named(log, every_server):
+    client = every_server.client()
+    client.xadd(keys.log(log.ledger), {"x": "y"}, id="1-5")
+    with pytest.raises(LogDamaged, match="entry 1-5 of the log has no event in it"):
+        list(log.read())
+    with pytest.raises(LogDamaged, match="entry 1-5 of the log has no event in it"):
+        log.at(1)
+
+
+@pytest.mark.parametrize("key", [keys.subjects, lambda ledger: keys.subject(ledger, "s")])
+def test_a_key_of_another_type_stops_an_append_before_its_first_write(log, every_server, key):
+    """A script does not roll back: an append that failed half-way would have stored an event and said that it had not."""
+    every_server.client().set(key(log.ledger), "x")
+    with pytest.raises(LogDamaged, match="of another type"):
+        log.append([report("e1"), report("e2", subject="s")])
+    assert log.head() == 0
+    assert log.position_of("urn:desk", "e1") is None
+
+
+def test_every_reader_names_a_key_of_another_type(log, every_server):
+    client = every_server.client()
+    log.append([report("e1", subject="s")])
+    client.set(keys.log(log.ledger), "x")
+    client.set(keys.ids(log.ledger), "x")
+    for question in (
+        lambda: list(log.read()),
+        lambda: list(log.read_backwards()),
+        lambda: list(log.read_subject("s")),
+        lambda: log.at(1),
+        lambda: log.page(0, 1),
+        lambda: next(log.follow(0)),
+        lambda: log.position_of("urn:desk", "e1"),
+    ):
+        with pytest.raises(LogDamaged, match="of another type"):
+            question()
+
+
+def test_readers_among_writers_never_see_damage(log, every_server):
+    """Reading is several questions, and appends come between them: a false alarm would stop the ledger."""
+
+    def write(writer: int) -> None:
+        handle = Log(every_server.client(), log.ledger)
+        for number in range(40):
+            handle.append([report(f"{writer}-{number}-{n}", subject="s") for n in range(2)])
+
+    with ThreadPoolExecutor(3) as threads:
+        writers = [threads.submit(write, writer) for writer in range(3)]
+        while not all(writer.done() for writer in writers):
+            head = log.head()
+            start = max(0, head - 5)
+            assert positions(log.read(start))[: head - start] == list(range(start + 1, head + 1))
+            assert positions(log.read_backwards(limit=1)) >= [head] * min(head, 1)
+            log.at(head + 1)
+            list(log.read_subject("s", max(0, head - 3)))
+    for writer in writers:
+        writer.result()
+    assert log.head() == 240
+
+
+def test_a_first_append_while_the_head_is_read_is_no_damage(log, monkeypatch):
+    """The head of an empty ledger is two questions; were they asked one by one, an append could come between."""
+    asked = log.client.pipeline
+
+    def pipeline_and_then_an_append(**options):
+        pipeline = asked(**options)
+        execute = pipeline.execute
+
+        def execute_between(**how):
+            found = execute(**how)
+            log.append([report("e1")])
+            return found
+
+        pipeline.execute = execute_between
+        return pipeline
+
+    monkeypatch.setattr(log.client, "pipeline", pipeline_and_then_an_append)
+    assert log.head() == 0
+    monkeypatch.undo()
+    assert log.head() == 1
+
+
+# What the server refuses
+
+
+@pytest.fixture
+def user(every_server: Server) -> Iterator[Callable[..., redis.Redis]]:
+    """Makes a user with these rules on the server, and gives a client that logs in as that user."""
+    admin = every_server.client()
+
+    def make(*rules: str) -> redis.Redis:
+        admin.execute_command("ACL", "SETUSER", "tester", "reset", "on", ">secret", "~*", "&*", *rules)
+        return every_server.client(user="tester", password="secret")
+
+    yield make
+    every_server.client(user="tester", password="secret").connection_pool.disconnect()
+    admin.execute_command("ACL", "DELUSER", "tester")
+
+
+@pytest.mark.parametrize("command", ["rpush", "hset", "xadd"])
+def test_a_user_who_may_do_only_a_part_of_an_append_does_none_of_it(log, user, command):
+    """A script does not roll back: this was seen to store the event and to answer that nothing was stored."""
+    partial = Log(user("+@all", f"-{command}"), log.ledger)
+    with pytest.raises(
+        StorageUnavailable, match=f"may not run {command.upper()}.* Nothing was stored"
+    ) as refused:
+        partial.append([report("e1", subject="s")])
+    assert not isinstance(refused.value, OutcomeUnknown)
+    assert log.head() == 0
+    assert log.position_of("urn:desk", "e1") is None
+
+
+@pytest.mark.parametrize("missing", ["-evalsha", "-config", "-info"])
+def test_a_user_without_a_permission_is_told_which(log, user, missing):
+    with pytest.raises(
+        StorageUnavailable, match=r"no permissions.*Nothing was stored\. Grant the user"
+    ) as refused:
+        Log(user("+@all", missing), log.ledger).append([report("e1")])
+    assert missing[1:] in str(refused.value)
+    assert not isinstance(refused.value, OutcomeUnknown)
+    assert log.head() == 0
+
+
+@pytest.mark.parametrize("checked_before", [False, True])
+def test_a_wrong_password_is_no_lost_reply(log, every_server, checked_before):
+    stranger = Log(every_server.client(user="nobody", password="wrong"), log.ledger)
+    if checked_before:
+        stranger._durable_until = float("inf")
+    for question in (stranger.head, lambda: stranger.append([report("e1")]), lambda: list(stranger.read())):
+        with pytest.raises(StorageUnavailable, match="Check the user and its password") as refused:
+            question()
+        assert not isinstance(refused.value, OutcomeUnknown)
+        assert "wrong" not in str(refused.value).replace("wrong number", "")
+    assert log.head() == 0
+
+
+def test_a_server_that_wants_replicas_refuses_and_nothing_is_stored(start_server, every_server):
+    server = start_server(every_server.kind, min_replicas_to_write="1")
+    log = Log(server.client(), "a")
+    with pytest.raises(StorageUnavailable, match=r"NOREPLICAS.*Nothing was stored") as refused:
+        log.append([report("e1")])
+    assert not isinstance(refused.value, OutcomeUnknown)
+    assert log.head() == 0
+
+
+def test_a_server_that_runs_a_long_script_refuses_and_goes_on_after_it(start_server, every_server):
+    server = start_server(every_server.kind, busy_reply_threshold="1")
+    log = Log(server.client(), "a")
+    log.append([report("e1")])
+    with ThreadPoolExecutor(1) as threads:
+        endless = threads.submit(server.client().eval, "while true do end", 0)
+        for question in (log.head, lambda: log.append([report("e2")])):
+            with pytest.raises(StorageUnavailable, match=r"BUSY.*Nothing was stored\. Retry later"):
+                _until_refused(question)
+        server.client().script_kill()
+        assert isinstance(endless.exception(), redis.exceptions.ResponseError)
+    assert log.head() == 1
+    assert receipts(log.append([report("e2")])) == [(2, False)]
+
+
+def _until_refused(question: Callable[[], object]) -> None:
+    # The script may have reached the server after the question did.
+    for _ in range(10_000):
+        question()
+
+
+def test_an_error_in_the_middle_of_a_function_is_not_taken_for_a_refusal(every_server):
+    broken = every_server.client().register_script("#!lua\nredis.call('SET', KEYS[1], '1'); return nil + 1")
+    with pytest.raises(OutcomeUnknown, match="in the middle of a function"), storage(writing=True):
+        broken(keys=["{a}:x"])
+
+
+def test_a_batch_that_is_refused_before_it_is_sent_needs_no_server(log):
+    log.client.connection_pool.disconnect()
+    with pytest.raises(InvalidEvent):
+        log.append([report("")])
+
+
+# The function and its caller
+
+
+def header(name: str) -> dict[str, list[str]]:
+    """The numbered places of KEYS and ARGV in the header of a function, each with its words."""
+    sections: dict[str, str] = {}
+    label = ""
+    for line in load_function(name).splitlines():
+        if found := re.fullmatch(r"-- ?([A-Z]{4,} )?\s*(.*)", line):
+            label = (found[1] or label).strip()
+            sections[label] = f"{sections.get(label, '')} {found[2]}"
+        elif sections:
+            break
+    return {kind: re.split(r"\s+\d+(?:\.\.)? ", sections[kind])[1:] for kind in ("KEYS", "ARGV")}
+
+
+def test_the_header_of_append_says_what_its_caller_passes(log, monkeypatch):
+    passed = {}
+    function = log._append
+
+    def spy(*, keys, args):
+        passed.update(KEYS=keys, ARGV=args)
+        return function(keys=keys, args=args)
+
+    monkeypatch.setattr(log, "_append", spy)
+    batch = [report("e1", subject="s"), report("e2"), report("e3", subject="t"), report("e4", subject="s")]
+    log.append(batch, expected_position=0, expected_subject=("s", "none"))
+
+    head = header("append")
+    assert [re.split(r" \(|,| of | a ", words)[0] for words in head["KEYS"]] == [
+        "log",
+        "ids",
+        "subjects",
+        "one list",
+    ]
+    ledger = log.ledger
+    assert passed["KEYS"] == [
+        keys.log(ledger),
+        keys.ids(ledger),
+        keys.subjects(ledger),
+        keys.subject(ledger, "s"),
+        keys.subject(ledger, "t"),
+    ]
+    types = [words[words.index("(") + 1 : words.index(")")] for words in head["KEYS"][:3]]
+    assert [log.client.type(key).decode() for key in passed["KEYS"]] == [*types, "list", "list"]
+
+    assert len(head["ARGV"]) == 4
+    assert head["ARGV"][0].startswith("expected position of the ledger")
+    assert head["ARGV"][1].startswith("subject of the other expectation")
+    assert head["ARGV"][2].startswith("what is expected of it")
+    assert passed["ARGV"][:3] == ["0", "s", "none"]
+
+    each = head["ARGV"][3]
+    count, _, names = each.partition(" an event: ")
+    fields = re.sub(r"\([^)]*\)", "", names).split(",")
+    assert count == "four"
+    assert [field.split()[0] for field in fields] == ["identity", "payload", "subject", "index"]
+    rest = passed["ARGV"][3:]
+    assert len(rest) == len(fields) * len(batch)
+    for event, sent in zip(batch, zip(*[iter(rest)] * len(fields), strict=True), strict=True):
+        identity, payload, subject, index = sent
+        assert identity == keys.identity(event.source, event.id)
+        assert payload == encode(event)
+        assert subject == (event.subject or "")
+        assert index == (
+            0 if event.subject is None else 1 + passed["KEYS"].index(keys.subject(ledger, subject))
+        )
+
+
+def test_the_legend_of_the_keys_has_every_key_that_an_append_makes(log, every_server):
+    log.append([report("e1", subject="s"), report("e2")])
+    made = {
+        (
+            re.sub(r"[0-9a-f]{32}$", "<sha256/16>", key.decode()).replace(log.ledger, "name"),
+            client_type.decode(),
+        )
+        for key in every_server.client().scan_iter(f"{{{log.ledger}}}:*", count=10_000)
+        for client_type in [every_server.client().type(key)]
+    }
+    legend = {
+        tuple(line.split()[:2])
+        for line in (keys.__doc__ or "").splitlines()
+        if line.split()[2:3] == ["append.lua"]
+    }
+    assert made == legend

@@ -1,0 +1,282 @@
+"""A reply that is lost leaves the outcome unknown; the same call again settles it, and stores nothing twice."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from events import (
+    BadQuestion,
+    InvalidEvent,
+    LedgerError,
+    Log,
+    OutcomeUnknown,
+    StorageUnavailable,
+    connect,
+    masked,
+)
+
+from .conftest import new_ledger
+from .proxy import Proxy
+from .servers import Server
+from .strategies import report
+
+APPEND = b"EVALSHA"
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    with Proxy(server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def log(server: Server, proxy: Proxy) -> Iterator[Log]:
+    """A ledger with one event, written to through the proxy."""
+    client = connect(proxy.url)
+    log = Log(client, new_ledger())
+    log.append([report("first")])
+    yield log
+    client.close()
+
+
+@pytest.fixture
+def direct(server: Server, log: Log) -> Log:
+    """The same ledger, past the proxy."""
+    return Log(server.client(), log.ledger)
+
+
+def until_answered(call: Callable[[], object], lost: int) -> object:
+    """What `call` returns after it was made again for each reply that was lost."""
+    for _ in range(lost):
+        with pytest.raises(OutcomeUnknown):
+            call()
+    return call()
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_a_batch_whose_reply_was_lost_is_there_once_when_it_is_sent_again(proxy, log, direct, lost):
+    batch = [report("e1", subject="s"), report("e2")]
+    proxy.lose_replies_to(APPEND, lost)
+    receipts = until_answered(lambda: log.append(batch), lost)
+    assert proxy.lost == lost
+    assert [(receipt.position, receipt.duplicate) for receipt in receipts] == [(2, True), (3, True)]
+    assert direct.head() == 3
+    assert [event.position for event in direct.read_subject("s")] == [2]
+
+
+def test_a_conditional_append_whose_reply_was_lost_is_settled_by_the_same_call(proxy, log, direct):
+    proxy.lose_replies_to(APPEND, 1)
+    receipts = until_answered(
+        lambda: log.append([report("e1", subject="s")], expected_position=1, expected_subject=("s", "none")),
+        1,
+    )
+    assert [(receipt.position, receipt.duplicate) for receipt in receipts] == [(2, True)]
+    assert direct.head() == 2
+
+
+def test_a_plain_client_with_its_own_retries_stores_one_event_several_times(proxy, server):
+    """The control: the same proxy, redis-py as it comes, a bare XADD. If this fails, the tests above prove nothing."""
+    key = f"{new_ledger()}-plain"
+    proxy.lose_replies_to(b"XADD", 3)
+    with redis.Redis(unix_socket_path=proxy.url.removeprefix("unix://")) as plain:
+        plain.xadd(key, {"e": "once"})
+    assert proxy.lost == 3
+    assert server.client().xlen(key) == 4
+
+
+def test_a_client_of_ours_never_sends_a_write_again_by_itself(proxy, server):
+    key = f"{new_ledger()}-plain"
+    proxy.lose_replies_to(b"XADD", 1)
+    with connect(proxy.url) as client, pytest.raises(redis.exceptions.ConnectionError):
+        client.xadd(key, {"e": "once"})
+    assert server.client().xlen(key) == 1
+
+
+def test_a_request_that_was_lost_is_as_unknown_as_a_reply_and_stored_by_the_same_call(proxy, log, direct):
+    proxy.lose_requests_with(APPEND, 1)
+    with pytest.raises(OutcomeUnknown):
+        log.append([report("e1")])
+    assert direct.head() == 1
+    (receipt,) = log.append([report("e1")])
+    assert (receipt.position, receipt.duplicate) == (2, False)
+
+
+def test_the_words_for_a_lost_reply_say_what_to_do(proxy, log):
+    proxy.lose_replies_to(APPEND, 1)
+    with pytest.raises(
+        OutcomeUnknown,
+        match=r"the server's answer was lost \(.+\): the events may be stored or not\. "
+        r"Send the same events again, with the same ids: each is stored once\.",
+    ) as unknown:
+        log.append([report("e1")])
+    assert unknown.value.code == "outcome-unknown"
+    assert "Nothing was stored" not in str(unknown.value)
+    assert isinstance(unknown.value, StorageUnavailable)
+    assert isinstance(unknown.value.__cause__, redis.exceptions.RedisError)
+
+
+def test_an_answer_that_comes_too_late_is_unknown_and_belongs_to_no_later_question(
+    proxy, server, log, direct
+):
+    impatient = Log(connect(proxy.url, timeout=0.3), log.ledger)
+    impatient.append([report("warm")])
+    proxy.stall_replies_to(APPEND, 1)
+    with pytest.raises(OutcomeUnknown, match="Timeout"):
+        impatient.append([report("e1")])
+    proxy.released.set()
+    (receipt,) = impatient.append([report("e2")])
+    assert (receipt.id, receipt.position, receipt.duplicate) == ("e2", 4, False)
+    (receipt,) = impatient.append([report("e1")])
+    assert (receipt.id, receipt.position, receipt.duplicate) == ("e1", 3, True)
+    assert direct.head() == 4
+    impatient.client.close()
+
+
+@pytest.mark.parametrize("word", [b"CONFIG", b"INFO"])
+def test_a_reply_lost_before_anything_was_sent_to_be_stored_is_no_unknown_outcome(proxy, log, direct, word):
+    unchecked = Log(log.client, log.ledger)
+    proxy.lose_replies_to(word, 1)
+    with pytest.raises(StorageUnavailable, match="Nothing was stored") as refused:
+        unchecked.append([report("e1")])
+    assert not isinstance(refused.value, OutcomeUnknown)
+    assert direct.head() == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "question"),
+    [
+        (b"XINFO", lambda log: log.head()),
+        (b"XRANGE", lambda log: list(log.read())),
+        (b"XRANGE", lambda log: log.at(1)),
+        (b"XREVRANGE", lambda log: list(log.read_backwards())),
+        (b"LRANGE", lambda log: list(log.read_subject("s"))),
+        (b"HGET", lambda log: log.position_of("urn:desk", "first")),
+        (b"XREAD", lambda log: next(log.follow(0))),
+    ],
+    ids=["head", "read", "at", "read_backwards", "read_subject", "position_of", "follow"],
+)
+def test_a_question_whose_answer_was_lost_can_be_asked_again(proxy, log, word, question):
+    proxy.lose_replies_to(word, 1)
+    with pytest.raises(StorageUnavailable, match=r"cannot reach the server: .+\. Is it running\?") as refused:
+        question(log)
+    assert not isinstance(refused.value, OutcomeUnknown)
+    assert proxy.lost == 1
+    question(log)
+
+
+def test_a_server_that_goes_away_and_comes_back_is_used_again(start_server):
+    server = start_server()
+    log = Log(server.client(), "a")
+    log.append([report("e1")])
+    server.kill()
+    for call in (log.head, lambda: list(log.read()), lambda: log.append([report("e2")])):
+        with pytest.raises(StorageUnavailable, match=r"Nothing was stored\. Is it running\?") as refused:
+            call()
+        assert not isinstance(refused.value, OutcomeUnknown)
+        assert str(server.socket) in str(refused.value)
+    server.start()
+    (receipt,) = log.append([report("e2")])
+    assert (receipt.position, receipt.duplicate) == (2, False)
+    assert [event.position for event in log.read()] == [1, 2]
+
+
+def test_a_server_killed_with_the_answer_on_its_way_is_settled_after_its_restart(start_server):
+    server = start_server()
+    with Proxy(server) as proxy:
+        log = Log(connect(proxy.url), "a")
+        log.append([report("e1")])
+        proxy.lose_replies_to(APPEND, 1)
+        with pytest.raises(OutcomeUnknown):
+            log.append([report("e2")])
+        server.restart()
+        (receipt,) = log.append([report("e2")])
+        assert (receipt.position, receipt.duplicate) == (2, True)
+        log.client.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "unix:///tmp/no/such/socket",
+        "redis://127.0.0.1:1",
+        "redis://no-such-host.invalid",
+    ],
+)
+@pytest.mark.parametrize("checked_before", [False, True])
+def test_a_server_that_was_never_reached_stored_nothing(url, checked_before, monkeypatch):
+    def nobody_knows_it(*arguments: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    if "invalid" in url:
+        monkeypatch.setattr("socket.getaddrinfo", nobody_knows_it)
+    with connect(url, timeout=5.0) as client:
+        log = Log(client, "a")
+        if checked_before:
+            log._durable_until = float("inf")
+        for call in (log.head, lambda: log.append([report("e1")])):
+            with pytest.raises(
+                StorageUnavailable, match=r"cannot reach the server: .*Nothing was stored"
+            ) as refused:
+                call()
+            assert not isinstance(refused.value, OutcomeUnknown)
+
+
+def test_a_server_of_another_kind_is_no_traceback(server, proxy):
+    """Something else listens on the address: what it answers is not the server's language."""
+    proxy.answer_everything_with(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    with connect(proxy.url) as client:
+        log = Log(client, "a")
+        for call in (log.head, lambda: log.append([report("e1")])):
+            with pytest.raises(StorageUnavailable, match="cannot reach the server"):
+                call()
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("redis://user:secret@host:6379/0", "redis://user:***@host:6379/0"),
+        ("rediss://:secret@host", "rediss://:***@host"),
+        ("redis://:sec/ret@host:6379/0", "redis://:***@host:6379/0"),
+        ("redis://user:se@c:ret@host/0", "redis://user:***@host/0"),
+        ("redis://user:sec?ret#@host/0", "redis://user:***@host/0"),
+        ("unix://user:secret@/tmp/s", "unix://user:***@/tmp/s"),
+        ("unix:///tmp/s?db=1&password=secret", "unix:///tmp/s?db=1&password=***"),
+        ("unix:///tmp/s?password=secret&db=1", "unix:///tmp/s?password=***&db=1"),
+        ("redis://[::1", "redis://[::1"),
+        ("redis://:secret@[::1", "redis://:***@[::1"),
+        ("unix:///tmp/a@b:c/s", "unix:///tmp/a@b:c/s"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_shown_without_its_password(url, shown):
+    assert masked(url) == shown
+    assert "secret" not in shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "host:6379", "http://host", "redis://[::1", "redis://:secret/x@host", "redis://:secret@host:port/0"],
+)
+def test_what_is_no_address_is_refused_and_no_password_is_shown(url):
+    with pytest.raises(BadQuestion, match="is no server's URL: write redis://") as refused:
+        connect(url)
+    assert "secret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_every_error_raised_on_purpose_has_a_code_of_its_own():
+    def below(error: type[LedgerError]) -> list[type[LedgerError]]:
+        return [error, *(inner for each in error.__subclasses__() for inner in below(each))]
+
+    # An InvalidEvent, of whatever version, has the code of its first fault.
+    errors = [error for error in below(LedgerError) if not issubclass(error, InvalidEvent)]
+    codes = [error.code for error in errors if error.__module__.startswith("events")]
+    assert len(set(codes)) == len(codes) > 10

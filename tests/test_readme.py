@@ -1,0 +1,98 @@
+"""The README's examples run as they are written."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from events import Log
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+APPROVALS = Path(sys.executable).with_name("approvals")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_python_examples_run_as_written_and_in_order(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPROVALS_URL", url_of(log))
+    examples = [block.replace('"cac"', repr(log.ledger)) for block in blocks("python")]
+    assert len(examples) == 3
+    namespace: dict[str, object] = {}
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), namespace)
+    assert namespace["answer"]["answers"][0]["total"] == {"low": 41, "high": None}  # type: ignore[index]
+    assert namespace["publishers"] == {"Securities Times"}
+    assert namespace["rebuilt"].differs is False  # type: ignore[attr-defined]
+
+
+def test_the_commands_run_as_written(log: Log) -> None:
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("approvals ")]
+    assert len(lines) >= 9
+    environment = os.environ | {"APPROVALS_URL": url_of(log)}
+    for line in lines:
+        words = shlex.split(line, comments=True)[1:]
+        done = subprocess.run(
+            [APPROVALS, *words, "--ledger", log.ledger],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+        assert done.stdout, line
+
+
+def test_every_command_and_option_that_exists_is_in_the_readme_or_in_its_help() -> None:
+    listed = subprocess.run([APPROVALS, "--help"], capture_output=True, text=True, check=True).stdout
+    commands = re.findall(r"^[│ ]*([a-z]+)  +[A-Z]", listed, re.MULTILINE)
+    assert {"publish", "events", "totals", "replay", "status", "work", "up", "park", "demo"} <= set(commands)
+    for command in commands:
+        assert f"approvals {command}" in README or f"make {command}" in README, command
+
+
+def test_every_error_code_is_documented() -> None:
+    operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    sources = "".join(
+        path.read_text("utf-8")
+        for folder in ("events", "projections")
+        for path in (ROOT / folder).glob("*.py")
+    )
+    codes = set(re.findall(r'\bcode = "([a-z-]+)"', sources)) | set(
+        re.findall(r'(?:Fault|_fail)\(\s*"([a-z-]+)"', sources)
+    )
+    codes |= set(re.findall(r'PydanticCustomError\(\s*"([a-z-]+)"', sources))
+    codes -= {"error", "refused"}  # of classes that are only caught
+    assert len(codes) > 20
+    assert {code for code in codes if f"`{code}`" not in operations} == set()
+
+
+def test_every_log_line_is_documented() -> None:
+    operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "workers").glob("*.py"))
+    lines = set(re.findall(r'logger\.(?:info|warning|error|exception)\(\s*"([a-z_]+)"', sources))
+    assert len(lines) > 4
+    assert {line for line in lines if f"`{line}`" not in operations} == set()
+
+
+def test_every_key_is_in_the_legend_of_the_storage_page() -> None:
+    storage = (ROOT / "docs" / "storage.md").read_text("utf-8")
+    legend = (ROOT / "events" / "keys.py").read_text("utf-8")
+    patterns = set(re.findall(r"^(\{name\}:\S+)", legend, re.MULTILINE))
+    assert len(patterns) > 6
+    assert {
+        pattern.split("<sha")[0] for pattern in patterns if pattern.split("<sha")[0] not in storage
+    } == set()
+
+
+def url_of(log: Log) -> str:
+    return "unix://" + log.client.connection_pool.connection_kwargs["path"]

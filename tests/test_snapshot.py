@@ -1,0 +1,435 @@
+"""Reading several projections at one position, while each of them moves on by itself; and the past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import cycle
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from events import BadQuestion, DecodedEvent, Lagging, Log, LogForked, ParkedEvents, catalog, keys
+from projections import PROJECTIONS, Documents, Fenced, MemoryDocuments, Projection, Store, fold, queries
+from projections import snapshot as snapshot_module
+from projections.replay import adopt, rebuild
+from projections.snapshot import Busy, fold_to, read_together
+
+from .conftest import new_ledger
+from .given import ask
+from .servers import Server
+from .test_store import HISTORY, Tally, append, append_newer, drain, folded, retract, stored
+
+FIGURES = range(20, 26)
+QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {
+    "totals": queries.totals,
+    "batches": queries.batches,
+    "companies": queries.companies,
+    "shares": queries.shares,
+    "sources": queries.sources,
+}
+THREE = [Tally(name=name) for name in ("one", "two", "three")]
+
+Views = Mapping[str, Documents]
+
+
+def counts(documents: Documents) -> list[int]:
+    """What a reader makes of one tally."""
+    return [documents.get(name) or 0 for name in ("all", *(f"figure {figure}" for figure in FIGURES))]
+
+
+def all_counts(views: Views) -> dict[str, list[int]]:
+    return {name: counts(documents) for name, documents in views.items()}
+
+
+def folded_counts(log: Log, position: int) -> list[int]:
+    return counts(fold(Tally(), log.read(limit=position)))
+
+
+@contextmanager
+def working(log: Log, projections: Iterable[Projection]) -> Iterator[Callable[[], None]]:
+    """Workers, each for a projection, that commit a single event when they are told to, in their own time."""
+    bells = [(projection, SimpleQueue[bool]()) for projection in projections]
+
+    def work(projection: Projection, bell: SimpleQueue[bool]) -> None:
+        live = Store(log, projection).open_live()
+        while bell.get():
+            live.advance(limit=1)
+
+    def ring(again: bool = True) -> None:
+        for _, bell in bells:
+            bell.put(again)
+
+    with ThreadPoolExecutor(len(bells)) as threads:
+        jobs = [threads.submit(work, *each) for each in bells]
+        try:
+            yield ring
+        finally:
+            ring(False)
+        for job in jobs:
+            job.result()
+
+
+# All at one position
+
+
+def test_readers_see_every_projection_at_the_position_they_are_told_while_each_moves_by_itself(
+    server: Server,
+) -> None:
+    log = Log(server.client(), new_ledger())
+    seen: list[tuple[int, dict[str, list[int]]]] = []
+    with working(log, THREE) as ring:
+        for n in range(60):
+            append(log, FIGURES[n % len(FIGURES)])
+            ring()
+            seen.append(read_together(log, THREE, all_counts, at_least=n if n % 10 == 9 else 0))
+    for position, found in seen:
+        assert found == dict.fromkeys(found, folded_counts(log, position))
+    positions = [position for position, _ in seen]
+    assert len(set(positions)) >= 6
+
+
+def test_the_answers_to_questions_are_those_of_a_fold_in_memory_at_their_position(server: Server) -> None:
+    log = Log(server.client(), new_ledger())
+    questions = cycle(QUESTIONS.items())
+    answers: list[tuple[str, dict[str, Any]]] = []
+    with working(log, PROJECTIONS.values()) as ring:
+        for n, event in enumerate(HISTORY):
+            log.append([event])
+            ring()
+            if n % 10 == 9:
+                log.append([retract(HISTORY[n // 2].id, f"x{n}")])
+            if n % 4 == 3:
+                name, question = next(questions)
+                answers.append((name, question(log, at_least=n if n % 20 == 19 else 0)))
+    for name, answer in answers:
+        assert answer["answers"] == ask(list(log.read(limit=answer["position"])), name)
+    assert len({answer["position"] for _, answer in answers}) >= 5
+
+
+def test_control_documents_that_are_read_one_projection_after_another_do_not_belong_together(
+    log: Log,
+) -> None:
+    append(log, 20)
+    one, two = (Store(log, projection).open_live() for projection in THREE[:2])
+    one.advance()
+    first = log.client.hget(one.documents_key, "all")
+    append(log, 21)
+    one.advance()
+    two.advance()
+    assert first != log.client.hget(two.documents_key, "all")
+
+
+def test_projections_that_are_behind_are_folded_on_in_memory_to_where_the_foremost_is(log: Log) -> None:
+    append(log, *range(20, 26))
+    for projection, position in zip(THREE, (1, 4, 2), strict=True):
+        Store(log, projection).open_live().advance(upto=position)
+    before = stored(log)
+    position, found = read_together(log, THREE, all_counts)
+    assert position == 4
+    assert found == dict.fromkeys(found, folded_counts(log, 4))
+    assert stored(log) == before
+
+
+def test_a_reader_sees_its_own_writes_at_once_and_commits_nothing(log: Log) -> None:
+    append(log, 20, 21)
+    Store(log, THREE[0]).open_live().advance()
+    append(log, 22, 23)
+    log.append([retract("r1", "x1")])
+    before = stored(log)
+    for at_least in (0, 1, 2, 3, 4, 5):
+        position, found = read_together(log, THREE, all_counts, at_least=at_least)
+        assert position == max(at_least, 2)
+        assert found == dict.fromkeys(found, folded_counts(log, position))
+    assert stored(log) == before
+
+
+def test_a_position_beyond_the_head_is_refused(log: Log) -> None:
+    append(log, 20, 21)
+    with pytest.raises(Lagging, match=r"ends at position 2.*no position 3 yet"):
+        read_together(log, THREE, all_counts, at_least=3)
+    with pytest.raises(Lagging):
+        queries.totals(log, at_least=3)
+    append(log, 22)
+    assert read_together(log, THREE, all_counts, at_least=3)[0] == 3
+
+
+# Another moves on in the middle of a read
+
+
+def test_what_was_read_on_both_sides_of_a_commit_is_read_again(log: Log) -> None:
+    append(log, 20, 20)
+    worker = Store(log, Tally()).open_live()
+    worker.advance(limit=1)
+    runs: list[tuple[int, int]] = []
+
+    def build(views: Views) -> tuple[int, int]:
+        before = views["tally"].get("all")
+        worker.advance()
+        runs.append((before, views["tally"].get("figure 20")))
+        return runs[-1]
+
+    assert read_together(log, [Tally()], build) == (2, (2, 2))
+    assert runs == [(1, 2), (2, 2)]
+
+
+def test_who_asks_for_the_same_again_is_answered_however_fast_the_worker_is(log: Log) -> None:
+    append(log, *[20] * 10)
+    worker = Store(log, Tally()).open_live()
+    worker.advance(limit=1)
+    runs: list[tuple[int, int]] = []
+
+    def build(views: Views) -> tuple[int, int]:
+        before = views["tally"].get("all")
+        worker.advance(limit=1)
+        runs.append((before, views["tally"].get("figure 20")))
+        return runs[-1]
+
+    assert read_together(log, [Tally()], build) == (2, (2, 2))
+    assert runs == [(1, 2), (2, 2)]
+
+
+def test_an_answer_that_fails_on_what_does_not_belong_together_is_built_again(log: Log) -> None:
+    """A document that another one promises is not there yet, or no longer: no reader is to hear of it."""
+    append(log, 20, 21)
+    worker = Store(log, Tally()).open_live()
+    worker.advance(limit=1)
+
+    def build(views: Views) -> int:
+        total = views["tally"].get("all")
+        worker.advance()
+        if total == 1:
+            assert views["tally"].get("figure 21") is None
+        return int(total)
+
+    assert read_together(log, [Tally()], build) == (2, 2)
+
+
+def test_an_answer_that_fails_on_what_belongs_together_fails(log: Log) -> None:
+    append(log, 20)
+    Store(log, Tally()).open_live().advance()
+
+    def build(views: Views) -> int:
+        raise BadQuestion(f"nobody counts {views['tally'].get('figure 1')}")
+
+    with pytest.raises(BadQuestion, match="nobody counts None"):
+        read_together(log, [Tally()], build)
+
+
+def test_folding_on_from_what_does_not_belong_together_is_done_again(log: Log) -> None:
+    class Once(Tally):
+        def evolve(self, documents: Documents, event: DecodedEvent, stands: bool) -> None:
+            super().evolve(documents, event, stands)
+            assert isinstance(event.data, catalog.TotalReported)
+            if documents.get(f"figure {event.data.count.value}") > 1:
+                raise ValueError("counted twice")
+
+    append(log, 20, 21, 22)
+    worker = Store(log, Once()).open_live()
+    worker.advance(limit=1)
+    reader = Once(before_counting=lambda event: event.position == 2 and worker.advance())
+    assert read_together(log, [reader], all_counts, at_least=3) == (3, {"tally": [3, 1, 1, 1, 0, 0, 0]})
+
+
+def test_a_read_that_is_overtaken_every_time_says_so(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot_module, "TRIES", 5)
+    append(log, *range(20, 30))
+    worker = Store(log, Tally()).open_live()
+    worker.advance(limit=1)
+    asked = iter(range(100))
+
+    def build(views: Views) -> None:
+        views["tally"].get(f"document {next(asked)}")
+        worker.advance(limit=1)
+
+    with pytest.raises(Busy, match="ask again"):
+        read_together(log, [Tally()], build)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_switch_of_generations_in_the_middle_of_a_read_shows_in_whole_or_not_at_all(
+    log: Log, times: int
+) -> None:
+    """The live documents were corrupted, so that a mixture would be seen. After two switches they are gone."""
+    append(log, 20, 21)
+    store = Store(log, Tally())
+    live = store.open_live()
+    drain(live)
+    log.client.hset(live.documents_key, mapping={"all": b"1000", "figure 20": b"500", "figure 21": b"500"})
+    runs: list[list[int]] = []
+
+    def build(views: Views) -> list[int]:
+        found = [views["tally"].get("all")]
+        if not runs:
+            for _ in range(times):
+                adopt(store, rebuild(store))
+        found += [views["tally"].get(f"figure {figure}") or 0 for figure in (20, 21)]
+        runs.append(found)
+        return found
+
+    assert read_together(log, [Tally()], build) == (2, [2, 1, 1])
+    assert len(runs) == 2
+
+
+def test_a_generation_that_is_gone_before_its_documents_are_read_is_no_empty_one(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, 20, 21)
+    store = Store(log, Tally())
+    drain(store.open_live())
+    numbers = iter([1])  # what the reader was told, before two switches
+
+    def live(self: Store) -> int:
+        for number in numbers:
+            for _ in range(2):
+                adopt(store, rebuild(store))
+            return number
+        return original(self)
+
+    original = Store.live
+    monkeypatch.setattr(Store, "live", live)
+    assert read_together(log, [Tally()], all_counts) == (2, {"tally": folded_counts(log, 2)})
+
+
+def test_a_switch_between_two_reads_takes_no_reader_back_in_time(log: Log) -> None:
+    append(log, 20, 21, 22)
+    store = Store(log, Tally())
+    drain(store.open_live())
+    first, _ = read_together(log, [Tally()], all_counts)
+    adopt(store, rebuild(store))
+    second, _ = read_together(log, [Tally()], all_counts)
+    assert (first, second) == (3, 3)
+
+
+# What a reader needs, and what it leaves
+
+
+def test_a_ledger_that_nobody_projects_can_be_read_and_the_reader_leaves_nothing(log: Log) -> None:
+    log.append(HISTORY)
+    before = stored(log)
+    for name, question in QUESTIONS.items():
+        assert question(log, at_least=log.head())["answers"] == ask(list(log.read()), name)
+        assert question(log)["position"] == 0
+    assert stored(log) == before
+
+
+def test_an_empty_ledger_can_be_read_and_the_reader_leaves_nothing(log: Log) -> None:
+    for question in QUESTIONS.values():
+        answer = question(log)
+        assert (answer["position"], answer["answers"]) == (0, [])
+    assert stored(log) == {}
+
+
+def test_a_full_server_can_still_be_read(start_server: Callable[..., Server]) -> None:
+    server = start_server()
+    log = Log(server.client(), "ledger")
+    log.append(HISTORY)
+    for projection in PROJECTIONS.values():
+        Store(log, projection).open_live().advance(upto=50)
+    server.client().config_set("maxmemory", 1)
+    for name, question in QUESTIONS.items():
+        assert question(log, at_least=80)["answers"] == ask(list(log.read(limit=80)), name)
+
+
+def test_a_user_who_may_only_read_can_ask(start_server: Callable[..., Server]) -> None:
+    server = start_server()
+    log = Log(server.client(), "ledger")
+    log.append(HISTORY)
+    drain(Store(log, PROJECTIONS["totals"]).open_live())
+    rights = ["on", ">secret", "~*", "+@read", "+@connection", "+@transaction", "+info", "+config|get"]
+    server.client().execute_command("ACL", "SETUSER", "reader", *rights)
+    reader = Log(server.client(user="reader", password="secret"), "ledger")
+    for name, question in QUESTIONS.items():
+        assert question(reader, at_least=100)["position"] in (100, 104), name
+
+
+def test_a_projection_that_lost_its_checkpoint_is_not_counted_on_top_of_what_it_left(log: Log) -> None:
+    append(log, 20, 21)
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    log.client.delete(live.state_key)
+    assert read_together(log, [Tally()], all_counts, at_least=2) == (2, {"tally": folded_counts(log, 2)})
+
+
+@pytest.mark.parametrize("figures", [[], [50], [50, 51, 52]], ids=["gone", "shorter", "longer"])
+def test_a_reader_is_told_that_the_log_is_another_one(log: Log, figures: list[int]) -> None:
+    append(log, 20, 21)
+    drain(Store(log, Tally()).open_live())
+    log.client.delete(keys.log(log.ledger), keys.ids(log.ledger))
+    if figures:
+        append(log, *figures)
+    with pytest.raises(LogForked, match="has read up to position 2"):
+        read_together(log, [Tally()], all_counts)
+
+
+def test_a_reader_is_told_that_the_documents_are_of_another_version(log: Log) -> None:
+    append(log, 20)
+    drain(Store(log, Tally()).open_live())
+    with pytest.raises(BadQuestion, match=r"built by version 1.*run `approvals replay tally`"):
+        read_together(log, [Tally(version=2)], all_counts)
+
+
+def test_a_reader_ahead_of_the_worker_is_told_of_an_event_that_cannot_be_applied(log: Log) -> None:
+    append(log, 20, 13, 21)
+    worker = Store(log, Tally()).open_live()
+    worker.advance(limit=1)
+    assert read_together(log, [Tally()], all_counts)[0] == 1
+    with pytest.raises(ParkedEvents, match=r"position 2: .*thirteen is not counted here"):
+        read_together(log, [Tally()], all_counts, at_least=3)
+    drain(worker)
+    assert read_together(log, [Tally()], all_counts, at_least=3) == (3, {"tally": [2, 1, 1, 0, 0, 0, 0]})
+
+
+# The past
+
+
+@pytest.mark.parametrize("known_at", [0, 1, 2, 17, 40, 64, 90, 104, 106])
+def test_what_was_known_at_a_position_is_what_a_fold_of_the_log_up_to_it_gives(
+    log: Log, known_at: int
+) -> None:
+    log.append(HISTORY)
+    log.append([retract(HISTORY[0].id, "x1"), retract(HISTORY[60].id, "x2")])
+    prefix = list(log.read(limit=known_at))
+    for name, question in QUESTIONS.items():
+        answer = question(log, known_at=known_at)
+        assert (answer["position"], answer["known_at"]) == (known_at, known_at)
+        assert answer["answers"] == ask(prefix, name)
+
+
+def test_the_past_is_folded_without_a_look_at_what_came_later(log: Log) -> None:
+    """A correction waits for its target, though the log holds that by now, and nobody can read it."""
+    log.append([retract("n2", "x1")])
+    append_newer(log, id="n2")
+    then = fold_to(log, [Tally()], 1)["tally"]
+    assert isinstance(then, MemoryDocuments)
+    assert then == fold(Tally(), log.read(limit=1))
+    read_together(log, [Tally()], all_counts, at_least=1)
+
+
+def test_of_a_past_with_events_that_cannot_be_applied_the_reader_is_told(log: Log) -> None:
+    append(log, 20)
+    append_newer(log, id="n2")
+    append(log, 21)
+    assert queries.totals(log, known_at=1)["position"] == 1
+    with pytest.raises(ParkedEvents, match=r"position 2: .*total\.reported\.v9"):
+        queries.totals(log, known_at=3)
+
+
+def test_nothing_was_known_beyond_the_head(log: Log) -> None:
+    append(log, 20)
+    with pytest.raises(BadQuestion, match="nothing was known at 2 yet"):
+        queries.totals(log, known_at=2)
+
+
+def test_workers_that_are_fenced_by_each_other_leave_readers_in_peace(log: Log) -> None:
+    append(log, *range(20, 26))
+    one, other = Store(log, Tally()).open_live(), Store(log, Tally()).open_live()
+    one.advance(limit=1)
+    other.advance(limit=2)
+    with pytest.raises(Fenced):
+        one.advance()
+    position, found = read_together(log, [Tally()], all_counts)
+    assert (position, found["tally"]) == (3, folded_counts(log, 3))
+    assert folded(log, Tally(), 3) == other.digest()

@@ -1,0 +1,277 @@
+"""From an estimator's figures to intervals, against brute force over every world of whole numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from events import Count, Interval, Share
+from projections.stocks import WORLD, Market, Percentage, infer
+
+from .given import ask, at_least, between, estimate, exactly, log
+
+Estimate = dict[str, Any]
+
+
+def estimated(region: str, stock: str | None = None, **share: float) -> Estimate:
+    return estimate(region, stock, **share).model_dump(mode="json", exclude_none=True)
+
+
+def inferred(*estimates: Estimate) -> Market:
+    """The market that the estimates leave; the first is at position 1."""
+    return infer(enumerate(estimates, start=1))
+
+
+def stocks(market: Market) -> dict[str, Interval]:
+    return {name: region.stock for name, region in market.regions.items()}
+
+
+@pytest.mark.parametrize(
+    ("rounding", "world", "america"), [(1, (321, 329), (159, 166)), (5, (306, 346), (146, 181))]
+)
+def test_a_stock_and_a_share_give_the_world_as_wide_as_the_rounding_and_the_world_gives_the_others(
+    rounding: float, world: tuple[int, int], america: tuple[int, int]
+) -> None:
+    china = estimated("CN", "=130", share=40, rounding=rounding)
+    market = inferred(china, estimated("US", share=50, rounding=rounding))
+    assert stocks(market) == {
+        "CN": Interval(130, 130),
+        "US": Interval(*america),
+        WORLD: Interval(*world),
+    }
+    assert market.conflicts == ()
+
+
+def test_the_answer_carries_the_rounding_through_to_every_region() -> None:
+    reports = log(estimate("CN", "=130", share=40, rounding=1), estimate("US", share=50, rounding=1))
+    (market,) = ask(reports, "shares")
+    regions = {region["region"]: region for region in market["regions"]}
+    assert regions["world"]["count"] == between(321, 329)
+    assert regions["US"]["count"] == between(159, 166)
+    assert regions["CN"]["count"] == exactly(130)
+    assert regions["US"]["rounding"] == [1.0]
+    assert regions["world"]["share"] == {"low": 100.0, "high": 100.0}
+    # 130 of 329 is 39.51 %, and 40.5 % would be rounded to 41.
+    assert regions["CN"]["share"] == {"low": 39.51, "high": 40.5}
+    assert regions["US"]["evidence"]["count"] == [1, 2]
+    assert regions["world"]["evidence"]["count"] == [1]
+
+
+def test_an_estimate_of_another_date_or_another_unit_is_another_market() -> None:
+    reports = log(
+        estimate("CN", "=130", share=40),
+        estimate("US", share=50, on="2024-01-01"),
+        estimate("US", share=50, unit="service"),
+        estimate("US", share=50, estimator="Ｃlsa"),
+    )
+    markets = {
+        (m["as_of"], m["unit"]): {r["region"]: r["count"] for r in m["regions"]}
+        for m in ask(reports, "shares")
+    }
+    assert markets == {
+        ("2023-09-22", "model"): {"CN": exactly(130), "US": between(159, 166), "world": between(321, 329)},
+        ("2024-01-01", "model"): {"US": at_least(0), "world": at_least(0)},
+        ("2023-09-22", "service"): {"US": at_least(0), "world": at_least(0)},
+    }
+
+
+def test_shares_add_up_to_the_world_so_what_is_left_bounds_the_last_region() -> None:
+    market = inferred(
+        estimated("CN", share=40), estimated("US", share=50), estimated("FR", ">=1"), estimated(WORLD, "=200")
+    )
+    assert market.regions["FR"].share.high == Fraction(11, 100)  # 100 % less 39.5 and 49.5
+    assert market.regions["FR"].stock == Interval(1, 22)
+
+
+def test_a_province_is_part_of_its_country_and_takes_no_room_beside_it() -> None:
+    market = inferred(estimated("CN", share=60), estimated("CN-BJ", share=50))
+    assert market.conflicts == ()
+    assert market.regions["CN-BJ"].share.low == Fraction(495, 1000)
+
+
+def test_a_region_without_models_has_no_share() -> None:
+    market = inferred(estimated("CN", "=0"), estimated(WORLD, "=100"), estimated("US", share=50))
+    assert market.regions["CN"].share == Percentage(Fraction(0), Fraction(0), open=False)
+    assert stocks(market) == {"CN": Interval(0, 0), "US": Interval(50, 50), WORLD: Interval(100, 100)}
+
+
+def test_a_share_of_a_world_without_models_says_nothing_of_it() -> None:
+    market = inferred(estimated("CN", share=40), estimated(WORLD, "=0"))
+    assert stocks(market) == {"CN": Interval(0, 0), WORLD: Interval(0, 0)}
+
+
+def test_about_bounds_a_stock_only_where_the_source_says_how_far_off_it_may_be() -> None:
+    assert stocks(inferred(estimated("CN", "~130"))) == {"CN": Interval(0), WORLD: Interval(0)}
+    assert stocks(inferred(estimated("CN", "~130±5"))) == {"CN": Interval(125, 135), WORLD: Interval(125)}
+
+
+# Contradictions.
+
+
+def test_estimates_that_cannot_all_be_true_are_named_and_the_figures_span_what_each_alone_gives() -> None:
+    market = inferred(estimated("CN", "=130"), estimated(WORLD, "=100"), estimated("US", "=40"))
+    assert market.conflicts == (frozenset({1, 2}),)
+    assert stocks(market) == {"CN": Interval(0, 130), "US": Interval(40, 40), WORLD: Interval(100)}
+
+
+def test_two_contradictions_of_one_date_are_told_apart() -> None:
+    market = inferred(
+        estimated("CN", "=130"), estimated("CN", "=131"), estimated("US", "=50"), estimated("US", ">60")
+    )
+    assert set(market.conflicts) == {frozenset({1, 2}), frozenset({3, 4})}
+    assert market.regions["CN"].stock.low <= 130
+    assert market.regions["US"].stock.low <= 50
+    (answer,) = ask(
+        log(estimate("CN", "=130"), estimate("CN", "=131"), estimate("US", "=50"), estimate("US", ">60")),
+        "shares",
+    )
+    assert [c["events"] for c in answer["contradictions"]] == [[1, 2], [3, 4]]
+    assert [r["region"] for r in answer["regions"]] == ["CN", "US", "world"]
+
+
+def test_an_estimate_that_cannot_be_true_by_itself_bounds_nothing_and_hides_nothing() -> None:
+    market = inferred(estimated(WORLD, share=40), estimated("CN", "=130"))
+    assert market.conflicts == (frozenset({1}),)
+    assert stocks(market) == {"CN": Interval(130, 130), WORLD: Interval(130)}
+
+
+def test_shares_that_add_up_to_more_than_the_world_contradict_each_other() -> None:
+    market = inferred(estimated("CN", share=60), estimated("US", share=50), estimated("FR", share=1))
+    assert market.conflicts == (frozenset({1, 2}),)
+
+
+def test_where_one_of_a_contradiction_contradicts_another_estimate_too_neither_is_dropped_for_it() -> None:
+    """Were CN's 130 right, both others were wrong: the world may have no more than 100, or 130 and more."""
+    market = inferred(estimated("CN", "=130"), estimated(WORLD, "<=100"), estimated("CN", "<=90"))
+    assert set(market.conflicts) == {frozenset({1, 2}), frozenset({1, 3})}
+    assert stocks(market) == {"CN": Interval(0, 130), WORLD: Interval(0)}
+
+
+# Against brute force.
+
+MOST = 12
+REGIONS = ("CN", "US")
+World = Mapping[str, int]
+
+counts = st.builds("{}{}".format, st.sampled_from(["=", ">=", ">", "<=", "~"]), st.integers(0, MOST))
+rounded = st.tuples(st.integers(0, 20).map(lambda n: n * 5.0), st.sampled_from([1.0, 5.0, 10.0]))
+
+
+@st.composite
+def estimates(draw: st.DrawFn) -> list[Estimate]:
+    drawn = draw(
+        st.lists(
+            st.tuples(st.sampled_from([*REGIONS, WORLD]), st.none() | counts, st.none() | rounded).filter(
+                lambda e: (e[1] or e[2]) and not (e[0] == WORLD and e[2])
+            ),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    return [
+        estimated(region, stock, **({"share": share[0], "rounding": share[1]} if share else {}))
+        for region, stock, share in drawn
+    ]
+
+
+WORLDS: list[World] = [
+    {WORLD: everything, "CN": china, "US": america}
+    for everything in range(MOST + 1)
+    for china in range(everything + 1)
+    for america in range(everything - china + 1)
+]
+
+
+def agrees(world: World, estimate: Estimate) -> bool:
+    here = world[estimate["region"]]
+    stock = Count(**estimate["count"]).interval() if "count" in estimate else None
+    if stock is not None and not (stock.low <= here and (stock.high is None or here <= stock.high)):
+        return False
+    if "share" not in estimate:
+        return True
+    low, high = Share(**estimate["share"]).bounds()
+    # Nothing has a share of a world without models.
+    return world[WORLD] > 0 and low * world[WORLD] <= here and (here < high * world[WORLD] or high == 1)
+
+
+def worlds(reported: Sequence[Estimate]) -> list[World]:
+    """Every world of at most MOST models that agrees with all that is reported."""
+    found = WORLDS
+    for report in reported:
+        found = [world for world in found if agrees(world, report)]
+    return found
+
+
+def holds(market: Market, world: World) -> bool:
+    for name, region in market.regions.items():
+        if not region.stock.low <= world[name] or not (
+            region.stock.high is None or world[name] <= region.stock.high
+        ):
+            return False
+        if world[WORLD]:
+            share = Fraction(world[name], world[WORLD])
+            top = share < region.share.high if region.share.open else share <= region.share.high
+            if not (region.share.low <= share and top):
+                return False
+    return True
+
+
+@settings(max_examples=150)
+@given(estimates())
+def test_every_world_that_agrees_with_the_estimates_lies_in_the_answer(reported: list[Estimate]) -> None:
+    market = inferred(*reported)
+    for world in worlds(reported):
+        assert market.conflicts == ()
+        assert holds(market, world), world
+
+
+@settings(max_examples=150)
+@given(estimates())
+def test_no_estimate_of_a_contradiction_can_be_missed_and_whichever_is_true_lies_in_the_answer(
+    reported: list[Estimate],
+) -> None:
+    market = inferred(*reported)
+    for conflict in market.conflicts:
+        assert inferred(*(e for at, e in enumerate(reported, 1) if at in conflict)).conflicts
+        for missed in conflict:
+            rest = [e for at, e in enumerate(reported, 1) if at in conflict - {missed}]
+            assert inferred(*rest).conflicts == ()
+    disputed = frozenset[int]().union(*market.conflicts)
+    believed = [e for at, e in enumerate(reported, 1) if at not in disputed]
+    for at in disputed:
+        for world in worlds([*believed, reported[at - 1]]):
+            assert holds(market, world), world
+
+
+@settings(max_examples=150)
+@given(
+    stock=st.integers(30, 130),
+    share=st.integers(20, 60),
+    other=st.integers(10, 39),
+    rounding=st.sampled_from([2, 5]),
+)
+def test_from_one_stock_and_two_shares_every_bound_is_the_stock_of_some_world(
+    stock: int, share: int, other: int, rounding: int
+) -> None:
+    china = Share(percent=float(share), rounding=float(rounding))
+    america = Share(percent=float(other), rounding=float(rounding))
+    market = inferred(
+        estimated("CN", f"={stock}", share=share, rounding=rounding),
+        estimated("US", share=other, rounding=rounding),
+    )
+    (china_low, china_high), (low, high) = china.bounds(), america.bounds()
+    allowed = [
+        (everything, here)
+        for everything in range(stock, 6 * stock)
+        if china_low <= Fraction(stock, everything) < china_high
+        for here in range(int(low * everything), int(high * everything) + 1)
+        if low <= Fraction(here, everything) < high and here + stock <= everything
+    ]
+    assume(allowed)
+    assert market.regions[WORLD].stock == Interval(min(w for w, _ in allowed), max(w for w, _ in allowed))
+    assert market.regions["US"].stock == Interval(min(us for _, us in allowed), max(us for _, us in allowed))

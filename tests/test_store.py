@@ -1,0 +1,865 @@
+"""Folding into the store: each event counts once, whoever else writes, whatever fails, and only on the log that was read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from events import (
+    BadQuestion,
+    DecodedEvent,
+    Event,
+    Log,
+    LogDamaged,
+    LogForked,
+    OutcomeUnknown,
+    RecordedEvent,
+    StorageUnavailable,
+    canonical,
+    catalog,
+    connect,
+    keys,
+    load_function,
+    valid_events,
+)
+from projections import PROJECTIONS, Documents, Fenced, Generation, Projection, Store, digest, fold
+from projections import store as store_module
+from projections.checkpoint import Checkpoint
+
+from .conftest import new_ledger
+from .proxy import Proxy
+from .servers import Server
+from .strategies import report
+
+HISTORY = valid_events((Path(__file__).parent.parent / "examples" / "history.ndjson").read_bytes())
+
+
+def nothing(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts reports: all of them, and those of each figure. Of 13 it says no, after it has counted it.
+
+    The hooks are for what happens meanwhile: after a page was read and before any document, and before each event.
+    """
+
+    before_reading: Callable[..., object] = nothing
+    before_counting: Callable[[DecodedEvent], object] = nothing
+    name: str = "tally"
+    version: int = 1
+    handles: frozenset[str] = frozenset({catalog.TotalReported.TYPE})
+
+    def needs(self, event: DecodedEvent) -> list[str]:
+        self.before_reading(event)
+        return ["all"]
+
+    def evolve(self, documents: Documents, event: DecodedEvent, stands: bool) -> None:
+        self.before_counting(event)
+        assert isinstance(event.data, catalog.TotalReported)
+        figure = event.data.count.value
+        for name in ("all", f"figure {figure}"):
+            documents.put(name, (documents.get(name) or 0) + (1 if stands else -1) or None)
+        if figure == 13:
+            raise ValueError("thirteen is not counted here")
+
+
+class Careless(Generation):
+    """Commits whoever was there since: a worker without compare-and-set."""
+
+    def _commit(self, last: Any, parked: dict[int, str]) -> None:
+        self._checkpoint = self.checkpoint()
+        super()._commit(last, parked)
+
+
+def append(log: Log, *figures: int) -> None:
+    """One report for each of `figures`, with ids of their own."""
+    head = log.head()
+    log.append([report(f"r{head + n}", figure) for n, figure in enumerate(figures, start=1)])
+
+
+def retract(id: str, by: str, source: str = "urn:desk") -> Event:
+    target = catalog.EventReference(source=source, id=id)
+    return Event(
+        id=by,
+        source="urn:desk",
+        data=catalog.EventRetracted(target=target, reason="a typing error", actor="editor"),
+    )
+
+
+def append_raw(log: Log, payload: bytes, *, id: str, source: str = "urn:desk") -> int:
+    """Appends bytes that this software would refuse, as a newer producer's software does; returns their position."""
+    places = [keys.log(log.ledger), keys.ids(log.ledger), keys.subjects(log.ledger)]
+    arguments = ["", "", "", keys.identity(source, id), payload, "", 0]
+    reply: Any = log.client.register_script(load_function("append"))(keys=places, args=arguments)
+    assert reply[0] == b"OK"
+    return int(reply[1])
+
+
+def append_newer(log: Log, *, id: str, type: str = "total.reported.v9", **data: object) -> int:
+    """Appends an event as a newer software would; returns its position."""
+    schema = f"urn:approval-ledger:{type}:1"
+    event = {
+        "specversion": "1.0",
+        "id": id,
+        "source": "urn:desk",
+        "type": type,
+        "dataschema": schema,
+        "data": data,
+    }
+    return append_raw(log, canonical(event), id=id)
+
+
+def drain(generation: Generation, limit: int = 500) -> None:
+    while generation.advance(limit):
+        pass
+
+
+def documents(generation: Generation) -> dict[str, Any]:
+    stored: Any = generation.store.client.hgetall(generation.documents_key)
+    return {name.decode(): json.loads(value) for name, value in stored.items()}
+
+
+def folded(log: Log, projection: Projection, upto: int | None = None) -> tuple[int, str]:
+    """The position and the digest of a plain fold in memory of the log's first `upto` events."""
+    recorded = list(log.read(limit=upto))
+    return len(recorded), digest(fold(projection, recorded))
+
+
+def stored(log: Log) -> dict[str, Any]:
+    """Everything that the server holds of a ledger, to compare."""
+    client: Any = log.client
+    read = {b"hash": client.hgetall, b"stream": client.xrange, b"list": lambda key: client.lrange(key, 0, -1)}
+    return {
+        key.decode(): read[client.type(key)](key) for key in client.scan_iter(f"{{{log.ledger}}}:*", 1000)
+    }
+
+
+# Folding
+
+
+def test_a_page_is_folded_and_committed_with_its_checkpoint(every_server: Server) -> None:
+    log = Log(every_server.client(), new_ledger())
+    append(log, 40, 40, 41, 42, 42, 42, 42)
+    live = Store(log, Tally()).open_live()
+    assert live.checkpoint() == Checkpoint()
+
+    assert live.advance(limit=3) == 3
+    assert live.checkpoint() == Checkpoint.at(log.at(3))
+    assert documents(live) == {"all": 3, "figure 40": 2, "figure 41": 1}
+    assert live.digest() == folded(log, Tally(), 3)
+
+    assert [live.advance(limit=3) for _ in range(3)] == [3, 1, 0]
+    assert live.checkpoint() == Checkpoint.at(log.at(7))
+    assert live.digest() == folded(log, Tally())
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_at_every_checkpoint_the_stored_documents_are_those_of_a_plain_fold(log: Log, name: str) -> None:
+    log.append(HISTORY)
+    log.append([retract("S01-2023-05-30-CN", "x1"), retract("P01-2023-08-31-batch-1", "x2")])
+    live = Store(log, PROJECTIONS[name]).open_live()
+    limits = [1, 2, 3, 5, 8, 13, 21, 34, 1, 2, 3, 5, 8]
+    for limit in limits:
+        taken = live.advance(limit)
+        assert live.digest() == folded(log, PROJECTIONS[name], live.checkpoint().position)
+    assert taken == log.head() - sum(limits[:-1]) > 0
+
+
+def test_a_handle_that_forgets_what_it_has_cached_counts_the_same(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "CACHED", 2)
+    append(log, *range(20, 40), *range(20, 40))
+    live = Store(log, Tally()).open_live()
+    drain(live, limit=7)
+    assert live.digest() == folded(log, Tally())
+
+
+def test_nothing_is_folded_beyond_the_position_that_is_asked_for(log: Log) -> None:
+    append(log, *range(20, 30))
+    live = Store(log, Tally()).open_live()
+    assert [live.advance(upto=4), live.advance(upto=4), live.advance(upto=2)] == [4, 0, 0]
+    assert live.checkpoint().position == 4
+
+
+def test_the_checkpoint_never_passes_the_head(log: Log) -> None:
+    live = Store(log, Tally()).open_live()
+    assert live.advance() == live.checkpoint().position == log.head() == 0
+    append(log, 40, 41)
+    assert live.advance(limit=1_000, upto=1_000) == 2
+    assert live.checkpoint().position == log.head() == 2
+
+
+def test_a_document_that_a_fold_removes_is_gone(log: Log) -> None:
+    append(log, 40)
+    live = Store(log, Tally()).open_live()
+    live.advance()
+    log.append([retract("r1", "x1")])
+    live.advance()
+    # What is left is that the correction is in force.
+    assert [name.partition("\t")[0] for name in documents(live)] == ["correction"]
+    assert live.digest() == folded(log, Tally())
+
+
+def test_a_commit_is_bounded_by_the_documents_that_it_writes_and_not_by_events_alone(log: Log) -> None:
+    """A thousand companies in each of many announcements would make one call of over a million arguments."""
+
+    class Wide(Tally):
+        def evolve(self, documents: Documents, event: DecodedEvent, stands: bool) -> None:
+            assert stands
+            for number in range(4_000):
+                documents.put(f"{event.position} {number}", 1)
+
+    append(log, *range(20, 32))
+    live = Store(log, Wide()).open_live()
+    assert 1 <= live.advance() < 12
+    drain(live)
+    assert live.digest() == folded(log, Wide())
+
+
+def test_a_checkpoint_that_was_lost_is_made_again_with_its_documents(log: Log) -> None:
+    """Who deletes the state of a generation makes it start again; what it held is not counted a second time."""
+    append(log, 40, 41, 42)
+    live = Store(log, Tally()).open_live()
+    live.advance()
+    log.client.hset(live.documents_key, "of another time", b"1")
+    log.client.delete(live.state_key)
+    assert live.digest() == folded(log, Tally(), 0)
+    drain(Store(log, Tally()).open_live())
+    assert live.digest() == folded(log, Tally())
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {},
+        {"a": 1},
+        {"b": [2, None], "a": 1},
+        {"零一万物": {"z": 1, "a": "\t"}, "a\tb": 1.5, 'a"b': "\u2028", "\U0001f600": 0},
+    ],
+)
+def test_a_digest_is_that_of_all_documents_as_one_canonical_object(held: dict[str, Any]) -> None:
+    text = json.dumps(held, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert digest(held) == sha256(text.encode()).hexdigest()
+
+
+# The first generation, and new ones
+
+
+def test_the_first_generation_is_made_once_however_many_open_it(log: Log) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        opened = list(threads.map(lambda _: Store(log, Tally()).open_live().number, range(32)))
+    assert set(opened) == {1}
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_new_generation_is_never_the_live_one_though_the_making_of_the_first_broke_off(
+    server: Server, lost: int
+) -> None:
+    """Whoever opens the first generation may die between any two commands."""
+    with Proxy(server) as proxy, connect(proxy.url) as client:
+        store = Store(Log(client, new_ledger()), Tally())
+        proxy.lose_replies_to(b"HSETNX", lost)
+        if lost:
+            with pytest.raises(OutcomeUnknown):
+                store.open_live()
+        live = store.open_live()
+        assert (live.number, store.open_new().number) == (1, 2)
+        assert proxy.lost == lost
+
+
+def test_a_new_generation_starts_from_nothing_though_keys_of_its_number_are_there(log: Log) -> None:
+    """Somebody deleted the hash that says which numbers were used."""
+    append(log, 40, 41, 42)
+    store = Store(log, Tally())
+    drain(store.open_new())
+    log.client.delete(store.pointer)
+    new = store.open_new()
+    assert new.checkpoint().position == 0
+    drain(new, limit=2)
+    assert new.digest() == folded(log, Tally())
+
+
+# Two writers
+
+
+def test_of_two_writers_the_late_one_is_fenced_and_nothing_is_counted_twice(every_server: Server) -> None:
+    log = Log(every_server.client(), new_ledger())
+    append(log, 40, 41, 42)
+    other = Store(log, Tally()).open_live()
+    other.advance(limit=1)
+    late = Store(log, Tally(before_reading=lambda _: other.advance())).open_live()
+    with pytest.raises(Fenced):
+        late.advance()
+    assert documents(late)["all"] == 3
+    assert late.advance() == 0
+
+
+def test_control_a_writer_without_compare_and_set_counts_twice(log: Log) -> None:
+    append(log, 40, 41, 42)
+    other = Store(log, Tally()).open_live()
+    other.advance(limit=1)
+    store = Store(log, Tally(before_reading=lambda _: other.advance()))
+    Careless(store, store.open_live().number).advance()
+    assert documents(other)["all"] == 5
+
+
+def test_a_writer_that_wakes_up_late_is_fenced_and_then_goes_on(log: Log) -> None:
+    append(log, *range(20, 30))
+    asleep, other = Store(log, Tally()).open_live(), Store(log, Tally()).open_live()
+    asleep.advance(limit=3)
+    drain(other, limit=2)
+    with pytest.raises(Fenced):
+        asleep.advance()
+    assert other.digest() == folded(log, Tally())
+    append(log, 40, 41)
+    assert asleep.advance() == 2
+    assert other.digest() == folded(log, Tally())
+
+
+def test_a_writer_that_is_paused_in_the_middle_of_a_page_is_fenced_when_it_wakes_up(log: Log) -> None:
+    append(log, *range(20, 30))
+    paused, awake = threading.Event(), threading.Event()
+
+    def pause(event: DecodedEvent) -> None:
+        if event.position == 5:
+            paused.set()
+            assert awake.wait(60)
+
+    sleeper = Store(log, Tally(before_counting=pause)).open_live()
+    with ThreadPoolExecutor(1) as threads:
+        late = threads.submit(sleeper.advance)
+        assert paused.wait(60)
+        other = Store(log, Tally()).open_live()
+        drain(other, limit=4)
+        awake.set()
+        with pytest.raises(Fenced):
+            late.result()
+    assert other.digest() == folded(log, Tally())
+
+
+def test_a_writer_whose_commit_was_answered_late_does_not_build_on_what_it_remembers(server: Server) -> None:
+    log = Log(server.client(), new_ledger())
+    append(log, *range(20, 26))
+    other = Store(log, Tally()).open_live()
+    with Proxy(server) as proxy, connect(proxy.url, timeout=60) as client, ThreadPoolExecutor(1) as threads:
+        late = Store(Log(client, log.ledger), Tally()).open_live()
+        late.advance(limit=1)
+        proxy.stall_replies_to(b"EVALSHA", 1)
+        commit = threads.submit(late.advance, 1)
+        while other.checkpoint().position < 2:
+            assert not commit.done()
+        other.advance(limit=3)
+        proxy.released.set()
+        assert commit.result() == 1
+        with pytest.raises(Fenced):
+            late.advance()
+        drain(late)
+    assert other.digest() == folded(log, Tally())
+
+
+def test_many_writers_at_once_count_every_event_once(every_server: Server) -> None:
+    log = Log(every_server.client(), new_ledger())
+    append(log, *range(20, 120))
+
+    def work(limit: int) -> None:
+        generation = Store(log, Tally()).open_live()
+        while True:
+            try:
+                if not generation.advance(limit):
+                    return
+            except Fenced:
+                continue
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, [1, 2, 3, 5]))
+    assert Store(log, Tally()).open_live().digest() == folded(log, Tally())
+
+
+def test_who_reads_half_of_what_another_writer_committed_is_fenced_and_parks_nothing(log: Log) -> None:
+    """What it folds then makes no sense, and may fail at any event: that is no event's fault."""
+
+    class Once(Tally):
+        def evolve(self, documents: Documents, event: DecodedEvent, stands: bool) -> None:
+            super().evolve(documents, event, stands)
+            assert isinstance(event.data, catalog.TotalReported)
+            if documents.get(f"figure {event.data.count.value}") > 1:
+                raise ValueError("counted twice")
+
+    append(log, 40, 41, 42, 43)
+    other = Store(log, Once()).open_live()
+    other.advance(limit=1)
+    late = Store(
+        log, Once(before_counting=lambda event: other.advance() if event.position == 3 else None)
+    ).open_live()
+    with pytest.raises(Fenced):
+        late.advance()
+    assert other.parked() == {}
+    assert other.digest() == folded(log, Once())
+
+
+@pytest.mark.parametrize("started", [0, 2])
+def test_a_writer_that_still_holds_a_dropped_generation_does_not_bring_it_back(
+    log: Log, started: int
+) -> None:
+    append(log, *range(20, 30))
+    store = Store(log, Tally())
+    store.open_live().advance()
+    number = store.open_new().number
+
+    def drop(event: DecodedEvent) -> None:
+        if event.position > started:
+            store.drop(number)
+
+    slow = Store(log, Tally(before_counting=drop)).generation(number)
+    if started:
+        slow.advance(limit=started)
+    with pytest.raises(Fenced):
+        slow.advance()
+    assert slow.advance() == 0
+    assert not [key for key in stored(log) if f":tally:{number}:" in key]
+
+
+# Replies that are lost, and storage that is not there
+
+
+def test_a_commit_whose_reply_is_lost_is_not_applied_twice(server: Server) -> None:
+    with Proxy(server) as proxy, connect(proxy.url) as client:
+        log = Log(client, new_ledger())
+        append(log, *range(20, 30))
+        live = Store(log, Tally()).open_live()
+        live.advance(limit=2)
+        proxy.lose_replies_to(b"EVALSHA", 1)
+        with pytest.raises(OutcomeUnknown):
+            live.advance(limit=3)
+        assert proxy.lost == 1
+        assert live.checkpoint().position == 5
+        drain(live, limit=3)
+        assert live.digest() == folded(log, Tally())
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"HGETALL", b"XRANGE", b"HMGET", b"$4\r\nHGET\r\n", b"EVALSHA"],
+    ids=["checkpoint", "page", "documents", "target", "commit"],
+)
+def test_storage_that_fails_parks_nothing_and_the_next_call_goes_on(server: Server, request_: bytes) -> None:
+    with Proxy(server) as proxy, connect(proxy.url) as client:
+        log = Log(client, new_ledger())
+        append(log, 40, 41, 42)
+        log.append([retract("r2", "x1"), report("r5", 43)])
+        Store(log, Tally()).open_live().advance(limit=1)
+        live = Store(log, Tally()).open_live()
+        proxy.lose_requests_with(request_, 1)
+        with pytest.raises(StorageUnavailable):
+            live.advance()
+        assert live.checkpoint().position == 1
+        drain(live)
+        assert live.parked() == {}
+        assert live.digest() == folded(log, Tally())
+
+
+def test_a_server_that_is_killed_in_the_middle_of_a_page_parks_nothing(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server()
+    log = Log(server.client(), "ledger")
+    append(log, 40, 41, 42)
+    live = Store(log, Tally(before_counting=lambda event: event.position == 2 and server.kill())).open_live()
+    with pytest.raises(StorageUnavailable):
+        live.advance()
+    server.start()
+    live = Store(log, Tally()).open_live()
+    assert live.digest() == folded(log, Tally(), 0)
+    drain(live)
+    assert live.digest() == folded(log, Tally())
+    assert live.parked() == {}
+
+
+def test_a_server_that_is_full_takes_no_commit_and_goes_on_when_it_has_room(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server()
+    log = Log(server.client(), "ledger")
+    append(log, 40, 41, 42)
+    live = Store(log, Tally()).open_live()
+    live.advance(limit=1)
+    before = stored(log)
+    server.client().config_set("maxmemory", 1)
+    with pytest.raises(StorageUnavailable, match="Raise maxmemory"):
+        live.advance()
+    assert stored(log) == before
+    server.client().config_set("maxmemory", 0)
+    drain(live)
+    assert live.digest() == folded(log, Tally())
+    assert live.parked() == {}
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ResponseError as error:
+        return not str(error).startswith("BUSY")
+
+
+def test_a_server_that_is_busy_with_a_script_refuses_and_nothing_hangs(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server(busy_reply_threshold="10")
+    log = Log(server.client(), "ledger")
+    append(log, 40, 41, 42)
+    live = Store(log, Tally()).open_live()
+    live.advance(limit=1)
+    with ThreadPoolExecutor(1) as threads:
+        endless = threads.submit(server.client(timeout=60).eval, "while true do end", 0)
+        patient = server.client(timeout=60)
+        try:
+            while answers(patient):
+                pass
+            with pytest.raises(StorageUnavailable, match="Retry later"):
+                live.advance()
+        finally:
+            patient.script_kill()
+        with pytest.raises(redis.ResponseError):
+            endless.result()
+    drain(live)
+    assert live.digest() == folded(log, Tally())
+    assert live.parked() == {}
+
+
+def test_a_key_that_something_else_wrote_parks_nothing(log: Log) -> None:
+    append(log, 40)
+    log.append([retract("r1", "x1")])
+    ids = log.client.hgetall(keys.ids(log.ledger))
+    log.client.set(keys.ids(log.ledger), "not a hash")
+    live = Store(log, Tally()).open_live()
+    with pytest.raises(LogDamaged):
+        live.advance()
+    assert (live.checkpoint().position, live.parked()) == (0, {})
+    log.client.delete(keys.ids(log.ledger))
+    log.client.hset(keys.ids(log.ledger), mapping=ids)
+    drain(live)
+    assert live.digest() == folded(log, Tally())
+
+
+# Events that cannot be applied
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [[13], [13, 40, 41], [40, 13, 41], [40, 41, 13], [13, 13, 40, 13, 13, 41, 13]],
+    ids=lambda figures: "-".join(map(str, figures)),
+)
+def test_an_event_that_cannot_be_applied_is_parked_and_leaves_no_trace(log: Log, figures: list[int]) -> None:
+    append(log, *figures)
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    assert live.parked() == {
+        position: "ValueError: thirteen is not counted here"
+        for position, figure in enumerate(figures, start=1)
+        if figure == 13
+    }
+    rest = [recorded for recorded, figure in zip(log.read(), figures, strict=True) if figure != 13]
+    assert live.digest() == (len(figures), digest(fold(Tally(), rest)))
+    assert live.checkpoint() == Checkpoint.at(log.at(len(figures)))
+
+
+def test_control_of_a_parked_event_there_would_be_a_trace(log: Log) -> None:
+    class Forgetful(Generation):
+        """Keeps what the failed event has changed."""
+
+        def _fold(self, events: Any) -> tuple[int, dict[int, str]]:
+            self._apply(events)
+            return len(events), {}
+
+    append(log, 40, 13)
+    store = Store(log, Tally())
+    careless = Forgetful(store, store.open_live().number)
+    careless.advance()
+    assert documents(careless)["all"] == 2
+
+
+@pytest.mark.parametrize("name", ["tally", *PROJECTIONS])
+def test_an_unknown_version_of_a_known_type_is_parked_and_the_rest_goes_on(log: Log, name: str) -> None:
+    projection = {"tally": Tally(), **PROJECTIONS}[name]
+    append(log, 40)
+    newer = append_newer(log, id="n1", figure=42)
+    schema = "urn:approval-ledger:total.reported.v1:99"
+    payload = canonical(
+        {"id": "n2", "source": "urn:desk", "type": "total.reported.v1", "dataschema": schema, "data": {}}
+    )
+    revised = append_raw(log, payload, id="n2")
+    append(log, 41)
+    live = Store(log, projection).open_live()
+    drain(live)
+    parked = live.parked()
+    assert list(parked) == [newer, revised] == [2, 3]
+    assert "total.reported.v9" in parked[newer]
+    assert "newer than this software knows" in parked[revised]
+    assert live.digest() == (4, digest(fold(projection, [log.at(1), log.at(4)])))
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"not JSON", b"[]", b"null", b'{"type":7}', b"\xff\xfe", b"[" * 9_000]
+)
+def test_bytes_that_are_no_event_are_parked_and_the_rest_goes_on(log: Log, payload: bytes) -> None:
+    append(log, 40)
+    append_raw(log, payload, id="n1")
+    append(log, 41)
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    assert list(live.parked()) == [2]
+    assert documents(live)["all"] == 2
+
+
+def test_a_type_that_nobody_knows_is_ignored(log: Log) -> None:
+    append(log, 40)
+    append_newer(log, id="n1", type="weather.observed.v1", sky="blue")
+    append(log, 41)
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    assert live.parked() == {}
+    assert live.digest() == (3, digest(fold(Tally(), [log.at(1), log.at(3)])))
+
+
+def test_a_correction_of_what_is_not_there_yet_waits_though_nobody_can_read_that_when_it_comes(
+    log: Log,
+) -> None:
+    """A worker that is quick and one that is late must park the same: each reads no further than where it is."""
+    log.append([retract("n2", "x1")])
+    quick = Store(log, Tally()).open_live()
+    quick.advance()
+    append_newer(log, id="n2", figure=42)
+    quick.advance()
+    late = Store(log, Tally()).open_new()
+    drain(late)
+    assert quick.parked().keys() == late.parked().keys() == {2}
+    assert quick.digest() == late.digest()
+
+
+def test_a_hint_that_fails_parks_the_event_that_it_was_for_at_most(log: Log) -> None:
+    def fail(event: DecodedEvent) -> None:
+        if event.position == 2:
+            raise KeyError("a hint")
+
+    append(log, 40, 13, 41)
+    live = Store(log, Tally(before_reading=fail)).open_live()
+    drain(live)
+    assert list(live.parked()) == [2]
+    assert live.digest() == (3, digest(fold(Tally(), [log.at(1), log.at(3)])))
+
+
+def test_what_interrupts_a_fold_is_no_fault_of_the_event(log: Log) -> None:
+    """A job's time-out is raised wherever its worker is: in the middle of an event, as likely as not."""
+    append(log, 40, 41, 42)
+    times = iter([TimeoutError("the job took too long")])
+
+    def interrupt(event: DecodedEvent) -> None:
+        if event.position == 2:
+            for error in times:
+                raise error
+
+    live = Store(log, Tally(before_counting=interrupt)).open_live()
+    with pytest.raises(TimeoutError):
+        live.advance()
+    assert (live.checkpoint().position, live.parked()) == (0, {})
+    drain(live)
+    assert live.digest() == folded(log, Tally())
+
+
+def test_a_machine_without_memory_parks_nothing(log: Log) -> None:
+    def exhausted(_: DecodedEvent) -> None:
+        raise MemoryError
+
+    append(log, 40)
+    live = Store(log, Tally(before_counting=exhausted)).open_live()
+    with pytest.raises(MemoryError):
+        live.advance()
+    assert (live.checkpoint().position, live.parked()) == (0, {})
+
+
+def test_an_event_is_parked_whatever_the_reason_has_in_it(log: Log) -> None:
+    def fail(event: DecodedEvent) -> None:
+        if event.position == 1:
+            raise ValueError("half a pair: \ud800, and much more: " + 100_000 * "?")
+
+    append(log, 40, 41)
+    live = Store(log, Tally(before_counting=fail)).open_live()
+    drain(live)
+    assert live.parked()[1].startswith("ValueError: half a pair: \\ud800")
+    assert len(live.parked()[1]) < 1_000
+    assert documents(live)["all"] == 1
+
+
+# Another log than the one that was read
+
+
+@pytest.mark.parametrize("other", [(7, 1_000, b"{}"), (8, 1_001, b"{}"), (8, 1_000, b"{} ")])
+def test_a_checkpoint_tells_entries_apart_by_position_time_and_bytes(other: tuple[int, int, bytes]) -> None:
+    assert Checkpoint.at(RecordedEvent(*other)).entry != Checkpoint.at(RecordedEvent(8, 1_000, b"{}")).entry
+
+
+def test_a_server_that_was_emptied_and_filled_with_other_events_is_noticed(
+    start_server: Callable[..., Server],
+) -> None:
+    log = Log(start_server().client(), "ledger")
+    append(log, 40, 41, 42)
+    worker = Store(log, Tally()).open_live()
+    worker.advance()
+    log.client.flushall()
+    with pytest.raises(LogForked, match="the log ends before it"):
+        worker.advance()
+    append(log, 50, 51, 52, 53)
+    before = stored(log)
+    with pytest.raises(LogForked, match="another event is there now"):
+        worker.advance()
+    assert stored(log) == before
+
+
+def test_a_log_that_was_deleted_or_written_anew_under_the_checkpoint_is_noticed_and_nothing_changes(
+    log: Log,
+) -> None:
+    append(log, 40, 41, 42)
+    live = Store(log, Tally()).open_live()
+    live.advance()
+    was = live.checkpoint(), documents(live)
+
+    log.client.delete(keys.log(log.ledger))
+    with pytest.raises(LogForked, match="the log ends before it"):
+        Store(log, Tally()).open_live().advance()
+    log.client.delete(keys.ids(log.ledger))
+    append(log, 50, 51)
+    with pytest.raises(LogForked, match="the log ends before it"):
+        Store(log, Tally()).open_live().advance()
+    append(log, 52, 53)
+    with pytest.raises(LogForked, match=r"another event is there now.*approvals replay tally"):
+        Store(log, Tally()).open_live().advance()
+    with pytest.raises(LogForked):
+        live.verified_checkpoint()
+    assert (live.checkpoint(), documents(live)) == was
+
+
+def test_an_older_copy_of_the_servers_files_is_noticed_by_who_read_further(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start_server()
+    log = Log(server.client(), "ledger")
+    append(log, 40, 41, 42)
+    worker = Store(log, Tally()).open_live()
+    worker.advance()
+    files, copy = server.directory / "appendonlydir", tmp_path / "backup"
+    shutil.copytree(files, copy)
+    append(log, 43, 44)
+    worker.advance()
+
+    server.kill()
+    shutil.rmtree(files)
+    shutil.copytree(copy, files)
+    server.start()
+    with pytest.raises(LogForked, match="the log ends before it"):
+        worker.advance()
+    append(log, 50, 51, 52)
+    with pytest.raises(LogForked, match="another event is there now"):
+        worker.advance()
+    # What was stored is of the time of the copy, and goes on from there.
+    live = Store(log, Tally()).open_live()
+    assert live.checkpoint() == Checkpoint.at(log.at(3))
+    drain(live)
+    assert live.digest() == folded(log, Tally())
+
+
+def test_the_promotion_of_a_replica_that_lacked_events_is_noticed_by_who_read_them(
+    start_server: Callable[..., Server],
+) -> None:
+    port = unused_port()
+    primary = start_server(port=str(port), repl_diskless_sync_delay="0")
+    replica = start_server(replicaof=f"127.0.0.1 {port}", replica_read_only="yes")
+    # What clients connect to: a name that moves from one server to the other.
+    name = primary.directory / "name"
+    name.symlink_to(primary.socket)
+    with connect(f"unix://{name}") as client:
+        log = Log(client, "ledger")
+        append(log, 40, 41, 42)
+        worker = Store(log, Tally()).open_live()
+        worker.advance()
+        marker = primary.client(timeout=60)
+        marker.set("mark", "all that came before it")
+        assert marker.wait(1, 30_000) == 1
+        replica.client().replicaof("NO", "ONE")
+        append(log, 43, 44)
+        worker.advance()
+
+        client.connection_pool.disconnect()
+        name.unlink()
+        name.symlink_to(replica.socket)
+        with pytest.raises(LogForked, match="the log ends before it"):
+            worker.advance()
+        append(log, 50, 51)
+        with pytest.raises(LogForked, match="another event is there now"):
+            worker.advance()
+        live = Store(log, Tally()).open_live()
+        assert live.checkpoint().position == 3
+        drain(live)
+        assert live.digest() == folded(log, Tally())
+
+
+@pytest.mark.parametrize("position", [3, 4])
+def test_an_entry_that_was_deleted_from_the_log_stops_the_fold_and_nothing_changes(
+    log: Log, position: int
+) -> None:
+    append(log, *range(20, 26))
+    live = Store(log, Tally()).open_live()
+    live.advance(limit=3)
+    recorded = log.at(position)
+    assert recorded is not None
+    log.client.xdel(keys.log(log.ledger), f"{position}-{recorded.recorded_ms}")
+    before = stored(log)
+    for handle in (live, Store(log, Tally()).open_live()):
+        with pytest.raises(LogDamaged, match=f"position {position} is missing"):
+            handle.advance()
+    assert stored(log) == before
+
+
+def test_a_log_that_was_trimmed_stops_the_fold_and_nothing_changes(log: Log) -> None:
+    append(log, *range(20, 26))
+    live = Store(log, Tally()).open_live()
+    live.advance(limit=3)
+    log.client.xtrim(keys.log(log.ledger), maxlen=0, approximate=False)
+    before = stored(log)
+    with pytest.raises(LogDamaged):
+        live.advance()
+    assert stored(log) == before
+
+
+def test_documents_of_another_version_of_the_projection_are_refused_with_what_to_do(log: Log) -> None:
+    append(log, 40, 41)
+    Store(log, Tally()).open_live().advance(limit=1)
+    before = stored(log)
+    newer = Store(log, Tally(version=2)).open_live()
+    for ask in (newer.checkpoint, newer.verified_checkpoint, newer.advance):
+        with pytest.raises(
+            BadQuestion, match=r"built by version 1.*has version 2: run `approvals replay tally`"
+        ):
+            ask()
+    assert stored(log) == before
+    assert Store(log, Tally()).open_live().advance() == 1
+
+
+def unused_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,722 @@
+"""Totals: what all standing reports allow at every date, who is known by name, and which reports force each bound."""
+
+from __future__ import annotations
+
+import pytest
+
+from .given import (
+    MODELS,
+    SERVICES,
+    Line,
+    ask,
+    at_least,
+    batch,
+    batch_of,
+    between,
+    called,
+    company_of,
+    equated,
+    events_in_conflict,
+    exactly,
+    granted,
+    identified,
+    log,
+    retracted,
+    revoked,
+    superseded,
+    total,
+    total_of,
+    total_on,
+)
+
+# What a count says.
+
+
+@pytest.mark.parametrize(
+    ("figure", "allowed"),
+    [
+        ("=40", exactly(40)),
+        (">=40", at_least(40)),
+        (">40", at_least(41)),
+        ("<=40", between(0, 40)),
+        ("<40", between(0, 39)),
+        ("~40±5", between(35, 45)),
+        ("~3±5", between(0, 8)),
+        ("~40", at_least(0)),
+    ],
+)
+def test_a_count_allows_what_its_relation_says_and_a_bare_about_constrains_nothing(
+    figure: str, allowed: dict[str, int | None]
+) -> None:
+    answer = total_of(log(total(figure, "2024-01-28")))
+    assert answer["total"] == allowed
+    assert answer["contradictions"] == []
+
+
+def test_a_bare_about_beside_a_figure_changes_nothing_and_contradicts_nothing() -> None:
+    answer = total_of(log(total("=40", "2024-01-28"), total("~9000", "2024-01-28")))
+    assert answer["total"] == exactly(40)
+    assert answer["contradictions"] == []
+
+
+def test_a_total_never_falls_so_a_figure_bounds_the_days_after_it_from_below_and_those_before_from_above() -> (
+    None
+):
+    reports = log(total("=8", "2023-08-31"), total("~1", "2023-10-31"), total("<=40", "2024-01-28"))
+    assert total_on(reports, "2023-10-31")["total"] == between(8, 40)
+    assert total_on(reports, "2023-10-31")["evidence"] == {"low": [1], "high": [3], "more": 0}
+    assert total_of(reports)["total"] == between(8, 40)
+
+
+def test_the_total_is_as_of_the_last_day_that_anything_is_said_of() -> None:
+    answer = total_of(log(total("=40", "2024-01-28"), granted("Baidu", "Ernie", "2023-08-31")))
+    assert answer["as_of"] == "2024-01-28"
+
+
+# Partial dates.
+
+
+def test_a_figure_of_a_month_holds_at_its_end_from_below_and_at_its_beginning_from_above() -> None:
+    reports = log(total("=8", "2023-08"))
+    assert total_on(reports, "2023-08-01")["total"] == between(0, 8)
+    assert total_on(reports, "2023-08-31")["total"] == at_least(8)
+
+
+def test_a_figure_of_a_year_agrees_with_all_that_is_known_inside_it() -> None:
+    reports = log(total("=8", "2023-08-31"), total("=61", "2023-12-31"), total("=36", "2023"))
+    assert total_of(reports)["contradictions"] == []
+    assert total_of(reports)["total"] == exactly(61)
+
+
+def test_an_approval_of_a_month_is_counted_from_the_end_of_the_month_on() -> None:
+    reports = log(granted("Baidu", "Ernie", "2023-08"), total("~1", "2023-08-15"))
+    assert total_on(reports, "2023-08-15")["named"] == 0
+    assert total_on(reports, "2023-08-31")["named"] == 1
+    assert total_on(reports, "2023-08-31")["total"] == at_least(1)
+
+
+def test_approvals_of_a_month_and_of_its_year_lie_between_the_figures_around_them() -> None:
+    reports = log(
+        total("=5", "2022-12-31"),
+        granted("Baidu", "Ernie", "2023"),
+        granted("Zhipu", "GLM", "2023-11"),
+        granted("Xiaomi", "MiLM", "2023-11-20"),
+        total("~1", "2023-12-31"),
+    )
+    assert total_on(reports, "2023-12-31")["total"] == at_least(8)
+    assert total_on(reports, "2023-11-30")["total"] == at_least(7)
+
+
+# Periods.
+
+
+def test_the_count_of_a_period_is_the_difference_of_two_totals() -> None:
+    reports = log(total("=8", "2023-08-31"), total("=53", period=("2023-09-01", "2023-12-31")))
+    assert total_of(reports)["total"] == exactly(61)
+    assert total_of(reports)["evidence"] == {"low": [1, 2], "high": [1, 2], "more": 0}
+
+
+def test_a_later_total_less_a_period_gives_the_earlier_total() -> None:
+    reports = log(total("=61", "2023-12-31"), total(">=53", period=("2023-09-01", "2023-12-31")))
+    assert total_on(reports, "2023-08-31")["total"] == between(0, 8)
+
+
+def test_a_period_between_months_is_at_its_widest_for_what_it_gives_and_at_its_narrowest_for_what_it_allows() -> (
+    None
+):
+    reports = log(total("=8", "2023-08-31"), total("=53", period=("2023-09", "2023-12")))
+    assert total_on(reports, "2023-12-31")["total"] == at_least(61)
+    # From 30 September to 1 December there were 53 at most, but nobody says how many by 29 September.
+    assert total_on(reports, "2023-12-01")["total"] == at_least(8)
+    bounded = log(
+        total("=8", "2023-08-31"), total("=53", period=("2023-09", "2023-12")), total("=9", "2023-09-29")
+    )
+    assert total_on(bounded, "2023-12-01")["total"] == between(9, 62)
+
+
+def test_more_than_forty_in_six_months_is_a_period() -> None:
+    answer = total_of(log(total(">40", period=("2023-08-01", "2024-01-28"))))
+    assert answer["total"] == at_least(41)
+
+
+# Batches and their ordinals.
+
+
+def test_a_batch_is_part_of_the_total_from_the_day_it_was_announced() -> None:
+    reports = log(batch(1, "=8", "2023-08-31"), total("~1", "2023-08-30"))
+    assert total_on(reports, "2023-08-30")["total"] == at_least(0)
+    assert total_on(reports, "2023-08-31")["total"] == at_least(8)
+
+
+def test_the_fourth_batch_says_that_three_came_before_with_one_approval_each_at_least() -> None:
+    answer = total_of(log(batch(4, "=14", "2024-01-26")))
+    assert answer["total"] == at_least(17)
+    assert answer["evidence"]["low"] == [1]
+
+
+def test_batches_add_up_with_one_approval_at_least_for_every_ordinal_that_nobody_reported() -> None:
+    answer = total_of(log(batch(4, "=14", "2024-01-26"), batch(1, ">=8", "2023-08-31")))
+    assert answer["total"] == at_least(14 + 1 + 1 + 8)
+    assert answer["evidence"]["low"] == [1, 2]
+
+
+def test_an_approval_may_lie_outside_every_batch_so_the_total_is_no_less_than_its_batches_and_maybe_more() -> (
+    None
+):
+    reports = log(batch(1, "=8", "2023-08-31"), batch(2, "=9", "2023-11-30"), total("=20", "2023-12-31"))
+    assert total_of(reports)["contradictions"] == []
+    assert total_on(reports, "2023-11-30")["total"] == between(17, 20)
+
+
+def test_a_batch_of_a_month_is_part_of_the_total_by_the_end_of_the_month_and_before_any_later_ordinal() -> (
+    None
+):
+    reports = log(batch(1, "=8", "2023-11"), batch(2, "=9", "2023-11-12"))
+    assert total_on(reports, "2023-11-12")["total"] == at_least(17)
+
+
+def test_two_reports_of_one_ordinal_are_of_one_batch_and_so_are_two_of_one_label() -> None:
+    ordinals = log(batch(1, "=8", "2023-08-31"), batch(1, ">=3", "2023-08", source="VON"))
+    labels = log(
+        batch(None, "=8", "2023-08-31", label="First batch"),
+        batch(None, ">=3", "2023-09-01", label="ＦＩＲＳＴ batch"),
+    )
+    assert total_of(ordinals)["total"] == at_least(8)
+    assert total_of(labels)["total"] == at_least(8)
+
+
+def test_a_label_that_a_report_gives_an_ordinal_is_the_batch_of_that_ordinal() -> None:
+    reports = log(
+        batch(None, "=14", "2024-01-26", label="第四批"),
+        batch(4, ">=1", "2024-01-26", source="VON"),
+        batch(4, ">=2", "2024-01", label="第四批", source="Xinhua"),
+    )
+    assert total_of(reports)["total"] == at_least(17)
+
+
+def test_reports_of_one_day_without_ordinal_or_label_are_of_one_batch() -> None:
+    reports = log(batch(None, "=19", "2024-05-16"), batch(None, ">=3", "2024-05-16", source="VON"))
+    assert total_of(reports)["total"] == at_least(19)
+
+
+def test_batches_of_different_days_are_different_batches() -> None:
+    reports = log(batch(None, "=8", "2023-08-31"), batch(None, "=9", "2023-11-30"))
+    assert total_of(reports)["total"] == at_least(17)
+
+
+def test_two_batches_of_one_month_may_be_one_or_two_and_are_neither_added_nor_in_conflict() -> None:
+    answer = total_of(log(batch(None, "=8", "2023-08"), batch(None, "=9", "2023-08", source="VON")))
+    assert answer["total"] == at_least(9)
+    assert answer["contradictions"] == []
+
+
+def test_a_batch_known_by_its_month_alone_may_be_one_that_has_an_ordinal() -> None:
+    reports = log(batch(1, "=8", "2023-08-31"), batch(None, ">=9", "2023-08"), batch(2, "=2", "2023-11-01"))
+    assert total_of(reports)["total"] == at_least(10)
+    assert total_of(reports)["contradictions"] == []
+
+
+def test_a_batch_that_may_be_one_of_two_leaves_those_two_as_different_as_they_were() -> None:
+    reports = log(
+        batch(None, "=5", "2023-08-10"), batch(None, "=8", "2023-08-20"), batch(None, ">=1", "2023-08")
+    )
+    assert total_of(reports)["total"] == at_least(13)
+
+
+def test_a_batch_without_an_ordinal_may_be_one_of_those_that_a_later_ordinal_says_came_before() -> None:
+    answer = total_of(log(batch(None, "=5", "2023-09-01"), batch(3, "=1", "2023-12-01")))
+    assert answer["total"] == at_least(5 + 1 + 1)
+
+
+def test_a_batch_announced_after_the_third_is_none_of_the_two_before_it() -> None:
+    answer = total_of(log(batch(3, "=1", "2023-12-01"), batch(None, "=5", "2024-02-01")))
+    assert answer["total"] == at_least(2 + 1 + 5)
+
+
+# Who is known by name.
+
+
+def test_named_approvals_are_distinct_by_registry_number_or_else_by_item_and_company() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+        granted("百度", "文心一言", "2023-08-31", number="ＣＮ-1", source="Xinhua"),
+        granted("Baidu", "Ernie", "2023-08-31", source="Reuters"),
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-2"),
+        granted("Baidu", "Yiyan", "2023-08-31"),
+        granted("ＢＡＩＤＵ", "yiyan", "2023-08-31", source="Reuters"),
+        granted("Zhipu", "Yiyan", "2023-08-31"),
+    )
+    answer = total_of(reports)
+    assert answer["named"] == 4  # CN-1, CN-2, Baidu's Yiyan, Zhipu's Yiyan
+    assert answer["total"] == at_least(4)
+
+
+def test_reports_of_one_approval_that_give_it_different_days_leave_it_the_days_between() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+        granted("Baidu", "Ernie", "2023-09-05", number="CN-1", source="Reuters"),
+    )
+    assert total_on(reports, "2023-09-05")["named"] == 1
+    assert total_on(reports, "2023-08-30")["named"] == 0
+    assert "2023-08-31" not in {step["on"] for step in total_of(reports, steps=True)["steps"]}
+
+
+def test_a_company_that_an_announcement_names_counts_where_no_approval_of_it_is_listed() -> None:
+    reports = log(
+        batch(1, ">=3", "2023-08-31", named=["Baidu", "Zhipu", "Baichuan"]),
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("Kunlun", "Tiangong", "2023-11-01"),
+    )
+    assert total_on(reports, "2023-08-31")["named"] == 3
+    assert total_of(reports)["named"] == 4
+    assert total_of(reports)["total"] == at_least(4)
+
+
+def test_two_names_are_one_company_only_where_an_event_says_so() -> None:
+    told = log(
+        batch(1, ">=1", "2023-08-31", named=["Baidu"]),
+        granted("百度", "文心一言", "2023-08-31"),
+        identified("baidu", "Baidu", "百度"),
+    )
+    untold, parted = told[:2], log(*_lines_of_alias(), retracted("e3"))
+    assert total_of(told)["named"] == 1
+    assert total_of(untold)["named"] == 2
+    assert total_of(parted)["named"] == 2
+
+
+def _lines_of_alias() -> list[Line]:
+    return [
+        batch(1, ">=1", "2023-08-31", named=["Baidu"]),
+        granted("百度", "文心一言", "2023-08-31"),
+        identified("baidu", "Baidu", "百度"),
+    ]
+
+
+def test_a_slug_is_not_a_name_so_a_company_that_is_called_like_one_is_another() -> None:
+    reports = log(
+        batch(1, ">=1", "2023-08-31", named=["Xiaomi"]),
+        granted("小米", "MiLM", "2023-08-31"),
+        identified("xiaomi", "小米"),
+    )
+    assert total_of(reports)["named"] == 2
+
+
+def test_a_name_that_two_companies_claim_may_be_either_so_it_adds_to_neither() -> None:
+    """Yi is 01.AI or Lingyi: whoever it is, the approval that the batch names may be the one that is listed."""
+    reports = log(
+        identified("01-ai", "01.AI", "Yi"),
+        identified("lingyi", "Lingyi", "Yi"),
+        batch(4, ">=1", "2024-01-26", named=["Yi"]),
+        granted("01.AI", "Yi-34B", "2024-01-26"),
+    )
+    assert total_of(reports)["named"] == 1
+    assert total_of(reports[:3])["named"] == 1
+
+
+def test_the_undisclosed_are_the_total_less_those_that_anybody_names() -> None:
+    reports = log(
+        total("=10", "2024-01-28"),
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("Zhipu", "GLM", "2023-08-31"),
+        batch(4, ">=3", "2024-01-26", named=["Xiaomi", "4Paradigm", "01.AI"]),
+    )
+    assert total_of(reports)["named"] == 5
+    assert total_of(reports)["undisclosed"] == exactly(5)
+    assert total_of(reports[1:])["undisclosed"] == between(
+        1, None
+    )  # the three batches before the fourth: 5 + 1
+
+
+def test_an_approval_of_a_month_may_or_may_not_be_among_the_named_of_a_day_in_it() -> None:
+    reports = log(total("=3", "2023-08-15"), granted("Baidu", "Ernie", "2023-08"))
+    assert total_on(reports, "2023-08-15")["undisclosed"] == between(2, 3)
+
+
+def test_a_company_named_in_a_batch_and_one_of_its_later_approvals_may_be_two_named_approvals() -> None:
+    """Baidu's of August is not the one listed in May: two are known by name, though the list has one."""
+    reports = log(
+        batch(1, ">=1", "2023-08-31", named=["Baidu"]),
+        granted("Baidu", "Ernie 4", "2024-05-16"),
+        total("=10", "2024-05-31"),
+    )
+    answer = total_of(reports)
+    assert answer["named"] == 1
+    assert answer["undisclosed"] == between(8, 9)
+
+
+def test_a_complete_list_with_its_days_closes_the_past() -> None:
+    reports = log(
+        total("=3", "2024-03-28"),
+        granted("Baidu", "Ernie", "2023-08-31", number="1"),
+        granted("Zhipu", "GLM", "2023-11-03", number="2"),
+        granted("Xiaomi", "MiLM", "2024-01-17", number="3"),
+        total(">0", "2023-12-31"),
+    )
+    steps = {step["on"]: step for step in total_of(reports, steps=True)["steps"]}
+    assert {day: step["total"] for day, step in steps.items()} == {
+        "2023-08-31": exactly(1),
+        "2023-11-03": exactly(2),
+        "2023-12-31": exactly(2),
+        "2024-01-17": exactly(3),
+        "2024-03-28": exactly(3),
+    }
+    assert all(step["undisclosed"] == exactly(0) for step in steps.values())
+
+
+# Terms.
+
+
+def test_figures_of_different_instruments_or_units_are_never_mixed() -> None:
+    reports = log(
+        total(">40", "2024-01-28"),
+        total("=117", "2024-03-28", terms=SERVICES),
+        total("=3", "2024-03-28", terms=("CAC", "filing", "model")),
+        total("=9", "2024-03-28", terms=("Beijing CAC", "filing", "service")),
+    )
+    found = {(a["authority"], a["instrument"], a["unit"]): a["total"] for a in ask(reports, "totals")}
+    assert found == {
+        MODELS: at_least(41),
+        SERVICES: exactly(117),
+        ("CAC", "filing", "model"): exactly(3),
+        ("Beijing CAC", "filing", "service"): exactly(9),
+    }
+
+
+def test_terms_are_the_same_in_every_spelling_and_shown_as_most_of_their_reports_wrote_them() -> None:
+    reports = log(
+        total(">40", "2024-01-28", terms=("ＣＡＣ", "Approval", "model")),
+        total("<=50", "2024-01-28"),
+        total("<=60", "2024-01-28"),
+    )
+    (answer,) = ask(reports, "totals")
+    assert answer["total"] == between(41, 50)
+    assert (answer["authority"], answer["instrument"], answer["unit"]) == MODELS
+
+
+def test_terms_that_an_event_equates_share_one_total_and_part_again_when_it_is_retracted() -> None:
+    lines = [
+        total(">40", "2024-01-28"),
+        total("=117", "2024-03-28", terms=SERVICES),
+        equated(),
+        retracted("e3"),
+    ]
+    one, parted = log(*lines[:3]), log(*lines)
+    assert total_of(one)["total"] == total_of(one, SERVICES)["total"] == exactly(117)
+    assert total_on(one, "2024-01-28")["total"] == between(41, 117)
+    assert total_of(one)["equated"] == [{"terms": "CAC/filing/service", "evidence": [3]}]
+    assert total_of(parted)["total"] == at_least(41)
+    assert "equated" not in total_of(parted)
+
+
+def test_terms_are_equated_through_others_each_with_the_events_that_lead_to_it() -> None:
+    third = ("CAC", "registration", "application")
+    reports = log(
+        equated(), equated(SERVICES, third), total("=5", "2024-01-28", terms=third), total(">1", "2024")
+    )
+    assert total_on(reports, "2024-01-28")["total"] == exactly(5)
+    assert total_of(reports)["equated"] == [{"terms": "CAC/registration/application", "evidence": [1, 2]}]
+
+
+def test_equated_terms_may_list_different_approvals_so_neither_list_is_all_that_is_named() -> None:
+    """One each: perhaps the same approval under another name, perhaps two."""
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("Zhipu", "GLM", "2023-08-31", terms=SERVICES),
+        equated(),
+        total("=5", "2023-08-31"),
+    )
+    answer = total_of(reports)
+    assert answer["named"] == 1
+    assert answer["undisclosed"] == between(3, 4)
+
+
+# Ended approvals.
+
+
+def test_a_total_is_of_all_grants_ever_and_what_is_in_force_is_that_less_the_revoked() -> None:
+    reports = log(
+        total("=10", "2024-03-28"),
+        revoked("CN-1", on="2024-02-01"),
+        revoked("CN-2", on="2024-03-01"),
+        revoked("CN-3", on="2024-04-01"),
+        total("~1", "2024-02-15"),
+        total("=12", "2024-04-01"),
+    )
+    assert total_of(reports)["total"] == exactly(12)
+    assert total_of(reports)["in_force"] == between(0, 9) | {
+        "evidence": {"low": [], "high": [2, 3, 4, 6], "more": 0}
+    }
+    assert total_on(reports, "2024-02-15")["in_force"]["high"] == 9  # of 10 at most, less one
+
+
+def test_a_figure_in_force_is_one_less_the_revoked_so_the_total_ever_is_higher() -> None:
+    reports = log(revoked("CN-1", on="2024-02-01"), total("=8", "2024-03-28", in_force=True))
+    assert total_of(reports)["in_force"]["low"] == total_of(reports)["in_force"]["high"] == 8
+    assert total_of(reports)["total"] == at_least(9)
+    assert total_of(reports)["evidence"]["low"] == [1, 2]
+
+
+def test_a_figure_in_force_of_a_month_bounds_the_total_ever_by_its_end() -> None:
+    reports = log(revoked("CN-1", on="2024-02-01"), total("=8", "2024-03", in_force=True))
+    assert total_on(reports, "2024-03-31")["total"] == at_least(9)
+
+
+def test_what_is_in_force_may_fall_while_the_total_does_not() -> None:
+    reports = log(total("=8", "2024-03-28", in_force=True), total("=5", "2024-06-30", in_force=True))
+    assert total_of(reports)["contradictions"] == []
+    assert total_of(reports)["total"] == at_least(8)
+
+
+def test_how_many_of_a_period_are_still_in_force_does_not_say_how_many_were_granted_in_it() -> None:
+    reports = log(
+        total("=5", period=("2024-01-01", "2024-03-31"), in_force=True),
+        total("=0", "2023-12-31"),
+        total("=9", "2024-03-31"),
+    )
+    assert total_of(reports)["contradictions"] == []
+    assert total_of(reports[:2])["total"] == at_least(5)
+
+
+def test_reports_of_one_revocation_count_once_even_where_one_gives_the_number_and_one_the_item() -> None:
+    reports = log(
+        total("=10", "2024-03-28"),
+        revoked("CN-1", on="2024-02-01"),
+        revoked("ＣＮ-1", on="2024-02-01", source="Reuters"),
+        revoked(item="Ernie", company="Baidu", on="2024-02-01"),
+        revoked(item="Ernie", company="百度", on="2024-02-01", source="Xinhua"),
+    )
+    assert total_of(reports)["in_force"]["high"] == 9
+
+
+def test_reports_that_give_a_revocation_different_days_leave_it_the_days_between() -> None:
+    reports = log(
+        total("=10", "2024-03-28"),
+        revoked("CN-1", on="2024-02-01"),
+        revoked("CN-1", on="2024-02-20", source="Reuters"),
+        total("~1", "2024-02-10"),
+    )
+    assert total_on(reports, "2024-02-10")["in_force"]["high"] == 10
+    assert total_on(reports, "2024-02-20")["in_force"]["high"] == 9
+
+
+def test_a_revocation_does_not_say_its_unit_so_it_lowers_none_where_an_instrument_has_two() -> None:
+    reports = log(
+        total("=10", "2024-03-28", terms=("CAC", "filing", "model")),
+        total("=20", "2024-03-28", terms=SERVICES),
+        revoked("CN-1", on="2024-02-01", terms=SERVICES),
+    )
+    assert total_of(reports, SERVICES).get("in_force", {"high": 20})["high"] == 20
+    assert total_of(reports, ("CAC", "filing", "model")).get("in_force", {"high": 10})["high"] == 10
+
+
+def test_a_revocation_in_either_of_equated_terms_counts_for_both() -> None:
+    reports = log(
+        total("=10", "2024-03-28"),
+        total("~1", "2024-03-28", terms=SERVICES),
+        revoked("CN-1", on="2024-02-01", terms=SERVICES),
+        equated(),
+    )
+    assert total_of(reports)["in_force"]["high"] == total_of(reports, SERVICES)["in_force"]["high"] == 9
+
+
+# Contradictions.
+
+
+def test_reports_that_cannot_all_be_true_are_named_and_the_figure_spans_what_each_origin_would_give() -> None:
+    reports = log(
+        total("=8", "2023-08-31"),
+        total("=11", "2023-08-31", source="Jiemian"),
+        total("<=60", "2023-12-31", source="Xinhua"),
+    )
+    answer = total_on(reports, "2023-08-31")
+    assert answer["total"] == between(8, 11)
+    (contradiction,) = total_of(reports)["contradictions"]
+    assert contradiction["events"] == [1, 2]
+    assert contradiction["says"] == (
+        "these cannot all be true: 8 by 2023-08-31 (Reuters); 11 by 2023-08-31 (Jiemian)"
+    )
+    # The words are about the total of the last day, which is the answer's.
+    assert contradiction["alone"] == [
+        {"origin": "reuters", "total": between(8, 60)},
+        {"origin": "jiemian", "total": between(11, 60)},
+    ]
+
+
+def test_copies_of_one_origin_are_one_voice() -> None:
+    reports = log(
+        total("=8", "2023-08-31", source=("VON", "Reuters")),
+        total("=8", "2023-08-31", source=("OODAloop", "Reuters")),
+        total("=11", "2023-08-31", source="Jiemian"),
+    )
+    answer = total_of(reports)
+    assert [alone["origin"] for alone in answer["contradictions"][0]["alone"]] == ["reuters", "jiemian"]
+    assert answer["total"] == between(8, 11)
+
+
+def test_a_later_total_that_is_lower_contradicts_the_earlier_and_others_stay_out_of_it() -> None:
+    reports = log(
+        total(">40", "2024-01-28"),
+        total("=8", "2023-08-31"),
+        total("=30", "2024-02-15", source="Xinhua"),
+    )
+    assert events_in_conflict(total_of(reports)) == [[1, 3]]
+    assert total_of(reports)["total"] == at_least(30)
+
+
+def test_a_contradiction_has_no_event_that_it_does_not_need() -> None:
+    """The fourth batch alone says that there were 17, whatever the three before it had."""
+    reports = log(
+        batch(1, ">=3", "2023-08-31"),
+        batch(2, ">=1", "2023-11-30"),
+        batch(3, ">=1", "2023-12-31"),
+        batch(4, "=14", "2024-01-26"),
+        total("=16", "2024-01-28", source="Xinhua"),
+    )
+    assert events_in_conflict(total_of(reports)) == [[4, 5]]
+
+
+def test_three_reports_contradict_each_other_of_which_any_two_agree() -> None:
+    reports = log(
+        total("=8", "2023-08-31"),
+        total("=20", period=("2023-09-01", "2023-12-31"), source="Xinhua"),
+        total("=27", "2023-12-31", source="Jiemian"),
+    )
+    assert events_in_conflict(total_of(reports)) == [[1, 2, 3]]
+
+
+def test_more_approvals_known_by_name_than_a_report_allows_contradict_it() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("Zhipu", "GLM", "2023-08-31"),
+        granted("Baichuan", "Baichuan", "2023-09-30"),
+        total("=1", "2023-08-31"),
+    )
+    answer = total_of(reports)
+    assert answer["named"] == 3
+    (contradiction,) = answer["contradictions"]
+    assert set(contradiction["events"]) >= {1, 2, 4}
+    assert contradiction["says"].endswith("1 by 2023-08-31 (Reuters); the approvals known by name")
+    assert answer["total"]["low"] == 1
+
+
+def test_more_revocations_than_the_reports_leave_room_for_are_part_of_the_contradiction() -> None:
+    reports = log(
+        total("=10", "2024-03-28"),
+        total("=10", "2024-03-28", in_force=True, source="Xinhua"),
+        revoked("CN-1", on="2024-02-01"),
+    )
+    (contradiction,) = total_of(reports)["contradictions"]
+    assert contradiction["events"] == [1, 2, 3]
+    assert "the revocations" in contradiction["says"]
+
+
+def test_a_contradiction_across_equated_terms_names_what_equates_them() -> None:
+    reports = log(
+        total("=40", "2024-01-28"),
+        total("=50", "2024-01-28", terms=SERVICES, source="CAC"),
+        equated(),
+    )
+    (contradiction,) = total_of(reports)["contradictions"]
+    assert contradiction["events"] == [1, 2, 3]
+    assert total_of(reports[:2])["contradictions"] == []
+
+
+# Evidence.
+
+
+def test_evidence_is_positions_bounded_in_number_with_a_count_of_the_rest() -> None:
+    reports = log(
+        *(granted("Baidu", f"Ernie {n}", f"2023-{8 + n // 15:02d}-{1 + n % 15:02d}") for n in range(40))
+    )
+    evidence = total_of(reports)["evidence"]
+    assert evidence["high"] == []
+    assert len(evidence["low"]) == 12
+    assert evidence["low"] == sorted(set(evidence["low"]))
+    assert len(evidence["low"]) + evidence["more"] == 40
+
+
+def test_the_day_that_puts_a_batch_before_another_is_evidence_too() -> None:
+    """That the batch of 14 was there by November rests on the report of its day, not on that of its size."""
+    reports = log(
+        batch(None, ">=1", "2023-10-01", label="autumn"),
+        batch(None, "=14", "2023", label="autumn", source="Xinhua"),
+        batch(None, "=3", "2023-11-15", source="VON"),
+    )
+    step = total_on(reports, "2023-11-15")
+    assert step["total"] == at_least(17)
+    assert step["evidence"]["low"] == [1, 2, 3]
+
+
+# Corrections.
+
+
+def test_a_retracted_report_counts_no_longer_and_counts_again_when_its_retraction_is_retracted() -> None:
+    lines = [
+        total(">40", "2024-01-28"),
+        total(">90", "2024-01-28"),
+        called("mistake", retracted("e2")),
+        retracted("mistake"),
+    ]
+    lows = [total_of(log(*lines[:n]))["total"]["low"] for n in (1, 2, 3, 4)]
+    assert lows == [41, 91, 41, 91]
+
+
+def test_a_replacement_counts_instead_of_what_it_supersedes() -> None:
+    lines = [total("=400", "2024-01-28"), total("=40", "2024-01-28"), superseded("e1", "e2")]
+    assert events_in_conflict(total_of(log(*lines[:2]))) == [[1, 2]]
+    assert total_of(log(*lines))["total"] == exactly(40)
+    assert total_of(log(*lines))["contradictions"] == []
+
+
+def test_what_was_known_at_a_position_is_what_the_log_gives_up_to_there() -> None:
+    reports = log(total("=8", "2023-08-31"), total(">40", "2024-01-28"))
+    assert total_of(reports[:1])["total"] == exactly(8)
+    assert total_of(reports)["total"] == at_least(41)
+    assert ask(reports[:0], "totals") == []
+
+
+# Approvals that lists without numbers have under several names of one company.
+
+
+def test_an_approval_that_is_listed_without_a_number_under_two_names_of_its_company_is_one() -> None:
+    lines: list[Line] = [
+        granted("Baidu", "Ernie Bot", "2023-08-31", batch=1, source="Reuters"),
+        granted("百度", "Ernie Bot", "2023-08", batch=1, source="Xinhua"),
+        batch(1, ">=1", "2023-08-31", named=["Baidu"]),
+        total("=1", "2023-08-31"),
+        called("names", identified("baidu", "Baidu", "百度")),
+        retracted("names"),
+    ]
+    assert [total_of(log(*lines[:n]))["named"] for n in (4, 5, 6)] == [2, 1, 2]
+    one = log(*lines[:5])
+    assert total_of(one)["total"] == exactly(1)
+    assert total_of(one)["undisclosed"] == exactly(0)
+    assert total_of(one)["contradictions"] == []
+    assert batch_of(one, 1)["named"] == 1
+    assert company_of(one, "Baidu")["approvals"][0]["approvals"] == exactly(1)
+
+
+def test_an_approval_that_has_a_number_under_another_name_of_its_company_is_that_one() -> None:
+    lines = [
+        identified("baidu", "Baidu", "百度"),
+        granted("Baidu", "Ernie Bot", "2023-08", source="Reuters"),
+        granted("百度", "Ernie Bot", "2023-09-01", number="CN-1"),
+        granted("百度", "Ernie Bot", "2024-01-17", number="CN-2"),
+        granted("Zhipu", "Ernie Bot", "2023-08-31"),
+        granted("Baidu", "Yiyan", "2023-08-31"),
+    ]
+    assert total_of(log(*lines))["named"] == 4  # CN-1, CN-2, Zhipu's, and Yiyan
+    assert total_on(log(*lines), "2023-08-31")["named"] == 2
+    assert total_of(log(*lines[1:]))["named"] == 5
+
+
+def test_of_a_name_that_is_disputed_nobody_knows_whether_an_approval_is_one_or_two() -> None:
+    reports = log(
+        identified("baidu", "Baidu", "Yi"),
+        identified("zhipu", "Zhipu", "Yi"),
+        granted("Baidu", "GLM", "2023-08-31"),
+        granted("Yi", "GLM", "2023-08-31"),
+        total("=3", "2023-08-31"),
+    )
+    assert total_of(reports)["named"] == 1
+    assert total_of(reports)["undisclosed"] == between(1, 2)

@@ -1,0 +1,164 @@
+"""An event of an older shape: kept as it was written, read as it is written now."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from events import (
+    CATALOG,
+    Event,
+    IdConflict,
+    InvalidEvent,
+    RecordedEvent,
+    UnknownVersion,
+    decode,
+    encode,
+    parse,
+)
+from events.catalog import BatchAnnounced, Named
+from events.envelope import OlderShape
+from events.upcast import UPCASTS
+
+OLD = "urn:approval-ledger:batch.announced.v1:1"
+OLD_DATA = {
+    "authority": "CAC",
+    "instrument": "approval",
+    "unit": "model",
+    "announced_on": "2024-01",
+    "size": {"relation": "=", "value": 14},
+    "named": ["Xiaomi", "零一万物"],
+    "source": {"publisher": "Reuters"},
+}
+
+
+def submitted(schema: str | None = OLD, **changes: object) -> bytes:
+    document = {
+        "specversion": "1.0",
+        "id": "batch-4",
+        "source": "urn:desk",
+        "type": "batch.announced.v1",
+        "dataschema": schema,
+        "data": OLD_DATA | changes,
+    }
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+def test_an_event_of_revision_1_is_stored_as_it_was_written_and_read_as_revision_2(log):
+    log.append([parse(submitted())])
+    stored = log.at(1)
+    document = json.loads(stored.payload)
+    assert document["data"] == OLD_DATA
+    assert document["dataschema"] == OLD
+    read = decode(stored)
+    assert read.data.named == [Named(company="Xiaomi"), Named(company="零一万物")]
+    assert log.at(1).payload == stored.payload
+
+
+def test_the_same_old_event_sent_again_after_the_upgrade_is_a_duplicate(log):
+    event = parse(submitted())
+    log.append([event])
+    again = log.append([parse(submitted())])
+    assert [(receipt.position, receipt.duplicate) for receipt in again] == [(1, True)]
+    assert log.head() == 1
+
+
+def test_a_payload_stored_before_the_upgrade_is_what_is_stored_after_it():
+    """What the version with one revision wrote: it had no upcast, and wrote its data as it was."""
+    before = json.dumps(
+        json.loads(submitted()) | {"datacontenttype": "application/json"},
+        ensure_ascii=False,
+        sort_keys=True,
+        separators=(",", ":"),
+    ).encode()
+    assert encode(parse(before)) == before
+
+
+def test_the_same_facts_in_the_new_shape_under_the_same_id_are_a_conflict(log):
+    log.append([parse(submitted())])
+    new = submitted(None, named=[{"company": "Xiaomi"}, {"company": "零一万物"}])
+    with pytest.raises(IdConflict, match="already at position 1"):
+        log.append([parse(new)])
+    assert log.head() == 1
+
+
+def test_without_a_schema_an_event_is_of_the_current_revision():
+    with pytest.raises(InvalidEvent, match=r"data\.named\.0"):
+        parse(submitted(None))
+    current = parse(submitted(None, named=[{"company": "Xiaomi"}]))
+    assert current.older is None
+    assert json.loads(encode(current))["dataschema"].endswith(":2")
+
+
+def test_an_old_event_is_checked_as_strictly_as_a_new_one(log):
+    for changes, field in [
+        ({"named": [7]}, "data.named.0"),
+        ({"named": ["a\nb"]}, "data.named.0.company"),
+        ({"named": "Xiaomi"}, "data.named"),
+        ({"announced_on": "2024-13"}, "data.announced_on"),
+        ({"admin": True}, "data.admin"),
+    ]:
+        with pytest.raises(InvalidEvent) as refused:
+            parse(submitted(**changes))
+        assert refused.value.faults[0].field == field
+    assert log.head() == 0
+
+
+@pytest.mark.parametrize("revision", [3, 999_999])
+def test_a_newer_revision_is_refused_at_the_door_and_unknown_when_read(revision):
+    newer = submitted(OLD[:-1] + str(revision))
+    words = rf"revision {revision} of batch\.announced\.v1 is newer than this software knows \(2\)"
+    with pytest.raises(UnknownVersion, match=words) as refused:
+        parse(newer)
+    assert refused.value.code == "unknown-version"
+    with pytest.raises(UnknownVersion, match=words):
+        decode(RecordedEvent(1, 0, newer))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "",
+        "urn:approval-ledger:batch.announced.v1:0",
+        "urn:approval-ledger:batch.announced.v1:01",
+        "urn:approval-ledger:batch.announced.v1:-1",
+        "urn:approval-ledger:batch.announced.v1:1 ",
+        "urn:approval-ledger:batch.announced.v1:٣",
+        "urn:approval-ledger:batch.announced.v1:" + "9" * 4_000,
+        "urn:approval-ledger:total.reported.v1:1",
+        "https://example.com/schema",
+        "x" * 3_000,
+    ],
+)
+def test_a_schema_of_something_else_is_refused_in_few_words(schema):
+    with pytest.raises(InvalidEvent) as refused:
+        parse(submitted(schema))
+    assert refused.value.faults[0].field == "dataschema"
+    assert len(str(refused.value)) < 400
+
+
+def test_every_revision_but_the_current_one_has_a_step_to_the_next():
+    steps = {(type_, n) for type_, model in CATALOG.items() for n in range(1, model.REVISION)}
+    assert set(UPCASTS) == steps
+
+
+def test_an_old_shape_that_no_longer_says_what_the_event_says_is_refused(log):
+    """An event that was parsed and then changed in Python: storing the old shape would lose the change."""
+    event = parse(submitted())
+    assert isinstance(event.data, BatchAnnounced)
+    changed = replace(event, data=event.data.model_copy(update={"ordinal": 4}))
+    with pytest.raises(InvalidEvent, match=r"event 0: older: says something else than `data`"):
+        log.append([changed])
+    assert log.head() == 0
+    log.append([replace(changed, older=None)])
+    assert decode(log.at(1)).data.ordinal == 4
+
+
+@pytest.mark.parametrize("revision", [0, 2, 3, -1])
+def test_an_old_shape_of_no_older_revision_is_refused(log, revision):
+    event: Event = replace(parse(submitted()), older=OlderShape(revision, OLD_DATA))
+    with pytest.raises(InvalidEvent, match="is no older revision"):
+        log.append([event])
+    assert log.head() == 0

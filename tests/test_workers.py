@@ -1,0 +1,746 @@
+"""The bell, the jobs and the reconciler: no wake-up is lost, each event counts once, and the caller's process stays as it was."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+import redis
+import rq.job
+import rq.queue
+import rq.worker.base
+from rq.job import Job
+from structlog.testing import capture_logs
+
+from approval_ledger import telemetry
+from events import (
+    BadQuestion,
+    DecodedEvent,
+    LedgerError,
+    Log,
+    LogForked,
+    StorageUnavailable,
+    connect,
+    keys,
+)
+from projections import PROJECTIONS, Fenced, Generation, Store, replay
+from workers import (
+    doorbell,
+    drain,
+    jobs,
+    processes,
+    progress,
+    queue_length,
+    ring,
+    run_here,
+    run_here_in,
+    supervise,
+    workers_alive,
+)
+from workers import worker as worker_module
+from workers.doorbell import answer
+from workers.queues import ADVANCE, DoorbellQueue
+from workers.queues import doorbell as queue_of
+from workers.reconcile import Reconciler
+from workers.worker import JobTimedOut, worker
+
+from .conftest import new_ledger
+from .proxy import Proxy
+from .servers import Server
+from .strategies import report
+from .test_store import HISTORY, Tally, append, folded
+from .worker_main import eventually
+
+Hook = Callable[[DecodedEvent], object]
+
+
+@pytest.fixture
+def tally(monkeypatch: pytest.MonkeyPatch) -> Callable[[Hook], None]:
+    """Makes `tally` one of the projections, with a hook that is called before each event is counted."""
+    return lambda hook: monkeypatch.setitem(PROJECTIONS, "tally", Tally(before_counting=hook))
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Puts the handlers back that RQ's worker replaces."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def once(action: Callable[[], object], position: int) -> Hook:
+    """Does `action` when the event at `position` is counted, the first time only."""
+    left = [action]
+
+    def hook(event: DecodedEvent) -> None:
+        if event.position == position and left:
+            left.pop()()
+
+    return hook
+
+
+def digests(log: Log) -> dict[str, tuple[int, str]]:
+    """Position and digest of every live projection."""
+    return {name: Store(log, p).open_live().digest() for name, p in PROJECTIONS.items()}
+
+
+def all_folded(log: Log) -> dict[str, tuple[int, str]]:
+    """The same, by a plain fold of the whole log."""
+    return {name: folded(log, projection) for name, projection in PROJECTIONS.items()}
+
+
+def position(log: Log, name: str = "totals") -> int:
+    return Store(log, PROJECTIONS[name]).open_live().checkpoint().position
+
+
+def run_jobs(log: Log) -> int:
+    """Runs the jobs that wait, and returns how many there were."""
+    errors: dict[str, Exception] = {}
+    ran = processes._drain_queue(log.client, queue_of(log.client, log.ledger), errors)
+    assert not errors
+    return ran
+
+
+def lose_jobs(log: Log) -> int:
+    """Takes every job off by hand, as a worker that dies does, and returns how many there were."""
+    key = queue_of(log.client, log.ledger).key
+    lost = 0
+    while log.client.lpop(key):
+        lost += 1
+    return lost
+
+
+def rq_keys(client: Any) -> set[bytes]:
+    """Whatever RQ has in Redis: keys, and the names of its queues."""
+    return {*client.scan_iter("*rq:*", 1000), *client.smembers("rq:queues")}
+
+
+# The bell
+
+
+def test_a_bell_that_was_rung_is_not_rung_again_until_it_is_answered(log: Log) -> None:
+    assert ring(log.client, log.ledger, PROJECTIONS) == list(PROJECTIONS)
+    assert ring(log.client, log.ledger, PROJECTIONS) == []
+    assert queue_length(log.client, log.ledger) == len(PROJECTIONS)
+    answer(log.client, log.ledger, "shares")
+    assert ring(log.client, log.ledger, PROJECTIONS) == ["shares"]
+    assert queue_length(log.client, log.ledger) == len(PROJECTIONS) + 1
+
+
+def test_of_many_who_ring_at_once_one_puts_a_job_into_the_queue(log: Log) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        rung = list(threads.map(lambda _: ring(log.client, log.ledger, PROJECTIONS), range(16)))
+    assert sorted(name for names in rung for name in names) == sorted(PROJECTIONS)
+    assert queue_length(log.client, log.ledger) == len(PROJECTIONS)
+
+
+def test_the_bells_of_two_ledgers_are_two(log: Log) -> None:
+    other = Log(log.client, new_ledger())
+    assert ring(log.client, log.ledger, ["totals"]) == ring(other.client, other.ledger, ["totals"])
+    append(other, 40)
+    assert run_jobs(other) == 1
+    assert (queue_length(log.client, log.ledger), position(other)) == (1, 1)
+
+
+def test_a_bell_whose_job_is_lost_rings_again_after_a_few_seconds(log: Log) -> None:
+    bell = keys.bell(log.ledger, "totals")
+    ring(log.client, log.ledger, ["totals"])
+    assert lose_jobs(log) == 1
+    assert ring(log.client, log.ledger, ["totals"]) == []
+    assert 0 < int(log.client.pttl(bell)) <= doorbell.BELL_MS
+    log.client.pexpire(bell, 1)  # those seconds pass
+    eventually(lambda: ring(log.client, log.ledger, ["totals"]))
+    assert queue_length(log.client, log.ledger) == 1
+
+
+def test_a_job_that_waited_too_long_is_gone_without_a_word(log: Log) -> None:
+    ring(log.client, log.ledger, ["totals"])
+    for key in log.client.scan_iter("rq:job:*"):
+        log.client.pexpire(key, 1)
+    eventually(lambda: not list(log.client.scan_iter("rq:job:*")))
+    with capture_logs() as said:
+        assert run_jobs(log) == 0
+    assert said == []
+    assert queue_length(log.client, log.ledger) == 0
+
+
+def test_who_cannot_ring_hears_why(start_server: Callable[..., Server]) -> None:
+    server = start_server()
+    client = server.client()
+    server.kill()
+    with pytest.raises(StorageUnavailable, match="cannot reach the server"):
+        ring(client, "cac", PROJECTIONS)
+    with pytest.raises(StorageUnavailable):
+        run_here(client, "cac")
+    with pytest.raises(StorageUnavailable):
+        workers_alive(client, "cac")
+
+
+# No wake-up is lost
+
+
+def test_what_comes_while_a_job_is_about_to_leave_has_a_job_of_its_own(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event is appended, and the bell rung for it, between a job's last look at the log and its end."""
+
+    def drain_and_then_append(log: Log, projection: Any, **how: float) -> bool:
+        done = drain(log, projection, **how)
+        if log.head() == 1:
+            append(log, 41)
+            ring(log.client, log.ledger, ["totals"])
+        return done
+
+    monkeypatch.setattr(jobs, "drain", drain_and_then_append)
+    append(log, 40)
+    ring(log.client, log.ledger, ["totals"])
+    assert run_jobs(log) == 2
+    assert (position(log), log.head()) == (2, 2)
+
+
+def test_a_job_that_answers_the_bell_last_would_lose_a_wake_up(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test above: what its order is good for."""
+
+    def careless(client: redis.Redis, ledger: str, projection: str) -> None:
+        drain(log, PROJECTIONS[projection])
+        if log.head() == 1:
+            append(log, 41)
+            ring(client, ledger, [projection])
+        answer(client, ledger, projection)
+
+    monkeypatch.setitem(jobs.JOBS, ADVANCE, careless)
+    append(log, 40)
+    ring(log.client, log.ledger, ["totals"])
+    assert run_jobs(log) == 1
+    assert (position(log), log.head()) == (1, 2)
+
+
+def test_at_every_quiet_point_everything_is_seen_though_nobody_looks_for_lost_bells(
+    server: Server, log: Log
+) -> None:
+    """Threads append and ring while others run the jobs; then they stop, and nothing may be left to do."""
+    stop = threading.Event()
+
+    def work() -> None:
+        with connect(server.url) as client:
+            while not stop.is_set():
+                run_jobs(Log(client, log.ledger))
+
+    def produce(producer: int, spell: int) -> None:
+        with connect(server.url) as client:
+            mine = Log(client, log.ledger)
+            for number in range(4):
+                mine.append([report(f"{spell}-{producer}-{number}")])
+                ring(client, mine.ledger, ["totals"])
+
+    with ThreadPoolExecutor(4) as threads:
+        working = [threads.submit(work) for _ in range(2)]
+        try:
+            for spell in range(12):
+                list(threads.map(partial(produce, spell=spell), range(2)))
+                head = log.head()
+                assert head == 8 * (spell + 1)
+                eventually(lambda head=head: position(log) == head, "everything is seen")  # type: ignore[misc]
+        finally:
+            stop.set()
+        for each in working:
+            each.result()
+    assert digests(log)["totals"] == folded(log, PROJECTIONS["totals"])
+
+
+# Draining
+
+
+def test_several_who_drain_one_projection_count_each_event_once(server: Server, log: Log) -> None:
+    append(log, *range(20, 1_220))
+    together = threading.Barrier(4)
+
+    def drain_too(_: int) -> bool:
+        with connect(server.url) as client:
+            together.wait()
+            return drain(Log(client, log.ledger), Tally())
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(drain_too, range(4))) == [True] * 4
+    assert Store(log, Tally()).open_live().digest() == folded(log, Tally())
+
+
+def test_several_processes_catch_up_together_and_count_each_event_once(server: Server, log: Log) -> None:
+    log.append(HISTORY)
+    append(log, *range(20, 420))
+    run_here_in(3, server.url, log.ledger, telemetry.configure)
+    assert digests(log) == all_folded(log)
+    assert queue_length(log.client, log.ledger) == 0
+
+
+def test_draining_follows_a_switch_to_another_generation(log: Log) -> None:
+    append(log, 40, 41, 42)
+    plain = Store(log, Tally())
+
+    def switch() -> None:
+        replay.adopt(plain, replay.rebuild(plain))
+        append(log, 43)
+
+    assert drain(log, Tally(before_counting=once(switch, 2)))
+    assert plain.live() == 2
+    assert plain.open_live().digest() == folded(log, Tally())
+
+
+def test_draining_ends_in_time_also_where_others_are_always_first(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, 40)
+
+    def too_late(generation: Generation) -> int:
+        raise Fenced
+
+    monkeypatch.setattr(Generation, "advance", too_late)
+    assert not drain(log, Tally(), seconds=0)
+
+
+def test_a_job_that_has_used_up_its_time_rings_for_the_rest(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "SLICE", 0.0)
+    append(log, *range(20, 1_120))
+    ring(log.client, log.ledger, ["totals", "shares"])
+    queue = queue_of(log.client, log.ledger)
+    seen = []
+    while popped := DoorbellQueue.dequeue_any([queue], None, log.client):
+        job, _ = popped
+        jobs.JOBS[ADVANCE](log.client, *job.args)
+        seen.append((job.args[1], position(log, job.args[1])))
+    # Each has its turn, and then the next.
+    assert seen == [(name, at) for at in (500, 1_000, 1_100, 1_100) for name in ("totals", "shares")]
+
+
+# A job in a worker
+
+
+def test_a_job_that_takes_too_long_is_broken_off_and_its_event_is_not_at_fault(
+    log: Log, tally: Callable[[Hook], None], signals: None
+) -> None:
+    tally(once(lambda: signal.raise_signal(signal.SIGALRM), 2))  # the time is over, in the middle of an event
+    append(log, 40, 41, 42)
+    ring(log.client, log.ledger, ["tally", "totals"])
+    live = Store(log, PROJECTIONS["tally"]).open_live()
+    with capture_logs() as said:
+        work_off(log)
+    assert [(line["event"], line["job"], line["log_level"]) for line in said] == [
+        ("job_failed", f"workers.jobs.advance({log.ledger}, tally)", "error"),
+        ("job_done", f"workers.jobs.advance({log.ledger}, totals)", "debug"),
+    ]
+    assert live.parked() == {}
+    assert live.checkpoint().position == 0
+    assert position(log) == 3
+
+    ring(log.client, log.ledger, ["tally"])
+    work_off(log)
+    assert live.digest() == folded(log, Tally())
+
+
+def test_an_error_of_the_fold_itself_in_the_same_place_is_parked(log: Log, signals: None) -> None:
+    """The control of the test above."""
+    append(log, 40, 13, 42)
+    drain(log, Tally())
+    assert list(Store(log, Tally()).open_live().parked()) == [2]
+
+
+def work_off(log: Log) -> None:
+    """Runs the jobs that wait in RQ's own worker."""
+    with connect_like(log) as client:
+        worker(client, log.ledger, "worker").work(burst=True, logging_level="ERROR")
+
+
+def connect_like(log: Log) -> redis.Redis:
+    return connect(f"unix://{log.client.connection_pool.connection_kwargs['path']}", timeout=20)
+
+
+@pytest.mark.parametrize(("error", "kept"), [(JobTimedOut, False), (ValueError, True)])
+def test_a_job_that_is_broken_off_leaves_no_connection_to_the_next(
+    log: Log, monkeypatch: pytest.MonkeyPatch, signals: None, error: type[BaseException], kept: bool
+) -> None:
+    """It may have asked the server something, and the next job would read the answer. An error of its own breaks nothing off."""
+    connections = []
+
+    def broken_off(client: redis.Redis, ledger: str, projection: str) -> None:
+        connections.append(client.client_id())
+        raise error
+
+    monkeypatch.setitem(jobs.JOBS, ADVANCE, broken_off)
+    ring(log.client, log.ledger, ["totals", "shares"])
+    with capture_logs() as said:
+        work_off(log)
+    assert [line["event"] for line in said] == ["job_failed", "job_failed"]
+    assert (connections[0] == connections[1]) is kept
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_clock_that_is_put_forward_or_back_stops_no_worker(
+    log: Log,
+    tally: Callable[[Hook], None],
+    monkeypatch: pytest.MonkeyPatch,
+    signals: None,
+    days: int,
+) -> None:
+    """Of the worker: nothing depends on it. (Of the server: see the bell that stays on too long.)"""
+    ahead = [0]
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + timedelta(days=ahead[0])
+
+    for module in (rq.worker.base, rq.job, rq.queue, worker_module):
+        monkeypatch.setattr(module, "now", clock)
+    tally(once(lambda: ahead.append(ahead.pop() + days), 1))
+    append(log, 40)
+    ring(log.client, log.ledger, [*PROJECTIONS])
+    with capture_logs() as said:
+        work_off(log)
+        append(log, 41)
+        ring(log.client, log.ledger, [*PROJECTIONS])
+        work_off(log)
+    assert ahead == [days]
+    assert {line["event"] for line in said} == {"job_done"}
+    assert digests(log) == all_folded(log)
+
+
+def while_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    really = Job.restore
+
+    def restore(job: Job, raw: dict[bytes, bytes]) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        really(job, raw)
+
+    monkeypatch.setattr(Job, "restore", restore)
+
+
+def where_an_exception_gets_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    really = DoorbellQueue.lmove
+
+    def lmove(*arguments: Any) -> Any:
+        with suppress(Exception):  # as in a finaliser
+            signal.raise_signal(signal.SIGTERM)
+        return really(*arguments)
+
+    monkeypatch.setattr(DoorbellQueue, "lmove", lmove)
+
+
+@pytest.mark.parametrize("signalled", [while_it_is_taken, where_an_exception_gets_lost])
+def test_a_worker_that_is_asked_to_stop_before_a_job_has_begun_leaves_without_it(
+    log: Log, monkeypatch: pytest.MonkeyPatch, signals: None, signalled: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    append(log, 40)
+    ring(log.client, log.ledger, ["totals", "shares"])
+    signalled(monkeypatch)
+    with capture_logs() as said:
+        work_off(log)
+    assert said == []
+    assert (position(log, "totals"), position(log, "shares"), queue_length(log.client, log.ledger)) == (
+        0,
+        0,
+        1,
+    )
+
+
+def test_a_worker_leaves_nothing_behind_but_the_name_of_its_queue(log: Log, signals: None) -> None:
+    before = rq_keys(log.client)
+    append(log, 40)
+    ring(log.client, log.ledger, PROJECTIONS)
+    work_off(log)
+    assert rq_keys(log.client) - before == {queue_of(log.client, log.ledger).key.encode()}
+
+
+def test_what_a_killed_worker_was_registered_as_goes_with_the_next_worker(log: Log, signals: None) -> None:
+    with connect_like(log) as client:
+        killed = worker(client, log.ledger, "killed")
+        killed.register_birth()
+        log.client.delete(killed.key)  # its time to live passes
+    registers = ["rq:workers", f"rq:workers:{killed.queues[0].name}"]
+    log.client.sadd(registers[1], b"\xff not a name")
+    work_off(log)
+    assert [key.encode() in log.client.smembers(at) for key in [killed.key] for at in registers] == [
+        False
+    ] * 2
+
+
+# Here and now
+
+
+def test_the_same_jobs_run_here_and_leave_nothing_of_rq_behind(log: Log) -> None:
+    before = rq_keys(log.client)
+    log.append(HISTORY)
+    assert run_here(log.client, log.ledger) == len(PROJECTIONS)
+    assert run_here(log.client, log.ledger) == 0
+    assert digests(log) == all_folded(log)
+    assert rq_keys(log.client) - before == set()
+    assert workers_alive(log.client, log.ledger) == 0
+
+
+def test_running_here_works_on_every_server(every_server: Server) -> None:
+    log = Log(every_server.client(), new_ledger())
+    append(log, 40, 41)
+    ring(log.client, log.ledger, PROJECTIONS)
+    assert run_here(log.client, log.ledger) == 2 * len(PROJECTIONS)
+    assert digests(log) == all_folded(log)
+
+
+def test_an_empty_ledger_is_caught_up(log: Log) -> None:
+    assert run_here(log.client, log.ledger) == 0
+    assert progress(log) == (0, dict.fromkeys(PROJECTIONS, 0))
+
+
+def test_running_here_takes_no_signal_and_starts_no_thread(
+    log: Log, tally: Callable[[Hook], None], signals: None
+) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+
+    def process() -> object:
+        return [signal.getsignal(number) for number in numbers], signal.alarm(0), threading.enumerate()
+
+    during: list[object] = []
+    tally(lambda _: during.append(process()))
+    append(log, 40)
+    before = process()
+    run_here(log.client, log.ledger)
+    assert during == [before]
+    assert process() == before
+
+
+def test_a_worker_of_rq_would_take_the_signals(log: Log, signals: None) -> None:
+    """The control of the test above."""
+    before = signal.getsignal(signal.SIGTERM)
+    work_off(log)
+    assert signal.getsignal(signal.SIGTERM) != before
+
+
+def test_ctrl_c_passes_through_and_what_was_left_is_done_the_next_time(
+    log: Log, tally: Callable[[Hook], None]
+) -> None:
+    tally(once(lambda: signal.raise_signal(signal.SIGINT), 2))
+    append(log, 40, 41, 42)
+    with pytest.raises(KeyboardInterrupt):
+        run_here(log.client, log.ledger)
+    run_here(log.client, log.ledger)
+    assert digests(log) == all_folded(log)
+    assert Store(log, Tally()).open_live().parked() == {}
+
+
+def test_two_may_catch_up_at_once(server: Server, log: Log) -> None:
+    log.append(HISTORY)
+    append(log, *range(20, 520))
+    together = threading.Barrier(2)
+
+    def catch_up(_: int) -> int:
+        with connect(server.url) as client:
+            together.wait()
+            return run_here(client, log.ledger)
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sum(threads.map(catch_up, range(2))) >= len(PROJECTIONS)
+    assert digests(log) == all_folded(log)
+    assert queue_length(log.client, log.ledger) == 0
+
+
+def test_who_catches_up_rings_again_for_jobs_that_others_took_and_never_ran(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[int] = []
+    really = processes._drain_queue
+
+    def after_others(client: redis.Redis, queue: DoorbellQueue, errors: dict[str, Exception]) -> int:
+        if len(lost) < 3:
+            lost.append(lose_jobs(log))
+        return really(client, queue, errors)
+
+    monkeypatch.setattr(processes, "_drain_queue", after_others)
+    append(log, 40, 41)
+    assert run_here(log.client, log.ledger) == len(PROJECTIONS)
+    assert lost == [len(PROJECTIONS)] * 3
+    assert digests(log) == all_folded(log)
+
+
+def test_what_cannot_go_on_is_raised_when_the_others_have_gone_on(log: Log) -> None:
+    append(log, 40, 41)
+    run_here(log.client, log.ledger)
+    append(log, 42)
+    state = keys.state(log.ledger, "totals", 1)
+    log.client.hset(state, "entry", "0" * 64)  # as if another event had been read
+    with pytest.raises(LogForked, match="projection totals"):
+        run_here(log.client, log.ledger)
+    assert progress(log)[1] == dict.fromkeys(PROJECTIONS, 3) | {"totals": 2}
+
+    log.client.hset(state, "version", "99")
+    append(log, 43)
+    with pytest.raises(BadQuestion, match="approvals replay totals"):
+        run_here(log.client, log.ledger)
+    assert [position(log, name) for name in PROJECTIONS if name != "totals"] == [4] * (len(PROJECTIONS) - 1)
+
+
+# Who is alive
+
+
+def test_workers_are_counted_by_their_ledger(server: Server) -> None:
+    """One ledger's name may begin with another's, and every process counts once, however many connections it has."""
+    ledger = new_ledger()
+    client = server.client()
+    names = [
+        f"approvals-worker-{name}" for name in (f"{ledger}-1-aa", f"{ledger}-2-bb", f"{ledger}-news-3-cc")
+    ]
+    named = [connect(server.url, name=name) for name in [*names, names[0]]]
+    for each in named:
+        each.ping()
+    assert workers_alive(client, ledger) == 2
+    assert workers_alive(client, f"{ledger}-news") == 1
+    assert workers_alive(client, ledger.removesuffix(ledger[-1])) == 0
+    for each in named:
+        each.close()
+    eventually(lambda: workers_alive(client, ledger) == 0)
+
+
+# The reconciler
+
+
+def test_it_rings_for_what_is_behind_and_did_not_move_since_the_last_look(log: Log) -> None:
+    look = Reconciler(log.client, log.ledger).look
+    everything = list(PROJECTIONS)
+    append(log, 40)
+    assert [look(), look()] == [([], {}), (everything, {})]
+    assert look() == ([], {})  # it is asked for already
+    run_jobs(log)
+    assert [look(), look()] == [([], {})] * 2
+
+    append(log, 41)
+    assert look() == ([], {})  # whoever appended it is about to ring
+    drain(log, PROJECTIONS["totals"])
+    append(log, 42)
+    assert look() == (everything[1:], {})  # somebody moves the first one on
+    assert look() == (everything[:1], {})
+    run_jobs(log)
+    assert digests(log) == all_folded(log)
+
+
+@pytest.mark.parametrize("on", [None, 86_400_000])
+def test_a_bell_that_stays_on_too_long_is_taken_off(log: Log, on: int | None) -> None:
+    """For ever, or for a day: that is what a bell becomes where the server's clock is put back by a day."""
+    look = Reconciler(log.client, log.ledger).look
+    append(log, 40)
+    log.client.set(keys.bell(log.ledger, "totals"), "1", px=on)
+    assert [look(), look()] == [([], {}), (list(PROJECTIONS), {})]
+    run_jobs(log)
+    assert position(log) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "error"),
+    [
+        ("version", "99", BadQuestion),
+        ("entry", "0" * 64, LogForked),
+        ("position", "9", LogForked),
+        ("position", "x", (LedgerError, ValueError)),
+    ],
+)
+def test_one_projection_that_cannot_go_on_does_not_keep_it_from_the_others(
+    log: Log, field: str, value: str, error: type[LedgerError]
+) -> None:
+    append(log, 40)
+    run_here(log.client, log.ledger)
+    log.client.hset(keys.state(log.ledger, "totals", 1), field, value)
+    look = Reconciler(log.client, log.ledger).look
+    append(log, 41)
+    others = [name for name in PROJECTIONS if name != "totals"]
+    for expected in ([], others, []):
+        rung, errors = look()
+        assert rung == expected
+        assert list(errors) == ["totals"]
+        assert isinstance(errors["totals"], error)
+    run_jobs(log)
+    assert [position(log, name) for name in others] == [2] * len(others)
+
+
+def test_a_log_that_was_cut_off_before_a_checkpoint_is_told(log: Log) -> None:
+    append(log, 40, 41, 42)
+    run_here(log.client, log.ledger)
+    look = Reconciler(log.client, log.ledger).look
+    assert look() == ([], {})
+    log.client.delete(keys.log(log.ledger), keys.ids(log.ledger), keys.subjects(log.ledger))
+    append(log, 40)
+    rung, errors = look()
+    assert (rung, list(errors)) == ([], list(PROJECTIONS))
+    assert all(isinstance(e, LogForked) and "the log ends before it" in str(e) for e in errors.values())
+
+
+# When a reply is lost
+
+
+@pytest.mark.parametrize("word", [b"SET", b"RPUSH", b"LMOVE", b"LREM", b"EVALSHA", b"XRANGE", b"DEL"])
+def test_a_lost_reply_costs_one_job_and_counts_nothing_twice(server: Server, log: Log, word: bytes) -> None:
+    append(log, 40, 41, 42)
+    run_here(log.client, log.ledger)  # so that the server knows the function, which is EVALSHA from now on
+    append(log, 43)
+    with Proxy(server) as proxy, connect(proxy.url) as client:
+        proxy.lose_replies_to(word, 1)
+
+        def ring_and_run() -> None:
+            ring(client, log.ledger, ["totals"])
+            run_jobs(Log(client, log.ledger))
+
+        with pytest.raises(StorageUnavailable):
+            ring_and_run()
+        assert proxy.lost == 1
+        run_here(client, log.ledger)
+    assert digests(log) == all_folded(log)
+
+
+# The supervisor, in this process
+
+
+def test_a_supervisor_ends_when_it_is_told_to_and_puts_the_signals_back(server: Server, log: Log) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+
+        def stop_when_it_is_there() -> int:
+            try:
+                return eventually(lambda: workers_alive(log.client, log.ledger))
+            finally:
+                stop.set()
+
+        alive = threads.submit(stop_when_it_is_there)
+        with capture_logs() as said:
+            supervise(server.url, log.ledger, 1, configure=telemetry.configure, stop=stop)
+        assert alive.result() == 1
+    assert [line["event"] for line in said] == ["workers_started", "workers_stopped"]
+    assert workers_alive(log.client, log.ledger) == 0
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_supervisor_that_breaks_down_leaves_no_worker_behind(
+    server: Server, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(_: object) -> None:
+        if workers_alive(log.client, log.ledger):
+            raise MemoryError
+
+    monkeypatch.setattr(processes, "PERIOD", 0.0)
+    monkeypatch.setattr(processes.Supervisor, "_look", break_down)
+    try:
+        with capture_logs(), pytest.raises(MemoryError):
+            supervise(server.url, log.ledger, 1, configure=telemetry.configure)
+        assert workers_alive(log.client, log.ledger) == 0
+        assert multiprocessing.active_children() == []
+    finally:
+        for child in multiprocessing.active_children():
+            child.kill()
+            child.join()
