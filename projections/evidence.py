@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -272,49 +272,54 @@ def _repeats(documents: Documents, known: identities.Identities, counted: str) -
     members: dict[str, int] = {}
     groups = known.groups(known.claimed(companies.unnumbered(documents, counted)))
     for group in {group.mark: group for group in groups.values()}.values():
-        may_be = frozenset(group.names | group.disputed)
-        granted = {name: companies.granted(documents, name, counted) for name in sorted(may_be)}
-        perhaps[may_be] = [change for of in _by_item(granted) for change in _one_approval(of)]
-        for one in {
-            frozenset(n for n, m in group.companies.items() if m == mark) for mark in group.companies.values()
-        }:
-            of_one = {name: granted[name] for name in sorted(one)}
-            surely[one] = [change for of in _by_item(of_one) for change in _one_approval(of)]
-        for of in _by_item(granted):
-            for key in {
-                batches.batch_key(e["batch"]) for entries in of.values() for e in entries if "batch" in e
-            }:
-                of_batch = {
-                    name: here
-                    for name, entries in of.items()
-                    if (here := [e for e in entries if "batch" in e and batches.batch_key(e["batch"]) == key])
-                }
-                members[key] = members.get(key, 0) - sum(n for _, n in _one_approval(of_batch))
+        may_be = sorted(group.names | group.disputed)
+        granted = {name: companies.granted(documents, name, counted) for name in may_be}
+        perhaps[frozenset(may_be)] = _where_one(granted)
+        for mark in sorted(set(group.companies.values())):
+            one = {name: granted[name] for name in may_be if group.companies.get(name) == mark}
+            surely[frozenset(one)] = _where_one(one)
+        for key, of_batch in _by(granted, _batch_of).items():
+            members[key] = members.get(key, 0) - sum(n for _, n in _where_one(of_batch))
     return _Repeats(surely, perhaps, members)
 
 
-Entries = dict[str, list[dict[str, Any]]]  # the reports of grants, by the name (as a key) of the company
+Entry = dict[str, Any]  # what a report says of a grant
+Entries = dict[str, list[Entry]]  # such, by the name (as a key) of the company
 
 
-def _by_item(granted: Entries) -> list[Entries]:
+def _by(granted: Entries, part: Callable[[Entry], str | None]) -> dict[str, Entries]:
+    """The entries by a part of them, without those that lack it."""
     found: dict[str, Entries] = {}
     for name, entries in granted.items():
         for entry in entries:
-            found.setdefault(name_key(entry["item"]["name"]), {}).setdefault(name, []).append(entry)
-    return list(found.values())
+            if (key := part(entry)) is not None:
+                found.setdefault(key, {}).setdefault(name, []).append(entry)
+    return found
 
 
-def _one_approval(granted: Entries) -> list[tuple[str, int]]:
-    """How the days change where all these names are one company, and all its reports of one item."""
-    alone = [
-        [entry["approved_on"] for entry in entries]
-        for entries in granted.values()
-        if not any("registry_number" in entry["item"] for entry in entries)
-    ]
-    fewer = [(approvals.span(days), -1) for days in alone]
-    if len(alone) < len(granted):
-        return fewer
-    return [*fewer, (approvals.span([day for days in alone for day in days]), 1)] if len(alone) > 1 else []
+def _item_of(entry: Entry) -> str:
+    return name_key(entry["item"]["name"])
+
+
+def _batch_of(entry: Entry) -> str | None:
+    return batches.batch_key(entry["batch"]) if "batch" in entry else None
+
+
+def _where_one(granted: Entries) -> list[tuple[str, int]]:
+    """How the counts by days change where all these names are one company: what they have of an item without a number is
+    one approval, or one of those that have a number."""
+    changes: list[tuple[str, int]] = []
+    for of_item in _by(granted, _item_of).values():
+        alone = [
+            [entry["approved_on"] for entry in entries]
+            for entries in of_item.values()
+            if not any("registry_number" in entry["item"] for entry in entries)
+        ]
+        numbered = len(alone) < len(of_item)
+        if numbered or len(alone) > 1:
+            changes += [(approvals.span(days), -1) for days in alone]
+            changes += [] if numbered else [(approvals.span([day for days in alone for day in days]), 1)]
+    return changes
 
 
 def _days_of(changes: Changes) -> list[tuple[DateRange, int, list[int]]]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from events import Count, Event, EventData, RecordedEvent, Share, canonical, encode
@@ -67,11 +66,6 @@ def _payload(line: Line, id: str) -> bytes:
 def called(id: str, data: EventData) -> Event:
     """`data` under an id of its own choice, for corrections that do not care for positions."""
     return Event(id=id, source=DESK, data=data)
-
-
-def later(data: EventData, *, hours: int = 1) -> Event:
-    """`data` with a time of its own in the envelope, which no figure depends on."""
-    return replace(called("later", data), time=f"2024-01-29T{hours:02d}:00:00Z")
 
 
 def unknown(type: str = "model.retired.v1", id: str = "u1", **data: object) -> bytes:

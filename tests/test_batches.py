@@ -159,6 +159,19 @@ def test_an_approval_that_gives_the_label_is_of_the_batch_whose_report_gives_the
     assert answer["undisclosed"] == between(11, 12)
 
 
+def test_the_report_that_gives_a_label_its_ordinal_is_evidence_for_what_others_say_under_the_label() -> None:
+    reports = log(
+        batch(None, "=14", "2024-01-26", label="第四批"), batch(4, ">=1", "2024-01-26", label="第四批")
+    )
+    assert batch_of(reports, 4)["evidence"]["size"]["low"] == [1, 2]
+    contradicted = log(
+        batch(None, "=14", "2024-01-26", label="第四批"),
+        batch(4, ">=1", "2024-01-26", label="第四批"),
+        batch(4, "=15", "2024-01-26", source="VON"),
+    )
+    assert events_in_conflict(batch_of(contradicted, 4)) == [[1, 2, 3]]
+
+
 def test_an_approval_that_two_reports_put_in_two_batches_counts_in_neither_for_the_other() -> None:
     lines = [
         granted("Xiaomi", "MiLM", "2024-01-17", number="CN-1", batch=4),
@@ -183,6 +196,8 @@ def test_before_a_batch_there_were_all_that_were_surely_granted_before_it() -> N
     reports = log(batch(1, "=8", "2023-08-31"), batch(2, "=9", "2023-11-30"), FOURTH)
     assert batch_of(reports, 1)["before"] == at_least(0)
     assert batch_of(reports, 2)["before"] == at_least(8)
+    # That the first came before the second rests on the report of the second, too.
+    assert batch_of(reports, 2)["evidence"]["before"]["low"] == [1, 2]
     assert batch_of(reports, 4)["before"] == at_least(18)  # the third had one at least
     assert batch_of(reports, 4)["evidence"]["before"]["low"] == [1, 2, 3]
 

@@ -43,6 +43,7 @@ from projections import batches as batches_fold
 from projections.bounds import NAMED, REVOKED
 from projections.evidence import gather
 from projections.figures import Figures
+from projections.projection import correction_key
 
 from .given import (
     DESK,
@@ -262,6 +263,17 @@ def test_when_every_report_is_withdrawn_nothing_is_left_but_the_corrections(
     assert all(key == "waiting" or key.startswith("correction\t") for key in documents["totals"])
     for name in ("batches", "companies", "shares"):
         assert set(documents[name]) == set(documents["totals"])
+
+
+@settings(max_examples=40)
+@given(corrected_logs())
+def test_a_correction_waits_for_a_target_that_is_still_to_come_and_for_no_other(
+    reports: list[RecordedEvent],
+) -> None:
+    there = {correction_key(event.source, event.id) for event in map(decode, reports)}
+    for documents in views(reports).values():
+        awaited = {key for key in documents if key.startswith("correction\t")} - there
+        assert documents.get("waiting", 0) == len(awaited)
 
 
 def test_a_retraction_of_a_retraction_restores_and_so_on_down_the_line() -> None:

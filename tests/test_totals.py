@@ -228,6 +228,12 @@ def test_a_batch_without_an_ordinal_may_be_one_of_those_that_a_later_ordinal_say
     assert answer["total"] == at_least(5 + 1 + 1)
 
 
+def test_a_batch_of_which_nobody_says_how_large_it_is_takes_nothing_from_what_the_third_says() -> None:
+    answer = total_of(log(batch(None, "~5", "2023-09-01"), batch(3, "=1", "2023-12-01")))
+    assert answer["total"] == at_least(3)
+    assert answer["evidence"]["low"] == [2]
+
+
 def test_a_batch_announced_after_the_third_is_none_of_the_two_before_it() -> None:
     answer = total_of(log(batch(3, "=1", "2023-12-01"), batch(None, "=5", "2024-02-01")))
     assert answer["total"] == at_least(2 + 1 + 5)
@@ -272,6 +278,17 @@ def test_a_company_that_an_announcement_names_counts_where_no_approval_of_it_is_
     assert total_of(reports)["total"] == at_least(4)
 
 
+def test_a_company_that_two_batches_name_has_an_approval_in_each() -> None:
+    reports = log(
+        batch(1, ">=1", "2023-08-31", named=["Baidu"]),
+        batch(2, ">=1", "2023-11-03", named=["Baidu"]),
+        granted("Baidu", "Ernie", "2023-08-31"),
+        total("=2", "2023-11-03"),
+    )
+    assert total_of(reports)["named"] == 2
+    assert total_of(reports)["undisclosed"] == exactly(0)
+
+
 def test_two_names_are_one_company_only_where_an_event_says_so() -> None:
     told = log(
         batch(1, ">=1", "2023-08-31", named=["Baidu"]),
@@ -311,6 +328,17 @@ def test_a_name_that_two_companies_claim_may_be_either_so_it_adds_to_neither() -
     )
     assert total_of(reports)["named"] == 1
     assert total_of(reports[:3])["named"] == 1
+
+
+def test_an_approval_that_is_listed_under_a_disputed_name_may_be_the_one_that_a_batch_names() -> None:
+    reports = log(
+        identified("01-ai", "01.AI", "Yi"),
+        identified("lingyi", "Lingyi", "Yi"),
+        batch(4, ">=1", "2024-01-26", named=["01.AI"]),
+        granted("Yi", "Yi-34B", "2024-01-26"),
+    )
+    assert total_of(reports)["named"] == 1
+    assert total_of(reports)["contradictions"] == []
 
 
 def test_the_undisclosed_are_the_total_less_those_that_anybody_names() -> None:
