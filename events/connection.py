@@ -39,8 +39,10 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
 
 
 def masked(url: str) -> str:
-    """`url` without its password, also where it is no URL."""
-    return re.sub(r"([?&]password=)[^&#]*", r"\1***", re.sub(r"(?s)(//[^/@:?]*:).*(?=@)", r"\1***", url))
+    """`url` without its password, also where it is no URL, or one that has lost its scheme."""
+    before = "//" if "://" in url else "^"
+    without = re.sub(rf"(?s)({before}[^/@:?]*:).*(?=@)", r"\1***", url)
+    return re.sub(r"([?&]password=)[^&#]*", r"\1***", without)
 
 
 @contextmanager

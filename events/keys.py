@@ -5,9 +5,9 @@ pattern                             type    writer       lost if it goes
 {name}:ids                          hash    append.lua   appends are refused (damaged); can be rebuilt from the log
 {name}:subjects                     hash    append.lua   expectations on subjects; can be rebuilt from the log
 {name}:subject:<sha256/16>          list    append.lua   reading one subject; can be rebuilt from the log
-{name}:projection:<p>               hash    switch.lua   which generation of p is live, and the one before it
+{name}:projection:<p>               hash    store.py     which generation of p is live (switch.lua), and the one before it
 {name}:projection:<p>:<g>:documents hash    commit.lua   generation g of p; can be rebuilt by a replay
-{name}:projection:<p>:<g>:state     hash    commit.lua   its checkpoint; can be rebuilt by a replay
+{name}:projection:<p>:<g>:state     hash    commit.lua   its checkpoint (store.py makes it); can be rebuilt by a replay
 {name}:projection:<p>:<g>:parked    hash    commit.lua   its parked events; can be rebuilt by a replay
 {name}:bell:<p>                     string  doorbell     nothing: it expires, and the reconciler rings
 """

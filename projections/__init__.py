@@ -3,7 +3,7 @@
 Reading is `queries`; `Store` and `replay` are for those who run the folds.
 """
 
-from . import queries, replay
+from . import answers, queries, replay
 from .bounds import Conflict
 from .digest import digest
 from .projection import Documents, MemoryDocuments, Projection, advance, fold
@@ -21,6 +21,7 @@ __all__ = [
     "Projection",
     "Store",
     "advance",
+    "answers",
     "digest",
     "fold",
     "queries",

@@ -99,7 +99,14 @@ def key(*parts: str) -> str:
     return "\t".join(parts)
 
 
+_CORRECTIONS = (EventRetracted.TYPE, EventSuperseded.TYPE)  # they concern every projection
+
+
 def _count(projection: Projection, documents: Documents, event: DecodedEvent, *, stands: bool) -> None:
+    if event.newer is not None and event.is_of({*projection.handles, *_CORRECTIONS}):
+        if stands:
+            raise event.newer
+        return  # it was never counted in
     if event.type in projection.handles and event.data is not None:
         projection.evolve(documents, event, stands)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from events import BadQuestion, LogForked, ParkedEvents
 
-from .store import Behind, Fenced, Generation, Store
+from .store import Behind, DocumentsLost, Fenced, Generation, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,9 @@ def _compared(new: Generation, live: Generation) -> Rebuilt:
         if live.verified_checkpoint().position == 0:
             return Rebuilt(name, new.number, *new.digest(), live.number, None)
         _follow(live, new.checkpoint().position)
+    except DocumentsLost:
+        # At whatever position: what is not whole is equal to nothing.
+        return Rebuilt(name, new.number, *new.digest(), live.number, live.digest()[1])
     except (BadQuestion, LogForked):
         return Rebuilt(name, new.number, *new.digest(), live.number, None)
     live_position, live_digest = live.digest()

@@ -22,7 +22,7 @@ from events import (
 
 from .checkpoint import Checkpoint
 from .projection import Documents, MemoryDocuments, Projection, advance
-from .store import FIRST, Generation, Store, value_of
+from .store import FIRST, Generation, Store, reason_of, value_of
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ def _applying(projection: Projection, recorded: RecordedEvent) -> Iterator[None]
     except (StorageUnavailable, LogDamaged, MemoryError):
         raise
     except Exception as error:  # whatever the fold makes of it: a worker parks this event
-        raise ParkedEvents(projection.name, [(recorded.position, str(error))]) from error
+        raise ParkedEvents(projection.name, [(recorded.position, reason_of(error))]) from error
 
 
 class _View:
@@ -150,7 +150,7 @@ def _fetch(stores: Mapping[str, Store], wanted: Mapping[str, set[str]]) -> dict[
         pipeline = client.pipeline(transaction=True)
         for name, generation in generations.items():
             pipeline.hget(generation.store.pointer, "live")
-            pipeline.hgetall(generation.state_key)
+            generation.ask_state(pipeline)
             if names[name]:
                 pipeline.hmget(generation.documents_key, names[name])
         replies = iter(pipeline.execute())
@@ -158,7 +158,7 @@ def _fetch(stores: Mapping[str, Store], wanted: Mapping[str, set[str]]) -> dict[
     for name, generation in generations.items():
         if int(next(replies) or FIRST) != generation.number:
             return None
-        checkpoint = generation.verified(generation.read_state(next(replies)))
+        checkpoint = generation.verified(generation.read_state(next(replies), next(replies)))
         values = map(value_of, next(replies)) if names[name] else ()
         read = dict(zip(names[name], values, strict=True))
         views[name] = _View(generation, checkpoint, read if checkpoint.position else {})
@@ -173,11 +173,12 @@ def _at_one_position(views: Mapping[str, _View]) -> bool:
     with storage():
         pipeline = client.pipeline(transaction=True)
         for view in views.values():
-            pipeline.hgetall(view.generation.state_key)
+            view.generation.ask_state(pipeline)
             pipeline.hget(view.generation.store.pointer, "live")
         replies = iter(pipeline.execute())
-    states = [(view, next(replies), next(replies)) for view in views.values()]
+    states = [(view, next(replies), next(replies), next(replies)) for view in views.values()]
     return all(
-        view.generation.read_state(state) == view.checkpoint and int(live or FIRST) == view.generation.number
-        for view, state, live in states
+        view.generation.read_state(state, held) == view.checkpoint
+        and int(live or FIRST) == view.generation.number
+        for view, state, held, live in states
     )

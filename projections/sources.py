@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 from events import CATALOG, DecodedEvent, canonical, name_key
@@ -36,9 +37,13 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     documents.put(_claimed(claim), None if after is None else {"type": event.type, "says": says})
 
 
-def claims(documents: Documents) -> list[tuple[dict[str, Any], list[tuple[int, dict[str, Any]]]]]:
-    """Every claim (its type and what it says), in the order in which they were first made, with the reports that make it: position and source."""
-    listed = [claim for _, claim in pages.read(documents, "claims")]
+def claims(
+    documents: Documents, after: int = 0, limit: int | None = None
+) -> list[tuple[dict[str, Any], list[tuple[int, dict[str, Any]]]]]:
+    """Claims (type, and what is said) with the reports that make them (position and source), in the order in which they were
+    first made: those made `after` a position, and at most `limit` of them."""
+    later = (claim for first, claim in pages.read(documents, "claims") if first > after)
+    listed = list(islice(later, limit))
     documents.fetch(place for claim in listed for place in (_claimed(claim), key("reports", claim)))
     return [(documents.get(_claimed(c)), list(pages.read(documents, key("reports", c)))) for c in listed]
 

@@ -13,6 +13,7 @@ from redis.client import Pipeline
 from events import (
     BadQuestion,
     DecodedEvent,
+    InvalidEvent,
     Log,
     LogDamaged,
     LogForked,
@@ -49,6 +50,10 @@ class Behind(BadQuestion):
             f"{projection}: generation {number} is at position {position}, behind the live one at {live}: "
             "readers would go back in time"
         )
+
+
+class DocumentsLost(BadQuestion):
+    """There are more or fewer documents than the last commit left: something else deleted or added some."""
 
 
 class Store:
@@ -167,8 +172,8 @@ class Generation:
         self._checkpoint = Checkpoint()
 
     def checkpoint(self) -> Checkpoint:
-        """How far this generation is. Raises BadQuestion where another version of the projection wrote it."""
-        return self.read_state(self._state())
+        """How far this generation is. Raises BadQuestion where it cannot be read on (see `read_state`)."""
+        return self.read_state(*self._state())
 
     def verified_checkpoint(self) -> Checkpoint:
         """The same, once the log is found to hold the entry there. Raises LogForked where it holds another, or none."""
@@ -180,20 +185,46 @@ class Generation:
             self._require_same_log(checkpoint, self.store.log.at(checkpoint.position))
         return checkpoint
 
-    def _state(self) -> dict[bytes, bytes]:
+    def _state(self) -> tuple[dict[bytes, bytes], int]:
         with storage():
-            return cast(dict[bytes, bytes], self.store.client.hgetall(self.state_key))
+            pipeline = self.store.client.pipeline(transaction=True)
+            self.ask_state(pipeline)
+            return cast(tuple[dict[bytes, bytes], int], tuple(pipeline.execute()))
 
-    def read_state(self, state: dict[bytes, bytes]) -> Checkpoint:
-        """The checkpoint in a state hash. Raises BadQuestion where another version of the projection wrote it."""
+    def ask_state(self, pipeline: Pipeline) -> None:
+        """Asks for the two things that `read_state` takes: the state, and how many documents there are."""
+        pipeline.hgetall(self.state_key)
+        pipeline.hlen(self.documents_key)
+
+    def read_state(self, state: dict[bytes, bytes], held: int) -> Checkpoint:
+        """The checkpoint in a state hash. Raises BadQuestion where another version of the projection wrote it, or something
+        else; DocumentsLost where not all the documents are `held` that were left. A replay makes them anew."""
         if not state:
             return Checkpoint()
-        if (version := int(state[b"version"])) != self.store.projection.version:
+        name, number = self.store.projection.name, self.number
+        try:
+            version, position = int(state[b"version"]), int(state[b"position"])
+            entry, left = state[b"entry"].decode(), int(state.get(b"documents", b"0"))
+        except (KeyError, ValueError):
             raise BadQuestion(
-                f"projection {self.store.projection.name} was built by version {version} of it, and this software has "
-                f"version {self.store.projection.version}: run `approvals replay {self.store.projection.name}`"
+                f"projection {name}: the state of generation {number} is not what this software writes: something else "
+                f"wrote to it. Run `approvals replay {name}`"
+            ) from None
+        if version != self.store.projection.version:
+            raise BadQuestion(
+                f"projection {name} was built by version {version} of it, and this software has version "
+                f"{self.store.projection.version}: run `approvals replay {name}`"
             )
-        return Checkpoint(int(state[b"position"]), state[b"entry"].decode())
+        if position and left != held:
+            raise self._lost(left, held)
+        return Checkpoint(position, entry)
+
+    def _lost(self, left: int, held: int) -> DocumentsLost:
+        name = self.store.projection.name
+        return DocumentsLost(
+            f"projection {name}: generation {self.number} was left with {left} documents and has {held} now: something "
+            f"else deleted or added some. Run `approvals replay {name}`"
+        )
 
     def advance(self, limit: int = PAGE, *, upto: int | None = None) -> int:
         """Folds at most `limit` further events, none after position `upto`, commits them, and returns how many.
@@ -203,10 +234,10 @@ class Generation:
         was read before: nothing is written.
         """
         if self._documents is None:
-            state = self._state()
+            state, held = self._state()
             if not state and self.number != (self.store.live() or FIRST):
                 return 0
-            self._checkpoint = self.read_state(state)
+            self._checkpoint = self.read_state(state, held)
             self._documents = StoredDocuments(self, self._checkpoint)
         events = self._next(limit)
         if upto is not None:
@@ -269,7 +300,7 @@ class Generation:
         # The failed event may have changed some documents: once more without it.
         if again != taken or same is None or self._apply_anew(events[:taken]) != (taken, None):
             raise Fenced if self.checkpoint() != self._checkpoint else error
-        return taken + 1, {events[taken].position: _reason(error)}
+        return taken + 1, {events[taken].position: reason_of(error)}
 
     def _apply_anew(self, events: Sequence[RecordedEvent]) -> tuple[int, Exception | None]:
         self._documents = StoredDocuments(self, self._checkpoint)
@@ -324,6 +355,8 @@ class Generation:
                     args=arguments,
                 ),
             )
+        if reply[0] == b"LOST":
+            raise self._lost(int(reply[1] or 0), int(reply[2]))
         if reply[0] != b"OK":
             raise Fenced
         self._checkpoint = checkpoint
@@ -406,8 +439,10 @@ def _needs(projection: Projection, event: DecodedEvent | Exception) -> list[str]
         return []
 
 
-def _reason(error: Exception) -> str:
-    text = f"{type(error).__name__}: {error}"
+def reason_of(error: Exception) -> str:
+    # The words of a refusal say that nothing was stored; this event is.
+    says = "; ".join(map(str, error.faults)) if isinstance(error, InvalidEvent) else str(error)
+    text = f"{type(error).__name__}: {says}"
     return text[:REASON].encode("utf-8", "backslashreplace").decode()
 
 

@@ -102,6 +102,7 @@ def _revoke(documents: Documents, revocation: ApprovalRevoked, position: int, st
         if held:
             on = approvals.span([day for _, day in held])
             _count(documents, place, way, on, held[0][0], sign)
+    pages.keep(documents, key("revocations", place), position, revocation.revoked_on, stands)
 
 
 def revoked_days(documents: Documents, counted: str) -> list[list[tuple[DateRange, int, list[int]]]]:
@@ -109,6 +110,12 @@ def revoked_days(documents: Documents, counted: str) -> list[list[tuple[DateRang
     those reported by item, which may be the same approvals."""
     authority, instrument, _ = counted.split("\t")
     return [days(documents, _revoked(authority, instrument), way) for way in ("number", "item")]
+
+
+def revocations(documents: Documents, counted: str) -> list[tuple[int, str]]:
+    """Every revocation of the instrument of these terms: its position, and the day."""
+    authority, instrument, _ = counted.split("\t")
+    return list(pages.read(documents, key("revocations", _revoked(authority, instrument))))
 
 
 def _count(documents: Documents, counted: str, kind: str, on: str, position: int, sign: int) -> None:

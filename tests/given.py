@@ -39,7 +39,7 @@ from events.catalog import (
     TotalReported,
     UsageReported,
 )
-from projections import PROJECTIONS, MemoryDocuments, fold, queries
+from projections import PROJECTIONS, MemoryDocuments, answers, fold
 
 DESK = "urn:desk"
 MODELS = ("CAC", "approval", "model")
@@ -270,12 +270,12 @@ def views(reports: Sequence[RecordedEvent]) -> dict[str, MemoryDocuments]:
 
 
 ASK = {
-    "totals": queries.totals_in,
-    "batches": queries.batches_in,
-    "companies": queries.companies_in,
-    "shares": queries.shares_in,
-    "share_of_stock": queries.share_of_stock_in,
-    "sources": queries.sources_in,
+    "totals": answers.totals_in,
+    "batches": answers.batches_in,
+    "companies": answers.companies_in,
+    "shares": answers.shares_in,
+    "share_of_stock": answers.share_of_stock_in,
+    "sources": answers.sources_in,
 }
 
 

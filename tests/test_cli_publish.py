@@ -278,6 +278,7 @@ def test_an_object_an_array_lines_and_standard_input_are_published_alike(
         "appended": 1,
         "already": 1,
         "refused": 0,
+        "not-stored": 0,
         "events": [
             {"line": 2, "status": "already", "position": 2, "source": "urn:desk", "id": "零一 :cat: [bold]"},
             {"line": 21, "status": "appended", "position": 3, "source": "urn:desk", "id": "e3"},
@@ -355,7 +356,12 @@ def test_every_bad_event_is_refused_with_its_line_and_nothing_is_stored_unless_e
     answer = in_json.document
     assert (answer["appended"], answer["already"], answer["refused"]) == (0, 0, len(BAD))
     assert in_json.err == ""
-    refused = {outcome["line"]: outcome for outcome in answer["events"]}
+    assert answer["not-stored"] == 2
+    assert [(o["line"], o["id"]) for o in answer["events"] if o["status"] == "not-stored"] == [
+        (1, "e1"),
+        (len(BAD) + 2, "e2"),
+    ]
+    refused = {o["line"]: o for o in answer["events"] if o["status"] == "refused"}
     for line, (name, (_, code)) in enumerate(BAD.items(), start=2):
         assert refused[line]["status"] == "refused", name
         assert code in {reason.partition(":")[0] for reason in refused[line]["reasons"]}, (

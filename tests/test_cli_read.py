@@ -362,6 +362,15 @@ def test_a_read_sees_what_was_published_before_it_where_workers_are_alive(data: 
     assert not running(data)
 
 
+def test_a_projection_that_cannot_go_on_keeps_nobody_from_reading_the_others(news: Ledger) -> None:
+    run_here(news.log.client, news.name)
+    news.log.client.hset(keys.state(news.name, "shares", 1), "version", "99")
+    news.log.append([parse(text(event()))])
+    fine, broken = news.together(("totals", "--json"), ("shares",), code=[0, 1])
+    assert fine.document["position"] == 18
+    assert broken.err.startswith("bad-question: projection shares was built by version 99 of it")
+
+
 def test_equal_answers_are_equal_bytes_also_after_a_replay(news: Ledger) -> None:
     question = ("totals", "--json", "--steps")
     first, second = news.together(question, question)

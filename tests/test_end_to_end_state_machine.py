@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from events import Event, IdConflict, InvalidEvent, Log, RecordedEvent, encode
-from projections import PROJECTIONS, Store, digest, fold, queries, replay
+from projections import PROJECTIONS, Store, answers, digest, fold, queries, replay
 from workers import ring, run_here
 
 from .conftest import new_ledger
@@ -23,11 +23,11 @@ from .worker_main import Supervised, eventually
 pytestmark = pytest.mark.long  # `make test-long`: `make test` stays short
 
 ASK = {
-    "totals": (queries.totals, queries.totals_in),
-    "batches": (queries.batches, queries.batches_in),
-    "companies": (queries.companies, queries.companies_in),
-    "shares": (queries.shares, queries.shares_in),
-    "sources": (queries.sources, queries.sources_in),
+    "totals": (queries.totals, answers.totals_in),
+    "batches": (queries.batches, answers.batches_in),
+    "companies": (queries.companies, answers.companies_in),
+    "shares": (queries.shares, answers.shares_in),
+    "sources": (queries.sources, answers.sources_in),
 }
 MANY = st.integers(30, 150)
 

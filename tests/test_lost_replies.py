@@ -253,6 +253,8 @@ def test_a_server_of_another_kind_is_no_traceback(server, proxy):
         ("redis://[::1", "redis://[::1"),
         ("redis://:secret@[::1", "redis://:***@[::1"),
         ("unix:///tmp/a@b:c/s", "unix:///tmp/a@b:c/s"),
+        ("user:secret@host:6379", "user:***@host:6379"),
+        (":se:c@r/secret@host", ":***@host"),
         ("", ""),
     ],
 )
@@ -263,7 +265,15 @@ def test_an_address_is_shown_without_its_password(url, shown):
 
 @pytest.mark.parametrize(
     "url",
-    ["", "host:6379", "http://host", "redis://[::1", "redis://:secret/x@host", "redis://:secret@host:port/0"],
+    [
+        "",
+        "host:6379",
+        "http://host",
+        "redis://[::1",
+        "redis://:secret/x@host",
+        "redis://:secret@host:port/0",
+        "user:secret@host",
+    ],
 )
 def test_what_is_no_address_is_refused_and_no_password_is_shown(url):
     with pytest.raises(BadQuestion, match="is no server's URL: write redis://") as refused:

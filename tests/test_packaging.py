@@ -166,6 +166,22 @@ def test_the_installed_command_needs_nothing_of_the_checkout(installed: Path, tm
         assert not running(data)
 
 
+def test_another_distribution_s_package_of_the_same_name_is_named_as_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events" / "__init__.py").write_text("class Events: ...\n", "utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-c", "import approval_ledger.cli"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith(
+        "ImportError: the package `events` here is not approval-ledger's: another distribution (PyPI's `Events`"
+    )
+
+
 # The lock files
 
 

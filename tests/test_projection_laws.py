@@ -30,12 +30,12 @@ from projections import (
     MemoryDocuments,
     Projection,
     advance,
+    answers,
     buckets,
     companies,
     digest,
     fold,
     pages,
-    queries,
     terms,
     totals,
 )
@@ -150,7 +150,7 @@ def test_the_documents_of_a_hundred_reports_in_one_place_come_and_go_in_any_orde
         for name, documents in views(withdrawn).items():
             assert name == "sources" or all(key.startswith("correction\t") for key in documents)
         kept = log(*reports, *(called(f"w{n}", retracted(f"r{n}")) for n in order if n != 41))
-        (answer,) = queries.totals_in(views(kept))
+        (answer,) = answers.totals_in(views(kept))
         assert answer["total"] == {"low": 42, "high": None}
 
 
@@ -188,17 +188,17 @@ def figures(answer: Any) -> Any:
 
 def conclusions(reports: Sequence[RecordedEvent]) -> dict[str, Any]:
     documents = views(reports)
-    every = queries.companies_in(documents)
+    every = answers.companies_in(documents)
     names = sorted({name for company in every for name in company["names"]})
     return {
-        "totals": figures(queries.totals_in(documents, steps=True)),
-        "batches": figures(queries.batches_in(documents)),
+        "totals": figures(answers.totals_in(documents, steps=True)),
+        "batches": figures(answers.batches_in(documents)),
         "companies": figures(every),
-        "histories": [figures(queries.companies_in(documents, name)) for name in names],
-        "shares": figures(queries.shares_in(documents)),
+        "histories": [figures(answers.companies_in(documents, name)) for name in names],
+        "shares": figures(answers.shares_in(documents)),
         "sources": [
             figures(claim)
-            for claim in queries.sources_in(documents)
+            for claim in answers.sources_in(documents)
             if not claim["type"].startswith("event.")
         ],
     }
@@ -279,7 +279,7 @@ def test_a_correction_waits_for_a_target_that_is_still_to_come_and_for_no_other(
 def test_a_retraction_of_a_retraction_restores_and_so_on_down_the_line() -> None:
     lines = [called("0", total("=40", "2024-01-28"))]
     lines += [called(str(n), retracted(str(n - 1))) for n in range(1, 6)]
-    counts = [bool(queries.totals_in(views(log(*lines[:n])))) for n in range(1, 7)]
+    counts = [bool(answers.totals_in(views(log(*lines[:n])))) for n in range(1, 7)]
     assert counts == [True, False, True, False, True, False]
 
 
@@ -289,7 +289,7 @@ def test_a_ring_of_retractions_ends_and_takes_nothing_else_with_it(size: int) ->
     tail = [called("figure", total("=40", "2024-01-28")), called("breaker", retracted("r0"))]
     for turn in range(size):
         documents = views(log(*ring[turn:], *ring[:turn], *tail))
-        (answer,) = queries.totals_in(documents)
+        (answer,) = answers.totals_in(documents)
         assert answer["total"] == {"low": 40, "high": 40}
 
 
@@ -307,10 +307,10 @@ def test_a_replacement_counts_from_when_it_comes_and_what_it_supersedes_no_longe
         ),
     )
     for order in ([old, new, swap], [swap, old, new], [new, swap, old]):
-        (answer,) = queries.totals_in(views(log(*order)))
+        (answer,) = answers.totals_in(views(log(*order)))
         assert answer["total"] == {"low": 40, "high": 40}
         assert answer["contradictions"] == []
-    assert queries.totals_in(views(log(old, swap))) == []  # the replacement is still to come
+    assert answers.totals_in(views(log(old, swap))) == []  # the replacement is still to come
 
 
 # Statistics kept event by event are those of a recount.
@@ -497,13 +497,13 @@ def test_no_answer_rests_on_an_event_that_does_not_stand(reports: list[RecordedE
     documents = views(reports)
     named = {
         position
-        for answers in (
-            queries.totals_in(documents, steps=True),
-            queries.batches_in(documents),
-            queries.companies_in(documents),
-            queries.shares_in(documents),
+        for found in (
+            answers.totals_in(documents, steps=True),
+            answers.batches_in(documents),
+            answers.companies_in(documents),
+            answers.shares_in(documents),
         )
-        for answer in answers
+        for answer in found
         for position in _positions(answer)
     }
     assert named <= stands
@@ -729,7 +729,7 @@ def inside(value: int, interval: dict[str, Any]) -> bool:
 
 def check_totals(history: History, told: list[Told], documents: dict[str, MemoryDocuments]) -> None:
     named = frozenset[Approval]().union(*(report.names for report in told))
-    for answer in queries.totals_in(documents, steps=True):
+    for answer in answers.totals_in(documents, steps=True):
         assert answer["contradictions"] == []
         for step in answer["steps"]:
             day = date.fromisoformat(step["on"])
@@ -744,14 +744,14 @@ def check_totals(history: History, told: list[Told], documents: dict[str, Memory
 def check_batches(
     history: History, told: list[Told], documents: dict[str, MemoryDocuments], *, before: bool
 ) -> None:
-    answers: dict[int, list[dict[str, Any]]] = {}
-    for answer in queries.batches_in(documents):
+    by_ordinal: dict[int, list[dict[str, Any]]] = {}
+    for answer in answers.batches_in(documents):
         of = {told[source["position"] - 1].batch for source in answer["sources"]}
         # One that no report announces is known by its approvals alone.
         (ordinal,) = of or {answer["ordinal"] or int(answer["label"].rpartition(" ")[2])}
         assert ordinal is not None
-        answers.setdefault(ordinal, []).append(answer)
-    for ordinal, of_batch in answers.items():
+        by_ordinal.setdefault(ordinal, []).append(answer)
+    for ordinal, of_batch in by_ordinal.items():
         members = history.of_batch(ordinal)
         named = frozenset[Approval]().union(*(r.names_in_batch for r in told if r.batch == ordinal))
         earlier = sum(a.on < history.announced[ordinal] for a in history.approvals)
@@ -771,9 +771,9 @@ def check_batches(
 def check_companies(history: History, documents: dict[str, MemoryDocuments]) -> None:
     as_of = {
         f"{a['authority']}/{a['instrument']}/{a['unit']}": date.fromisoformat(a["as_of"])
-        for a in queries.totals_in(documents)
+        for a in answers.totals_in(documents)
     }
-    for answer in queries.companies_in(documents):
+    for answer in answers.companies_in(documents):
         for counted in answer["approvals"]:
             approved = [a for a in history.approvals if a.on <= as_of[counted["terms"]]]
             of_company = sum(a.company == answer["company"] for a in approved)

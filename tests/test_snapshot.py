@@ -353,6 +353,15 @@ def test_a_projection_that_lost_its_checkpoint_is_not_counted_on_top_of_what_it_
     assert read_together(log, [Tally()], all_counts, at_least=2) == (2, {"tally": folded_counts(log, 2)})
 
 
+def test_a_reader_is_told_that_documents_are_gone(log: Log) -> None:
+    append(log, 20, 21)
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    log.client.delete(live.documents_key)
+    with pytest.raises(BadQuestion, match=r"was left with 3 documents and has 0 now.*approvals replay"):
+        read_together(log, [Tally()], all_counts)
+
+
 @pytest.mark.parametrize("figures", [[], [50], [50, 51, 52]], ids=["gone", "shorter", "longer"])
 def test_a_reader_is_told_that_the_log_is_another_one(log: Log, figures: list[int]) -> None:
     append(log, 20, 21)

@@ -136,3 +136,16 @@ def test_many_claims_are_all_listed() -> None:
     assert [claim["says"]["item"]["name"] for claim in claims_of(*reports)] == [
         f"Ernie {n}" for n in range(200)
     ]
+
+
+def test_claims_can_be_read_page_by_page_in_the_order_in_which_they_were_first_made() -> None:
+    lines = [total(f"={n // 2}", "2024-01-28", source=f"Paper {n}") for n in range(200)]
+    every = claims_of(*lines, retracted("e1"))
+    read: list[dict] = []  # type: ignore[type-arg]
+    while page := ask(
+        log(*lines, retracted("e1")), "sources", after=read[-1]["evidence"][0] if read else 0, limit=7
+    ):
+        assert len(page) <= 7
+        read += page
+    assert read == every
+    assert len(every) == 101

@@ -748,3 +748,30 @@ def test_of_a_name_that_is_disputed_nobody_knows_whether_an_approval_is_one_or_t
     )
     assert total_of(reports)["named"] == 1
     assert total_of(reports)["undisclosed"] == between(1, 2)
+
+
+# All the evidence
+
+
+def test_every_event_behind_a_bound_can_be_listed_and_no_other_is() -> None:
+    grants = [granted("Baidu", f"Ernie {n}", f"2023-08-{n:02d}", number=f"CN-{n}") for n in range(1, 21)]
+    grants += [granted("Baidu", "Ernie 1", "2023-08-03", number="CN-1")]  # two days for one approval
+    grants += [granted("Zhipu", "GLM", "2023-08-15"), granted("Zhipu", "GLM", "2023-08-15", terms=SERVICES)]
+    withdrawn = [granted("Zhipu", "GLM-2", "2023-08-15"), retracted("e24")]
+    reports = log(*grants, *withdrawn)
+    some = total_of(reports)["evidence"]
+    assert len(some["low"]) == 12
+    assert len(some["low"]) + some["more"] == 21
+    every = total_of(reports, whole_evidence=True)["evidence"]
+    assert every == {"low": list(range(1, 23)), "high": [], "more": 0}
+
+
+def test_every_revocation_behind_a_bound_can_be_listed() -> None:
+    lines = [
+        total("=10", "2024-01-31", in_force=True),
+        *(revoked(f"CN-{day}", on=f"2024-01-{day:02d}") for day in range(1, 20)),
+        retracted("e2"),
+    ]
+    answer = total_of(log(*lines), whole_evidence=True)
+    assert answer["total"] == at_least(28)
+    assert answer["evidence"] == {"low": [1, *range(3, 21)], "high": [], "more": 0}

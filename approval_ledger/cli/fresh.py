@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from events import Log
+from events import LedgerError, Log, StorageUnavailable
 from workers import progress, run_here, workers_alive
 
 FAR = 2_000  # events: a reader folds fewer in memory itself, in less time than a worker takes to commit more
@@ -21,10 +21,19 @@ def position_to_ask(log: Log, at_least: int) -> int:
     if log.head() == 0:
         return at_least
     if not workers_alive(log.client, log.ledger):
-        run_here(log.client, log.ledger)
+        _catch_up(log)
     else:
         _let_the_workers_come_near(log)
     return max(log.head(), at_least)
+
+
+def _catch_up(log: Log) -> None:
+    try:
+        run_here(log.client, log.ledger)
+    except StorageUnavailable:
+        raise
+    except LedgerError:
+        pass  # of a projection that cannot go on: whoever reads that one hears of it, and the others can be read
 
 
 def _let_the_workers_come_near(log: Log) -> None:
@@ -36,5 +45,5 @@ def _let_the_workers_come_near(log: Log) -> None:
         if now != positions:
             positions, last_progress = now, time.monotonic()
         elif time.monotonic() - last_progress > _PATIENCE:
-            run_here(log.client, log.ledger)
+            _catch_up(log)
             return

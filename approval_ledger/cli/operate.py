@@ -8,7 +8,18 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from events import BadQuestion, LedgerError, Log, as_json_line, durability, masked, storage
+from events import (
+    BadQuestion,
+    InvalidEvent,
+    LedgerError,
+    Log,
+    RecordedEvent,
+    as_json_line,
+    durability,
+    loads,
+    masked,
+    storage,
+)
 from projections import PROJECTIONS, Generation, Projection, Store, replay
 from workers import queue_length, run_here, run_here_in, supervise, workers_alive
 
@@ -203,7 +214,8 @@ def _projection_status(log: Log, projection: Projection, head: int | None, says:
         "projection": projection.name,
         "version": projection.version,
         "position": position,
-        "lag": None if head is None else head - position,
+        # A checkpoint beyond the head is of another log: it is not ahead of this one.
+        "lag": None if head is None or head < position else head - position,
         "generation": generation.number,
         "previous": store.previous() or None,
         "digest": digest,
@@ -278,7 +290,7 @@ def work(
 
 
 def up(*, workers: Workers = 1, url: Url = None, data: Data = None, ledger: Ledger = None) -> None:
-    """Run the embedded server with workers in the foreground, until Ctrl-C."""
+    """Run workers in the foreground, and the embedded server with them unless a URL names another, until Ctrl-C."""
     telemetry.configure()
     with open_ledger(url, data, ledger) as opened:
         show.plain(
@@ -327,19 +339,27 @@ def park_show(
         raise BadQuestion(
             f"no projection has parked position {position}: `approvals park list` lists what is parked"
         )
-    event = as_json_line(recorded).decode(errors="backslashreplace")
     if json:
         show.json(
             {
                 "ledger": opened.log.ledger,
                 "position": position,
                 "reasons": reasons,
-                "event": event,
+                "event": _as_json(recorded),
             }
         )
     else:
-        show.plain(event)
+        show.plain(as_json_line(recorded).decode(errors="backslashreplace"))
         show.table(["projection", "reason"], reasons.items())
+
+
+def _as_json(recorded: RecordedEvent) -> Any:
+    """The stored event, or, where it is no JSON, its bytes as text."""
+    line = as_json_line(recorded)
+    try:
+        return loads(line)
+    except InvalidEvent:
+        return line.decode(errors="backslashreplace")
 
 
 def park_retry(

@@ -36,6 +36,10 @@ AtLeast = Annotated[
     typer.Option(metavar="N", min=0, help="Answer as of position N or later, or fail.", show_default=False),
 ]
 
+WholeEvidence = Annotated[
+    bool, typer.Option("--whole-evidence", help="List every event of the evidence, not some and a count.")
+]
+
 
 def open_ledger(url: str | None, data: Path | None, ledger: str | None) -> AbstractContextManager[Opened]:
     """The ledger that the options and the environment name."""

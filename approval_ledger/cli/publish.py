@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +36,8 @@ CHUNK = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one event of a file: `appended` or `already` at a position, or `refused` with the reasons."""
+    """What became of one event of a file: `appended` or `already` at a position, `refused` with the reasons, or `not-stored`
+    because another one of the file was refused."""
 
     line: int
     status: str
@@ -129,28 +130,44 @@ def _content(file: str) -> bytes:
 def _whole(log: Log, submissions: Sequence[Submission]) -> Iterator[Outcome]:
     events = [submission.event for submission in submissions if submission.event is not None]
     if len(events) < len(submissions):
-        yield from (_refused(s, s.faults) for s in submissions if s.event is None)
+        yield from _nothing_of(submissions, {n: s.faults for n, s in enumerate(submissions) if s.faults})
         return
     try:
         receipts = log.append(events)
     except IdConflict as error:
         # A file is counted in lines, and the outcome has its own.
         message = str(error).removeprefix(f"event {error.index}: ")
-        yield _refused(submissions[error.index], [Fault(error.code, message)])
+        yield from _nothing_of(submissions, {error.index: [Fault(error.code, message)]})
     except InvalidEvent as error:
-        first: dict[tuple[str, str], int] = {}
-        for event, submission in zip(events, submissions, strict=True):
-            first.setdefault((event.source, event.id), submission.line)
-        for fault in error.faults:
-            index = fault.index or 0
-            if fault.code == "duplicate-id":
-                line = first[events[index].source, events[index].id]
-                fault = replace(fault, message=f"with its source it is that of line {line}")  # noqa: PLW2901
-            yield _refused(submissions[index], [fault])
+        yield from _nothing_of(submissions, _by_event(error, submissions))
     else:
         for submission, receipt in zip(submissions, receipts, strict=True):
             status = "already" if receipt.duplicate else "appended"
             yield Outcome(submission.line, status, receipt.position, receipt.source, receipt.id)
+
+
+def _nothing_of(
+    submissions: Sequence[Submission], faults: Mapping[int, Sequence[Fault]]
+) -> Iterator[Outcome]:
+    for index, submission in enumerate(submissions):
+        if index in faults:
+            yield _refused(submission, faults[index])
+        elif (event := submission.event) is not None:
+            yield Outcome(submission.line, "not-stored", source=event.source, id=event.id)
+
+
+def _by_event(error: InvalidEvent, submissions: Sequence[Submission]) -> dict[int, list[Fault]]:
+    """The faults of each event, by its place in the file."""
+    identities = [(s.event.source, s.event.id) for s in submissions if s.event is not None]
+    lines = dict(zip(reversed(identities), (s.line for s in reversed(submissions)), strict=True))
+    found: dict[int, list[Fault]] = {}
+    for fault in error.faults:
+        index = fault.index or 0
+        if fault.code == "duplicate-id":
+            line = lines[identities[index]]
+            fault = replace(fault, message=f"with its source it is that of line {line}")  # noqa: PLW2901
+        found.setdefault(index, []).append(fault)
+    return found
 
 
 def _each(log: Log, submissions: Sequence[Submission]) -> Iterator[Outcome]:
@@ -199,7 +216,7 @@ def _refused(submission: Submission, faults: Sequence[Fault]) -> Outcome:
 def _show(outcomes: Sequence[Outcome], ledger: str, json: bool) -> None:
     counts = {
         status: sum(outcome.status == status for outcome in outcomes)
-        for status in ("appended", "already", "refused")
+        for status in ("appended", "already", "refused", "not-stored")
     }
     if json:
         show.json({"ledger": ledger, **counts, "events": [outcome.to_json() for outcome in outcomes]})
@@ -207,7 +224,7 @@ def _show(outcomes: Sequence[Outcome], ledger: str, json: bool) -> None:
     for outcome in outcomes:
         if outcome.status == "refused":
             show.complain(f"line {outcome.line}: refused: {'; '.join(outcome.reasons)}")
-        else:
+        elif outcome.position is not None:
             where = "appended at" if outcome.status == "appended" else "already at"
             show.plain(f"line {outcome.line}: {where} {outcome.position}  {outcome.id}")
     if counts["refused"] and not counts["appended"] + counts["already"]:

@@ -13,7 +13,7 @@ from projections import Answer, queries
 
 from . import show
 from .fresh import position_to_ask
-from .options import AtLeast, Data, Json, Ledger, Url, open_ledger
+from .options import AtLeast, Data, Json, Ledger, Url, WholeEvidence, open_ledger
 
 
 def add_to(app: typer.Typer) -> None:
@@ -109,6 +109,7 @@ def totals(
     steps: Annotated[
         bool, typer.Option("--steps", help="At every day on which the figure may change.")
     ] = False,
+    whole_evidence: WholeEvidence = False,
     at_least: AtLeast = 0,
     url: Url = None,
     data: Data = None,
@@ -119,19 +120,33 @@ def totals(
 
     def ask(log: Log, position: int) -> Answer:
         return queries.totals(
-            log, at_least=position, authority=authority, instrument=instrument, unit=unit, steps=steps
+            log,
+            at_least=position,
+            authority=authority,
+            instrument=instrument,
+            unit=unit,
+            steps=steps,
+            whole_evidence=whole_evidence,
         )
 
     _answer(ask, show_totals, url, data, ledger, json, at_least)
 
 
 def batches(
-    *, at_least: AtLeast = 0, url: Url = None, data: Data = None, ledger: Ledger = None, json: Json = False
+    *,
+    whole_evidence: WholeEvidence = False,
+    at_least: AtLeast = 0,
+    url: Url = None,
+    data: Data = None,
+    ledger: Ledger = None,
+    json: Json = False,
 ) -> None:
     """The batches: size, who is named, how many are not, and the total just before."""
-    _answer(
-        lambda log, at: queries.batches(log, at_least=at), show_batches, url, data, ledger, json, at_least
-    )
+
+    def ask(log: Log, position: int) -> Answer:
+        return queries.batches(log, at_least=position, whole_evidence=whole_evidence)
+
+    _answer(ask, show_batches, url, data, ledger, json, at_least)
 
 
 def companies(
@@ -196,12 +211,25 @@ def shares(
 
 
 def sources(
-    *, at_least: AtLeast = 0, url: Url = None, data: Data = None, ledger: Ledger = None, json: Json = False
+    *,
+    after: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Only claims that were first made after position N.")
+    ] = 0,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="At most N claims.", show_default=False)
+    ] = None,
+    at_least: AtLeast = 0,
+    url: Url = None,
+    data: Data = None,
+    ledger: Ledger = None,
+    json: Json = False,
 ) -> None:
     """Every claim, who makes it, and how many independent origins that leaves."""
-    _answer(
-        lambda log, at: queries.sources(log, at_least=at), show_sources, url, data, ledger, json, at_least
-    )
+
+    def ask(log: Log, position: int) -> Answer:
+        return queries.sources(log, after=after, limit=limit, at_least=position)
+
+    _answer(ask, show_sources, url, data, ledger, json, at_least)
 
 
 def _parts(text: str | None, count: int, form: str) -> list[str]:

@@ -1,0 +1,72 @@
+"""The answers of batches: size, who is named, how many are not, and the total just before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from events import Interval
+
+from ..evidence import Batch, Evidence, Views, gather
+from ..figures import Figures
+from .shown import Shown
+from .totals import all_terms
+
+
+def batches_in(views: Views, *, whole_evidence: bool = False) -> list[dict[str, Any]]:
+    """The answers of `batches`."""
+    found = []
+    for counted, written in all_terms(views).items():
+        figures = Figures(gather(views, counted))
+        shown = Shown(figures, views if whole_evidence else None)
+        # Equated terms share their batches: each is listed where it was announced.
+        found += [
+            _batch(figures, shown, placed.batch, written)
+            for placed in figures.order
+            if _of_terms(placed.batch, counted, figures.evidence)
+        ]
+    return found
+
+
+def _of_terms(batch: Batch, counted: str, evidence: Evidence) -> bool:
+    return len(evidence.terms) == 1 or counted in batch.terms
+
+
+def _batch(figures: Figures, shown: Shown, batch: Batch, written: Mapping[str, str]) -> dict[str, Any]:
+    size, before = figures.size(batch), figures.before(batch)
+    named = batch.named(figures.evidence.marks)
+    perhaps_named = batch.perhaps_named(figures.evidence.companies)
+    low, high = size.interval.low, size.interval.high
+    last = batch.on.last if batch.on is not None else None
+    conflicts = [
+        conflict
+        for conflict in figures.resolution.conflicts
+        if any(report.position in conflict.events for report in batch.reports)
+    ]
+    return {
+        **written,
+        "ordinal": batch.ordinal,
+        "label": batch.label,
+        "announced_on": list(dict.fromkeys(report.announced_on for report in batch.reports)),
+        "size": size.interval.to_json(),
+        "named": named,
+        "names": _names(batch),
+        "undisclosed": Interval(
+            max(0, low - perhaps_named), None if high is None else max(0, high - named)
+        ).to_json(),
+        "before": before.interval.to_json(),
+        "evidence": {
+            "size": shown.evidence(size, last),
+            "before": shown.evidence(before, last),
+        },
+        "sources": [{"position": report.position, **report.source} for report in batch.reports],
+        "contradictions": [
+            shown.contradiction(conflict, "size", ("size", batch.key)) for conflict in conflicts
+        ],
+    }
+
+
+def _names(batch: Batch) -> list[dict[str, str]]:
+    """Whom the announcements name, each once."""
+    named = [entry for report in batch.reports for entry in report.names]
+    return [dict(pairs) for pairs in dict.fromkeys(tuple(sorted(entry.items())) for entry in named)]

@@ -1,0 +1,122 @@
+"""The answers of shares: stocks and shares by estimator, date and region, and what approvals are of a stock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from events import BadQuestion, Interval, name_key
+
+from .. import shares as fold
+from .. import stocks, terms, totals
+from ..evidence import Views, gather
+from ..figures import Figures
+from .shown import SHOWN, Shown
+from .totals import all_terms
+
+
+def shares_in(views: Views) -> list[dict[str, Any]]:
+    """The answers of `shares`."""
+    return [
+        _market(reported)
+        for estimates in fold.estimates(views["shares"]).values()
+        for reported in _by_date(estimates)
+    ]
+
+
+def share_of_stock_in(
+    views: Views, *, authority: str, instrument: str, unit: str, estimator: str, region: str
+) -> list[dict[str, Any]]:
+    """The answers of `share_of_stock`. Raises TermsDiffer and BadQuestion."""
+    asked = {"authority": authority, "instrument": instrument, "unit": unit}
+    counts = all_terms(views).get(terms.key_of(**asked))
+    if counts is None:
+        raise BadQuestion(f"nothing is counted as {terms.written(asked)} here")
+    return [_of_stock(views, counts, found, region) for found in _estimates_of(views, estimator, region)]
+
+
+def _by_date(
+    estimates: list[tuple[int, dict[str, Any]]],
+) -> list[list[tuple[int, dict[str, Any]]]]:
+    dates = sorted({data["as_of"] for _, data in estimates})
+    return [[(at, data) for at, data in estimates if data["as_of"] == day] for day in dates]
+
+
+def _market(reported: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
+    market = stocks.infer(reported)
+    first = reported[0][1]
+    return {
+        "estimator": first["estimator"],
+        "unit": first["unit"],
+        "as_of": first["as_of"],
+        "regions": [
+            {
+                "region": name,
+                "count": region.stock.to_json(),
+                "share": region.share.to_json(),
+                "rounding": sorted(
+                    {d["share"]["rounding"] for _, d in reported if d["region"] == name and "share" in d}
+                ),
+                "evidence": {
+                    "count": sorted(region.stock_because)[:SHOWN],
+                    "share": sorted(region.share_because)[:SHOWN],
+                },
+            }
+            for name, region in sorted(market.regions.items())
+        ],
+        "sources": [{"position": at, **data["source"]} for at, data in reported],
+        "contradictions": [
+            {"events": sorted(conflict), "says": "these stocks and shares cannot all be true"}
+            for conflict in market.conflicts
+        ],
+    }
+
+
+def _estimates_of(views: Views, estimator: str, region: str) -> list[list[tuple[int, dict[str, Any]]]]:
+    found = [
+        reported
+        for estimates in fold.estimates(views["shares"]).values()
+        for reported in _by_date(estimates)
+        if name_key(reported[0][1]["estimator"]) == name_key(estimator)
+        # What is reported of any region says something of the world.
+        and (region == stocks.WORLD or any(data["region"] == region for _, data in reported))
+    ]
+    if not found:
+        raise BadQuestion(
+            f"there is no estimate by {estimator!r} for region {region!r}: `approvals shares` lists all"
+        )
+    return found
+
+
+def _of_stock(
+    views: Views, counts: Mapping[str, str], reported: list[tuple[int, dict[str, Any]]], region: str
+) -> dict[str, Any]:
+    first = reported[0][1]
+    held = {"authority": counts["authority"], "instrument": "stock", "unit": first["unit"]}
+    equated = terms.must_be_one(counts, held, totals.equations(views["totals"]))
+    figures = Figures(gather(views, terms.key_of(**counts)))
+    total = figures.total(figures.days[-1])
+    stock = stocks.infer(reported).regions[region]
+    share = _ratio(total.interval, stock.stock)
+    return {
+        "terms": terms.written(counts),
+        "total": total.interval.to_json(),
+        "estimator": first["estimator"],
+        "region": region,
+        "as_of": first["as_of"],
+        "stock": stock.stock.to_json(),
+        "share": share.to_json(),
+        "equated_by": sorted(equated),
+        "evidence": {
+            "total": Shown(figures).evidence(total, None),
+            "stock": sorted(stock.stock_because)[:SHOWN],
+        },
+    }
+
+
+def _ratio(part: Interval, whole: Interval) -> stocks.Percentage:
+    """The part's share of the whole, of which it is a part: never over one."""
+    low = Fraction(0) if whole.high is None else Fraction(part.low, max(whole.high, 1))
+    high = Fraction(1) if part.high is None or not whole.low else Fraction(part.high, whole.low)
+    return stocks.Percentage(min(low, Fraction(1)), min(high, Fraction(1)), open=False)
