@@ -1,7 +1,8 @@
-"""Servers for the tests, and how Hypothesis runs here."""
+"""Servers for the tests, what a worker in our own process changes, and how Hypothesis runs here."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -56,3 +57,13 @@ def start_server() -> Iterator[Callable[..., Server]]:
 def log(server: Server) -> Log:
     """An empty ledger."""
     return Log(server.client(), new_ledger())
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Puts the handlers back that RQ's worker replaces."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
