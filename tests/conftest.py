@@ -1,7 +1,8 @@
-"""Servers for the tests, and how Hypothesis runs here."""
+"""Servers for the tests, what a worker in our own process changes, and how Hypothesis runs here."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -22,6 +23,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("ledger")
+
+# A script that runs us in the background has SIGINT ignored, and so would every command that we send one to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _NUMBERS = count(1)
 
@@ -56,3 +60,13 @@ def start_server() -> Iterator[Callable[..., Server]]:
 def log(server: Server) -> Log:
     """An empty ledger."""
     return Log(server.client(), new_ledger())
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Puts the handlers back that RQ's worker replaces."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

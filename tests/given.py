@@ -7,15 +7,33 @@
     assert ask(reports, "totals")[0]["total"] == at_least(41)
 
 The report at position n has the id `e<n>`, so that a correction later in the table can name it.
+
+What stands last is for tests of the store: a projection that is easy to count after, and what a server holds.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from events import Count, Event, EventData, RecordedEvent, Share, canonical, encode
+from events import (
+    Count,
+    DecodedEvent,
+    Event,
+    EventData,
+    Log,
+    RecordedEvent,
+    Share,
+    canonical,
+    encode,
+    keys,
+    load_function,
+    valid_events,
+)
 from events.catalog import (
     ApprovalAmended,
     ApprovalGranted,
@@ -39,7 +57,23 @@ from events.catalog import (
     TotalReported,
     UsageReported,
 )
-from projections import PROJECTIONS, MemoryDocuments, answers, fold
+from projections import (
+    PROJECTIONS,
+    Documents,
+    Generation,
+    MemoryDocuments,
+    Projection,
+    answers,
+    digest,
+    fold,
+    queries,
+)
+
+from .strategies import report
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+NEWS = EXAMPLES / "2024-01-news.ndjson"
+HISTORY = valid_events((EXAMPLES / "history.ndjson").read_bytes())
 
 DESK = "urn:desk"
 MODELS = ("CAC", "approval", "model")
@@ -247,8 +281,8 @@ def equated(
     )
 
 
-def retracted(id: str) -> EventRetracted:
-    return EventRetracted(target=reference(id), reason="a typing error", actor="editor")
+def retracted(id: str, source: str = DESK) -> EventRetracted:
+    return EventRetracted(target=reference(id, source), reason="a typing error", actor="editor")
 
 
 def superseded(id: str, replacement: str) -> EventSuperseded:
@@ -257,8 +291,8 @@ def superseded(id: str, replacement: str) -> EventSuperseded:
     )
 
 
-def reference(id: str) -> EventReference:
-    return EventReference(source=DESK, id=id)
+def reference(id: str, source: str = DESK) -> EventReference:
+    return EventReference(source=source, id=id)
 
 
 # Asking.
@@ -276,6 +310,13 @@ ASK = {
     "shares": answers.shares_in,
     "share_of_stock": answers.share_of_stock_in,
     "sources": answers.sources_in,
+}
+QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {  # the same, asked of a log and its store
+    "totals": queries.totals,
+    "batches": queries.batches,
+    "companies": queries.companies,
+    "shares": queries.shares,
+    "sources": queries.sources,
 }
 
 
@@ -330,3 +371,112 @@ def exactly(n: int) -> dict[str, int | None]:
 
 def at_least(n: int) -> dict[str, int | None]:
     return between(n, None)
+
+
+# In the store.
+
+
+def nothing(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts reports: all of them, and those of each figure. Of 13 it says no, after it has counted it.
+
+    The hooks are for what happens meanwhile: after a page was read and before any document, and before each event.
+    """
+
+    before_reading: Callable[..., object] = nothing
+    before_counting: Callable[[DecodedEvent], object] = nothing
+    name: str = "tally"
+    version: int = 1
+    handles: frozenset[str] = frozenset({TotalReported.TYPE})
+
+    def needs(self, event: DecodedEvent) -> list[str]:
+        self.before_reading(event)
+        return ["all"]
+
+    def evolve(self, documents: Documents, event: DecodedEvent, stands: bool) -> None:
+        self.before_counting(event)
+        assert isinstance(event.data, TotalReported)
+        figure = event.data.count.value
+        for name in ("all", f"figure {figure}"):
+            documents.put(name, (documents.get(name) or 0) + (1 if stands else -1) or None)
+        if figure == 13:
+            raise ValueError("thirteen is not counted here")
+
+
+class Once(Tally):
+    """Fails where a figure comes a second time, and so where it reads what another writer has counted already."""
+
+    def evolve(self, documents: Documents, event: DecodedEvent, stands: bool) -> None:
+        super().evolve(documents, event, stands)
+        assert isinstance(event.data, TotalReported)
+        if documents.get(f"figure {event.data.count.value}") > 1:
+            raise ValueError("counted twice")
+
+
+def append(log: Log, *figures: int) -> None:
+    """One report for each of `figures`, with ids of their own."""
+    head = log.head()
+    log.append([report(f"r{head + n}", figure) for n, figure in enumerate(figures, start=1)])
+
+
+def retract(id: str, by: str, source: str = DESK) -> Event:
+    """The event `by` that takes back the event `id`."""
+    return called(by, retracted(id, source))
+
+
+def append_raw(log: Log, payload: bytes, *, id: str, source: str = DESK) -> int:
+    """Appends bytes that this software would refuse, as a newer producer's software does; returns their position."""
+    places = [keys.log(log.ledger), keys.ids(log.ledger), keys.subjects(log.ledger)]
+    arguments = ["", "", "", keys.identity(source, id), payload, "", 0]
+    reply: Any = log.client.register_script(load_function("append"))(keys=places, args=arguments)
+    assert reply[0] == b"OK", reply
+    return int(reply[1])
+
+
+def append_newer(log: Log, *, id: str, type: str = "total.reported.v9", **data: object) -> int:
+    """Appends an event as a newer software would; returns its position."""
+    schema = f"urn:approval-ledger:{type}:1"
+    event = {
+        "specversion": "1.0",
+        "id": id,
+        "source": DESK,
+        "type": type,
+        "dataschema": schema,
+        "data": data,
+    }
+    return append_raw(log, canonical(event), id=id)
+
+
+def drain(generation: Generation, limit: int = 500) -> None:
+    while generation.advance(limit):
+        pass
+
+
+def documents(generation: Generation) -> dict[str, Any]:
+    """What the server holds of it, past whatever a generation has in its memory."""
+    stored: Any = generation.store.client.hgetall(generation.documents_key)
+    return {name.decode(): json.loads(value) for name, value in stored.items()}
+
+
+def folded(log: Log, projection: Projection, upto: int | None = None) -> tuple[int, str]:
+    """The position and the digest of a plain fold in memory of the log's first `upto` events."""
+    recorded = list(log.read(limit=upto))
+    return len(recorded), digest(fold(projection, recorded))
+
+
+def stored(log: Log) -> dict[str, Any]:
+    """Everything that the server holds of a ledger, to compare."""
+    client: Any = log.client
+    read = {b"hash": client.hgetall, b"stream": client.xrange, b"list": lambda key: client.lrange(key, 0, -1)}
+    return {
+        key.decode(): read[client.type(key)](key) for key in client.scan_iter(f"{{{log.ledger}}}:*", 1000)
+    }
+
+
+def url_of(log: Log) -> str:
+    """The address of its server."""
+    return f"unix://{log.client.connection_pool.connection_kwargs['path']}"

@@ -19,8 +19,9 @@ from events import Log, connect, keys, parse, valid_events
 from projections import PROJECTIONS, Store, replay
 from workers import queue_length, run_here, workers_alive
 
-from .servers import BINARIES, Server
-from .test_cli_publish import (
+from .command import (
+    ROOT,
+    SECRET,
     Ledger,
     Ran,
     Running,
@@ -28,12 +29,14 @@ from .test_cli_publish import (
     clean_environment,
     data_directory,
     event,
+    put_by_hand,
+    running,
     text,
     together,
     until,
 )
-from .test_cli_read import NEWS, SECRET, put_by_hand
-from .test_embedded import ROOT, running
+from .given import NEWS
+from .servers import BINARIES, Server
 
 LOST_ENTRY = "return redis.call('XDEL', KEYS[1], redis.call('XRANGE', KEYS[1], 5, 5)[1][1])"
 

@@ -22,11 +22,10 @@ from events import Log, canonical, connect, keys, parse, valid_events
 from projections import PROJECTIONS, Store, replay
 from workers import queue_length, run_here, workers_alive
 
-from .given import MODELS, called, equated, granted, retracted
-from .servers import Server
-from .test_cli_publish import (
+from .command import (
     APPROVALS,
     NOWHERE,
+    SECRET,
     Ledger,
     Ran,
     Running,
@@ -35,13 +34,15 @@ from .test_cli_publish import (
     data_directory,
     event,
     lines,
+    put_by_hand,
+    running,
     text,
     together,
     until,
 )
-from .test_embedded import running
+from .given import MODELS, NEWS, called, equated, granted, retracted
+from .servers import Server
 
-NEWS = Path(__file__).parent.parent / "examples" / "2024-01-news.ndjson"
 STOCK = ("CLSA/stock/model", "--approvals", "CAC/approval/model", "--stock", "CLSA/CN")[1:]
 SHARED_KEYS = ["answers", "digest", "ledger", "position", "projection", "version"]
 
@@ -158,17 +159,6 @@ def test_events_of_versions_and_bytes_that_are_not_understood_are_listed_too(led
     assert r"batch.announced.v9      n\x1b[31m\x9b2J\nfake  (urn:\u202edesk)" in ran.out
     assert "holds no event" in ran.out
     assert raw.out.encode(errors="surrogateescape").split(b"\n") == [*stored(ledger), b""]
-
-
-def put_by_hand(ledger: Ledger, payload: bytes | dict[str, object]) -> None:
-    """Writes what a newer version, or a broken one, might: through the append function, past every check of the client."""
-    if isinstance(payload, dict):
-        payload = json.dumps(event() | payload, ensure_ascii=False).encode()
-    key = keys.identity("by hand", payload.hex())
-    ledger.log._append(
-        keys=[keys.log(ledger.name), keys.ids(ledger.name), keys.subjects(ledger.name)],
-        args=["", "", "", key, payload, "", 0],
-    )
 
 
 # The answers
@@ -307,6 +297,22 @@ def test_questions_that_cannot_be_asked_say_what_is_missing(news: Ledger) -> Non
     assert half.out == both.out == ""
 
 
+def test_a_share_of_an_estimate_that_nobody_made_is_refused_with_where_to_find_those_that_were_made(
+    news: Ledger,
+) -> None:
+    stocks = {"Nobody/CN": ("Nobody", "CN"), "CLSA/Atlantis": ("CLSA", "Atlantis")}
+    ended = news.together(
+        *(("shares", "--approvals", "CAC/approval/model", "--stock", stock, "--json") for stock in stocks),
+        code=1,
+    )
+    for ran, (estimator, region) in zip(ended, stocks.values(), strict=True):
+        assert ran.err == (
+            f"bad-question: there is no estimate by '{estimator}' for region '{region}': "
+            "`approvals shares` lists all\n"
+        )
+        assert ran.out == ""
+
+
 def test_a_ledger_that_nobody_wrote_to_is_empty_and_looking_at_it_writes_nothing(ledger: Ledger) -> None:
     totals, status, parked = ledger.together(("totals", "--json"), ("status", "--json"), ("park", "list"))
     assert (totals.document["position"], totals.document["answers"]) == (0, [])
@@ -362,12 +368,13 @@ def test_a_read_sees_what_was_published_before_it_where_workers_are_alive(data: 
     assert not running(data)
 
 
-def test_a_projection_that_cannot_go_on_keeps_nobody_from_reading_the_others(news: Ledger) -> None:
-    run_here(news.log.client, news.name)
-    news.log.client.hset(keys.state(news.name, "shares", 1), "version", "99")
-    news.log.append([parse(text(event()))])
-    fine, broken = news.together(("totals", "--json"), ("shares",), code=[0, 1])
-    assert fine.document["position"] == 18
+def test_a_projection_that_cannot_go_on_keeps_nobody_from_reading_the_others(ledger: Ledger) -> None:
+    ledger.log.append([parse(text(event("e1")))])
+    run_here(ledger.log.client, ledger.name)
+    ledger.log.client.hset(keys.state(ledger.name, "shares", 1), "version", "99")
+    ledger.log.append([parse(text(event("e2")))])
+    fine, broken = ledger.together(("totals", "--json"), ("shares",), code=[0, 1])
+    assert fine.document["position"] == 2
     assert broken.err.startswith("bad-question: projection shares was built by version 99 of it")
 
 
@@ -505,9 +512,6 @@ def test_an_option_comes_before_the_environment_and_our_variable_before_the_comm
         assert [ran.document["position"] for ran in ended] == [17, 17, 0, 0]
         assert data.is_dir()
         assert default.is_dir()
-
-
-SECRET = "s3cret-pass"
 
 
 def test_a_password_is_never_shown(start_server: Callable[..., Server]) -> None:

@@ -11,8 +11,8 @@ import pytest
 from events import BadQuestion, Count, Log, TermsDiffer
 from projections import PROJECTIONS, Store, queries
 
+from .command import Ran, together
 from .servers import Server
-from .test_cli_publish import Ran, together
 
 Document = dict[str, Any]
 

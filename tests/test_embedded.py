@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +20,8 @@ import redis
 from approval_ledger import embedded
 from events import LogDamaged, StorageUnavailable, connect, durability
 
-ROOT = Path(__file__).parent.parent
+from .command import ROOT, data_directory, running
+
 USER = """
 import sys
 from pathlib import Path
@@ -86,20 +86,6 @@ def using(directory: Path, script: str = USER) -> Iterator[User]:
         user.process.stdin.close()
 
 
-def running(directory: Path) -> bool:
-    """Whether a server holds the directory, asked of the kernel."""
-    if not directory.is_dir():
-        return False
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def ask(url: str, *words: str) -> Any:
     with connect(url) as client:
         return client.execute_command(*words)
@@ -116,12 +102,8 @@ def log_file(directory: Path) -> Path:
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
     """A directory that is not there yet; no test may leave a server on it."""
-    path = tmp_path / "data"
-    yield path
-    left = running(path)
-    if left:
-        embedded.start(path).close()
-    assert not left
+    with data_directory(tmp_path / "data") as path:
+        yield path
 
 
 @pytest.fixture
@@ -515,27 +497,33 @@ def test_a_full_disk_is_named(directory: Path) -> None:
     assert "The disk is full (0 bytes are free)" in ended.stderr
 
 
+@pytest.fixture
+def start_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a shell script in the server's place, which has little time to come up."""
+    program = tmp_path / "program"
+
+    def put(script: str) -> None:
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o700)
+        monkeypatch.setattr(embedded, "_binary", lambda: str(program))
+        monkeypatch.setattr(embedded, "PATIENCE", 0.2)
+
+    return put
+
+
 def test_a_server_that_does_not_come_up_is_killed_again(
-    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    directory: Path, start_instead: Callable[[str], None]
 ) -> None:
-    silent = tmp_path / "silent"
-    silent.write_text("#!/bin/sh\necho no ear for you\nsleep 1000 & echo $! > server.pid\n")
-    silent.chmod(0o700)
-    monkeypatch.setattr(embedded, "_binary", lambda: str(silent))
-    monkeypatch.setattr(embedded, "PATIENCE", 0.2)
+    start_instead("echo no ear for you\nsleep 1000 & echo $! > server.pid")
     with pytest.raises(StorageUnavailable, match=r"(?s)was killed again.*no ear for you"):
         embedded.start(directory)
     assert not running(directory)
 
 
 def test_a_server_that_does_not_even_begin_is_killed_again(
-    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    directory: Path, start_instead: Callable[[str], None]
 ) -> None:
-    stuck = tmp_path / "stuck"
-    stuck.write_text("#!/bin/sh\nexec sleep 1000\n")
-    stuck.chmod(0o700)
-    monkeypatch.setattr(embedded, "_binary", lambda: str(stuck))
-    monkeypatch.setattr(embedded, "PATIENCE", 0.2)
+    start_instead("exec sleep 1000")
     with pytest.raises(StorageUnavailable, match="ended while it started"):
         embedded.start(directory)
     assert not running(directory)

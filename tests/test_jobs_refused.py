@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import pickle
-import signal
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -32,8 +31,8 @@ from workers.queues import doorbell as queue_of
 from workers.worker import worker as bell_worker
 
 from .conftest import new_ledger
+from .given import append, folded
 from .servers import Server
-from .test_store import append, folded
 from .worker_main import PERIOD, Supervised, eventually
 
 SENTINEL = "LEDGER_TEST_SENTINEL"  # names the file that foreign code makes, where it runs
@@ -112,16 +111,6 @@ def worker(shared_worker: Supervised, shared_log: Log, queue: Any, sentinel: Pat
     shared_log.client.delete(refused_key(queue))
     sentinel.unlink(missing_ok=True)
     return shared_worker
-
-
-@pytest.fixture
-def signals() -> Iterator[None]:
-    """Puts the handlers back that RQ's worker replaces."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-    before = {number: signal.getsignal(number) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def refused_key(queue: Queue) -> str:

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from .test_cli_publish import clean_environment, data_directory
-from .test_embedded import ROOT, running
+from .command import ROOT, clean_environment, data_directory, running
 
 pytestmark = pytest.mark.long  # `make test-long`: `make test` stays short
 

@@ -27,23 +27,13 @@ from projections import (
     Store,
     digest,
     fold,
-    queries,
 )
 from projections.replay import Rebuilt, adopt, discard, go_back, rebuild
 
 from .conftest import new_ledger
-from .given import ask
+from .given import QUESTIONS, append_newer, ask, drain, retract
 from .servers import Server
 from .strategies import events
-from .test_store import append_newer, drain, retract
-
-QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {
-    "totals": queries.totals,
-    "batches": queries.batches,
-    "companies": queries.companies,
-    "shares": queries.shares,
-    "sources": queries.sources,
-}
 
 which_projection = st.sampled_from(sorted(PROJECTIONS))
 any_number = st.integers(0, 99)  # of a handle, an event, a position: taken modulo how many there are

@@ -6,16 +6,15 @@ import os
 import re
 import shlex
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from events import Log
 
-ROOT = Path(__file__).parents[1]
+from .command import APPROVALS, ROOT
+from .given import url_of
+
 README = (ROOT / "README.md").read_text("utf-8")
-APPROVALS = Path(sys.executable).with_name("approvals")
 
 
 def blocks(language: str) -> list[str]:
@@ -92,7 +91,3 @@ def test_every_key_is_in_the_legend_of_the_storage_page() -> None:
     assert {
         pattern.split("<sha")[0] for pattern in patterns if pattern.split("<sha")[0] not in storage
     } == set()
-
-
-def url_of(log: Log) -> str:
-    return "unix://" + log.client.connection_pool.connection_kwargs["path"]

@@ -27,9 +27,9 @@ from projections.replay import Rebuilt, adopt, discard, go_back, rebuild
 from projections.snapshot import read_together
 
 from .conftest import new_ledger
+from .given import HISTORY, Tally, append, append_newer, documents, drain, folded, stored
 from .proxy import Proxy
 from .servers import Server
-from .test_store import HISTORY, Tally, append, append_newer, documents, drain, folded, stored
 
 MANY = range(20, 1_120)  # figures of so many reports that a rebuild takes three pages
 

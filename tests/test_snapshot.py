@@ -11,25 +11,17 @@ from typing import Any
 
 import pytest
 
-from events import BadQuestion, DecodedEvent, Lagging, Log, LogForked, ParkedEvents, catalog, keys
+from events import BadQuestion, Lagging, Log, LogForked, ParkedEvents, keys
 from projections import PROJECTIONS, Documents, Fenced, MemoryDocuments, Projection, Store, fold, queries
 from projections import snapshot as snapshot_module
 from projections.replay import adopt, rebuild
 from projections.snapshot import Busy, fold_to, read_together
 
 from .conftest import new_ledger
-from .given import ask
+from .given import HISTORY, QUESTIONS, Once, Tally, append, append_newer, ask, drain, folded, retract, stored
 from .servers import Server
-from .test_store import HISTORY, Tally, append, append_newer, drain, folded, retract, stored
 
 FIGURES = range(20, 26)
-QUESTIONS: dict[str, Callable[..., dict[str, Any]]] = {
-    "totals": queries.totals,
-    "batches": queries.batches,
-    "companies": queries.companies,
-    "shares": queries.shares,
-    "sources": queries.sources,
-}
 THREE = [Tally(name=name) for name in ("one", "two", "three")]
 
 Views = Mapping[str, Documents]
@@ -219,13 +211,6 @@ def test_an_answer_that_fails_on_what_belongs_together_fails(log: Log) -> None:
 
 
 def test_folding_on_from_what_does_not_belong_together_is_done_again(log: Log) -> None:
-    class Once(Tally):
-        def evolve(self, documents: Documents, event: DecodedEvent, stands: bool) -> None:
-            super().evolve(documents, event, stands)
-            assert isinstance(event.data, catalog.TotalReported)
-            if documents.get(f"figure {event.data.count.value}") > 1:
-                raise ValueError("counted twice")
-
     append(log, 20, 21, 22)
     worker = Store(log, Once()).open_live()
     worker.advance(limit=1)

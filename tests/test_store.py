@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ import redis
 from events import (
     BadQuestion,
     DecodedEvent,
-    Event,
     Log,
     LogDamaged,
     LogForked,
@@ -27,64 +25,31 @@ from events import (
     RecordedEvent,
     StorageUnavailable,
     canonical,
-    catalog,
     connect,
     keys,
-    load_function,
-    valid_events,
 )
-from projections import (
-    PROJECTIONS,
-    Documents,
-    Fenced,
-    Generation,
-    Projection,
-    Store,
-    digest,
-    fold,
-    queries,
-)
+from projections import PROJECTIONS, Documents, Fenced, Generation, Store, digest, fold, queries
 from projections import store as store_module
 from projections.checkpoint import Checkpoint
 from projections.replay import adopt, rebuild
 
 from .conftest import new_ledger
+from .given import (
+    HISTORY,
+    Once,
+    Tally,
+    append,
+    append_newer,
+    append_raw,
+    documents,
+    drain,
+    folded,
+    retract,
+    stored,
+)
 from .proxy import Proxy
 from .servers import Server
 from .strategies import report
-
-HISTORY = valid_events((Path(__file__).parent.parent / "examples" / "history.ndjson").read_bytes())
-
-
-def nothing(*_: object) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Counts reports: all of them, and those of each figure. Of 13 it says no, after it has counted it.
-
-    The hooks are for what happens meanwhile: after a page was read and before any document, and before each event.
-    """
-
-    before_reading: Callable[..., object] = nothing
-    before_counting: Callable[[DecodedEvent], object] = nothing
-    name: str = "tally"
-    version: int = 1
-    handles: frozenset[str] = frozenset({catalog.TotalReported.TYPE})
-
-    def needs(self, event: DecodedEvent) -> list[str]:
-        self.before_reading(event)
-        return ["all"]
-
-    def evolve(self, documents: Documents, event: DecodedEvent, stands: bool) -> None:
-        self.before_counting(event)
-        assert isinstance(event.data, catalog.TotalReported)
-        figure = event.data.count.value
-        for name in ("all", f"figure {figure}"):
-            documents.put(name, (documents.get(name) or 0) + (1 if stands else -1) or None)
-        if figure == 13:
-            raise ValueError("thirteen is not counted here")
 
 
 class Careless(Generation):
@@ -93,69 +58,6 @@ class Careless(Generation):
     def _commit(self, last: Any, parked: dict[int, str]) -> None:
         self._checkpoint = self.checkpoint()
         super()._commit(last, parked)
-
-
-def append(log: Log, *figures: int) -> None:
-    """One report for each of `figures`, with ids of their own."""
-    head = log.head()
-    log.append([report(f"r{head + n}", figure) for n, figure in enumerate(figures, start=1)])
-
-
-def retract(id: str, by: str, source: str = "urn:desk") -> Event:
-    target = catalog.EventReference(source=source, id=id)
-    return Event(
-        id=by,
-        source="urn:desk",
-        data=catalog.EventRetracted(target=target, reason="a typing error", actor="editor"),
-    )
-
-
-def append_raw(log: Log, payload: bytes, *, id: str, source: str = "urn:desk") -> int:
-    """Appends bytes that this software would refuse, as a newer producer's software does; returns their position."""
-    places = [keys.log(log.ledger), keys.ids(log.ledger), keys.subjects(log.ledger)]
-    arguments = ["", "", "", keys.identity(source, id), payload, "", 0]
-    reply: Any = log.client.register_script(load_function("append"))(keys=places, args=arguments)
-    assert reply[0] == b"OK"
-    return int(reply[1])
-
-
-def append_newer(log: Log, *, id: str, type: str = "total.reported.v9", **data: object) -> int:
-    """Appends an event as a newer software would; returns its position."""
-    schema = f"urn:approval-ledger:{type}:1"
-    event = {
-        "specversion": "1.0",
-        "id": id,
-        "source": "urn:desk",
-        "type": type,
-        "dataschema": schema,
-        "data": data,
-    }
-    return append_raw(log, canonical(event), id=id)
-
-
-def drain(generation: Generation, limit: int = 500) -> None:
-    while generation.advance(limit):
-        pass
-
-
-def documents(generation: Generation) -> dict[str, Any]:
-    stored: Any = generation.store.client.hgetall(generation.documents_key)
-    return {name.decode(): json.loads(value) for name, value in stored.items()}
-
-
-def folded(log: Log, projection: Projection, upto: int | None = None) -> tuple[int, str]:
-    """The position and the digest of a plain fold in memory of the log's first `upto` events."""
-    recorded = list(log.read(limit=upto))
-    return len(recorded), digest(fold(projection, recorded))
-
-
-def stored(log: Log) -> dict[str, Any]:
-    """Everything that the server holds of a ledger, to compare."""
-    client: Any = log.client
-    read = {b"hash": client.hgetall, b"stream": client.xrange, b"list": lambda key: client.lrange(key, 0, -1)}
-    return {
-        key.decode(): read[client.type(key)](key) for key in client.scan_iter(f"{{{log.ledger}}}:*", 1000)
-    }
 
 
 # Folding
@@ -472,14 +374,6 @@ def test_many_writers_at_once_count_every_event_once(every_server: Server) -> No
 
 def test_who_reads_half_of_what_another_writer_committed_is_fenced_and_parks_nothing(log: Log) -> None:
     """What it folds then makes no sense, and may fail at any event: that is no event's fault."""
-
-    class Once(Tally):
-        def evolve(self, documents: Documents, event: DecodedEvent, stands: bool) -> None:
-            super().evolve(documents, event, stands)
-            assert isinstance(event.data, catalog.TotalReported)
-            if documents.get(f"figure {event.data.count.value}") > 1:
-                raise ValueError("counted twice")
-
     append(log, 40, 41, 42, 43)
     other = Store(log, Once()).open_live()
     other.advance(limit=1)

@@ -10,7 +10,6 @@ names            who is called what
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from events.catalog import MarketEstimated
 from .given import (
     DESK,
     MODELS,
+    NEWS,
     SERVICES,
     ask,
     at_least,
@@ -38,7 +38,6 @@ from .given import (
     total_on,
 )
 
-NEWS = Path(__file__).parent.parent / "examples" / "2024-01-news.ndjson"
 STOCK = ("CAC", "stock", "model")
 
 

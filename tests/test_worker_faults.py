@@ -21,9 +21,9 @@ from workers import doorbell, progress, queue_length, ring, run_here, run_here_i
 from workers.queues import doorbell as queue_of
 
 from .conftest import new_ledger
+from .given import HISTORY, append, folded, url_of
 from .servers import Server
 from .strategies import report
-from .test_store import HISTORY, append, folded
 from .worker_main import BELL_MS, GATE, GATED, PATIENCE, Gated, Supervised, eventually
 
 ENVIRONMENT = {GATED: "1"}
@@ -66,10 +66,6 @@ def pair(shared_pair: Supervised) -> Supervised:
 def short_bells(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the workers' processes."""
     monkeypatch.setattr(doorbell, "BELL_MS", BELL_MS)
-
-
-def url_of(log: Log) -> str:
-    return f"unix://{log.client.connection_pool.connection_kwargs['path']}"
 
 
 def ring_for_all(log: Log) -> None:

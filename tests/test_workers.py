@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -53,10 +53,10 @@ from workers.reconcile import Reconciler
 from workers.worker import JobTimedOut, worker
 
 from .conftest import new_ledger
+from .given import HISTORY, Tally, append, folded, url_of
 from .proxy import Proxy
 from .servers import Server
 from .strategies import report
-from .test_store import HISTORY, Tally, append, folded
 from .worker_main import eventually
 
 Hook = Callable[[DecodedEvent], object]
@@ -66,16 +66,6 @@ Hook = Callable[[DecodedEvent], object]
 def tally(monkeypatch: pytest.MonkeyPatch) -> Callable[[Hook], None]:
     """Makes `tally` one of the projections, with a hook that is called before each event is counted."""
     return lambda hook: monkeypatch.setitem(PROJECTIONS, "tally", Tally(before_counting=hook))
-
-
-@pytest.fixture
-def signals() -> Iterator[None]:
-    """Puts the handlers back that RQ's worker replaces."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-    before = {number: signal.getsignal(number) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def once(action: Callable[[], object], position: int) -> Hook:
@@ -365,7 +355,7 @@ def work_off(log: Log) -> None:
 
 
 def connect_like(log: Log) -> redis.Redis:
-    return connect(f"unix://{log.client.connection_pool.connection_kwargs['path']}", timeout=20)
+    return connect(url_of(log), timeout=20)
 
 
 @pytest.mark.parametrize(("error", "kept"), [(JobTimedOut, False), (ValueError, True)])

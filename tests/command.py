@@ -1,0 +1,234 @@
+"""Runs the approvals command as a user would, and waits for what it does. The real command, in a process of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from approval_ledger import embedded
+from events import Log
+
+from .conftest import new_ledger
+from .given import append_raw
+from .servers import Server
+
+ROOT = Path(__file__).parents[1]
+APPROVALS = Path(sys.executable).with_name("approvals")
+PATIENCE = 60.0  # seconds until a command that hangs is killed, so that its test fails and the others run
+NOWHERE = "unix:///nowhere/s"
+SECRET = "s3cret-pass"
+# What could make a terminal do something, or show one thing as another: nothing of it may come from an event or a name.
+DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+Words = Sequence[str | Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document on standard output."""
+        assert self.out.count("\n") == 1, self
+        return json.loads(self.out)
+
+    @property
+    def documents(self) -> list[Any]:
+        """A JSON document from each line of standard output."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def complaint(self) -> str:
+        """Standard error as running text, without the frame that wrong usage is shown in."""
+        return " ".join(re.sub("[│╭╮╰╯─]", " ", self.err).split())
+
+
+class Running:
+    """A command that runs, in a process group of its own, which ends with the block."""
+
+    def __init__(self, *words: str | Path, cwd: Path | None = None, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [APPROVALS, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,  # so that `line` takes no more than a line, and `end` finds the rest
+            start_new_session=True,
+            cwd=cwd or tempfile.gettempdir(),
+            env=clean_environment() | environment,
+        )
+        self._watchdog = threading.Timer(PATIENCE, self.kill)
+        self._watchdog.start()
+
+    def line(self) -> str:
+        """The next line of standard output, when it comes."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().decode().removesuffix("\n")
+
+    def interrupt(self) -> None:
+        """Ctrl-C, as a terminal sends it: to the command and to all that it started."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def end(self, stdin: bytes | None = None) -> Ran:
+        """Waits until it has ended, with every process that it started: each of them would hold its output open."""
+        out, err = self.process.communicate(stdin)
+        return Ran(self.process.returncode, out.decode(errors="surrogateescape"), err.decode())
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watchdog.cancel()
+        self.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.close()
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment of whoever has set nothing. A forgotten --url finds no server, and makes no data directory."""
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "TMPDIR")}
+    return kept | {"LANG": "C.UTF-8", "APPROVALS_URL": NOWHERE}
+
+
+def approvals(*words: str | Path, code: int = 0, stdin: bytes = b"", **environment: str) -> Ran:
+    """Runs the command to its end."""
+    (ran,) = together(words, code=code, stdin=stdin, **environment)
+    return ran
+
+
+def together(
+    *commands: Words,
+    code: int | Sequence[int] = 0,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    **environment: str,
+) -> list[Ran]:
+    """Runs several commands at once, and expects `code` of each. None says anything that a terminal would obey."""
+    codes = [code] * len(commands) if isinstance(code, int) else code
+    with ExitStack() as stack:
+        started = [stack.enter_context(Running(*words, cwd=cwd, **environment)) for words in commands]
+        ended = [command.end(stdin) for command in started]
+    for words, ran, expected in zip(commands, ended, codes, strict=True):
+        assert ran.code == expected, ran
+        assert "Traceback" not in ran.err, ran.err
+        # JSON is for programs, and holds what is stored.
+        shown = ran.err if "--json" in words else ran.out + ran.err
+        assert not DANGEROUS.search(shown), ran
+    return ended
+
+
+class Ledger:
+    """A ledger on a server, a new one unless it is named, for the command and for the test."""
+
+    def __init__(self, server: Server, url: str | None = None, name: str | None = None) -> None:
+        self.server = server
+        self.name = name or new_ledger()
+        self.log = Log(server.client(), self.name)
+        self.where = ("--url", url or server.url, "--ledger", self.name)
+
+    def run(self, *words: str | Path, code: int = 0, stdin: bytes = b"", **environment: str) -> Ran:
+        return approvals(*words, *self.where, code=code, stdin=stdin, **environment)
+
+    def together(self, *commands: Words, code: int = 0, **environment: str) -> list[Ran]:
+        return together(*((*words, *self.where) for words in commands), code=code, **environment)
+
+    def keys(self) -> list[bytes]:
+        """All that the server holds of it."""
+        return sorted(self.server.client().keys(f"*{{{self.name}}}*"))
+
+
+def until(true: Callable[[], object]) -> None:
+    """Waits for something that another process does, and that nobody tells."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, true
+        time.sleep(0.01)
+
+
+def running(directory: Path) -> bool:
+    """Whether a server holds the directory, asked of the kernel."""
+    if not directory.is_dir():
+        return False
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextmanager
+def data_directory(path: Path) -> Iterator[Path]:
+    """A directory for an embedded server, which must be gone at the end."""
+    try:
+        yield path
+    finally:
+        if left := running(path):
+            embedded.start(path).close()
+    assert not left
+
+
+# What is published
+
+SOURCE = {"publisher": "Reuters"}
+TERMS = {"authority": "CAC", "instrument": "approval", "unit": "model"}
+TOTAL = TERMS | {"count": {"relation": ">", "value": 40}, "as_of": "2024-01-28", "source": SOURCE}
+
+
+def event(id: str = "e1", data: object = TOTAL, **changes: object) -> dict[str, object]:
+    """An event that somebody reports more than 40 approvals in."""
+    envelope = {
+        "specversion": "1.0",
+        "id": id,
+        "source": "urn:desk",
+        "type": "total.reported.v1",
+        "data": data,
+    }
+    return envelope | changes
+
+
+def lines(*events: object) -> bytes:
+    """The events as NDJSON."""
+    return b"".join(text(event) + b"\n" for event in events)
+
+
+def text(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def put_by_hand(ledger: Ledger, payload: bytes | dict[str, object]) -> None:
+    """Writes what a newer version, or a broken one, might: past every check of the client."""
+    if isinstance(payload, dict):
+        payload = text(event() | payload)
+    append_raw(ledger.log, payload, id=payload.hex(), source="by hand")
