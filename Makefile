@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help demo test test-long check bench lock wheel clean
+.PHONY: help demo test check bench lock wheel clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -23,10 +23,7 @@ demo: $(READY) ## publish real history, project it, read it, replay it
 	@$(BIN)/approvals demo
 
 test: $(READY) ## the tests, against real servers
-	@$(BIN)/python -m pytest -n 2 -m "not long"
-
-test-long: $(READY) ## the tests that take a minute or more each
-	@$(BIN)/python -m pytest -m long
+	@$(BIN)/python -m pytest -n 2
 
 check: $(READY) ## lint, format, types, import rules
 	@$(BIN)/ruff check .

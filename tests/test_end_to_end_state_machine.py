@@ -6,7 +6,6 @@ import os
 import signal
 from typing import Any
 
-import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -19,8 +18,6 @@ from .conftest import new_ledger
 from .servers import Server
 from .strategies import SUBJECTS, events
 from .worker_main import Supervised, eventually
-
-pytestmark = pytest.mark.long  # `make test-long`: `make test` stays short
 
 ASK = {
     "totals": (queries.totals, answers.totals_in),
@@ -169,6 +166,6 @@ def test_no_history_of_appends_kills_and_rebuilds_makes_the_projections_differ_f
     case = OnThisServer.TestCase("runTest")
     # Not shrunk: a second or two each, and what the workers do meanwhile is never twice the same.
     case.settings = settings(
-        max_examples=5, stateful_step_count=12, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+        max_examples=25, stateful_step_count=20, phases=[Phase.explicit, Phase.reuse, Phase.generate]
     )
     case.runTest()

@@ -19,8 +19,6 @@ import pytest
 
 from .command import ROOT, clean_environment, data_directory, running
 
-pytestmark = pytest.mark.long  # `make test-long`: `make test` stays short
-
 PACKAGES = ("approval_ledger", "events", "projections", "workers")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LOCKS = {path.name: path for path in sorted((ROOT / "requirements").glob("*.txt"))}
