@@ -4,6 +4,7 @@ Reading is `queries`; `Store` and `replay` are for those who run the folds.
 """
 
 from . import answers, queries, replay
+from .asof import Asked
 from .bounds import Conflict
 from .digest import digest
 from .projection import Documents, MemoryDocuments, Projection, advance, fold
@@ -13,6 +14,7 @@ from .store import Fenced, Generation, Store
 __all__ = [
     "PROJECTIONS",
     "Answer",
+    "Asked",
     "Conflict",
     "Documents",
     "Fenced",

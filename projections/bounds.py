@@ -160,10 +160,14 @@ class Resolution:
 
     def bound(self, node: Node) -> Bound:
         """What the value of `node` may be, and the events that force the lowest and the highest."""
-        bounds = [alone.solution.bound(node) for alone in self.alone]
-        lowest = min(bounds, key=lambda bound: bound.interval.low)
-        highest = max(bounds, key=lambda bound: _infinite(bound.interval.high))
-        return Bound(Interval(lowest.interval.low, highest.interval.high), lowest.low, highest.high)
+        return hull([alone.solution.bound(node) for alone in self.alone])
+
+
+def hull(bounds: Sequence[Bound]) -> Bound:
+    """What allows all that one of `bounds` allows."""
+    lowest = min(bounds, key=lambda bound: bound.interval.low)
+    highest = max(bounds, key=lambda bound: _infinite(bound.interval.high))
+    return Bound(Interval(lowest.interval.low, highest.interval.high), lowest.low, highest.high)
 
 
 def resolve(build: Build, origins: Mapping[int, str]) -> Resolution:

@@ -217,12 +217,13 @@ class Evidence:
         return frozenset[int]().union(*(paths[0] ^ path for path in paths))
 
 
-def gather(views: Views, counted: str) -> Evidence:
-    """The evidence for one key of terms and for all that are equated with it."""
+def gather(views: Views, counted: str, valid_at: DateRange | None = None) -> Evidence:
+    """The evidence for one key of terms and for all that are equated with it. `valid_at` are the days on which it matters
+    which companies were merged."""
     one = terms.equal_to(counted, totals.equations(views["totals"]))
     figures = [(t, _total(at, r)) for t in one for at, r in totals.reports(views["totals"], t)]
     announced = [_batch_report(at, t, r) for t in one for at, r in batches.reports(views["batches"], t)]
-    known = identities.Identities(views["companies"])
+    known = identities.Identities(views["companies"], valid_at)
     repeats = {t: _repeats(views["companies"], known, t) for t in one}
     members = {t: _members(batches.members(views["batches"], t), repeats[t]) for t in one}
     listed = {t: totals.days(views["totals"], t, "granted") for t in one}

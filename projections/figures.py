@@ -8,9 +8,9 @@ from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
 
-from events import Interval
+from events import DateRange, Interval
 
-from .bounds import NAMED, ORIGIN, REVOKED, Bound, Constraint, Node, resolve
+from .bounds import NAMED, ORIGIN, REVOKED, Bound, Constraint, Node, hull, resolve
 from .evidence import Batch, Days, Evidence, TotalReport
 
 DAY = timedelta(days=1)
@@ -62,6 +62,11 @@ class Figures:
             together[REVOKED] = "the revocations"
         self.resolution = resolve(self._constraints, evidence.origins | together)
 
+    @property
+    def last_day(self) -> DateRange:
+        """The last of `days`."""
+        return DateRange(self.days[-1], self.days[-1])
+
     def total(self, day: date) -> Bound:
         """The total at the end of `day`, one of `days`."""
         return self.resolution.bound(_at(day))
@@ -87,16 +92,26 @@ class Figures:
             default=0,
         )
 
-    def undisclosed(self, day: date) -> Interval:
-        """How many approvals by `day` nobody names: from the bounds of the total and the named.
+    def total_in(self, days: DateRange) -> Bound:
+        """The total at the end of one of these days, of which the first and the last are of `days`: it never falls."""
+        first, last = self.total(days.first), self.total(days.last)
+        return Bound(Interval(first.interval.low, last.interval.high), first.low, last.high)
+
+    def in_force_in(self, days: DateRange) -> Bound:
+        """The approvals in force at the end of one of these days."""
+        every = [self.in_force(day) for day in self.days if days.first <= day <= days.last]
+        return hull(every)
+
+    def undisclosed(self, days: DateRange) -> Interval:
+        """How many approvals by one of these days nobody names: from the bounds of the total and the named.
 
         Whoever an announcement names may have been granted long before it, and beside all that is listed; equated terms
         may list different approvals.
         """
-        total = self.total(day).interval
-        perhaps = sum(listed.perhaps_by(day) for listed in self.evidence.perhaps.values())
+        total = self.total_in(days).interval
+        perhaps = sum(listed.perhaps_by(days.last) for listed in self.evidence.perhaps.values())
         perhaps += self._perhaps_beside
-        high = None if total.high is None else max(0, total.high - self.named(day))
+        high = None if total.high is None else max(0, total.high - self.named(days.first))
         return Interval(max(0, total.low - perhaps), high)
 
     @cached_property

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
-from events import name_key
+from events import DateRange, date_range, name_key
 from events.catalog import CompanyIdentified, CompanyMerged
 
 from . import buckets, pages
+from .asof import perhaps, surely
 from .projection import Documents, key
 
 
@@ -35,7 +36,8 @@ class Company:
 
     `slug` is the one that the others were merged into; empty where no event identifies the company, which then has one name.
     `names` are keys, `texts` as they were written. `disputed` are the names that another company claims as well, with the
-    positions of all claims; `rings` the merges that lead back to where they began.
+    positions of all claims; `rings` the merges that lead back to where they began. `perhaps` are the slugs of those that it
+    may have been merged with.
     """
 
     slug: str
@@ -46,6 +48,7 @@ class Company:
     merges: tuple[tuple[int, str, str, str], ...]
     disputed: dict[str, tuple[int, ...]]
     rings: tuple[tuple[int, ...], ...]
+    perhaps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,14 @@ class Group:
 class Identities:
     """Finds companies by any of their names. Reads what is asked for, not every company."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: Documents, valid_at: DateRange | None = None) -> None:
+        """`valid_at` are the days that a question is about: what was merged later was two companies."""
         self._documents = documents
-        self._merges = [(at, a, b, on) for at, (a, b, on) in pages.read(documents, "merges")]
+        merges = [(at, a, b, on) for at, (a, b, on) in pages.read(documents, "merges")]
+        self._merges = [merge for merge in merges if surely(date_range(merge[3]), valid_at)]
+        self._perhaps = [
+            merge for merge in merges if merge not in self._merges and perhaps(date_range(merge[3]), valid_at)
+        ]
 
     def slugs(self) -> list[str]:
         """The slug of every identified company, merged ones too."""
@@ -88,7 +96,8 @@ class Identities:
 
     def of_slug(self, slug: str) -> Company | None:
         """The company that has this slug, or had it before it was merged; None where no event gives it."""
-        if not self._documents.get(_slug(slug)) and all(slug not in (a, b) for _, a, b, _ in self._merges):
+        merges = [*self._merges, *self._perhaps]
+        if not self._documents.get(_slug(slug)) and all(slug not in (a, b) for _, a, b, _ in merges):
             return None
         return self._company(self._group(slug))
 
@@ -103,7 +112,7 @@ class Identities:
         one of the names, it may be any of them."""
         found: dict[str, Group] = {}
         for alias in names:
-            claimants = self.find(alias)
+            claimants = self._with_perhaps(self.find(alias))
             companies = {alias: alias}
             for company in claimants:
                 undisputed = [name for name in company.names if name not in company.disputed]
@@ -114,6 +123,14 @@ class Identities:
                 disputed |= other.disputed
             group = Group(frozenset(companies), disputed, companies)
             found |= dict.fromkeys(group.names, group)
+        return found
+
+    def _with_perhaps(self, companies: Iterable[Company]) -> list[Company]:
+        """The companies, with those that they may have been merged with."""
+        found = list(companies)
+        for company in found:
+            seen = {slug for other in found for slug in other.slugs}
+            found += [self._company(self._group(slug)) for slug in company.perhaps if slug not in seen]
         return found
 
     def _group(self, slug: str) -> tuple[str, ...]:
@@ -147,7 +164,13 @@ class Identities:
             merges=merges,
             disputed=disputed,
             rings=_rings(merges),
+            perhaps=self._may_be_merged_with(slugs),
         )
+
+    def _may_be_merged_with(self, slugs: tuple[str, ...]) -> tuple[str, ...]:
+        pairs = [(a, b) for _, a, b, _ in self._perhaps]
+        beside = {b if a in slugs else a for a, b in pairs if (a in slugs) != (b in slugs)}
+        return tuple(sorted(beside))
 
 
 def _last(slugs: tuple[str, ...], merges: Iterable[tuple[int, str, str, str]]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Unpack
 
-from events import BadQuestion, Log
+from events import Log
 
 from . import answers
 from . import batches as batches_fold
@@ -13,8 +14,8 @@ from . import companies as companies_fold
 from . import shares as shares_fold
 from . import sources as sources_fold
 from . import totals as totals_fold
+from .asof import Asked, as_of
 from .digest import digest_of_answer
-from .evidence import Views
 from .projection import Projection
 from .snapshot import fold_to, read_together
 
@@ -30,62 +31,49 @@ PROJECTIONS: dict[str, Projection] = {
 def totals(
     log: Log,
     *,
-    at_least: int = 0,
-    known_at: int | None = None,
     authority: str | None = None,
     instrument: str | None = None,
     unit: str | None = None,
     steps: bool = False,
     whole_evidence: bool = False,
+    **asked: Unpack[Asked],
 ) -> Answer:
-    """How many approvals, for each (authority, instrument, unit) or for those named: at the last day that the ledger
-    speaks of, and, with `steps`, at every day on which the figure may change.
+    """How many approvals, for each (authority, instrument, unit) or for those named, at one day, and, with `steps`, at every
+    day until then on which the figure may change. See `Asked` for when.
 
     Evidence is some positions and a count of the others; with `whole_evidence`, every position.
     """
-
-    def build(views: Views) -> list[Any]:
-        return answers.totals_in(
-            views,
-            authority=authority,
-            instrument=instrument,
-            unit=unit,
-            steps=steps,
-            whole_evidence=whole_evidence,
-        )
-
-    return _answer(log, totals_fold, _COUNTING, build, at_least, known_at)
+    build = partial(
+        answers.totals_in,
+        authority=authority,
+        instrument=instrument,
+        unit=unit,
+        steps=steps,
+        whole_evidence=whole_evidence,
+    )
+    return _answer(log, totals_fold, _COUNTING, build, asked)
 
 
-def batches(
-    log: Log, *, at_least: int = 0, known_at: int | None = None, whole_evidence: bool = False
-) -> Answer:
+def batches(log: Log, *, whole_evidence: bool = False, **asked: Unpack[Asked]) -> Answer:
     """Every batch: its size, who is named, how many are not, and the total just before it.
 
     Evidence is some positions and a count of the others; with `whole_evidence`, every position.
     """
-
-    def build(views: Views) -> list[Any]:
-        return answers.batches_in(views, whole_evidence=whole_evidence)
-
-    return _answer(log, batches_fold, _COUNTING, build, at_least, known_at)
+    build = partial(answers.batches_in, whole_evidence=whole_evidence)
+    return _answer(log, batches_fold, _COUNTING, build, asked)
 
 
-def companies(log: Log, name: str | None = None, *, at_least: int = 0, known_at: int | None = None) -> Answer:
+def companies(log: Log, name: str | None = None, **asked: Unpack[Asked]) -> Answer:
     """Every company with its approvals and its share of them; or, by any of its `name`s, one company with its history.
 
     Raises BadQuestion where the ledger knows no company of that name.
     """
-
-    def build(views: Views) -> list[Any]:
-        return answers.companies_in(views, name)
-
-    return _answer(log, companies_fold, _COUNTING, build, at_least, known_at)
+    return _answer(log, companies_fold, _COUNTING, partial(answers.companies_in, name=name), asked)
 
 
-def shares(log: Log, *, at_least: int = 0, known_at: int | None = None) -> Answer:
+def shares(log: Log, **asked: Unpack[Asked]) -> Answer:
     """Each estimator's stocks and shares by region and date, as intervals, with what they imply for the others."""
-    return _answer(log, shares_fold, [shares_fold], answers.shares_in, at_least, known_at)
+    return _answer(log, shares_fold, [shares_fold], answers.shares_in, asked)
 
 
 def share_of_stock(
@@ -96,72 +84,54 @@ def share_of_stock(
     unit: str,
     estimator: str,
     region: str,
-    at_least: int = 0,
-    known_at: int | None = None,
+    **asked: Unpack[Asked],
 ) -> Answer:
     """What share the approvals are of an estimator's stock in a region.
 
     Raises TermsDiffer unless the ledger holds a `terms.equated.v1` that makes the approvals' terms and the stock's one: a
     stock's instrument is `stock`. Raises BadQuestion where either figure is not there.
     """
-
-    def build(views: Views) -> list[Any]:
-        return answers.share_of_stock_in(
-            views,
-            authority=authority,
-            instrument=instrument,
-            unit=unit,
-            estimator=estimator,
-            region=region,
-        )
-
-    return _answer(log, shares_fold, [*_COUNTING, shares_fold], build, at_least, known_at)
+    build = partial(
+        answers.share_of_stock_in,
+        authority=authority,
+        instrument=instrument,
+        unit=unit,
+        estimator=estimator,
+        region=region,
+    )
+    return _answer(log, shares_fold, [*_COUNTING, shares_fold], build, asked)
 
 
-def sources(
-    log: Log,
-    *,
-    after: int = 0,
-    limit: int | None = None,
-    at_least: int = 0,
-    known_at: int | None = None,
-) -> Answer:
+def sources(log: Log, *, after: int = 0, limit: int | None = None, **asked: Unpack[Asked]) -> Answer:
     """Every claim with all who report it, whom they derive from, and how many independent origins that leaves.
 
     Claims stand in the order in which they were first made: those made `after` a position, and at most `limit` of them.
     """
-
-    def build(views: Views) -> list[Any]:
-        return answers.sources_in(views, after=after, limit=limit)
-
-    return _answer(log, sources_fold, [sources_fold], build, at_least, known_at)
+    build = partial(answers.sources_in, after=after, limit=limit)
+    return _answer(log, sources_fold, [sources_fold], build, asked)
 
 
 _COUNTING: list[Projection] = [totals_fold, batches_fold, companies_fold]
 
 
 def _answer(
-    log: Log,
-    projection: Projection,
-    needed: list[Projection],
-    build: Callable[[Views], list[Any]],
-    at_least: int,
-    known_at: int | None,
+    log: Log, projection: Projection, needed: list[Projection], build: Callable[..., list[Any]], asked: Asked
 ) -> Answer:
-    if known_at is None:
-        position, answers = read_together(log, needed, build, at_least=at_least)
+    when = as_of(log, **asked)
+    build = partial(build, valid_at=when.valid_at)
+    if when.published_by is not None:
+        position = log.head()
+        found = build(fold_to(log, needed, position, when.counts))
+    elif when.position is not None:
+        position, found = when.position, build(fold_to(log, needed, when.position))
     else:
-        if known_at > (head := log.head()):
-            raise BadQuestion(
-                f"ledger {log.ledger} ends at position {head}: nothing was known at {known_at} yet"
-            )
-        position, answers = known_at, build(fold_to(log, needed, known_at))
+        position, found = read_together(log, needed, build, at_least=when.at_least)
     answer = {
         "ledger": log.ledger,
         "projection": projection.name,
         "version": projection.version,
         "position": position,
-        **({} if known_at is None else {"known_at": known_at}),
-        "answers": answers,
+        **when.shown,
+        "answers": found,
     }
     return answer | {"digest": digest_of_answer(answer)}

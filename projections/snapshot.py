@@ -74,8 +74,14 @@ def read_together(
     raise Busy("the projections moved on at every try to read them together: ask again")
 
 
-def fold_to(log: Log, projections: Sequence[Projection], position: int) -> dict[str, Documents]:
-    """The documents as they were when the log ended at `position`, folded from its first event."""
+def fold_to(
+    log: Log,
+    projections: Sequence[Projection],
+    position: int,
+    counts: Callable[[DecodedEvent], bool] = lambda _: True,
+) -> dict[str, Documents]:
+    """The documents as they were when the log ended at `position`, folded from its first event; of some events alone, where
+    not all `counts`."""
     views: dict[str, MemoryDocuments] = {projection.name: MemoryDocuments() for projection in projections}
     stores = [Store(log, projection) for projection in projections]
     for recorded in log.read(limit=position):
@@ -83,9 +89,17 @@ def fold_to(log: Log, projections: Sequence[Projection], position: int) -> dict[
         for store in stores:
             with _applying(store.projection, recorded):
                 event = event or decode(recorded)
-                find = partial(store.find, upto=recorded.position)
-                advance(store.projection, views[store.projection.name], event, find)
+                if counts(event):
+                    find = partial(_find, store, counts, upto=recorded.position)
+                    advance(store.projection, views[store.projection.name], event, find)
     return dict(views)
+
+
+def _find(
+    store: Store, counts: Callable[[DecodedEvent], bool], source: str, id: str, *, upto: int
+) -> DecodedEvent | None:
+    event = store.find(source, id, upto=upto)
+    return event if event is not None and counts(event) else None
 
 
 @contextmanager

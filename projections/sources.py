@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 from itertools import islice
 from typing import Any
@@ -38,14 +39,19 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
 
 
 def claims(
-    documents: Documents, after: int = 0, limit: int | None = None
-) -> list[tuple[dict[str, Any], list[tuple[int, dict[str, Any]]]]]:
-    """Claims (type, and what is said) with the reports that make them (position and source), in the order in which they were
-    first made: those made `after` a position, and at most `limit` of them."""
-    later = (claim for first, claim in pages.read(documents, "claims") if first > after)
-    listed = list(islice(later, limit))
-    documents.fetch(place for claim in listed for place in (_claimed(claim), key("reports", claim)))
-    return [(documents.get(_claimed(c)), list(pages.read(documents, key("reports", c)))) for c in listed]
+    documents: Documents, after: int = 0
+) -> Iterator[tuple[dict[str, Any], list[tuple[int, dict[str, Any]]]]]:
+    """The claims (type, and what is said) that were first made after a position, in that order, with the reports that make
+    them (position and source)."""
+    listed = iter([claim for first, claim in pages.read(documents, "claims") if first > after])
+    while some := list(islice(listed, FETCHED)):
+        documents.fetch(place for claim in some for place in (_claimed(claim), key("reports", claim)))
+        yield from (
+            (documents.get(_claimed(c)), list(pages.read(documents, key("reports", c)))) for c in some
+        )
+
+
+FETCHED = 200  # claims that are fetched at once
 
 
 def origin(source: dict[str, Any]) -> str:

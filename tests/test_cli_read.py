@@ -268,6 +268,29 @@ def test_a_question_across_terms_is_refused_until_an_event_equates_them(server: 
     assert share["share"] == {"low": 31.53, "high": 100}  # 41 of 130, rounded down
 
 
+def test_every_answer_can_be_asked_for_on_both_axes(news: Ledger) -> None:
+    axes = ("--valid-at", "2023-12", "--known-at", "6")
+    names = ("totals", "batches", "companies", "shares", "sources")
+    *ended, shown, published, year, digits = news.together(
+        *((name, "--json", *axes) for name in names),
+        ("batches", *axes),
+        ("totals", "--known-at", "2024-02-01", "--known-as", "published"),
+        ("totals", "--known-at", "2024", "--known-as", "published", "--json"),
+        ("totals", "--known-at", "9" * 30),
+        code=[0] * 8 + [1],
+    )
+    for name, ran in zip(names, ended, strict=True):
+        asked = {axis: ran.document[axis] for axis in ("projection", "position", "valid_at", "known_at")}
+        assert asked == {"projection": name, "position": 6, "valid_at": "2023-12", "known_at": 6}
+    assert "2023-12 ?" in shown.out
+    assert "2024-01" not in shown.out
+    assert f"ledger {news.name} at position 6, valid at 2023-12, known at 6, batches version" in shown.out
+    assert "≥ 41" in published.out
+    assert "known at 2024-02-01, as published, totals" in published.out
+    assert year.document["known_at"] == "2024"
+    assert digits.err.startswith(f"bad-question: ledger {news.name} ends at position 17")
+
+
 def test_questions_that_cannot_be_asked_say_what_is_missing(news: Ledger) -> None:
     *refused, half, both = news.together(
         ("companies", "Nobody\x1b[31m"),

@@ -802,3 +802,51 @@ def test_where_all_approvals_lie_in_batches_the_total_just_before_each_is_true(d
     documents = views(log(*(report.line for report in told)))
     check_totals(history, told, documents)
     check_batches(history, told, documents, before=True)
+
+
+@settings(max_examples=120)
+@given(st.data())
+def test_true_reports_never_lead_to_a_false_figure_on_any_day_that_is_asked_about(
+    data: st.DataObject,
+) -> None:
+    history = data.draw(histories())
+    told = data.draw(tellings(history))
+    documents = views(log(*(report.line for report in told)))
+    valid_at = date_range(data.draw(_days.flatmap(_dated)))
+    named = frozenset[Approval]().union(*(report.names for report in told))
+    asked = answers.totals_in(documents, valid_at=valid_at)
+    of_companies = answers.companies_in(documents, valid_at=valid_at)
+    for day in {valid_at.first, data.draw(st.dates(valid_at.first, valid_at.last)), valid_at.last}:
+        approved = [a for a in history.approvals if a.on <= day]
+        for answer in asked:
+            assert answer["contradictions"] == []
+            assert inside(len(approved), answer["total"]), answer
+            assert answer["named"] <= sum(a in named for a in approved), answer
+            assert inside(sum(a not in named for a in approved), answer["undisclosed"]), answer
+            assert "in_force" not in answer or inside(history.in_force(day), answer["in_force"]), answer
+        for answer in of_companies:
+            of_company = sum(a.company == answer["company"] for a in approved)
+            for counted in answer["approvals"]:
+                assert inside(of_company, counted["approvals"]), answer
+                if approved:
+                    percent = 100 * of_company / len(approved)
+                    assert counted["share"]["low"] <= percent <= counted["share"]["high"], answer
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_what_was_valid_at_the_end_of_time_is_all_that_is_known(data: st.DataObject) -> None:
+    """It is counted from the histories, where the answer without a day is counted by the fold."""
+    reports = data.draw(corrected_logs())
+    documents, end = views(reports), date_range("9999-12-31")
+    for question in (answers.batches_in, answers.shares_in, answers.sources_in):
+        assert [without_doubt(a) for a in question(documents, valid_at=end)] == question(documents)
+    for then, now in zip(
+        answers.companies_in(documents, valid_at=end), answers.companies_in(documents), strict=True
+    ):
+        assert [a["named"] for a in then["approvals"]] == [a["named"] for a in now["approvals"]]
+        assert then["merges"] == now["merges"]
+
+
+def without_doubt(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if name != "perhaps"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -36,6 +36,26 @@ AtLeast = Annotated[
     typer.Option(metavar="N", min=0, help="Answer as of position N or later, or fail.", show_default=False),
 ]
 
+ValidAt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATE",
+        help="The day, month or year that is asked about. \\[default: the last day that the ledger speaks of]",
+        show_default=False,
+    ),
+]
+KnownAt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|TIME",
+        help="What was known at position N, at an instant (2024-02-01T08:00:00Z), or by the end of a day or a month.",
+        show_default=False,
+    ),
+]
+KnownAs = Annotated[
+    Literal["recorded", "published"],
+    typer.Option(help="Known when the ledger recorded it, or when its source published it."),
+]
 WholeEvidence = Annotated[
     bool, typer.Option("--whole-evidence", help="List every event of the evidence, not some and a count.")
 ]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from events import InvalidEvent, Log, RecordedEvent, as_json_line, loads
-from projections import Answer, queries
+from projections import Answer, Asked, queries
 
 from . import show
 from .fresh import position_to_ask
-from .options import AtLeast, Data, Json, Ledger, Url, WholeEvidence, open_ledger
+from .options import AtLeast, Data, Json, KnownAs, KnownAt, Ledger, Url, ValidAt, WholeEvidence, open_ledger
 
 
 def add_to(app: typer.Typer) -> None:
@@ -110,6 +111,9 @@ def totals(
         bool, typer.Option("--steps", help="At every day on which the figure may change.")
     ] = False,
     whole_evidence: WholeEvidence = False,
+    valid_at: ValidAt = None,
+    known_at: KnownAt = None,
+    known_as: KnownAs = "recorded",
     at_least: AtLeast = 0,
     url: Url = None,
     data: Data = None,
@@ -118,23 +122,24 @@ def totals(
 ) -> None:
     """How many approvals there are, at the last day that the ledger speaks of, as bounds with their evidence."""
 
-    def ask(log: Log, position: int) -> Answer:
-        return queries.totals(
-            log,
-            at_least=position,
-            authority=authority,
-            instrument=instrument,
-            unit=unit,
-            steps=steps,
-            whole_evidence=whole_evidence,
-        )
-
-    _answer(ask, show_totals, url, data, ledger, json, at_least)
+    ask = partial(
+        queries.totals,
+        authority=authority,
+        instrument=instrument,
+        unit=unit,
+        steps=steps,
+        whole_evidence=whole_evidence,
+    )
+    asked = _asked(valid_at, known_at, known_as, at_least)
+    _answer(ask, asked, show_totals, url, data, ledger, json)
 
 
 def batches(
     *,
     whole_evidence: WholeEvidence = False,
+    valid_at: ValidAt = None,
+    known_at: KnownAt = None,
+    known_as: KnownAs = "recorded",
     at_least: AtLeast = 0,
     url: Url = None,
     data: Data = None,
@@ -143,10 +148,9 @@ def batches(
 ) -> None:
     """The batches: size, who is named, how many are not, and the total just before."""
 
-    def ask(log: Log, position: int) -> Answer:
-        return queries.batches(log, at_least=position, whole_evidence=whole_evidence)
-
-    _answer(ask, show_batches, url, data, ledger, json, at_least)
+    ask = partial(queries.batches, whole_evidence=whole_evidence)
+    asked = _asked(valid_at, known_at, known_as, at_least)
+    _answer(ask, asked, show_batches, url, data, ledger, json)
 
 
 def companies(
@@ -154,6 +158,9 @@ def companies(
         str | None, typer.Argument(metavar="NAME", help="Any name of a company, for its history.")
     ] = None,
     *,
+    valid_at: ValidAt = None,
+    known_at: KnownAt = None,
+    known_as: KnownAs = "recorded",
     at_least: AtLeast = 0,
     url: Url = None,
     data: Data = None,
@@ -162,9 +169,8 @@ def companies(
 ) -> None:
     """The companies with their approvals; or one, by any of its names, with its history."""
     shown = show_companies if name is None else show_company
-    _answer(
-        lambda log, at: queries.companies(log, name, at_least=at), shown, url, data, ledger, json, at_least
-    )
+    asked = _asked(valid_at, known_at, known_as, at_least)
+    _answer(partial(queries.companies, name=name), asked, shown, url, data, ledger, json)
 
 
 def shares(
@@ -181,6 +187,9 @@ def shares(
         str | None,
         typer.Option(metavar="ESTIMATOR/REGION", help="An estimator's stock of models.", show_default=False),
     ] = None,
+    valid_at: ValidAt = None,
+    known_at: KnownAt = None,
+    known_as: KnownAs = "recorded",
     at_least: AtLeast = 0,
     url: Url = None,
     data: Data = None,
@@ -188,26 +197,22 @@ def shares(
     json: Json = False,
 ) -> None:
     """Each estimator's stocks and shares, as intervals, with what they imply for the world and for the other regions."""
+    asked = _asked(valid_at, known_at, known_as, at_least)
     if approvals is None and stock is None:
-        _answer(
-            lambda log, at: queries.shares(log, at_least=at), show_shares, url, data, ledger, json, at_least
-        )
+        _answer(queries.shares, asked, show_shares, url, data, ledger, json)
         return
     authority, instrument, unit = _parts(approvals, 3, "--approvals AUTHORITY/INSTRUMENT/UNIT")
     estimator, region = _parts(stock, 2, "--stock ESTIMATOR/REGION")
 
-    def ask(log: Log, position: int) -> Answer:
-        return queries.share_of_stock(
-            log,
-            authority=authority,
-            instrument=instrument,
-            unit=unit,
-            estimator=estimator,
-            region=region,
-            at_least=position,
-        )
-
-    _answer(ask, show_share_of_stock, url, data, ledger, json, at_least)
+    ask = partial(
+        queries.share_of_stock,
+        authority=authority,
+        instrument=instrument,
+        unit=unit,
+        estimator=estimator,
+        region=region,
+    )
+    _answer(ask, asked, show_share_of_stock, url, data, ledger, json)
 
 
 def sources(
@@ -218,6 +223,9 @@ def sources(
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="At most N claims.", show_default=False)
     ] = None,
+    valid_at: ValidAt = None,
+    known_at: KnownAt = None,
+    known_as: KnownAs = "recorded",
     at_least: AtLeast = 0,
     url: Url = None,
     data: Data = None,
@@ -226,10 +234,9 @@ def sources(
 ) -> None:
     """Every claim, who makes it, and how many independent origins that leaves."""
 
-    def ask(log: Log, position: int) -> Answer:
-        return queries.sources(log, after=after, limit=limit, at_least=position)
-
-    _answer(ask, show_sources, url, data, ledger, json, at_least)
+    ask = partial(queries.sources, after=after, limit=limit)
+    asked = _asked(valid_at, known_at, known_as, at_least)
+    _answer(ask, asked, show_sources, url, data, ledger, json)
 
 
 def _parts(text: str | None, count: int, form: str) -> list[str]:
@@ -239,17 +246,32 @@ def _parts(text: str | None, count: int, form: str) -> list[str]:
     return parts
 
 
+def _asked(
+    valid_at: str | None, known_at: str | None, known_as: Literal["recorded", "published"], at_least: int
+) -> Asked:
+    # Digits alone are a position, but a year where it is publication that counts: positions have nothing to do with it.
+    is_position = known_at is not None and known_at.isdecimal() and known_as == "recorded"
+    return {
+        "valid_at": valid_at,
+        "known_at": int(known_at) if known_at is not None and is_position else known_at,
+        "known_as": known_as,
+        "at_least": at_least,
+    }
+
+
 def _answer(
-    ask: Callable[[Log, int], Answer],
+    ask: Callable[..., Answer],
+    asked: Asked,
     shown: Callable[[Answer], None],
     url: str | None,
     data: Any,
     ledger: str | None,
     json: bool,
-    at_least: int,
 ) -> None:
     with open_ledger(url, data, ledger) as opened:
-        answer = ask(opened.log, position_to_ask(opened.log, at_least))
+        if asked["known_at"] is None:
+            asked["at_least"] = position_to_ask(opened.log, asked["at_least"])
+        answer = ask(opened.log, **asked)
     if json:
         show.json(answer)
     else:
@@ -258,10 +280,24 @@ def _answer(
 
 
 def _footer(answer: Answer) -> str:
-    return (
-        f"ledger {answer['ledger']} at position {answer['position']}, {answer['projection']} version {answer['version']}, "
-        f"digest {answer['digest'][:16]}"
+    axes = [
+        *([f"valid at {answer['valid_at']}"] if "valid_at" in answer else []),
+        *([f"known at {answer['known_at']}"] if "known_at" in answer else []),
+        *(["as published"] if "known_as" in answer else []),
+    ]
+    return ", ".join(
+        [
+            f"ledger {answer['ledger']} at position {answer['position']}",
+            *axes,
+            f"{answer['projection']} version {answer['version']}",
+            f"digest {answer['digest'][:16]}",
+        ]
     )
+
+
+def _doubt(answer: dict[str, Any]) -> str:
+    """Marks what may lie after the days that were asked about."""
+    return " ?" if answer.get("perhaps") is True else ""
 
 
 def show_totals(answer: Answer) -> None:
@@ -315,7 +351,7 @@ def show_batches(answer: Answer) -> None:
             [
                 batch["authority"],
                 f"{batch['instrument']} {batch['ordinal'] or batch['label'] or ''}".strip(),
-                " ".join(batch["announced_on"]),
+                " ".join(batch["announced_on"]) + _doubt(batch),
                 show.bounds(batch["size"]),
                 batch["named"],
                 show.bounds(batch["undisclosed"]),
@@ -365,7 +401,12 @@ def show_company(answer: Answer) -> None:
         show.table(
             ["position", "what", "when", "source"],
             (
-                [entry["position"], _happened(entry), _when(entry), entry["source"]["publisher"]]
+                [
+                    entry["position"],
+                    _happened(entry),
+                    _when(entry) + _doubt(entry),
+                    entry["source"]["publisher"],
+                ]
                 for entry in company["history"]
             ),
         )
@@ -406,7 +447,7 @@ def show_shares(answer: Answer) -> None:
             [
                 market["estimator"],
                 f"{market['unit']}s",
-                market["as_of"],
+                market["as_of"] + _doubt(market),
                 region["region"],
                 show.bounds(region["count"]),
                 show.percent(region["share"]),
@@ -429,7 +470,7 @@ def show_share_of_stock(answer: Answer) -> None:
                 share["terms"],
                 show.bounds(share["total"]),
                 f"{share['estimator']}, {share['region']}",
-                share["as_of"],
+                share["as_of"] + _doubt(share),
                 show.bounds(share["stock"]),
                 show.percent(share["share"]),
                 show.positions(share["equated_by"]),
@@ -445,7 +486,7 @@ def show_sources(answer: Answer) -> None:
         ["claim", "reported by", "at", "independent origins"],
         (
             [
-                _claimed(claim),
+                _claimed(claim) + _doubt(claim),
                 ", ".join(dict.fromkeys(report["publisher"] for report in claim["reports"])),
                 show.positions(claim["evidence"]),
                 claim["origins"],

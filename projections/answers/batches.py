@@ -5,27 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from events import Interval
+from events import DateRange, Interval
 
+from ..asof import perhaps, surely
 from ..evidence import Batch, Evidence, Views, gather
 from ..figures import Figures
 from .shown import Shown
 from .totals import all_terms
 
 
-def batches_in(views: Views, *, whole_evidence: bool = False) -> list[dict[str, Any]]:
-    """The answers of `batches`."""
+def batches_in(
+    views: Views, *, valid_at: DateRange | None = None, whole_evidence: bool = False
+) -> list[dict[str, Any]]:
+    """The answers of `batches`: those that may have been announced by a day of `valid_at`."""
     found = []
     for counted, written in all_terms(views).items():
-        figures = Figures(gather(views, counted))
+        figures = Figures(gather(views, counted, valid_at))
         shown = Shown(figures, views if whole_evidence else None)
         # Equated terms share their batches: each is listed where it was announced.
         found += [
-            _batch(figures, shown, placed.batch, written)
+            _batch(figures, shown, placed.batch, written) | _doubt(placed.batch.on, valid_at)
             for placed in figures.order
             if _of_terms(placed.batch, counted, figures.evidence)
+            and (placed.batch.on is None or perhaps(placed.batch.on, valid_at))
         ]
     return found
+
+
+def _doubt(on: DateRange | None, valid_at: DateRange | None) -> dict[str, Any]:
+    """Says so where it is not sure that a batch had been announced by then."""
+    return {} if valid_at is None or (on is not None and surely(on, valid_at)) else {"perhaps": True}
 
 
 def _of_terms(batch: Batch, counted: str, evidence: Evidence) -> bool:

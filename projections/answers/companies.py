@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Set
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from events import BadQuestion, Count, Interval
+from events import BadQuestion, Count, DateRange, Interval, date_range, name_key
 
 from .. import companies as fold
 from .. import terms
-from ..evidence import Views, gather
+from ..asof import perhaps, surely
+from ..evidence import Views
 from ..figures import Figures
 from ..identities import Company, Identities
+from ..projection import Documents
 from ..stocks import Percentage
 from .shown import SHOWN
-from .totals import all_terms
+from .totals import all_terms, figures_at
 
 
-def companies_in(views: Views, name: str | None = None) -> list[dict[str, Any]]:
+def companies_in(
+    views: Views, name: str | None = None, *, valid_at: DateRange | None = None
+) -> list[dict[str, Any]]:
     """The answers of `companies`. Raises BadQuestion where no company has that `name`."""
-    known = Identities(views["companies"])
+    known = Identities(views["companies"], valid_at)
     found = _all_companies(views, known) if name is None else _asked_for(views, known, name)
     counting = [
-        (terms.written(written), Figures(gather(views, counted)))
+        _Counting(terms.written(written), figures_at(views, counted, valid_at), views, valid_at)
         for counted, written in all_terms(views).items()
     ]
-    return [_company(views, company, counting, history=name is not None) for company in found]
+    return [
+        _company(views, known, company, counting, valid_at, history=name is not None) for company in found
+    ]
 
 
 def _all_companies(views: Views, known: Identities) -> list[Company]:
@@ -53,61 +60,110 @@ def _known(views: Views, company: Company) -> bool:
 
 
 def _company(
-    views: Views, company: Company, counting: Iterable[tuple[str, Figures]], *, history: bool
+    views: Views,
+    known: Identities,
+    company: Company,
+    counting: Iterable[_Counting],
+    valid_at: DateRange | None,
+    *,
+    history: bool,
 ) -> dict[str, Any]:
-    records = {name: fold.record(views["companies"], name) for name in company.names}
-    texts = [
-        *company.texts,
-        *(terms.usual_spelling(record["spelled"]) for record in records.values() if record),
-    ]
+    records = [record for name in company.names if (record := fold.record(views["companies"], name))]
+    texts = [*company.texts, *(terms.usual_spelling(record["spelled"]) for record in records)]
+    may_be = {name for slug in company.perhaps if (other := known.of_slug(slug)) for name in other.names}
     answer: dict[str, Any] = {
         "company": company.slug or texts[0],
         "names": list(dict.fromkeys(texts)),
         "approvals": [
-            approvals
-            for written, figures in counting
-            if (approvals := _approvals(company, records, written, figures)) is not None
+            approvals for counted in counting if (approvals := counted.approvals(company, may_be)) is not None
         ],
         "evidence": list(company.because)[:SHOWN],
         "merges": [{"position": at, "from": a, "into": b, "on": on} for at, a, b, on in company.merges],
         "contradictions": _identity_contradictions(company),
     }
+    if company.perhaps:
+        answer["perhaps"] = list(company.perhaps)
     if history:
-        answer["history"] = _history(views, company)
+        answer["history"] = _history(views, company, valid_at)
     return answer
 
 
-def _approvals(
-    company: Company, records: Mapping[str, dict[str, Any] | None], written: str, figures: Figures
-) -> dict[str, Any] | None:
-    """The company's approvals in these terms: those known by name, and bounds, for an undisclosed one may be anyone's."""
-    undisputed = [name for name in company.names if name not in company.disputed]
-    named = _known_of(undisputed, records, figures)
-    disputed = sum(_known_of([name], records, figures) for name in company.disputed)
-    if not named and not disputed:
-        return None
-    day = figures.days[-1]
-    total, undisclosed = figures.total(day).interval, figures.undisclosed(day)
-    high = None if undisclosed.high is None else named + disputed + undisclosed.high
-    others = max(0, figures.named(day) - named - disputed)
-    return {
-        "terms": written,
-        "named": named,
-        "approvals": Interval(named, high).to_json(),
-        "share": _share(named, others, total),
-    }
+class _Counting:
+    """Counts the approvals of companies in one class of terms: those of any day, or those by one of the days `valid_at`."""
+
+    def __init__(self, written: str, figures: Figures, views: Views, valid_at: DateRange | None) -> None:
+        self._written = written
+        self._figures = figures
+        self._views = views
+        self._valid_at = valid_at
+        days = valid_at or figures.last_day
+        self._total, self._undisclosed = figures.total_in(days).interval, figures.undisclosed(days)
+        self._named = figures.named(days.first)
+
+    def approvals(self, company: Company, may_be: Set[str]) -> dict[str, Any] | None:
+        """The company's approvals in these terms: those known by name, and bounds, for an undisclosed one may be anyone's.
+        So may those of the names that it `may_be` known by."""
+        undisputed = [name for name in company.names if name not in company.disputed]
+        named = self._known_of(undisputed)
+        disputed = sum(self._known_of([name]) for name in sorted({*company.disputed, *may_be}))
+        if not named and not disputed:
+            return None
+        high = None if self._undisclosed.high is None else named + disputed + self._undisclosed.high
+        others = max(0, self._named - named - disputed)
+        return {
+            "terms": self._written,
+            "named": named,
+            "approvals": Interval(named, high).to_json(),
+            "share": _share(named, others, self._total),
+        }
+
+    def _known_of(self, names: list[str]) -> int:
+        """How many approvals these names of a company have at least: those granted to it, or those with which announcements
+        name it, if they are more."""
+        it = dict.fromkeys(names, "it")
+        mentioned = sum(
+            placed.batch.mentioned(it).get("it", 0)
+            for placed in self._figures.order
+            if placed.sure and (placed.batch.on is None or surely(placed.batch.on, self._valid_at))
+        )
+        return max(self._granted_to(names), mentioned)
+
+    def _granted_to(self, names: list[str]) -> int:
+        evidence, documents = self._figures.evidence, self._views["companies"]
+        if self._valid_at is not None:
+            return max(
+                sum(surely(on, self._valid_at) for on in _distinct(documents, names, counted))
+                for counted in evidence.twice
+            )
+        # Of any day: counted by the fold, so that no history is read.
+        held = [record["granted"] for name in names if (record := fold.record(documents, name)) is not None]
+        granted: int = max(
+            sum(of.get(counted, 0) for of in held) - sum(n for of, n in twice.items() if of & set(names))
+            for counted, twice in evidence.twice.items()
+        )
+        return granted
 
 
-def _known_of(names: list[str], records: Mapping[str, dict[str, Any] | None], figures: Figures) -> int:
-    """How many approvals these names of a company have at least: those granted to it, or those with which announcements
-    name it, if they are more."""
-    held: list[dict[str, int]] = [r["granted"] for name in names if (r := records[name]) is not None]
-    granted = max(
-        sum(of.get(t, 0) for of in held) - sum(n for of, n in twice.items() if of & set(names))
-        for t, twice in figures.evidence.twice.items()
-    )
-    it = dict.fromkeys(names, "it")
-    return max(granted, sum(p.batch.mentioned(it).get("it", 0) for p in figures.order if p.sure))
+def _distinct(documents: Documents, names: Iterable[str], counted: str) -> list[DateRange]:
+    """The days of each approval of one company: those of one number are one, and, without a number, those of one item,
+    unless it has one with a number."""
+    numbered: dict[str, list[DateRange]] = {}
+    bare: dict[str, list[DateRange]] = {}
+    with_number: set[str] = set()
+    for name in names:
+        for entry in fold.granted(documents, name, counted):
+            item, number = name_key(entry["item"]["name"]), entry["item"].get("registry_number")
+            days = date_range(entry["approved_on"])
+            if number is None:
+                bare.setdefault(item, []).append(days)
+            else:
+                with_number.add(item)
+                numbered.setdefault(name_key(number), []).append(days)
+    alone = [reports for item, reports in bare.items() if item not in with_number]
+    return [
+        DateRange(min(on.first for on in reports), max(on.last for on in reports))
+        for reports in (*numbered.values(), *alone)
+    ]
 
 
 def _share(named: int, others: int, total: Interval) -> dict[str, float]:
@@ -137,17 +193,35 @@ def _identity_contradictions(company: Company) -> list[dict[str, Any]]:
     return [*claims, *rings]
 
 
-def _history(views: Views, company: Company) -> list[dict[str, Any]]:
-    entries = [
-        {"position": position, **entry}
-        for name in company.names
-        for position, entry in fold.history(views["companies"], name)
-    ]
-    for entry in entries:
-        if entry["kind"] == "used":
-            interval = Count(**entry["users"]).interval()
-            entry["users"] = {
-                "reported": entry["users"],
-                **(interval.to_json() if interval else {"low": 0, "high": None}),
-            }
+def _history(views: Views, company: Company, valid_at: DateRange | None) -> list[dict[str, Any]]:
+    entries = []
+    for name in company.names:
+        for position, entry in fold.history(views["companies"], name):
+            on = _happened_on(entry)
+            if perhaps(on, valid_at):
+                doubt = {} if surely(on, valid_at) else {"perhaps": True}
+                entries.append({"position": position, **_until(entry, valid_at), **doubt})
     return sorted(entries, key=lambda entry: int(entry["position"]))
+
+
+def _happened_on(entry: dict[str, Any]) -> DateRange:
+    """The days on which what an entry tells may have happened; before all days where it gives none."""
+    on = next((entry[field] for field in ("approved_on", "as_of", "amended_on") if field in entry), None)
+    on = on or entry.get("batch", {}).get("announced_on")
+    return DateRange(date.min, date.min) if on is None else date_range(on)
+
+
+def _until(entry: dict[str, Any], valid_at: DateRange | None) -> dict[str, Any]:
+    """The entry as it was by then: without what became of an approval later."""
+    if entry["kind"] == "used":
+        interval = Count(**entry["users"]).interval()
+        bounds = interval.to_json() if interval else {"low": 0, "high": None}
+        return entry | {"users": {"reported": entry["users"], **bounds}}
+    if entry["kind"] != "granted":
+        return entry
+    by_then = [
+        change
+        for change in entry["later"]
+        if (on := change.get("on") or change.get("amended_on")) is None or perhaps(date_range(on), valid_at)
+    ]
+    return entry | {"later": by_then}

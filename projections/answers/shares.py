@@ -6,34 +6,56 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from events import BadQuestion, Interval, name_key
+from events import BadQuestion, DateRange, Interval, date_range, name_key
 
 from .. import shares as fold
 from .. import stocks, terms, totals
-from ..evidence import Views, gather
+from ..asof import perhaps, surely
+from ..evidence import Views
 from ..figures import Figures
 from .shown import SHOWN, Shown
-from .totals import all_terms
+from .totals import all_terms, figures_at
 
 
-def shares_in(views: Views) -> list[dict[str, Any]]:
-    """The answers of `shares`."""
-    return [
-        _market(reported)
-        for estimates in fold.estimates(views["shares"]).values()
-        for reported in _by_date(estimates)
-    ]
+def shares_in(views: Views, *, valid_at: DateRange | None = None) -> list[dict[str, Any]]:
+    """The answers of `shares`: the estimates for days that are not later than those of `valid_at`."""
+    return [_market(reported) | _doubt(reported, valid_at) for reported in _all_estimates(views, valid_at)]
 
 
 def share_of_stock_in(
-    views: Views, *, authority: str, instrument: str, unit: str, estimator: str, region: str
+    views: Views,
+    *,
+    valid_at: DateRange | None = None,
+    authority: str,
+    instrument: str,
+    unit: str,
+    estimator: str,
+    region: str,
 ) -> list[dict[str, Any]]:
     """The answers of `share_of_stock`. Raises TermsDiffer and BadQuestion."""
     asked = {"authority": authority, "instrument": instrument, "unit": unit}
     counts = all_terms(views).get(terms.key_of(**asked))
     if counts is None:
         raise BadQuestion(f"nothing is counted as {terms.written(asked)} here")
-    return [_of_stock(views, counts, found, region) for found in _estimates_of(views, estimator, region)]
+    figures = figures_at(views, terms.key_of(**counts), valid_at)
+    days = valid_at or figures.last_day
+    return [
+        _of_stock(views, counts, figures, days, reported, region) | _doubt(reported, valid_at)
+        for reported in _estimates_of(views, estimator, region, valid_at)
+    ]
+
+
+def _all_estimates(views: Views, valid_at: DateRange | None) -> list[list[tuple[int, dict[str, Any]]]]:
+    return [
+        reported
+        for estimates in fold.estimates(views["shares"]).values()
+        for reported in _by_date(estimates)
+        if perhaps(date_range(reported[0][1]["as_of"]), valid_at)
+    ]
+
+
+def _doubt(reported: list[tuple[int, dict[str, Any]]], valid_at: DateRange | None) -> dict[str, Any]:
+    return {} if surely(date_range(reported[0][1]["as_of"]), valid_at) else {"perhaps": True}
 
 
 def _by_date(
@@ -73,11 +95,12 @@ def _market(reported: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
     }
 
 
-def _estimates_of(views: Views, estimator: str, region: str) -> list[list[tuple[int, dict[str, Any]]]]:
+def _estimates_of(
+    views: Views, estimator: str, region: str, valid_at: DateRange | None
+) -> list[list[tuple[int, dict[str, Any]]]]:
     found = [
         reported
-        for estimates in fold.estimates(views["shares"]).values()
-        for reported in _by_date(estimates)
+        for reported in _all_estimates(views, valid_at)
         if name_key(reported[0][1]["estimator"]) == name_key(estimator)
         # What is reported of any region says something of the world.
         and (region == stocks.WORLD or any(data["region"] == region for _, data in reported))
@@ -90,13 +113,17 @@ def _estimates_of(views: Views, estimator: str, region: str) -> list[list[tuple[
 
 
 def _of_stock(
-    views: Views, counts: Mapping[str, str], reported: list[tuple[int, dict[str, Any]]], region: str
+    views: Views,
+    counts: Mapping[str, str],
+    figures: Figures,
+    days: DateRange,
+    reported: list[tuple[int, dict[str, Any]]],
+    region: str,
 ) -> dict[str, Any]:
     first = reported[0][1]
     held = {"authority": counts["authority"], "instrument": "stock", "unit": first["unit"]}
     equated = terms.must_be_one(counts, held, totals.equations(views["totals"]))
-    figures = Figures(gather(views, terms.key_of(**counts)))
-    total = figures.total(figures.days[-1])
+    total = figures.total_in(days)
     stock = stocks.infer(reported).regions[region]
     share = _ratio(total.interval, stock.stock)
     return {
@@ -109,7 +136,7 @@ def _of_stock(
         "share": share.to_json(),
         "equated_by": sorted(equated),
         "evidence": {
-            "total": Shown(figures).evidence(total, None),
+            "total": Shown(figures).evidence(total, days.first),
             "stock": sorted(stock.stock_because)[:SHOWN],
         },
     }

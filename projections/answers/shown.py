@@ -26,9 +26,12 @@ class Shown:
         self._views = views
 
     def evidence(self, bound: Bound, day: date | None) -> dict[str, Any]:
-        """The positions on each side of a bound; `more` counts the others, on both sides together."""
+        """The positions on each side of the bound of a figure at `day`; `more` counts the others, on both sides together.
+
+        What came until that day forces the lowest value, and what came after it the highest, beside the reports.
+        """
         low, more_low = self._positions(bound.low, day)
-        high, more_high = self._positions(bound.high, day)
+        high, more_high = self._positions(bound.high, None)
         return {"low": low, "high": high, "more": more_low + more_high}
 
     def contradiction(self, conflict: Conflict, name: str, node: Node) -> dict[str, Any]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
-from events import name_key
+from events import DateRange, name_key
 
 from .. import terms
 from ..evidence import Views, gather
@@ -17,6 +16,7 @@ from .shown import Shown
 def totals_in(
     views: Views,
     *,
+    valid_at: DateRange | None = None,
     authority: str | None = None,
     instrument: str | None = None,
     unit: str | None = None,
@@ -26,11 +26,19 @@ def totals_in(
     """The answers of `totals`."""
     wanted = {"authority": authority, "instrument": instrument, "unit": unit}
     written = all_terms(views)
-    return [
-        _total(Figures(gather(views, counted)), written, counted, steps, views if whole_evidence else None)
-        for counted, counts in written.items()
-        if all(text is None or name_key(text) == name_key(counts[part]) for part, text in wanted.items())
-    ]
+    found = []
+    for counted, counts in written.items():
+        if all(text is None or name_key(text) == name_key(counts[part]) for part, text in wanted.items()):
+            figures = figures_at(views, counted, valid_at)
+            shown = Shown(figures, views if whole_evidence else None)
+            found.append(_total(figures, shown, written, counted, valid_at, steps))
+    return found
+
+
+def figures_at(views: Views, counted: str, valid_at: DateRange | None) -> Figures:
+    """The figures of these terms, on the days asked for too."""
+    asked = () if valid_at is None else (valid_at.first, valid_at.last)
+    return Figures(gather(views, counted, valid_at), asked)
 
 
 def all_terms(views: Views) -> dict[str, dict[str, str]]:
@@ -40,23 +48,31 @@ def all_terms(views: Views) -> dict[str, dict[str, str]]:
 
 def _total(
     figures: Figures,
+    shown: Shown,
     written: Mapping[str, Mapping[str, str]],
     counted: str,
+    valid_at: DateRange | None,
     steps: bool,
-    listed_from: Views | None,
 ) -> dict[str, Any]:
-    if not figures.days:
-        raise AssertionError(f"{counted!r} is counted, and nothing is known of it")
-    last, shown = figures.days[-1], Shown(figures, listed_from)
-    answer = {**written[counted], "as_of": str(last), **_figure(figures, shown, last)}
+    days = valid_at or figures.last_day
+    answer = {**written[counted], "as_of": _as_text(days), **_figure(figures, shown, days)}
     if equated := _equated(figures, written):
         answer["equated"] = equated
     answer["contradictions"] = [
-        shown.contradiction(conflict, "total", ("total", last)) for conflict in figures.resolution.conflicts
+        shown.contradiction(conflict, "total", ("total", days.last))
+        for conflict in figures.resolution.conflicts
     ]
     if steps:
-        answer["steps"] = [{"on": str(day), **_figure(figures, shown, day)} for day in figures.days]
+        answer["steps"] = [
+            {"on": str(day), **_figure(figures, shown, DateRange(day, day))}
+            for day in figures.days
+            if day <= days.last
+        ]
     return answer
+
+
+def _as_text(days: DateRange) -> str:
+    return str(days.first) if days.first == days.last else f"{days.first}/{days.last}"
 
 
 def _equated(figures: Figures, written: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
@@ -69,15 +85,15 @@ def _equated(figures: Figures, written: Mapping[str, Mapping[str, str]]) -> list
     ]
 
 
-def _figure(figures: Figures, shown: Shown, day: date) -> dict[str, Any]:
-    total = figures.total(day)
+def _figure(figures: Figures, shown: Shown, days: DateRange) -> dict[str, Any]:
+    total = figures.total_in(days)
     answer: dict[str, Any] = {
         "total": total.interval.to_json(),
-        "named": figures.named(day),
-        "undisclosed": figures.undisclosed(day).to_json(),
-        "evidence": shown.evidence(total, day),
+        "named": figures.named(days.first),
+        "undisclosed": figures.undisclosed(days).to_json(),
+        "evidence": shown.evidence(total, days.first),
     }
     if figures.speaks_of_force():
-        in_force = figures.in_force(day)
-        answer["in_force"] = in_force.interval.to_json() | {"evidence": shown.evidence(in_force, day)}
+        in_force = figures.in_force_in(days)
+        answer["in_force"] = in_force.interval.to_json() | {"evidence": shown.evidence(in_force, days.first)}
     return answer

@@ -1,0 +1,139 @@
+"""As of when a question is asked: what the ledger knew, and the day it is about. Two axes, that go together or alone."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any, Literal, TypedDict, cast
+
+from events import BadQuestion, DateRange, DecodedEvent, Log, date_range
+
+KnownAs = Literal["recorded", "published"]
+
+
+class Asked(TypedDict, total=False):
+    """What a reader may say of the two axes, beside the question itself.
+
+    `at_least`: the answer counts every event up to this position, or fails. `known_at`: what was known at a position, at an
+    instant (RFC 3339) or by the end of a day, a month or a year (UTC). `known_as`: an event was known when the ledger
+    `recorded` it (the default), or when its source `published` it. `valid_at`: the day, month or year that the answer is
+    about; without it, the last day that the ledger speaks of.
+    """
+
+    at_least: int
+    known_at: int | str | None
+    known_as: KnownAs
+    valid_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """The two axes, understood. `position` is None for all that the log holds now; `published_by` is the last day on which a
+    report that counts was published."""
+
+    at_least: int
+    position: int | None
+    published_by: date | None
+    valid_at: DateRange | None
+    shown: dict[str, Any]
+
+    def counts(self, event: DecodedEvent) -> bool:
+        """Whether an event that the log holds was known."""
+        return self.published_by is None or published_on(event) <= self.published_by
+
+
+def as_of(
+    log: Log,
+    *,
+    at_least: int = 0,
+    known_at: int | str | None = None,
+    known_as: KnownAs = "recorded",
+    valid_at: str | None = None,
+) -> AsOf:
+    """Understands what a reader asked for. Raises BadQuestion."""
+    if known_as not in ("recorded", "published"):
+        raise BadQuestion(f"known_as is `recorded` or `published`, not {known_as!r}")
+    if known_as == "published" and not isinstance(known_at, str):
+        raise BadQuestion(
+            "what was known as published is asked for by a day: give known_at a date, as 2024-02-01"
+        )
+    shown: dict[str, Any] = {}
+    if valid_at is not None:
+        shown["valid_at"] = valid_at
+    if known_at is not None:
+        shown["known_at"] = known_at
+    if known_as == "published":
+        shown["known_as"] = known_as
+    by_publication = known_as == "published"
+    return AsOf(
+        at_least,
+        None if known_at is None or by_publication else _position(log, known_at),
+        _instant(cast(str, known_at)).date() if by_publication else None,
+        None if valid_at is None else _days(valid_at, "valid_at"),
+        shown,
+    )
+
+
+def published_on(event: DecodedEvent) -> date:
+    """The day by which the source of an event had surely published it; where it gives none (a correction, a table of names),
+    the day on which the ledger recorded it (UTC)."""
+    source = getattr(event.data, "source", None)
+    if source is not None and source.published_on is not None:
+        return date_range(source.published_on).last
+    return datetime.fromtimestamp(event.recorded_ms / 1000, UTC).date()
+
+
+def surely(on: DateRange, valid_at: DateRange | None) -> bool:
+    """Whether what happened on one of the days `on` had surely happened by every day of `valid_at`."""
+    return valid_at is None or on.last <= valid_at.first
+
+
+def perhaps(on: DateRange, valid_at: DateRange | None) -> bool:
+    """Whether what happened on one of the days `on` may have happened by a day of `valid_at`."""
+    return valid_at is None or on.first <= valid_at.last
+
+
+def _position(log: Log, known_at: int | str) -> int:
+    head = log.head()
+    if isinstance(known_at, str):
+        return _last_by(log, head, _instant(known_at))
+    if type(known_at) is not int or known_at < 0:
+        raise BadQuestion(f"a position is a whole number from 0 on, not {known_at!r}")
+    if known_at > head:
+        raise BadQuestion(f"ledger {log.ledger} ends at position {head}: nothing was known at {known_at} yet")
+    return known_at
+
+
+def _last_by(log: Log, head: int, instant: datetime) -> int:
+    """The last position that was recorded by `instant`: the times of a log never go back."""
+
+    def recorded(position: int) -> datetime:
+        event = log.at(position)
+        assert event is not None
+        return event.recorded_at
+
+    return bisect_right(range(1, head + 1), instant, key=recorded)
+
+
+def _instant(text: str) -> datetime:
+    if re.fullmatch(r"\d{4}(-\d{2}){0,2}", text, re.ASCII):
+        end = _days(text, "known_at").last
+        return datetime.combine(end, time.max, UTC)
+    try:
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise BadQuestion(
+            f"known_at is a position, an instant with a zone as 2024-02-01T08:00:00Z, or a date as 2024-02-01, not {text[:40]!r}"
+        )
+    return moment.astimezone(UTC)
+
+
+def _days(text: str, what: str) -> DateRange:
+    try:
+        return date_range(text)
+    except (ValueError, TypeError):
+        raise BadQuestion(f"{what} is a date as 2024-01-31, 2024-01 or 2024, not {text[:40]!r}") from None

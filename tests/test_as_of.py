@@ -1,0 +1,257 @@
+"""The two axes: what the ledger knew, by position, time or publication; and the day that a question is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from events import BadQuestion, EventData, Log, date_range, decode
+from projections import PROJECTIONS, answers, fold, queries
+from projections.asof import as_of, published_on
+
+from .given import (
+    HISTORY,
+    QUESTIONS,
+    ask,
+    at_least,
+    batch,
+    between,
+    called,
+    exactly,
+    granted,
+    identified,
+    merged,
+    retracted,
+    total,
+    total_of,
+    used,
+)
+from .given import log as recorded
+
+
+def published(data: EventData, on: str) -> EventData:
+    """The report, with the day on which its source published it."""
+    source = data.source.model_copy(update={"published_on": on})  # type: ignore[attr-defined]  # every report has one
+    return data.model_copy(update={"source": source})
+
+
+def append(log: Log, *lines: EventData) -> None:
+    head = log.head()
+    log.append([called(f"e{head + n}", data) for n, data in enumerate(lines, start=1)])
+
+
+def figure(log: Log, **asked: object) -> dict[str, object]:
+    (answer,) = queries.totals(log, **asked)["answers"]  # type: ignore[arg-type]  # whatever a test asks
+    return dict(answer["total"])
+
+
+# The day that is asked about
+
+
+def test_a_figure_is_that_of_the_day_which_is_asked_about() -> None:
+    reports = recorded(total("=8", "2023-08-31"), total("=36", "2023-11-30"), total("=61", "2023-12-31"))
+    assert total_of(reports, valid_at=date_range("2023-08-30"))["total"] == between(0, 8)
+    assert total_of(reports, valid_at=date_range("2023-08-31"))["total"] == exactly(8)
+    assert total_of(reports, valid_at=date_range("2023-10-15"))["total"] == between(8, 36)
+    assert total_of(reports, valid_at=date_range("2023-12-31"))["total"] == exactly(61)
+    assert total_of(reports, valid_at=date_range("2024-01-01"))["total"] == at_least(61)
+
+
+def test_a_figure_of_a_month_is_whatever_it_may_have_been_on_a_day_of_it() -> None:
+    reports = recorded(total("=8", "2023-08-31"), total("=36", "2023-11-15"), total("=61", "2023-12-31"))
+    answer = total_of(reports, valid_at=date_range("2023-11"))
+    assert answer["as_of"] == "2023-11-01/2023-11-30"
+    assert answer["total"] == between(8, 61)
+    assert answer["evidence"] == {"low": [1], "high": [3], "more": 0}
+
+
+def test_a_day_inside_the_month_of_an_approval_leaves_open_whether_it_was_granted() -> None:
+    reports = recorded(granted("Baidu", "Ernie", "2023-08"), total("=1", "2023-12-31"))
+    assert total_of(reports, valid_at=date_range("2023-08-15"))["total"] == between(0, 1)
+    assert total_of(reports, valid_at=date_range("2023-08-15"))["named"] == 0
+    assert total_of(reports, valid_at=date_range("2023-08-31"))["total"] == exactly(1)
+
+
+def test_steps_end_with_the_day_that_is_asked_about() -> None:
+    reports = recorded(total("=8", "2023-08-31"), total("=36", "2023-11-30"), total("=61", "2023-12-31"))
+    steps = total_of(reports, valid_at=date_range("2023-11-30"), steps=True)["steps"]
+    assert [step["on"] for step in steps] == ["2023-08-31", "2023-11-30"]
+
+
+def test_batches_are_those_that_had_been_announced_and_those_that_may_have_been() -> None:
+    reports = recorded(batch(1, "=8", "2023-08-31"), batch(2, "=3", "2023-11"), batch(3, "=2", "2023-12-20"))
+    asked = ask(reports, "batches", valid_at=date_range("2023-11-15"))
+    assert [(a["ordinal"], a.get("perhaps", False)) for a in asked] == [(1, False), (2, True)]
+
+
+def test_a_company_has_the_approvals_and_the_history_that_it_had_by_then() -> None:
+    reports = recorded(
+        granted("Baidu", "Ernie", "2023-08-31"),
+        used("Baidu", "Ernie", ">100000000", "2023-12-28"),
+        granted("Baidu", "Ernie 4", "2024-01"),
+        total("=9", "2024-03-31"),
+    )
+    (then,) = ask(reports, "companies", "Baidu", valid_at=date_range("2024-01-15"))
+    assert then["approvals"][0]["named"] == 1
+    assert then["approvals"][0]["approvals"] == between(1, 9)
+    assert [(e["position"], e.get("perhaps", False)) for e in then["history"]] == [
+        (1, False),
+        (2, False),
+        (3, True),
+    ]
+    (before,) = ask(reports, "companies", "Baidu", valid_at=date_range("2023-07-01"))
+    assert (before["approvals"], before["history"]) == ([], [])
+
+
+def test_a_merger_makes_one_company_from_its_day_on_and_leaves_it_open_in_its_month() -> None:
+    reports = recorded(
+        identified("alpha", "Alpha"),
+        identified("beta", "Beta"),
+        merged("alpha", "beta", "2024-02"),
+        granted("Alpha", "A-1", "2023-08-31"),
+        granted("Beta", "B-1", "2023-09-30"),
+        total("=2", "2024-03-31"),
+    )
+    before = {a["company"]: a for a in ask(reports, "companies", valid_at=date_range("2024-01-31"))}
+    assert {slug: a["approvals"][0]["approvals"] for slug, a in before.items()} == {
+        "alpha": exactly(1),
+        "beta": exactly(1),
+    }
+    perhaps = {a["company"]: a for a in ask(reports, "companies", valid_at=date_range("2024-02-10"))}
+    assert {slug: (a["approvals"][0]["approvals"], a["perhaps"]) for slug, a in perhaps.items()} == {
+        "alpha": (between(1, 2), ["beta"]),
+        "beta": (between(1, 2), ["alpha"]),
+    }
+    (after,) = ask(reports, "companies", valid_at=date_range("2024-03-01"))
+    assert (after["company"], after["approvals"][0]["approvals"]) == ("beta", exactly(2))
+
+
+def test_the_repeats_of_one_approval_under_two_names_are_one_from_the_day_of_the_merger_on() -> None:
+    reports = recorded(
+        identified("alpha", "Alpha"),
+        identified("beta", "Beta"),
+        merged("alpha", "beta", "2024-02"),
+        granted("Alpha", "One", "2023-08-31"),
+        granted("Beta", "One", "2023-08-31"),
+    )
+    assert total_of(reports, valid_at=date_range("2024-01-31"))["named"] == 2
+    assert total_of(reports, valid_at=date_range("2024-02-10"))["named"] == 1
+    assert total_of(reports, valid_at=date_range("2024-03-01"))["named"] == 1
+
+
+def test_claims_are_those_about_days_up_to_the_one_that_is_asked_about() -> None:
+    reports = recorded(
+        total("=8", "2023-08-31"), total("=36", "2023-11"), total("=61", "2023-12-31"), identified("a", "A")
+    )
+    claims = ask(reports, "sources", valid_at=date_range("2023-11-15"))
+    assert [(c["evidence"], c.get("perhaps", False)) for c in claims] == [
+        ([1], False),
+        ([2], True),
+        ([4], False),
+    ]
+
+
+# What was known
+
+
+def test_what_was_known_at_an_instant_is_what_had_been_recorded_by_then(log: Log) -> None:
+    for n in range(8):
+        append(log, total(f"={n}", f"2024-01-{n + 1:02d}"))
+    every = list(log.read())
+    for moment in {
+        m + timedelta(milliseconds=off) for e in every for m in [e.recorded_at] for off in (-1, 0, 1)
+    }:
+        known = [e.position for e in every if e.recorded_at <= moment]
+        text = moment.isoformat().replace("+00:00", "Z")
+        assert queries.totals(log, known_at=text)["position"] == len(known), text
+        zoned = moment.astimezone(datetime.now().astimezone().tzinfo).isoformat()
+        assert queries.totals(log, known_at=zoned)["position"] == len(known), zoned
+
+
+def test_what_was_known_by_a_day_is_what_had_been_recorded_by_its_end(log: Log) -> None:
+    append(log, total("=8", "2023-08-31"))
+    today = datetime.now(UTC).date()
+    assert figure(log, known_at=str(today)) == exactly(8)
+    assert figure(log, known_at=f"{today:%Y-%m}") == exactly(8)
+    yesterday = queries.totals(log, known_at=str(today - timedelta(days=2)))
+    assert (yesterday["position"], yesterday["answers"]) == (0, [])
+
+
+def test_history_that_was_recorded_late_is_known_by_the_day_on_which_it_was_published(log: Log) -> None:
+    append(
+        log,
+        published(total(">40", "2024-01-28"), "2024-01-29"),
+        published(total("=117", "2024-03-28"), "2024-04-02"),
+        published(total("=86", "2024-01-31"), "2024-04-02"),
+    )
+    asked = {"valid_at": "2024-01-31", "known_as": "published"}
+    assert figure(log, known_at="2024-02-01", **asked) == at_least(41)
+    assert figure(log, known_at="2024-04-02", **asked) == exactly(86)
+    answer = queries.totals(log, known_at="2024-02-01", **asked)  # type: ignore[arg-type]  # a plain dict of strings
+    assert (answer["position"], answer["known_at"], answer["known_as"]) == (3, "2024-02-01", "published")
+    assert queries.totals(log, known_at="2024-01-28", known_as="published")["answers"] == []
+
+
+def test_what_gives_no_day_of_publication_is_known_since_it_was_recorded(log: Log) -> None:
+    append(log, published(total("=40", "2024-01-28"), "2024-01-29"), retracted("e1"))
+    today = str(datetime.now(UTC).date())
+    assert figure(log, known_at="2024-02-01", known_as="published") == exactly(40)
+    assert queries.totals(log, known_at=today, known_as="published")["answers"] == []
+
+
+def test_a_report_of_a_month_is_surely_published_by_its_end(log: Log) -> None:
+    append(log, published(total("=40", "2024-01-28"), "2024-02"))
+    assert queries.totals(log, known_at="2024-02-28", known_as="published")["answers"] == []
+    assert figure(log, known_at="2024-02-29", known_as="published") == exactly(40)
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize("day", ["2023-06", "2024-01-31", "2024-04-02", "2025"])
+def test_what_was_known_as_published_is_a_fold_of_what_had_been_published(
+    log: Log, name: str, day: str
+) -> None:
+    log.append(HISTORY)
+    when = as_of(log, known_at=day, known_as="published")
+    known = [event for event in log.read() if when.counts(decode(event))]
+    assert [published_on(decode(event)) <= when.published_by for event in known] == [True] * len(known)
+    answer = QUESTIONS[name](log, known_at=day, known_as="published")
+    views = {each: fold(projection, known) for each, projection in PROJECTIONS.items()}
+    assert answer["answers"] == getattr(answers, f"{name}_in")(views)
+
+
+# Both, and neither
+
+
+def test_an_answer_says_which_axes_were_asked_for_and_nothing_of_the_others(log: Log) -> None:
+    append(log, total("=8", "2023-08-31"))
+    plain = queries.totals(log)
+    both = queries.totals(log, valid_at="2023-08", known_at=1)
+    assert not {"valid_at", "known_at", "known_as"} & set(plain)
+    assert (both["valid_at"], both["known_at"], both["position"]) == ("2023-08", 1, 1)
+    assert both["digest"] != plain["digest"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"known_at": 2}, "ends at position 1"),
+        ({"known_at": -1}, "a position is a whole number"),
+        ({"known_at": True}, "a position is a whole number"),
+        ({"known_at": "2024-13"}, "known_at is a date as"),
+        ({"known_at": "2023-02-29"}, "known_at is a date as"),
+        ({"known_at": "2024-02-01T08:00:00"}, "an instant with a zone"),
+        ({"known_at": "\x1b[31myesterday"}, "an instant with a zone"),
+        ({"known_at": ""}, "an instant with a zone"),
+        ({"known_at": 1, "known_as": "published"}, "give known_at a date"),
+        ({"known_as": "published"}, "give known_at a date"),
+        ({"known_as": "rumoured", "known_at": "2024"}, "`recorded` or `published`"),
+        ({"valid_at": "2024-02-30"}, "valid_at is a date as"),
+        ({"valid_at": "31.01.2024"}, "valid_at is a date as"),
+        ({"valid_at": ""}, "valid_at is a date as"),
+    ],
+)
+def test_a_time_that_is_none_is_refused_in_words(log: Log, asked: dict[str, object], words: str) -> None:
+    append(log, total("=8", "2023-08-31"))
+    with pytest.raises(BadQuestion, match=words):
+        figure(log, **asked)
