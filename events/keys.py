@@ -9,6 +9,8 @@ pattern                             type    writer       lost if it goes
 {name}:projection:<p>:<g>:documents hash    commit.lua   generation g of p; can be rebuilt by a replay
 {name}:projection:<p>:<g>:state     hash    commit.lua   its checkpoint (store.py makes it); can be rebuilt by a replay
 {name}:projection:<p>:<g>:parked    hash    commit.lua   its parked events; can be rebuilt by a replay
+{name}:projection:<p>:<g>:past      hash    commit.lua   its snapshots: answers about the past fold the whole log, until a replay
+{name}:projection:<p>:<g>:changed   set     commit.lua   what the next snapshot will hold: that one is then lost, as above
 {name}:bell:<p>                     string  doorbell     nothing: it expires, and the reconciler rings
 """
 
@@ -61,6 +63,14 @@ def state(ledger: str, name: str, generation: int) -> str:
 
 def parked(ledger: str, name: str, generation: int) -> str:
     return f"{projection(ledger, name)}:{generation}:parked"
+
+
+def past(ledger: str, name: str, generation: int) -> str:
+    return f"{projection(ledger, name)}:{generation}:past"
+
+
+def changed(ledger: str, name: str, generation: int) -> str:
+    return f"{projection(ledger, name)}:{generation}:changed"
 
 
 def bell(ledger: str, name: str) -> str:

@@ -16,8 +16,9 @@ from . import sources as sources_fold
 from . import totals as totals_fold
 from .asof import Asked, as_of
 from .digest import digest_of_answer
+from .past import SnapshotLost
 from .projection import Projection
-from .snapshot import fold_to, read_together
+from .together import fold_all, known_at, read_together
 
 Answer = dict[str, Any]
 """One shape for the command, for HTTP and for Python; JSON throughout, see docs/format.md."""
@@ -121,9 +122,9 @@ def _answer(
     build = partial(build, valid_at=when.valid_at)
     if when.published_by is not None:
         position = log.head()
-        found = build(fold_to(log, needed, position, when.counts))
+        found = build(fold_all(log, needed, position, when.counts))
     elif when.position is not None:
-        position, found = when.position, build(fold_to(log, needed, when.position))
+        position, found = when.position, _known_at(log, needed, when.position, build)
     else:
         position, found = read_together(log, needed, build, at_least=when.at_least)
     answer = {
@@ -135,3 +136,12 @@ def _answer(
         "answers": found,
     }
     return answer | {"digest": digest_of_answer(answer)}
+
+
+def _known_at(
+    log: Log, needed: list[Projection], position: int, build: Callable[..., list[Any]]
+) -> list[Any]:
+    try:
+        return build(known_at(log, needed, position))
+    except SnapshotLost:  # deleted, or its generation was, while we read: the log has everything
+        return build(fold_all(log, needed, position))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from events import BadQuestion, LogForked, ParkedEvents
 
+from .past import digest_of_past
 from .store import Behind, DocumentsLost, Fenced, Generation, Store
 
 
@@ -25,11 +26,12 @@ class Rebuilt:
     digest: str
     live_generation: int
     live_digest: str | None
+    snapshots_differ: bool = False
 
     @property
     def differs(self) -> bool:
-        """Whether the live documents are not what the log gives."""
-        return self.live_digest is not None and self.live_digest != self.digest
+        """Whether the live documents, or the snapshots of what they were, are not what the log gives."""
+        return self.snapshots_differ or (self.live_digest is not None and self.live_digest != self.digest)
 
 
 def rebuild(store: Store, progress: Callable[[int], None] | None = None) -> Rebuilt:
@@ -124,7 +126,15 @@ def _compared(new: Generation, live: Generation) -> Rebuilt:
     position, digest = new.digest()
     if position != live_position:
         raise _overtaken(new)
-    return Rebuilt(name, new.number, position, digest, live.number, live_digest)
+    return Rebuilt(
+        name, new.number, position, digest, live.number, live_digest, _snapshots_differ(new, live, position)
+    )
+
+
+def _snapshots_differ(new: Generation, live: Generation, upto: int) -> bool:
+    """Whether they do; those that are gone are missed by nobody, and do not differ."""
+    given, held = digest_of_past(new, upto), digest_of_past(live, upto)
+    return held is not None and held != given
 
 
 def _follow(generation: Generation, upto: int) -> None:

@@ -26,6 +26,7 @@ from events import (
     storage,
 )
 
+from . import past
 from .checkpoint import Checkpoint, entry_digest
 from .digest import digest_of_stored
 from .projection import WAITING, Projection, advance, correction_key
@@ -167,7 +168,9 @@ class Generation:
     def __init__(self, store: Store, number: int) -> None:
         self.store = store
         self.number = number
-        self.state_key, self.documents_key, self.parked_key = _keys_of(store, number)
+        self.state_key, self.documents_key, self.parked_key, self.past_key, self.changed_key = _keys_of(
+            store, number
+        )
         self._documents: StoredDocuments | None = None
         self._checkpoint = Checkpoint()
 
@@ -226,6 +229,15 @@ class Generation:
             f"else deleted or added some. Run `approvals replay {name}`"
         )
 
+    def keeps_past(self) -> bool:
+        """Whether every snapshot that it ever made is there."""
+        with storage():
+            pipeline = self.store.client.pipeline(transaction=True)
+            pipeline.hget(self.state_key, "past")
+            pipeline.hlen(self.past_key)
+            left, held = cast(tuple[bytes | None, int], tuple(pipeline.execute()))
+        return left == str(held).encode()
+
     def advance(self, limit: int = PAGE, *, upto: int | None = None) -> int:
         """Folds at most `limit` further events, none after position `upto`, commits them, and returns how many.
 
@@ -239,7 +251,8 @@ class Generation:
                 return 0
             self._checkpoint = self.read_state(state, held)
             self._documents = StoredDocuments(self, self._checkpoint)
-        events = self._next(limit)
+        # A page ends where a snapshot is due.
+        events = self._next(min(limit, past.EVERY - self._checkpoint.position % past.EVERY))
         if upto is not None:
             events = [event for event in events if event.position <= upto]
         if not events:
@@ -341,6 +354,7 @@ class Generation:
             checkpoint.entry,
             self.store.projection.version,
             self.number,
+            "1" if checkpoint.position % past.EVERY == 0 else "",
             len(changes),
         ]
         for name, value in changes.items():
@@ -351,7 +365,7 @@ class Generation:
             reply = cast(
                 list[bytes],
                 self.store.commit(
-                    keys=[self.state_key, self.documents_key, self.parked_key, self.store.pointer],
+                    keys=[*_keys_of(self.store, self.number), self.store.pointer],
                     args=arguments,
                 ),
             )
@@ -412,12 +426,14 @@ class StoredDocuments:
             self._values.clear()
 
 
-def _keys_of(store: Store, number: int) -> tuple[str, str, str]:
+def _keys_of(store: Store, number: int) -> tuple[str, str, str, str, str]:
     ledger, name = store.log.ledger, store.projection.name
     return (
         keys.state(ledger, name, number),
         keys.documents(ledger, name, number),
         keys.parked(ledger, name, number),
+        keys.past(ledger, name, number),
+        keys.changed(ledger, name, number),
     )
 
 

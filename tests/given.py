@@ -471,7 +471,12 @@ def folded(log: Log, projection: Projection, upto: int | None = None) -> tuple[i
 def stored(log: Log) -> dict[str, Any]:
     """Everything that the server holds of a ledger, to compare."""
     client: Any = log.client
-    read = {b"hash": client.hgetall, b"stream": client.xrange, b"list": lambda key: client.lrange(key, 0, -1)}
+    read = {
+        b"hash": client.hgetall,
+        b"set": client.smembers,
+        b"stream": client.xrange,
+        b"list": lambda key: client.lrange(key, 0, -1),
+    }
     return {
         key.decode(): read[client.type(key)](key) for key in client.scan_iter(f"{{{log.ledger}}}:*", 1000)
     }

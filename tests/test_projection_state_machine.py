@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from projections import (
     Store,
     digest,
     fold,
+    past,
 )
 from projections.replay import Rebuilt, adopt, discard, go_back, rebuild
 
@@ -220,6 +222,12 @@ class Ledger(RuleBasedStateMachine):
         assert at_least <= answer["position"] <= len(self.payloads)
         assert answer["answers"] == ask(self.recorded(answer["position"]), question)
 
+    @rule(question=st.sampled_from(sorted(QUESTIONS)), position=any_number)
+    def ask_about_the_past(self, question: str, position: int) -> None:
+        position %= len(self.payloads) + 1
+        answer = QUESTIONS[question](self.log, known_at=position)
+        assert answer["answers"] == ask(self.recorded(position), question)
+
     # What holds
 
     @invariant()
@@ -236,6 +244,7 @@ class Ledger(RuleBasedStateMachine):
             position, stored = store.generation(number).digest()
             assert position <= len(self.payloads), f"{name} is beyond the head"
             assert stored == self.folded(name, position), f"{name} at {position}"
+            assert position == 0 or store.generation(number).keeps_past()
             if number == live:
                 assert position >= self.seen[name], f"{name} went back"
                 self.seen[name] = position
@@ -261,7 +270,7 @@ class Ledger(RuleBasedStateMachine):
     def exists(self, name: str, number: int) -> bool:
         generation = self.stores[name].generation(number)
         places = (generation.state_key, generation.documents_key, generation.parked_key)
-        return bool(self.log.client.exists(*places))
+        return bool(self.log.client.exists(*places, generation.past_key, generation.changed_key))
 
     def expect_refusal(self, act: Callable[[], object]) -> None:
         try:
@@ -271,7 +280,10 @@ class Ledger(RuleBasedStateMachine):
         raise AssertionError("this should have been refused")
 
 
-def test_whatever_happens_what_is_stored_is_a_fold_of_the_log(server: Server) -> None:
+def test_whatever_happens_what_is_stored_is_a_fold_of_the_log(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "EVERY", 4)
     run_state_machine_as_test(
         lambda: Ledger(server.client()),
         settings=settings(

@@ -24,7 +24,7 @@ from events import (
 )
 from projections import PROJECTIONS, Fenced, Generation, Store
 from projections.replay import Rebuilt, adopt, discard, go_back, rebuild
-from projections.snapshot import read_together
+from projections.together import read_together
 
 from .conftest import new_ledger
 from .given import HISTORY, Tally, append, append_newer, documents, drain, folded, stored
@@ -193,7 +193,7 @@ def test_a_live_projection_that_disappears_while_it_is_looked_at_is_not_said_to_
 
     def look(self: Generation) -> tuple[int, str]:
         if self.number == live.number:
-            store.client.delete(live.state_key, live.documents_key)
+            store.client.delete(live.state_key, live.documents_key, live.changed_key)
         return original(self)
 
     monkeypatch.setattr(Generation, "digest", look)

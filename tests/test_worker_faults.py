@@ -21,7 +21,7 @@ from workers import doorbell, progress, queue_length, ring, run_here, run_here_i
 from workers.queues import doorbell as queue_of
 
 from .conftest import new_ledger
-from .given import HISTORY, append, folded, url_of
+from .given import HISTORY, append, folded, stored, url_of
 from .servers import Server
 from .strategies import report
 from .worker_main import BELL_MS, GATE, GATED, PATIENCE, Gated, Supervised, eventually
@@ -369,8 +369,7 @@ def test_a_log_that_was_replaced_is_told_once_and_nothing_is_changed(log: Log, s
 
 def projected(log: Log) -> dict[str, Any]:
     """Everything that the projections of a ledger have stored."""
-    client: Any = log.client
-    return {key: client.hgetall(key) for key in client.scan_iter(f"{{{log.ledger}}}:projection:*", 1000)}
+    return {key: held for key, held in stored(log).items() if ":projection:" in key}
 
 
 # Here and now, in several processes

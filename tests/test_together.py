@@ -13,9 +13,9 @@ import pytest
 
 from events import BadQuestion, Lagging, Log, LogForked, ParkedEvents, keys
 from projections import PROJECTIONS, Documents, Fenced, MemoryDocuments, Projection, Store, fold, queries
-from projections import snapshot as snapshot_module
+from projections import together as together_module
 from projections.replay import adopt, rebuild
-from projections.snapshot import Busy, fold_to, read_together
+from projections.together import Busy, fold_all, read_together
 
 from .conftest import new_ledger
 from .given import HISTORY, QUESTIONS, Once, Tally, append, append_newer, ask, drain, folded, retract, stored
@@ -219,7 +219,7 @@ def test_folding_on_from_what_does_not_belong_together_is_done_again(log: Log) -
 
 
 def test_a_read_that_is_overtaken_every_time_says_so(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot_module, "TRIES", 5)
+    monkeypatch.setattr(together_module, "TRIES", 5)
     append(log, *range(20, 30))
     worker = Store(log, Tally()).open_live()
     worker.advance(limit=1)
@@ -396,7 +396,7 @@ def test_the_past_is_folded_without_a_look_at_what_came_later(log: Log) -> None:
     """A correction waits for its target, though the log holds that by now, and nobody can read it."""
     log.append([retract("n2", "x1")])
     append_newer(log, id="n2")
-    then = fold_to(log, [Tally()], 1)["tally"]
+    then = fold_all(log, [Tally()], 1)["tally"]
     assert isinstance(then, MemoryDocuments)
     assert then == fold(Tally(), log.read(limit=1))
     read_together(log, [Tally()], all_counts, at_least=1)

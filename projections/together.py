@@ -14,13 +14,14 @@ from events import (
     Log,
     LogDamaged,
     ParkedEvents,
-    RecordedEvent,
     StorageUnavailable,
     decode,
     storage,
 )
 
+from . import past
 from .checkpoint import Checkpoint
+from .past import PastDocuments, SnapshotLost
 from .projection import Documents, MemoryDocuments, Projection, advance
 from .store import FIRST, Generation, Store, reason_of, value_of
 
@@ -74,7 +75,24 @@ def read_together(
     raise Busy("the projections moved on at every try to read them together: ask again")
 
 
-def fold_to(
+def known_at(log: Log, projections: Sequence[Projection], position: int) -> dict[str, Documents]:
+    """The documents as they were when the log ended at `position`: those of the last snapshot before it, folded on."""
+    stores = [Store(log, projection) for projection in projections]
+    began: dict[str, int] = {}
+    views: dict[str, Documents] = {}
+    for store in stores:
+        live = store.generation(store.live() or FIRST)
+        began[store.projection.name] = snapshot = past.last_before(live, position)
+        views[store.projection.name] = PastDocuments(live, snapshot) if snapshot else MemoryDocuments()
+    first = min(began.values())
+    for event in _read(log, projections, after=first, upto=position):
+        for store in stores:
+            if event.position > began[store.projection.name]:
+                _take(store, views[store.projection.name], event)
+    return views
+
+
+def fold_all(
     log: Log,
     projections: Sequence[Projection],
     position: int,
@@ -82,17 +100,30 @@ def fold_to(
 ) -> dict[str, Documents]:
     """The documents as they were when the log ended at `position`, folded from its first event; of some events alone, where
     not all `counts`."""
-    views: dict[str, MemoryDocuments] = {projection.name: MemoryDocuments() for projection in projections}
+    views: dict[str, Documents] = {projection.name: MemoryDocuments() for projection in projections}
     stores = [Store(log, projection) for projection in projections]
-    for recorded in log.read(limit=position):
-        event: DecodedEvent | None = None
-        for store in stores:
-            with _applying(store.projection, recorded):
-                event = event or decode(recorded)
-                if counts(event):
-                    find = partial(_find, store, counts, upto=recorded.position)
-                    advance(store.projection, views[store.projection.name], event, find)
-    return dict(views)
+    for event in _read(log, projections, after=0, upto=position):
+        if counts(event):
+            for store in stores:
+                _take(store, views[store.projection.name], event, counts)
+    return views
+
+
+def _read(log: Log, projections: Sequence[Projection], *, after: int, upto: int) -> Iterator[DecodedEvent]:
+    for recorded in log.read(after=after, limit=upto - after):
+        with _applying(projections[0], recorded.position):
+            event = decode(recorded)
+        yield event
+
+
+def _take(
+    store: Store,
+    documents: Documents,
+    event: DecodedEvent,
+    counts: Callable[[DecodedEvent], bool] = lambda _: True,
+) -> None:
+    with _applying(store.projection, event.position):
+        advance(store.projection, documents, event, partial(_find, store, counts, upto=event.position))
 
 
 def _find(
@@ -103,13 +134,13 @@ def _find(
 
 
 @contextmanager
-def _applying(projection: Projection, recorded: RecordedEvent) -> Iterator[None]:
+def _applying(projection: Projection, position: int) -> Iterator[None]:
     try:
         yield
-    except (StorageUnavailable, LogDamaged, MemoryError):
+    except (StorageUnavailable, LogDamaged, SnapshotLost, MemoryError):
         raise
     except Exception as error:  # whatever the fold makes of it: a worker parks this event
-        raise ParkedEvents(projection.name, [(recorded.position, reason_of(error))]) from error
+        raise ParkedEvents(projection.name, [(position, reason_of(error))]) from error
 
 
 class _View:
@@ -148,10 +179,8 @@ class _View:
         """Takes the events between the checkpoint and `position`."""
         store = self.generation.store
         here = self.checkpoint.position
-        for recorded in store.log.read(after=here, limit=position - here):
-            with _applying(store.projection, recorded):
-                find = partial(store.find, upto=recorded.position)
-                advance(store.projection, self, decode(recorded), find)
+        for event in _read(store.log, [store.projection], after=here, upto=position):
+            _take(store, self, event)
 
 
 def _fetch(stores: Mapping[str, Store], wanted: Mapping[str, set[str]]) -> dict[str, _View] | None:

@@ -1,0 +1,228 @@
+"""Snapshots: an answer about the past folds few events, is what a fold of the whole log gives, and needs no snapshot."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from events import Log, RecordedEvent
+from projections import PROJECTIONS, Generation, MemoryDocuments, Store, digest, fold, past
+from projections.past import PastDocuments, SnapshotLost, digest_of_past, last_before
+from projections.replay import adopt, rebuild
+from projections.together import known_at
+
+from .conftest import new_ledger
+from .given import HISTORY, QUESTIONS, Tally, append, ask, drain, retract
+from .servers import Server
+
+EVERY = 7
+
+ALL = list(PROJECTIONS.values())
+
+
+@pytest.fixture(autouse=True)
+def _snapshots_are_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "EVERY", EVERY)
+
+
+@pytest.fixture(scope="module")
+def history(server: Server) -> Log:
+    log = Log(server.client(), new_ledger())
+    log.append(HISTORY)
+    return log
+
+
+def project(log: Log, *pages: int) -> None:
+    """Moves every projection to the head, in pages of these sizes by turns."""
+    for projection in ALL:
+        generation = Store(log, projection).open_live()
+        while generation.advance(pages[generation.checkpoint().position % len(pages)]):
+            pass
+
+
+class Reads:
+    """What is read of the log from now on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.positions: list[int] = []
+        original = Log.read
+
+        def read(log: Log, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
+            for event in original(log, after, limit):
+                self.positions.append(event.position)
+                yield event
+
+        monkeypatch.setattr(Log, "read", read)
+
+
+def test_an_answer_at_any_position_is_that_of_the_log_up_to_there_and_folds_less_than_an_interval(
+    history: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(history, 500)
+    every = list(history.read())
+    for position in range(len(every) + 1):
+        reads = Reads(monkeypatch)
+        for name, question in QUESTIONS.items():
+            reads.positions.clear()
+            answer = question(history, known_at=position)
+            assert reads.positions == list(range(position - position % EVERY + 1, position + 1))
+            assert answer["answers"] == ask(every[:position], name), (name, position)
+        monkeypatch.undo()
+        monkeypatch.setattr(past, "EVERY", EVERY)
+
+
+@settings(max_examples=30)
+@given(
+    figures=st.lists(st.integers(20, 24), min_size=1, max_size=40),
+    withdrawn=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=6, unique=True),
+    pages=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+)
+def test_a_snapshot_holds_every_document_as_it_was_whatever_the_pages_that_were_committed(
+    server: Server, figures: list[int], withdrawn: list[tuple[int, int]], pages: list[int]
+) -> None:
+    log = Log(server.client(), new_ledger())
+    for n, figure in enumerate(figures):
+        append(log, figure)
+        log.append([retract(f"r{of + 1}", f"c{n}-{of}") for of, at in withdrawn if at == n] or HISTORY[:1])
+    project(log, *pages)
+    every = list(log.read())
+    for projection in ALL:
+        generation = Store(log, projection).open_live()
+        for position in range(len(every) + 1):
+            snapshot = last_before(generation, position)
+            assert snapshot == position - position % EVERY
+        for snapshot in range(EVERY, len(every) + 1, EVERY):
+            then, now = fold(projection, every[:snapshot]), fold(projection, every)
+            held = PastDocuments(generation, snapshot)
+            assert {name: held.get(name) for name in now} == {name: then.get(name) for name in now}
+            assert digest(MemoryDocuments({name: held.get(name) for name in then})) == digest(then)
+
+
+def test_a_projection_that_is_behind_is_folded_from_its_last_snapshot(log: Log) -> None:
+    append(log, *range(20, 50))
+    live = Store(log, Tally()).open_live()
+    live.advance(5)
+    live.advance(5)
+    assert live.checkpoint().position == 7  # where a snapshot was due
+    assert [last_before(live, position) for position in (0, 6, 7, 13, 14, 30)] == [0, 0, 7, 7, 0, 0]
+    for position in (6, 7, 13, 14, 30):
+        held = known_at(log, [Tally()], position)["tally"]
+        assert held.get("all") == position
+
+
+# What is gone, and what was changed
+
+
+def lose_all(live: Generation) -> None:
+    live.store.client.delete(live.past_key)
+
+
+def lose_one(live: Generation) -> None:
+    live.store.client.hdel(live.past_key, "@7\tall")
+
+
+def lose_what_the_next_one_holds(live: Generation) -> None:
+    live.store.client.delete(live.changed_key)
+
+
+LOSSES: dict[str, Callable[[Generation], None]] = {
+    "all": lose_all,
+    "one document": lose_one,
+    "what the next one will hold": lose_what_the_next_one_holds,
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_snapshots_can_be_deleted_at_any_time_and_a_replay_brings_them_back(log: Log, loss: str) -> None:
+    append(log, *range(20, 30))
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    LOSSES[loss](live)
+    append(log, *range(30, 40))
+    drain(live)
+    for position in range(21):
+        assert known_at(log, [Tally()], position)["tally"].get("all") == (position or None)
+    assert not live.keeps_past()
+    assert log.client.exists(live.past_key, live.changed_key) == 0
+    rebuilt = rebuild(live.store)
+    assert not rebuilt.differs
+    adopt(live.store, rebuilt)
+    assert last_before(live.store.open_live(), 20) == 14
+
+
+def change_a_value(live: Generation) -> None:
+    (stored,) = live.store.client.hmget(live.past_key, ["@7\tall"])
+    live.store.client.hset(live.past_key, "@7\tall", stored[:-1] + b"9")
+
+
+def put_it_under_another_name(live: Generation) -> None:
+    (stored,) = live.store.client.hmget(live.past_key, ["@14\tall"])
+    live.store.client.hset(live.past_key, "@7\tall", stored)
+
+
+def swap_one_for_a_stranger(live: Generation) -> None:
+    live.store.client.hdel(live.past_key, "@7\tall")
+    live.store.client.hset(live.past_key, "@7\tstranger", b"")
+
+
+CHANGES: dict[str, Callable[[Generation], None]] = {
+    "a value": change_a_value,
+    "the value of another": put_it_under_another_name,
+    "a stranger": swap_one_for_a_stranger,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_snapshot_is_never_read_and_a_replay_says_that_it_differs(log: Log, change: str) -> None:
+    append(log, *range(20, 40))
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    assert PastDocuments(live, 7).get("all") == 7
+    CHANGES[change](live)
+    assert live.keeps_past()
+    with pytest.raises(SnapshotLost):
+        PastDocuments(live, 7).get("all")
+    for position in range(21):
+        with contextlib.suppress(SnapshotLost):
+            assert known_at(log, [Tally()], position)["tally"].get("all") == (position or None)
+    assert rebuild(live.store).differs
+
+
+def test_a_question_that_meets_a_changed_snapshot_is_answered_from_the_log(log: Log) -> None:
+    log.append(HISTORY[:20])
+    project(log, 500)
+    for projection in ALL:
+        live = Store(log, projection).open_live()
+        for field in log.client.hkeys(live.past_key):
+            if field.startswith(b"@"):
+                log.client.hset(live.past_key, field, b"0123456789abcdef[]")
+    for name, question in QUESTIONS.items():
+        assert question(log, known_at=10)["answers"] == ask(list(log.read(limit=10)), name)
+
+
+def test_a_generation_that_is_removed_takes_its_snapshots_along(log: Log) -> None:
+    append(log, *range(20, 40))
+    store = Store(log, Tally())
+    first = store.open_live()
+    drain(first)
+    for _ in range(2):
+        adopt(store, rebuild(store))
+    assert log.client.exists(first.past_key, first.changed_key) == 0
+    assert digest_of_past(store.open_live(), 20) == digest_of_past(store.generation(store.previous()), 20)
+
+
+def test_snapshots_are_equal_for_equal_logs_whatever_the_pages(log: Log) -> None:
+    log.append(HISTORY)
+    store = Store(log, PROJECTIONS["companies"])
+    digests = set[Any]()
+    for limit in (1, 3, 500):
+        generation = store.open_new()
+        drain(generation, limit)
+        digests.add((digest_of_past(generation, 104), digest_of_past(generation, 50)))
+    ((whole, half),) = digests
+    assert whole != half
