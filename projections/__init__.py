@@ -6,6 +6,7 @@ Reading is `queries`; `Store` and `replay` are for those who run the folds.
 from . import answers, queries, replay
 from .asof import Asked
 from .bounds import Conflict
+from .differences import diff
 from .digest import digest
 from .projection import Documents, MemoryDocuments, Projection, advance, fold
 from .queries import PROJECTIONS, Answer
@@ -24,6 +25,7 @@ __all__ = [
     "Store",
     "advance",
     "answers",
+    "diff",
     "digest",
     "fold",
     "queries",

@@ -52,7 +52,7 @@ def totals(
         steps=steps,
         whole_evidence=whole_evidence,
     )
-    return _answer(log, totals_fold, _COUNTING, build, asked)
+    return _answer(log, totals_fold, COUNTING, build, asked)
 
 
 def batches(log: Log, *, whole_evidence: bool = False, **asked: Unpack[Asked]) -> Answer:
@@ -61,7 +61,7 @@ def batches(log: Log, *, whole_evidence: bool = False, **asked: Unpack[Asked]) -
     Evidence is some positions and a count of the others; with `whole_evidence`, every position.
     """
     build = partial(answers.batches_in, whole_evidence=whole_evidence)
-    return _answer(log, batches_fold, _COUNTING, build, asked)
+    return _answer(log, batches_fold, COUNTING, build, asked)
 
 
 def companies(log: Log, name: str | None = None, **asked: Unpack[Asked]) -> Answer:
@@ -69,7 +69,7 @@ def companies(log: Log, name: str | None = None, **asked: Unpack[Asked]) -> Answ
 
     Raises BadQuestion where the ledger knows no company of that name.
     """
-    return _answer(log, companies_fold, _COUNTING, partial(answers.companies_in, name=name), asked)
+    return _answer(log, companies_fold, COUNTING, partial(answers.companies_in, name=name), asked)
 
 
 def shares(log: Log, **asked: Unpack[Asked]) -> Answer:
@@ -100,7 +100,7 @@ def share_of_stock(
         estimator=estimator,
         region=region,
     )
-    return _answer(log, shares_fold, [*_COUNTING, shares_fold], build, asked)
+    return _answer(log, shares_fold, [*COUNTING, shares_fold], build, asked)
 
 
 def sources(log: Log, *, after: int = 0, limit: int | None = None, **asked: Unpack[Asked]) -> Answer:
@@ -112,7 +112,8 @@ def sources(log: Log, *, after: int = 0, limit: int | None = None, **asked: Unpa
     return _answer(log, sources_fold, [sources_fold], build, asked)
 
 
-_COUNTING: list[Projection] = [totals_fold, batches_fold, companies_fold]
+COUNTING: list[Projection] = [totals_fold, batches_fold, companies_fold]
+"""The projections that figures of approvals are made of."""
 
 
 def _answer(

@@ -109,6 +109,17 @@ def fold_all(
     return views
 
 
+def follow(
+    log: Log, projections: Sequence[Projection], views: Mapping[str, Documents], after: int, upto: int
+) -> Iterator[DecodedEvent]:
+    """Folds the events between two positions into `views`, which stand at the first, and yields each."""
+    stores = [Store(log, projection) for projection in projections]
+    for event in _read(log, projections, after=after, upto=upto):
+        for store in stores:
+            _take(store, views[store.projection.name], event)
+        yield event
+
+
 def _read(log: Log, projections: Sequence[Projection], *, after: int, upto: int) -> Iterator[DecodedEvent]:
     for recorded in log.read(after=after, limit=upto - after):
         with _applying(projections[0], recorded.position):

@@ -1,0 +1,276 @@
+"""What changed between two positions: every figure that differs, and the events that changed it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from events import BadQuestion, DecodedEvent, Log, canonical
+from events.catalog import EventRetracted, EventSuperseded
+
+from . import answers
+from .answers.shown import SHOWN
+from .asof import as_of
+from .digest import digest_of_answer
+from .evidence import Views
+from .past import SnapshotLost
+from .projection import Documents, Projection
+from .queries import COUNTING, PROJECTIONS, Answer
+from .together import fold_all, follow, known_at
+
+STEPS = 300
+"""Between two positions at most so many further ones are looked at: where there are more events, a change is that of several
+events together, of which the first are listed."""
+
+NEW_EVENT, CORRECTION, NEW_VERSION = "new event", "correction", "new projection version"
+
+Figures = dict[tuple[str, str], Any]
+"""What is compared: a value by what it is of and what it is, such as `CAC/approval/model` and `total`."""
+
+BUILDS: Mapping[str, Callable[..., list[Any]]] = {
+    "totals": answers.totals_in,
+    "batches": answers.batches_in,
+    "companies": answers.companies_in,
+    "shares": answers.shares_in,
+    "sources": answers.sources_in,
+}
+
+
+def diff(
+    log: Log,
+    name: str,
+    *,
+    since: int | Answer,
+    upto: int | None = None,
+    valid_at: str | None = None,
+) -> Answer:
+    """Every figure of the projection `name` that is another at position `upto` (default: the head) than at `since`.
+
+    `since` may be an answer that was kept, to the question without parameters: where this software gives another for the
+    same position, that is a cause of its own, a new version of the projection. `changes` are in the order of the figures'
+    names, each with its value before and after, and `because`: what changed it on the way, and how.
+
+    Raises BadQuestion where the positions are none, or a kept answer is of another ledger or question.
+    """
+    if name not in PROJECTIONS:
+        raise BadQuestion(f"{name[:80]!r} is no projection; there are {', '.join(PROJECTIONS)}")
+    kept = since if isinstance(since, dict) else None
+    first = since if isinstance(since, int) else _position_of(log, name, since, valid_at)
+    start = as_of(log, known_at=first, valid_at=valid_at)
+    last = log.head() if upto is None else as_of(log, known_at=upto).position
+    assert last is not None
+    if first > last:
+        raise BadQuestion(f"from position {first} to {last} leads backwards: exchange the two")
+    needed = COUNTING if name in ("totals", "batches", "companies") else [PROJECTIONS[name]]
+    build = partial(BUILDS[name], valid_at=start.valid_at)
+    states = _states(log, needed, first, last, lambda views: figures_of(name, build(views)))
+    before, *after = states
+    changes = Changes(before.figures)
+    if kept is not None:
+        changes = _since(kept, _figures_kept(name, kept), before.figures, PROJECTIONS[name].version)
+    for state in after:
+        changes.note(state, log)
+    answer = {
+        "ledger": log.ledger,
+        "projection": name,
+        "version": PROJECTIONS[name].version,
+        "from": first,
+        "to": last,
+        **({} if valid_at is None else {"valid_at": valid_at}),
+        "changes": changes.listed(),
+    }
+    return answer | {"digest": digest_of_answer(answer)}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The figures after some events, of which the last few are `events`."""
+
+    figures: Figures
+    events: tuple[DecodedEvent, ...] = ()
+
+
+class Changes:
+    """The figures that became others, and what made them so."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._first = self._last = figures
+        self._because: dict[tuple[str, str], list[dict[str, Any]]] = {}
+
+    def note(self, state: State, log: Log) -> None:
+        """Takes the figures after further events."""
+        causes = _causes(state.events, log)
+        for figure, before, after in _differing(self._last, state.figures):
+            for cause in causes:
+                self._because.setdefault(figure, []).append(cause | {"from": before, "to": after})
+        self._last = state.figures
+
+    def note_version(self, figures: Figures, before: int, now: int) -> None:
+        """Takes the figures that another version of the projection gives for the same events."""
+        for figure, then, since in _differing(self._last, figures):
+            cause = {"cause": NEW_VERSION, "versions": [before, now], "from": then, "to": since}
+            self._because.setdefault(figure, []).append(cause)
+        self._last = figures
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Each figure that is another now than at first."""
+        return [
+            {"of": of, "figure": what, "from": before, "to": after, "because": self._because[of, what]}
+            for (of, what), before, after in _differing(self._first, self._last)
+        ]
+
+
+def _differing(before: Figures, after: Figures) -> Iterator[tuple[tuple[str, str], Any, Any]]:
+    for figure in sorted({*before, *after}):
+        if before.get(figure) != after.get(figure):
+            yield figure, before.get(figure), after.get(figure)
+
+
+def _since(kept: Answer, figures: Figures, now: Figures, version: int) -> Changes:
+    """Changes since a kept answer. Raises BadQuestion where it is none that this ledger ever gave."""
+    changes = Changes(figures)
+    if figures != now:
+        if kept["version"] == version:
+            raise BadQuestion(
+                f"the kept answer is not what this ledger gives for position {kept['position']} (digest {kept['digest'][:16]}), "
+                "though the version of the projection is the same: it is of another log, or was changed"
+            )
+        changes.note_version(now, kept["version"], version)
+    return changes
+
+
+def _position_of(log: Log, name: str, kept: Answer, valid_at: str | None) -> int:
+    """The position of a kept answer. Raises BadQuestion where it is to another question."""
+    asked = {"ledger": log.ledger, "projection": name, "valid_at": valid_at}
+    if not isinstance(kept.get("version"), int) or not isinstance(kept.get("digest"), str):
+        raise BadQuestion("the kept answer has no version or no digest: give one as `--json` printed it")
+    for field, wanted in asked.items():
+        if kept.get(field) != wanted:
+            raise BadQuestion(f"the kept answer has {field} {kept.get(field)!r}, and {wanted!r} is asked for")
+    if "known_as" in kept:
+        raise BadQuestion(
+            "the kept answer is of what was known as published, which is no position of the log"
+        )
+    if not isinstance(kept.get("answers"), list) or not isinstance(kept.get("position"), int):
+        raise BadQuestion("the kept answer has no position or no answers: give one as `--json` printed it")
+    return int(kept["position"])
+
+
+def _figures_kept(name: str, kept: Answer) -> Figures:
+    try:
+        return figures_of(name, kept["answers"])
+    except (KeyError, TypeError, AttributeError):
+        raise BadQuestion(
+            f"the kept answer has not the shape of {name}: give one as `--json` printed it"
+        ) from None
+
+
+def _states(
+    log: Log, needed: Sequence[Projection], first: int, last: int, read: Callable[[Views], Figures]
+) -> list[State]:
+    try:
+        return list(_walk(log, needed, known_at(log, needed, first), first, last, read))
+    except SnapshotLost:  # deleted while we read: the log has everything
+        return list(_walk(log, needed, fold_all(log, needed, first), first, last, read))
+
+
+def _walk(
+    log: Log,
+    needed: Sequence[Projection],
+    views: dict[str, Documents],
+    first: int,
+    last: int,
+    read: Callable[[Views], Figures],
+) -> Iterator[State]:
+    step = max(1, -(-(last - first) // STEPS))
+    yield State(read(views))
+    while first < last:
+        upto = min(first + step, last)
+        events = tuple(follow(log, needed, views, first, upto))
+        yield State(read(views), events)
+        first = upto
+
+
+def _causes(events: Iterable[DecodedEvent], log: Log) -> list[dict[str, Any]]:
+    """A cause for those that are corrections, with what they correct, and one for those that are not."""
+    corrections = [event for event in events if isinstance(event.data, EventRetracted | EventSuperseded)]
+    others = [event.position for event in events if event not in corrections]
+    concerned = {position for event in corrections for position in _concerned(event, log)}
+    return [
+        {"cause": cause, "events": sorted(positions)[:SHOWN], "more": max(0, len(positions) - SHOWN)}
+        for cause, positions in ((NEW_EVENT, others), (CORRECTION, concerned))
+        if positions
+    ]
+
+
+def _concerned(correction: DecodedEvent, log: Log) -> Iterator[int]:
+    yield correction.position
+    assert isinstance(correction.data, EventRetracted | EventSuperseded)
+    for reference in (correction.data.target, getattr(correction.data, "replacement", None)):
+        if reference is not None and (at := log.position_of(reference.source, reference.id)) is not None:
+            yield at
+
+
+def figures_of(name: str, found: Iterable[dict[str, Any]]) -> Figures:
+    """The figures of some answers of a projection."""
+    figures: Figures = {}
+    for answer in found:
+        for of, what, value in _FIGURES[name](answer):
+            figures[of, what] = value
+        if conflicts := [contradiction["events"] for contradiction in answer.get("contradictions", [])]:
+            figures[_of(name, answer), "contradictions"] = conflicts
+    return figures
+
+
+def _of(name: str, answer: dict[str, Any]) -> str:
+    match name:
+        case "companies":
+            return str(answer["company"])
+        case "shares":
+            return f"{answer['estimator']}/{answer['unit']}/{answer['as_of']}"
+        case "sources":
+            return f"{answer['type']} {canonical(answer['says']).decode()}"
+    terms = f"{answer['authority']}/{answer['instrument']}/{answer['unit']}"
+    if name == "totals":
+        return terms
+    which = answer["ordinal"] or answer["label"] or " ".join(answer["announced_on"])
+    return f"{terms} batch {which}"
+
+
+def _of_totals(answer: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    yield from _plain("totals", answer, "total", "named", "undisclosed")
+    if "in_force" in answer:
+        yield _of("totals", answer), "in force", {side: answer["in_force"][side] for side in ("low", "high")}
+
+
+def _of_companies(answer: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    for counted in answer["approvals"]:
+        for what in ("named", "approvals", "share"):
+            yield answer["company"], f"{what} of {counted['terms']}", counted[what]
+
+
+def _of_shares(answer: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    for region in answer["regions"]:
+        for what in ("count", "share"):
+            yield _of("shares", answer), f"{what} of {region['region']}", region[what]
+
+
+def _of_sources(answer: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    yield _of("sources", answer), "reports", len(answer["reports"])
+    yield _of("sources", answer), "origins", answer["origins"]
+
+
+def _plain(name: str, answer: dict[str, Any], *names: str) -> Iterator[tuple[str, str, Any]]:
+    for what in names:
+        yield _of(name, answer), what, answer[what]
+
+
+_FIGURES: Mapping[str, Callable[[dict[str, Any]], Iterable[tuple[str, str, Any]]]] = {
+    "totals": _of_totals,
+    "batches": lambda answer: _plain("batches", answer, "size", "named", "undisclosed", "before"),
+    "companies": _of_companies,
+    "shares": _of_shares,
+    "sources": _of_sources,
+}

@@ -1,0 +1,274 @@
+"""What changed between two positions, and why: a new event, a correction, or a new version of the projection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from events import BadQuestion, Event, EventData, Log, canonical
+from projections import PROJECTIONS, diff, differences, past, queries
+from projections.differences import BUILDS, figures_of
+
+from .command import Ledger, written
+from .conftest import new_ledger
+from .given import (
+    HISTORY,
+    QUESTIONS,
+    at_least,
+    batch,
+    between,
+    called,
+    equated,
+    estimate,
+    exactly,
+    identified,
+    merged,
+    retracted,
+    superseded,
+    total,
+)
+from .servers import Server
+
+
+def append(log: Log, *lines: EventData | Event) -> None:
+    head = log.head()
+    log.append(
+        [
+            line if isinstance(line, Event) else called(f"e{head + n}", line)
+            for n, line in enumerate(lines, start=1)
+        ]
+    )
+
+
+def changed(log: Log, name: str, since: Any, upto: int | None = None, **asked: Any) -> dict[str, Any]:
+    """The changes by what they are of and what they are."""
+    answer = diff(log, name, since=since, upto=upto, **asked)
+    return {f"{change['of']} {change['figure']}": change for change in answer["changes"]}
+
+
+def answered(log: Log) -> dict[str, Any]:
+    """The answer at the head, as it may be kept."""
+    return queries.totals(log, at_least=log.head())
+
+
+def test_a_figure_that_new_events_changed_comes_with_each_of_them_and_what_it_made_of_it(log: Log) -> None:
+    append(log, total("=8", "2023-08-31"), total(">=11", "2023-11-03"), total(">=40", "2024-01-28"))
+    change = changed(log, "totals", 1)["CAC/approval/model total"]
+    assert (change["from"], change["to"]) == (exactly(8), at_least(40))
+    assert change["because"] == [
+        {"cause": "new event", "events": [2], "more": 0, "from": exactly(8), "to": at_least(11)},
+        {"cause": "new event", "events": [3], "more": 0, "from": at_least(11), "to": at_least(40)},
+    ]
+
+
+def test_a_correction_comes_with_what_it_corrects(log: Log) -> None:
+    append(log, total("=8", "2023-08-31"), total("=99", "2023-08-31"), retracted("e2"))
+    change = changed(log, "totals", 2)["CAC/approval/model total"]
+    assert (change["from"], change["to"]) == (between(8, 99), exactly(8))
+    assert [(cause["cause"], cause["events"]) for cause in change["because"]] == [("correction", [2, 3])]
+    gone = changed(log, "totals", 2)["CAC/approval/model contradictions"]
+    assert (gone["from"], gone["to"]) == ([[1, 2]], None)
+
+
+def test_a_replacement_that_came_first_is_named_with_the_correction(log: Log) -> None:
+    append(log, total("=8", "2023-08-31"), total("=9", "2023-08-31"), superseded("e1", "e2"))
+    (cause,) = changed(log, "totals", 2)["CAC/approval/model total"]["because"]
+    assert (cause["cause"], cause["events"]) == ("correction", [1, 2, 3])
+
+
+def test_a_figure_that_came_back_to_what_it_was_did_not_change(log: Log) -> None:
+    append(log, total("=8", "2023-08-31"), total("=99", "2023-08-31"), retracted("e2"))
+    assert changed(log, "totals", 1) == {}
+
+
+def test_a_figure_that_was_not_there_or_is_there_no_longer_changed(log: Log) -> None:
+    append(log, batch(1, "=8", "2023-08-31"), retracted("e1"), estimate("CN", "=130", on="2023"))
+    assert changed(log, "batches", 0, 1)["CAC/approval/model batch 1 size"]["from"] is None
+    assert changed(log, "batches", 1)["CAC/approval/model batch 1 size"]["to"] is None
+    assert changed(log, "shares", 0)["CLSA/model/2023 count of CN"]["to"] == exactly(130)
+
+
+def test_a_name_that_is_given_to_a_company_changes_what_is_said_of_it(log: Log) -> None:
+    append(
+        log,
+        batch(1, ">=2", "2023-08-31", named=["Alpha", "Beta"]),
+        identified("alpha", "Alpha"),
+        identified("beta", "Beta"),
+        merged("alpha", "beta", "2023-09-01"),
+    )
+    changes = changed(log, "companies", 3)
+    assert changes["alpha named of CAC/approval/model"]["to"] is None
+    assert {cause["cause"] for change in changes.values() for cause in change["because"]} == {"new event"}
+    assert changed(log, "companies", 3, valid_at="2023-08-31") == {}
+
+
+def test_equating_terms_changes_the_figures_of_both(log: Log) -> None:
+    services = ("CAC", "filing", "service")
+    append(log, total("=8", "2023-08-31"), total("=9", "2023-09-30", terms=services), equated())
+    assert {what for what in changed(log, "totals", 2) if what.endswith("total")} == {
+        "CAC/approval/model total",
+    }
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_the_figures_before_and_after_are_those_of_the_answers_at_the_two_positions(
+    log: Log, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(past, "EVERY", 10)
+    log.append(HISTORY)
+    figures = {
+        position: figures_of(name, QUESTIONS[name](log, known_at=position)["answers"])
+        for position in (0, 9, 60, 104)
+    }
+    for steps in (300, 7):
+        monkeypatch.setattr(differences, "STEPS", steps)
+        for first, last in ((0, 9), (9, 60), (0, 104), (60, 104)):
+            found = diff(log, name, since=first, upto=last)["changes"]
+            before, after = figures[first], figures[last]
+            assert {(c["of"], c["figure"]): (c["from"], c["to"]) for c in found} == {
+                key: (before.get(key), after.get(key))
+                for key in {*before, *after}
+                if before.get(key) != after.get(key)
+            }
+            for change in found:
+                assert change["because"][0]["from"] == change["from"]
+                assert change["because"][-1]["to"] == change["to"]
+                assert all(first < max(cause["events"]) <= last for cause in change["because"])
+
+
+@settings(max_examples=15)
+@given(st.data())
+def test_every_step_of_a_change_begins_where_the_one_before_it_ended(
+    server: Server, data: st.DataObject
+) -> None:
+    log = Log(server.client(), new_ledger())
+    log.append(
+        data.draw(st.lists(st.sampled_from(HISTORY), min_size=2, max_size=20, unique_by=lambda e: e.id))
+    )
+    for name in BUILDS:
+        for change in diff(log, name, since=data.draw(st.integers(0, 2)))["changes"]:
+            ends = [change["from"], *(cause["to"] for cause in change["because"])]
+            assert [cause["from"] for cause in change["because"]] == ends[:-1]
+            assert ends[-1] == change["to"]
+
+
+def test_many_events_are_taken_together_and_the_first_of_them_are_listed(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(differences, "STEPS", 1)
+    append(log, *(total(f">={n}", "2023-08-31") for n in range(1, 21)), retracted("e3"))
+    causes = changed(log, "totals", 0)["CAC/approval/model total"]["because"]
+    assert [(c["cause"], c["events"], c["more"]) for c in causes] == [
+        ("new event", list(range(1, 13)), 8),
+        ("correction", [3, 21], 0),
+    ]
+
+
+# A kept answer
+
+
+def test_a_kept_answer_stands_for_its_position(log: Log) -> None:
+    append(log, total("=8", "2023-08-31"))
+    kept = answered(log)
+    append(log, total("=9", "2023-09-30"))
+    assert diff(log, "totals", since=kept) == diff(log, "totals", since=1)
+
+
+def test_a_figure_that_another_version_gave_for_the_same_events_changed_because_of_that(log: Log) -> None:
+    append(log, total("=8", "2023-08-31"))
+    kept = answered(log)
+    kept["version"] = 0
+    kept["answers"][0]["total"] = exactly(7)
+    append(log, total("=9", "2023-09-30"))
+    causes = changed(log, "totals", kept)["CAC/approval/model total"]["because"]
+    assert causes == [
+        {"cause": "new projection version", "versions": [0, 1], "from": exactly(7), "to": exactly(8)},
+        {"cause": "new event", "events": [2], "more": 0, "from": exactly(8), "to": exactly(9)},
+    ]
+
+
+def test_a_kept_answer_that_this_ledger_never_gave_is_refused(log: Log) -> None:
+    append(log, total("=8", "2023-08-31"))
+    kept = answered(log)
+    kept["answers"][0]["total"] = exactly(7)
+    with pytest.raises(BadQuestion, match="is of another log, or was changed"):
+        diff(log, "totals", since=kept)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ledger": "other"}, "has ledger 'other'"),
+        ({"projection": "shares"}, "has projection 'shares'"),
+        ({"valid_at": "2023"}, "has valid_at '2023'"),
+        ({"known_as": "published"}, "known as published"),
+        ({"position": "1"}, "no position or no answers"),
+        ({"answers": {}}, "no position or no answers"),
+        ({"answers": [7]}, "not the shape of totals"),
+        ({"answers": [{}]}, "not the shape of totals"),
+        ({"version": None}, "no version or no digest"),
+        ({"digest": 7}, "no version or no digest"),
+        ({"position": 9}, "ends at position 1"),
+        ({"position": -1}, "a position is a whole number"),
+    ],
+)
+def test_what_is_no_kept_answer_to_this_question_is_refused(
+    log: Log, change: dict[str, Any], words: str
+) -> None:
+    append(log, total("=8", "2023-08-31"))
+    with pytest.raises(BadQuestion, match=words):
+        diff(log, "totals", since=answered(log) | change)
+
+
+@pytest.mark.parametrize(
+    ("name", "since", "upto", "words"),
+    [
+        ("total", 0, None, "is no projection"),
+        ("totals", 2, None, "ends at position 1"),
+        ("totals", 0, 2, "ends at position 1"),
+        ("totals", 1, 0, "leads backwards"),
+        ("totals", -1, None, "a position is a whole number"),
+    ],
+)
+def test_positions_that_are_none_are_refused(
+    log: Log, name: str, since: int, upto: int | None, words: str
+) -> None:
+    append(log, total("=8", "2023-08-31"))
+    with pytest.raises(BadQuestion, match=words):
+        diff(log, name, since=since, upto=upto)
+
+
+# The command
+
+
+def test_the_command_shows_each_change_with_its_cause(server: Server, tmp_path: Path) -> None:
+    ledger = Ledger(server)
+    append(ledger.log, total("=8", "2023-08-31"))
+    kept = written(tmp_path / "kept.json", canonical(answered(ledger.log)))
+    broken = written(tmp_path / "broken.json", b"{")
+    append(ledger.log, total("=99", "2023-08-31"), retracted("e2"), total("=9", "2023-09-30"))
+    in_json, in_words, since_kept, nothing, no_answer, missing, backwards, no_from = ledger.together(
+        ("diff", "totals", "--from", "1", "--json"),
+        ("diff", "totals", "--from", "2"),
+        ("diff", "totals", "--from", kept, "--to", "4", "--json"),
+        ("diff", "shares", "--from", "0"),
+        ("diff", "totals", "--from", broken),
+        ("diff", "totals", "--from", tmp_path / "\x1b[31m"),
+        ("diff", "totals", "--from", "3", "--to", "2"),
+        ("diff", "totals"),
+        code=[0, 0, 0, 0, 1, 1, 1, 2],
+    )
+    assert in_json.document == diff(ledger.log, "totals", since=1)
+    assert since_kept.out == in_json.out
+    assert "8–99" in in_words.out
+    assert "correction 2, 3; new event 4" in in_words.out
+    assert f"ledger {ledger.name} from position 2 to 4, totals version 1, digest " in in_words.out
+    assert nothing.out.startswith("no figure changed\n")
+    assert no_answer.err.startswith(f"bad-question: {broken} holds no answer as --json prints it: line 1")
+    assert missing.err == rf"bad-question: cannot read {tmp_path}/\x1b[31m: No such file or directory" + "\n"
+    assert backwards.err.startswith("bad-question: from position 3 to 2 leads backwards")
+    assert no_from.out == ""
