@@ -293,16 +293,21 @@ def _of_batch(order: list[Placed], index: int, marks: Mapping[str, str]) -> Iter
         ("batches", index + 1),
     )
     numbered, dated = _numbered_by(batch), _numbered_by(batch) | batch.dated_by
+    if batch.ordinal is not None:
+        # First: of two ways to one bound, the evidence is the one that is found first, and this takes one event.
+        yield Constraint(before, ORIGIN, batch.ordinal - 1, numbered)
     yield Constraint(with_missing, so_far, 0)
     yield Constraint(with_this, with_missing, 0)
     yield Constraint(after, before, 0)
     yield Constraint(before, ("batches", placed.surely_after), 0, dated)
+    if placed.surely_after:
+        earlier = order[placed.surely_after - 1].batch
+        between = placed.missing if placed.sure and placed.surely_after == index else 0
+        yield Constraint(before, ("after", earlier.key), between, _ordered_by(earlier, batch))
     if placed.sure:
         yield Constraint(with_missing, so_far, placed.missing, numbered)
         if placed.surely_after == index:
             yield Constraint(before, with_missing, 0, dated)
-    if batch.ordinal is not None:
-        yield Constraint(before, ORIGIN, batch.ordinal - 1, numbered)
     at_least = []
     if named := batch.named(marks):
         naming = frozenset[int]().union(*(batch.because(r) for r in batch.reports if r.named))
@@ -312,16 +317,23 @@ def _of_batch(order: list[Placed], index: int, marks: Mapping[str, str]) -> Iter
         yield Constraint(_at(report.on.last), after, 0, because)
         if placed.sure:
             yield Constraint(_at(report.on.last), with_this, 0, because)
-        if report.size is not None:
-            at_least.append((report.size.low, because))
-            if report.size.high is not None:
-                yield Constraint(ORIGIN, size, -report.size.high, because)
-                yield Constraint(before, after, -report.size.high, because)
+        # A batch that is announced has one approval at least, whatever else is said of its size.
+        at_least.append((max(1, report.size.low if report.size is not None else 0), because))
+        if report.size is not None and report.size.high is not None:
+            yield Constraint(ORIGIN, size, -report.size.high, because)
+            yield Constraint(before, after, -report.size.high, because)
     for least, reason in at_least:
         yield Constraint(size, ORIGIN, least, reason)
         yield Constraint(after, before, least, reason)
         if placed.sure:
             yield Constraint(with_this, with_missing, least, reason | placed.placed_by)
+
+
+def _ordered_by(earlier: Batch, later: Batch) -> frozenset[int]:
+    """The events that say which of two batches was granted first."""
+    if earlier.ordinal is not None and later.ordinal is not None:
+        return _numbered_by(earlier) | _numbered_by(later)
+    return earlier.dated_by | later.dated_by
 
 
 def _numbered_by(batch: Batch) -> frozenset[int]:

@@ -59,14 +59,26 @@ def test_a_batch_is_answered_with_what_its_reports_say_each_by_its_source() -> N
         ("=14", exactly(14)),
         (">=3", at_least(3)),
         (">3", at_least(4)),
-        ("<=14", between(0, 14)),
-        ("<14", between(0, 13)),
+        ("<=14", between(1, 14)),
+        ("<14", between(1, 13)),
         ("~14±2", between(12, 16)),
-        ("~14", at_least(0)),
+        ("~14", at_least(1)),
+        ("<=1", exactly(1)),
     ],
 )
 def test_a_size_allows_what_its_relation_says(size: str, allowed: dict[str, int | None]) -> None:
     assert batch_of(log(batch(1, size, "2023-08-31")), 1)["size"] == allowed
+
+
+def test_a_batch_of_none_contradicts_itself() -> None:
+    answer = batch_of(log(batch(1, "=0", "2023-08-31"), batch(2, "=3", "2023-11-03")), 1)
+    assert events_in_conflict(answer) == [[1]]
+
+
+def test_a_batch_leaves_room_for_the_one_that_came_after_it() -> None:
+    reports = log(batch(1, ">=1", "2023-08-31"), batch(3, ">=1", "2023-08-31"), total("=9", "2023-08-31"))
+    assert batch_of(reports, 1)["size"] == between(1, 7)  # the second had one at least, and so had the third
+    assert batch_of(reports, 3)["size"] == between(1, 7)
 
 
 def test_a_batch_has_as_many_approvals_as_it_names_however_few_it_is_said_to_have_at_least() -> None:
