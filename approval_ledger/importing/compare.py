@@ -1,0 +1,261 @@
+"""What of a list's facts a ledger has: what is new, what is there, what differs, and what a cumulative list left out."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+from events import CATALOG, Event, Log, canonical, date_range, name_key
+from events.catalog import ApprovalAmended, ApprovalRevoked, EventRetracted, EventSuperseded
+
+from .facts import Fact, Place
+
+Identity = tuple[str, str]
+JSON = dict[str, Any]
+Status = Literal["new", "already", "repeats", "differs"]
+
+_LEFT_OUT = frozenset({"source", "published"})  # who reports it, and in which words: not what is reported
+_CORRECTIONS = (EventRetracted.TYPE, EventSuperseded.TYPE)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An event that the ledger has of a list: `data` is what counts of it now, `by` the event that says so."""
+
+    position: int
+    data: JSON
+    by: Identity
+    retracted: bool = False
+
+
+@dataclass(slots=True)
+class Holding:
+    """What a ledger has of the lists that are imported, and what was amended by anybody."""
+
+    events: dict[Identity, Held] = field(default_factory=dict)
+    amended: dict[tuple[str, str, str], list[JSON]] = field(default_factory=dict)
+    revoked: set[tuple[str, str, str]] = field(default_factory=set)
+    replacements: set[Identity] = field(default_factory=set)
+
+    def changes_of(self, data: JSON) -> list[JSON]:
+        """What amendments say of the approval that a grant's data is of."""
+        number = data.get("item", {}).get("registry_number")
+        return [] if number is None else self.amended.get(_approval(data, number), [])
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that says another thing than the ledger, or than another row of the same run."""
+
+    field: str
+    held: str | None
+    listed: str | None
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.listed or 'nothing'}, not {self.held or 'nothing'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be done about a fact. `position` is where the ledger has it, `place` which row of this run has it."""
+
+    fact: Fact
+    status: Status
+    position: int | None = None
+    place: Place | None = None
+    differences: tuple[Difference, ...] = ()
+    reworded: tuple[str, ...] = ()
+    target: Identity | None = None
+    retracted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An approval that the ledger has of a cumulative list, and that the list no longer has."""
+
+    identity: Identity
+    held: Held
+
+
+def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _: None) -> Holding:
+    """What a ledger has of these lists. It is read once, from the first event: measured faster than asking for each row,
+    where a list is imported into a ledger that is mostly lists."""
+    events: dict[Identity, tuple[int, JSON]] = {}
+    corrections: list[tuple[Identity, JSON]] = []
+    found = Holding()
+    for recorded in log.read():
+        seen(recorded.position)
+        document = json.loads(recorded.payload)
+        if document["type"] not in CATALOG:
+            continue
+        identity = (document["source"], document["id"])
+        events[identity] = (recorded.position, document["data"])
+        if document["type"] in _CORRECTIONS:
+            corrections.append((identity, document["data"]))
+        elif document["type"] == ApprovalAmended.TYPE:
+            data = document["data"]
+            found.amended.setdefault(_approval(data, data["registry_number"]), []).append(data["changes"])
+        elif document["type"] == ApprovalRevoked.TYPE and "registry_number" in document["data"]:
+            data = document["data"]
+            found.revoked.add(_approval(data, data["registry_number"]))
+    replaced, retracted = _corrected(corrections)
+    found.replacements.update(replaced.values())
+    for identity, (position, _) in events.items():
+        if identity[0] in sources:
+            by = _standing(identity, replaced, events)
+            found.events[identity] = Held(position, events[by][1], by, by in retracted)
+    return found
+
+
+def _corrected(corrections: Sequence[tuple[Identity, JSON]]) -> tuple[dict[Identity, Identity], set[Identity]]:
+    """What replaces what, and what is retracted. Later corrections may have undone earlier ones."""
+    replaced: dict[Identity, Identity] = {}
+    retracted: set[Identity] = set()
+    undone: set[Identity] = set()
+    for identity, data in reversed(corrections):
+        if identity in undone:
+            continue
+        target = _referred(data["target"])
+        undone.add(target)
+        if "replacement" in data:
+            replaced.setdefault(target, _referred(data["replacement"]))
+        else:
+            retracted.add(target)
+    return replaced, retracted
+
+
+def _standing(
+    identity: Identity, replaced: dict[Identity, Identity], events: dict[Identity, tuple[int, JSON]]
+) -> Identity:
+    passed = {identity}
+    while (following := replaced.get(identity)) is not None and following in events and following not in passed:
+        identity = following
+        passed.add(identity)
+    return identity
+
+
+def _referred(reference: JSON) -> Identity:
+    return reference["source"], reference["id"]
+
+
+def _approval(data: JSON, number: str) -> tuple[str, str, str]:
+    return name_key(data["authority"]), name_key(data["instrument"]), name_key(number)
+
+
+def verdicts(facts: Sequence[Fact], held: Holding) -> list[Verdict]:
+    """A verdict on each fact, in their order. Which of two rows that differ is taken does not depend on it."""
+    first: dict[Identity, Fact] = {}
+    for fact in facts:
+        known = first.get(fact.identity)
+        if known is None or _rank(fact) < _rank(known):
+            first[fact.identity] = fact
+    taken: set[Identity] = set()
+    judged = []
+    for fact in facts:
+        there = held.events.get(fact.identity)
+        if there is None:
+            verdict = _in_this_run(fact, first[fact.identity])
+        else:
+            verdict = _in_the_ledger(fact, there, held, fact.identity in taken)
+        if verdict.status in ("new", "already"):
+            taken.add(fact.identity)
+        judged.append(verdict)
+    return judged
+
+
+def _rank(fact: Fact) -> tuple[object, ...]:
+    """The row with the earliest date is the approval's own; a later list repeats it."""
+    data = says(fact.event)
+    on = data.get("approved_on") or data.get("revoked_on") or data.get("amended_on")
+    return ((0, date_range(on).first, date_range(on).last) if on else (1,)), canonical([data, _data(fact.event)])
+
+
+def _in_this_run(fact: Fact, first: Fact) -> Verdict:
+    if fact is first:
+        return Verdict(fact, "new")
+    differences = _differences(says(first.event), says(fact.event), fact.assumed | first.assumed, [])
+    status: Status = "differs" if differences else "repeats"
+    return Verdict(fact, status, place=first.place, differences=differences, target=first.identity)
+
+
+def _in_the_ledger(fact: Fact, there: Held, held: Holding, taken: bool) -> Verdict:
+    differences = _differences(_without(there.data), says(fact.event), fact.assumed, held.changes_of(there.data))
+    if differences:
+        return Verdict(fact, "differs", there.position, differences=differences, target=there.by, retracted=there.retracted)
+    reworded = tuple(_reworded(there.data.get("published") or {}, _data(fact.event).get("published") or {}))
+    return Verdict(fact, "repeats" if taken else "already", there.position, reworded=reworded, retracted=there.retracted)
+
+
+def _data(event: Event) -> JSON:
+    return event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def says(event: Event) -> JSON:
+    """What an event reports, without who reports it and in which words."""
+    return _without(_data(event))
+
+
+def _without(data: JSON) -> JSON:
+    return {key: value for key, value in data.items() if key not in _LEFT_OUT}
+
+
+def _differences(held: JSON, listed: JSON, assumed: frozenset[str], changes: Sequence[JSON]) -> tuple[Difference, ...]:
+    before, after = dict(_flat(held)), dict(_flat(listed))
+    since: dict[str, set[str]] = {}
+    for change in changes:
+        for path, value in _flat(change):
+            since.setdefault(path, set()).add(alike(value))
+    return tuple(
+        Difference(path, before.get(path), after.get(path))
+        for path in sorted({*before, *after})
+        if path not in assumed
+        and alike(before.get(path)) != alike(after.get(path))
+        and alike(after.get(path)) not in since.get(path, ())
+    )
+
+
+def _flat(data: JSON, path: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", str(value)
+
+
+@lru_cache(maxsize=65_536)
+def alike(text: str | None) -> str:
+    """The text without white space and widths: two that are equal so are printed differently and say the same."""
+    return "" if text is None else "".join(unicodedata.normalize("NFKC", text).split())
+
+
+def _reworded(held: JSON, listed: JSON) -> Iterator[str]:
+    """The columns that both editions have and whose cells differ, though the facts do not. Numbers of rows always do."""
+    for title, text in listed.items():
+        if title in held and alike(held[title]) != alike(text) and not text.strip().isdigit():
+            yield title
+
+
+def missing(facts: Iterable[Fact], held: Holding, cumulative: Callable[[str], bool]) -> list[Missing]:
+    """The approvals that the ledger has of cumulative lists, and these facts do not, in the order of the log."""
+    listed: dict[str, set[str]] = {}
+    for fact in facts:
+        if cumulative(fact.mapping.name):
+            listed.setdefault(fact.event.source, set()).add(fact.event.id)
+    gone = [
+        Missing(identity, event)
+        for identity, event in held.events.items()
+        if identity[0] in listed and identity[1] not in listed[identity[0]] and _should_be_listed(identity, event, held)
+    ]
+    return sorted(gone, key=lambda one: one.held.position)
+
+
+def _should_be_listed(identity: Identity, event: Held, held: Holding) -> bool:
+    """Whether it is a grant that a list had a row for and that still counts. An approval that ended may leave its list."""
+    if event.retracted or identity in held.replacements or "approved_on" not in event.data:
+        return False
+    number = event.data["item"].get("registry_number")
+    return number is None or _approval(event.data, number) not in held.revoked

@@ -1,0 +1,46 @@
+"""When two column titles are the same, and what a cell says without its layout and its notes."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from events import name_key
+
+_BRACKETED = re.compile(r"[(（【\[〔][^()（）【】\[\]〔〕]*[)）】\]〕]")
+_MARKS = "*＊※†‡:：#⁰¹²³⁴⁵⁶⁷⁸⁹①②③④⑤⑥⑦⑧⑨⑩"
+_NOTE = re.compile(
+    rf"(?:[{_MARKS[:5]}{_MARKS[8:]}]|\[\d{{1,2}}\]|【\d{{1,2}}】|[\[【（(]注\s*\d{{0,2}}[\]】）)]|[（(]注\s*\d{{0,2}}[:：][^（）()]*[）)])+\s*$"
+)
+_BETWEEN_WIDE = re.compile(r"(?<=[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f])\s+(?=[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f])")
+_NOTHING = frozenset({"-", "--", "---", "—", "——", "/", "\\", "无", "暂无", "n/a"})
+
+
+@lru_cache(maxsize=65_536)
+def title_key(text: str) -> str:
+    """The key under which a column title is compared: without white space, what stands in brackets, and marks of notes."""
+    if len(text) > 200:  # no title, and not worth a look
+        return ""
+    written = "".join(name_key(text).split())
+    bare = _BRACKETED.sub("", written).strip(_MARKS)
+    return bare or written
+
+
+def title(text: str) -> str:
+    """A title as an event may hold it: on one line."""
+    return _BETWEEN_WIDE.sub("", " ".join(text.split()))
+
+
+def name(text: str) -> str:
+    """The name in a cell: on one line, without the mark of a note at its end. Chinese is joined where its line broke."""
+    return _NOTE.sub("", title(text)).strip()
+
+
+def number(text: str) -> str:
+    """The registry number in a cell: numbers have no white space in them, but cells break them into lines."""
+    return _NOTE.sub("", "".join(text.split()))
+
+
+def is_nothing(text: str) -> bool:
+    """Whether a cell is empty, or says that it is."""
+    return not text or name_key(text) in _NOTHING or not name_key(text)
