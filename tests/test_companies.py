@@ -68,7 +68,11 @@ def test_names_are_one_company_when_and_only_when_an_event_says_so() -> None:
 
 
 def test_a_history_is_the_same_whether_its_events_keep_the_cells_of_a_row_or_not() -> None:
-    lines = [granted("A", "Yi", "2024-01", number="N1"), amended("N1", company="B"), revoked("N1", on="2024-02")]
+    lines = [
+        granted("A", "Yi", "2024-01", number="N1"),
+        amended("N1", company="B"),
+        revoked("N1", on="2024-02"),
+    ]
     kept = [line.model_copy(update={"published": {"备注": "已注销"}}) for line in lines]
     for company in ("A", "B"):
         assert company_of(log(*kept), company) == company_of(log(*lines), company)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from events import BadQuestion, Event, LedgerError, Log, date_range, encode
 from projections import PROJECTIONS
@@ -19,7 +20,7 @@ from ..importing import compare, lists, proposals
 from ..importing import mapping as mappings
 from ..importing.compare import Missing, Verdict
 from ..importing.lists import Options, Refusal, Understood
-from ..importing.mapping import FIELDS, BadMapping, Mapping
+from ..importing.mapping import Mapping
 from ..importing.proposals import Proposal
 from ..importing.rows import Header
 from . import show
@@ -76,7 +77,9 @@ def import_(
     ] = None,
     cumulative: Annotated[
         bool,
-        typer.Option("--cumulative", help="The files together are the whole list: report what is not in them."),
+        typer.Option(
+            "--cumulative", help="The files together are the whole list: report what is not in them."
+        ),
     ] = False,
     proposals: Annotated[  # noqa: A002, RUF100  # the option's name
         Path | None,
@@ -96,12 +99,12 @@ def import_(
     source_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Where it was published.", show_default=False)
     ] = None,
-    title: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Its title.", show_default=False)
-    ] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Its title.", show_default=False)] = None,
     published_on: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="When it was published: 2024, 2024-04 or 2024-04-02.", show_default=False),
+        typer.Option(
+            metavar="DATE", help="When it was published: 2024, 2024-04 or 2024-04-02.", show_default=False
+        ),
     ] = None,
     url: Url = None,
     data: Data = None,
@@ -159,12 +162,11 @@ def _check_options(target: Path | None, actor: str | None, published_on: str | N
 
 def _read(files: Sequence[Path], known: tuple[Mapping, ...], options: Options) -> Run:
     run = Run([], [])
-    with show.progress() as bar:
-        for path in dict.fromkeys(files):
-            task = bar.add_task(f"reading {show.visible(path.name)}", total=None)
-            tables, refusals = lists.read(path, known, options, lambda rows, task=task: bar.advance(task, rows))  # type: ignore[misc]  # a default binds the loop's variable
-            run.tables += tables
-            run.refusals += refusals
+    for path in dict.fromkeys(files):
+        with _bar(f"reading {path.name}", None) as seen:
+            tables, refusals = lists.read(path, known, options, seen)
+        run.tables += tables
+        run.refusals += refusals
     run.refusals += [refusal for table in run.tables for refusal in table.refusals]
     return run
 
@@ -193,9 +195,9 @@ def _compare(run: Run, log: Log, cumulative: bool, actor: str | None) -> None:
 
 
 @contextmanager
-def _bar(words: str, total: int) -> Iterator[Callable[[int], None]]:
+def _bar(words: str, total: int | None) -> Iterator[Callable[[int], None]]:
     with show.progress() as bar:
-        task = bar.add_task(words, total=total)
+        task = bar.add_task(escape(show.visible(words)), total=total)
         yield lambda done: bar.update(task, completed=done)
 
 
@@ -268,7 +270,10 @@ def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
     _list("note", _notes(run))
     _list("differs", map(_difference, _unsettled(run)))
     _list("disappeared", (f"position {m.held.position}: {m.identity[1]}" for m in run.gone))
-    _list("retracted before, and not imported again", (f"position {v.position}: {v.fact.place}" for v in run.verdicts if v.retracted))
+    _list(
+        "retracted before, and not imported again",
+        (f"position {v.position}: {v.fact.place}" for v in run.verdicts if v.retracted),
+    )
     _list("reworded", (f"{v.fact.place}: {', '.join(v.reworded)}" for v in run.verdicts if v.reworded))
     _list("not understood, and kept as published", _left(run))
     if len(run.positions) <= FEW:
@@ -282,7 +287,9 @@ def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
     )
     if run.proposals:
         events = sum(len(proposal.events) for proposal in run.proposals)
-        where = f"written to {target}: read them, then publish them" if target else "--proposals FILE writes them"
+        where = (
+            f"written to {target}: read them, then publish them" if target else "--proposals FILE writes them"
+        )
         show.plain(f"{events} corrections proposed, none published; {where}")
 
 
@@ -292,12 +299,14 @@ def _table(run: Run) -> None:
     for table, verdicts in _by_table(run):
         counted = counts(table, verdicts)
         remarks = sum(not verdict.fact.of_the_row for verdict in verdicts)
-        listed.append([table.file, table.table.number, _kinds(table), *(counted[c] for c in columns), remarks])
-    show.table(("file", "table", "list", *columns, "by remarks"), listed, empty="no table")
+        listed.append([_name(table, run), table.table.number, *(counted[c] for c in columns), remarks])
+    show.table(("file", "table", *columns, "by remarks"), listed, empty="no table")
 
 
-def _kinds(table: Understood) -> str:
-    return ", ".join(dict.fromkeys(header.mapping.name for header in table.headers)) or "?"
+def _name(table: Understood, run: Run) -> str:
+    """The file without its folders, where that tells it from the others."""
+    name = Path(table.file).name
+    return table.file if any(Path(t.file).name == name and t.file != table.file for t in run.tables) else name
 
 
 def _list(what: str, lines: Any, say: Callable[[str], None] = show.plain) -> None:
@@ -309,12 +318,18 @@ def _list(what: str, lines: Any, say: Callable[[str], None] = show.plain) -> Non
 
 
 def _notes(run: Run) -> Iterator[str]:
-    return (f"{t.file}, table {t.table.number}, row {row}: {text[:120]}" for t in run.tables for row, text in t.notes)
+    return (
+        f"{t.file}, table {t.table.number}, row {row}: {text[:120]}"
+        for t in run.tables
+        for row, text in t.notes
+    )
 
 
 def _left(run: Run) -> Iterator[str]:
     return (
-        f"{t.file}, table {t.table.number}, row {row}: {text[:120]}" for t in run.tables for row, text in t.not_understood
+        f"{t.file}, table {t.table.number}, row {row}: {text[:120]}"
+        for t in run.tables
+        for row, text in t.not_understood
     )
 
 
@@ -340,7 +355,10 @@ def _document(run: Run, ledger: str) -> dict[str, Any]:
             for missing in run.gone
         ],
         "proposals": [
-            {"why": proposal.why, "events": [{"type": e.type, "source": e.source, "id": e.id} for e in proposal.events]}
+            {
+                "why": proposal.why,
+                "events": [{"type": e.type, "source": e.source, "id": e.id} for e in proposal.events],
+            }
             for proposal in run.proposals
         ],
     }
@@ -359,9 +377,7 @@ def _outcome(verdict: Verdict, run: Run) -> dict[str, Any]:
         "id": verdict.fact.event.id,
         "status": "appended" if status == "new" and stored is not None else status,
         "position": stored,
-        "differences": [
-            {"field": d.field, "held": d.held, "listed": d.listed} for d in verdict.differences
-        ]
+        "differences": [{"field": d.field, "held": d.held, "listed": d.listed} for d in verdict.differences]
         or None,
         "reworded": list(verdict.reworded) or None,
         "retracted": verdict.retracted or None,
@@ -387,9 +403,7 @@ def _header(header: Header) -> dict[str, Any]:
     return {
         "row": header.row,
         "mapping": header.mapping.name,
-        "columns": [
-            {"title": title, "field": meant.get(index)} for index, title in header.titles.items()
-        ],
+        "columns": [{"title": title, "field": meant.get(index)} for index, title in header.titles.items()],
     }
 
 
@@ -416,20 +430,26 @@ def _explain_table(table: Understood) -> None:
             continue
         said.append(header.titles)
         meant = {index: field for field, index in header.fields.items()}
-        show.plain(f"row {header.row} is a header of {header.mapping.name} ({'/'.join(header.mapping.terms)})")
+        show.plain(
+            f"row {header.row} is a header of {header.mapping.name} ({'/'.join(header.mapping.terms)})"
+        )
         show.table(
             ("column", "title", "understood as"),
-            ((index + 1, title, meant.get(index, "kept as published")) for index, title in header.titles.items()),
+            (
+                (index + 1, title, meant.get(index, "kept as published"))
+                for index, title in header.titles.items()
+            ),
         )
     counted = counts(table)
-    parts = ", ".join(f"{counted[word]:,} {word}" for word in ("header", "empty", "notes", "imported", "refused"))
+    parts = ", ".join(
+        f"{counted[word]:,} {word}" for word in ("header", "empty", "notes", "imported", "refused")
+    )
     show.plain(f"{counted['rows']:,} rows = {parts}")
     events = Counter(fact.event.type for fact in table.facts)
-    show.plain("events: " + (", ".join(f"{times:,} {type_}" for type_, times in sorted(events.items())) or "none"))
+    show.plain(
+        "events: " + (", ".join(f"{times:,} {type_}" for type_, times in sorted(events.items())) or "none")
+    )
     for row, text in table.notes:
         show.plain(f"row {row} is a note: {text[:120]}")
     for row, text in table.not_understood:
         show.plain(f"row {row}: not understood, and kept as published: {text[:120]}")
-
-
-__all__ = ["FIELDS", "BadMapping", "add_to", "counts"]

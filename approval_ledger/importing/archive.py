@@ -19,10 +19,10 @@ _DECLARES = (b"<!DOCTYPE", b"<!ENTITY")
 
 def read(content: bytes) -> list[Table]:
     """The tables of an archive, once it is known to be harmless. Raises BadTable."""
-    from . import document, workbook  # noqa: PLC0415  # each takes a tenth of a second to import
+    from . import document, workbook  # each takes a tenth of a second to import
 
     names = checked(content)
-    if "word/document.xml" in names:
+    if any(name.startswith("word/document") for name in names):  # document2.xml, where a browser saved it
         return document.read(content)
     if "xl/workbook.xml" in names:
         return workbook.read(content)
@@ -51,9 +51,13 @@ def checked(content: bytes) -> set[str]:
 
 def _check_directory(members: list[zipfile.ZipInfo], size: int) -> None:
     if len(members) > MEMBERS_LIMIT:
-        raise BadTable(f"has {len(members):,} members; at most {MEMBERS_LIMIT:,} are taken. Nothing was stored.")
+        raise BadTable(
+            f"has {len(members):,} members; at most {MEMBERS_LIMIT:,} are taken. Nothing was stored."
+        )
     if len({member.filename for member in members}) != len(members):
-        raise BadTable("has two members of one name, which readers take for different files. Nothing was stored.")
+        raise BadTable(
+            "has two members of one name, which readers take for different files. Nothing was stored."
+        )
     if any(member.flag_bits & 1 for member in members):
         raise BadTable("is encrypted: save it without a password. Nothing was stored.")
     if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
 from events import CATALOG, Event, Log, canonical, date_range, name_key
-from events.catalog import ApprovalAmended, ApprovalRevoked, EventRetracted, EventSuperseded
+from events.catalog import ApprovalAmended, ApprovalGranted, ApprovalRevoked, EventRetracted, EventSuperseded
 
 from .facts import Fact, Place
 
@@ -111,7 +111,9 @@ def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _:
     return found
 
 
-def _corrected(corrections: Sequence[tuple[Identity, JSON]]) -> tuple[dict[Identity, Identity], set[Identity]]:
+def _corrected(
+    corrections: Sequence[tuple[Identity, JSON]],
+) -> tuple[dict[Identity, Identity], set[Identity]]:
     """What replaces what, and what is retracted. Later corrections may have undone earlier ones."""
     replaced: dict[Identity, Identity] = {}
     retracted: set[Identity] = set()
@@ -132,7 +134,9 @@ def _standing(
     identity: Identity, replaced: dict[Identity, Identity], events: dict[Identity, tuple[int, JSON]]
 ) -> Identity:
     passed = {identity}
-    while (following := replaced.get(identity)) is not None and following in events and following not in passed:
+    while (
+        (following := replaced.get(identity)) is not None and following in events and following not in passed
+    ):
         identity = following
         passed.add(identity)
     return identity
@@ -148,46 +152,105 @@ def _approval(data: JSON, number: str) -> tuple[str, str, str]:
 
 def verdicts(facts: Sequence[Fact], held: Holding) -> list[Verdict]:
     """A verdict on each fact, in their order. Which of two rows that differ is taken does not depend on it."""
+    held = _with_amendments(held, facts)
+    same = _misspelt(facts, held)
     first: dict[Identity, Fact] = {}
     for fact in facts:
-        known = first.get(fact.identity)
+        identity = same.get(fact.identity, fact.identity)
+        known = first.get(identity)
         if known is None or _rank(fact) < _rank(known):
-            first[fact.identity] = fact
+            first[identity] = fact
     taken: set[Identity] = set()
     judged = []
     for fact in facts:
-        there = held.events.get(fact.identity)
+        identity = same.get(fact.identity, fact.identity)
+        there = held.events.get(identity)
         if there is None:
-            verdict = _in_this_run(fact, first[fact.identity])
+            verdict = _in_this_run(fact, first[identity], held)
         else:
-            verdict = _in_the_ledger(fact, there, held, fact.identity in taken)
+            verdict = _in_the_ledger(fact, there, held, identity in taken)
         if verdict.status in ("new", "already"):
-            taken.add(fact.identity)
+            taken.add(identity)
         judged.append(verdict)
     return judged
+
+
+def _with_amendments(held: Holding, facts: Sequence[Fact]) -> Holding:
+    """What is held, with what the run itself says was amended."""
+    amended = {approval: list(changes) for approval, changes in held.amended.items()}
+    for fact in facts:
+        if isinstance(fact.event.data, ApprovalAmended):
+            data = _data(fact.event)
+            amended.setdefault(_approval(data, data["registry_number"]), []).append(data["changes"])
+    return replace(held, amended=amended)
+
+
+def _misspelt(facts: Sequence[Fact], held: Holding) -> dict[Identity, Identity]:
+    """The identities whose number differs from another's in its letters alone, for one item, company and day.
+
+    Such a number was corrected, or mistyped, and is no other approval: `Shinghai-…0020` is `Shanghai-…0020`.
+    """
+    known = {_likeness(source, one.data): (source, id) for (source, id), one in held.events.items()}
+    same: dict[Identity, Identity] = {}
+    for fact in facts:
+        if (
+            fact.of_the_row
+            and fact.identity not in held.events
+            and isinstance(fact.event.data, ApprovalGranted)
+        ):
+            likeness = _likeness(fact.event.source, says(fact.event))
+            other = known.setdefault(likeness, fact.identity)
+            if likeness is not None and other != fact.identity:
+                same[fact.identity] = other
+    return same
+
+
+def _likeness(source: str, data: JSON) -> tuple[str, ...] | None:
+    number = data.get("item", {}).get("registry_number")
+    if number is None or "approved_on" not in data:
+        return None
+    digits = "".join(filter(str.isdigit, name_key(number)))
+    names = (alike(name_key(data["item"]["name"])), alike(name_key(data["company"]["name"])))
+    return source, *names, data["approved_on"], digits
 
 
 def _rank(fact: Fact) -> tuple[object, ...]:
     """The row with the earliest date is the approval's own; a later list repeats it."""
     data = says(fact.event)
     on = data.get("approved_on") or data.get("revoked_on") or data.get("amended_on")
-    return ((0, date_range(on).first, date_range(on).last) if on else (1,)), canonical([data, _data(fact.event)])
+    return ((0, date_range(on).first, date_range(on).last) if on else (1,)), canonical(
+        [data, _data(fact.event)]
+    )
 
 
-def _in_this_run(fact: Fact, first: Fact) -> Verdict:
+def _in_this_run(fact: Fact, first: Fact, held: Holding) -> Verdict:
     if fact is first:
         return Verdict(fact, "new")
-    differences = _differences(says(first.event), says(fact.event), fact.assumed | first.assumed, [])
+    before = says(first.event)
+    differences = _differences(
+        before, says(fact.event), fact.assumed | first.assumed, held.changes_of(before)
+    )
     status: Status = "differs" if differences else "repeats"
     return Verdict(fact, status, place=first.place, differences=differences, target=first.identity)
 
 
 def _in_the_ledger(fact: Fact, there: Held, held: Holding, taken: bool) -> Verdict:
-    differences = _differences(_without(there.data), says(fact.event), fact.assumed, held.changes_of(there.data))
+    differences = _differences(
+        _without(there.data), says(fact.event), fact.assumed, held.changes_of(there.data)
+    )
     if differences:
-        return Verdict(fact, "differs", there.position, differences=differences, target=there.by, retracted=there.retracted)
+        return Verdict(
+            fact,
+            "differs",
+            there.position,
+            differences=differences,
+            target=there.by,
+            retracted=there.retracted,
+        )
     reworded = tuple(_reworded(there.data.get("published") or {}, _data(fact.event).get("published") or {}))
-    return Verdict(fact, "repeats" if taken else "already", there.position, reworded=reworded, retracted=there.retracted)
+    return Verdict(
+        fact, "repeats" if taken else "already", there.position, reworded=reworded, retracted=there.retracted
+    )
 
 
 def _data(event: Event) -> JSON:
@@ -203,7 +266,9 @@ def _without(data: JSON) -> JSON:
     return {key: value for key, value in data.items() if key not in _LEFT_OUT}
 
 
-def _differences(held: JSON, listed: JSON, assumed: frozenset[str], changes: Sequence[JSON]) -> tuple[Difference, ...]:
+def _differences(
+    held: JSON, listed: JSON, assumed: frozenset[str], changes: Sequence[JSON]
+) -> tuple[Difference, ...]:
     before, after = dict(_flat(held)), dict(_flat(listed))
     since: dict[str, set[str]] = {}
     for change in changes:
@@ -248,7 +313,9 @@ def missing(facts: Iterable[Fact], held: Holding, cumulative: Callable[[str], bo
     gone = [
         Missing(identity, event)
         for identity, event in held.events.items()
-        if identity[0] in listed and identity[1] not in listed[identity[0]] and _should_be_listed(identity, event, held)
+        if identity[0] in listed
+        and identity[1] not in listed[identity[0]]
+        and _should_be_listed(identity, event, held)
     ]
     return sorted(gone, key=lambda one: one.held.position)
 

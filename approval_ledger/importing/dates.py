@@ -52,7 +52,9 @@ def _complaint(text: str, plain: str) -> str:
     if re.fullmatch(r"\d{5}(\.\d+)?", plain):
         return f"{shown} is the number of a spreadsheet's day, without its format: format the cell as a date"
     if re.search(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}", plain):
-        return f"{shown} does not say which is the day and which the month: write the year first, as 2024/1/31"
+        return (
+            f"{shown} does not say which is the day and which the month: write the year first, as 2024/1/31"
+        )
     return f"{shown} is no date: write it as 2024/1/31, 2024年1月31日 or, where no more is known, 2024年1月"
 
 

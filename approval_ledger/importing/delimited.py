@@ -66,7 +66,7 @@ def read(text: str, encoding: str) -> list[Table]:
     reader = _reader(text, delimiter)
     try:
         for number, cells in enumerate(reader, start=1):
-            rows.append(budget.row(number, cells))  # noqa: PERF401  # what was read is needed where the next fails
+            rows.append(budget.row(number, cells))  # what was read is needed where the next fails
     except csv.Error as error:
         raise BadTable(
             f"row {len(rows) + 1} (line {reader.line_num}) is no CSV: {error}. Nothing was stored."

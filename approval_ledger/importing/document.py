@@ -6,10 +6,11 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-import docx
 from docx.oxml.ns import qn
+from docx.oxml.parser import parse_xml
+from docx.package import Package
 
-from .tables import COLUMNS_LIMIT, BadTable, Budget, Table
+from .tables import COLUMNS_LIMIT, BadTable, Budget, Row, Table
 
 # python-docx leaves out what was inserted under change tracking and what stands in content controls, and takes a
 # recursion for each row of a merged column (1,000 rows end it). So its tree is walked here, and only the tree is its.
@@ -34,7 +35,7 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")  # a note's
 def read(content: bytes) -> list[Table]:
     """The tables of a document. Raises BadTable."""
     try:
-        body = docx.Document(io.BytesIO(content)).element.body
+        body = _body(Package.open(io.BytesIO(content)).main_document_part)
     except Exception as error:  # noqa: BLE001  # a broken file makes python-docx raise nearly anything
         raise BadTable(
             f"is no DOCX that can be read ({type(error).__name__}: {error}). Nothing was stored: open and save it anew."
@@ -47,6 +48,12 @@ def read(content: bytes) -> list[Table]:
     if not tables:
         raise BadTable("has no table in it. Nothing was stored.")
     return tables
+
+
+def _body(part: Any) -> Any:
+    """The text of a document. One with macros has another type, for which python-docx has no part of its own."""
+    element = part.element if hasattr(part, "element") else parse_xml(part.blob)
+    return element.find(qn("w:body"))
 
 
 def _tables(body: Any) -> Iterator[tuple[Any, list[str]]]:
@@ -70,7 +77,7 @@ def _children(element: Any, wanted: set[str]) -> Iterator[Any]:
 
 def _table(number: int, element: Any, captions: tuple[str, ...], budget: Budget) -> Table:
     above: dict[int, str] = {}
-    rows = []
+    rows: list[Row] = []
     for row in _children(element, {ROW}):
         if row.find(f"{qn('w:trPr')}/{qn('w:del')}") is not None:
             continue
@@ -126,7 +133,9 @@ def _paragraph(paragraph: Any) -> str:
 def _run(run: Any) -> str:
     raised = run.find(f"{qn('w:rPr')}/{qn('w:vertAlign')}")
     text = "".join(_pieces(run))
-    return text.translate(_RAISED) if raised is not None and raised.get(qn("w:val")) == "superscript" else text
+    return (
+        text.translate(_RAISED) if raised is not None and raised.get(qn("w:val")) == "superscript" else text
+    )
 
 
 def _pieces(run: Any) -> Iterator[str]:

@@ -16,7 +16,7 @@ from .rows import Line
 
 REFERENCE_LIMIT = 256  # bytes of an event's id
 SUBJECT_LIMIT = 200  # characters
-_SMALL = 16_000  # bytes of an event below which its size needs no second look
+_SMALL = 8_000  # characters of a row, below which its event's size needs no look
 
 JSON = dict[str, Any]
 
@@ -33,7 +33,7 @@ _COLUMN_OF = {
 }
 
 
-class BadRow(Exception):  # noqa: N818  # it is caught where it is raised for: it is a value with a way out
+class BadRow(Exception):  # it is caught where it is raised for: it is a value with a way out
     """What is wrong with a row, and in which of its columns."""
 
     def __init__(self, reason: str, column: str = "") -> None:
@@ -112,6 +112,14 @@ class _Row:
     mapping: Mapping
     notes: list[str] = field(default_factory=list)
     passed: list[str] = field(default_factory=list)  # the names that it had, by its remark
+    number: str = ""
+    item: str = ""
+    company: str = ""
+
+    def __post_init__(self) -> None:
+        self.number = titles.number(self._cell("number"))
+        self.item = titles.name(self._cell("item"))
+        self.company = titles.name(self._cell("company"))
 
     def reading(self) -> Reading:
         remark = self._remark()
@@ -128,18 +136,6 @@ class _Row:
     def _title(self, name: str) -> str:
         return self.line.header.title_of(name) if self.line.header else ""
 
-    @property
-    def number(self) -> str:
-        return titles.number(self._cell("number"))
-
-    @property
-    def item(self) -> str:
-        return titles.name(self._cell("item"))
-
-    @property
-    def company(self) -> str:
-        return titles.name(self._cell("company"))
-
     def _remark(self) -> remarks.Remark:
         try:
             return remarks.read(self._cell("remark"))
@@ -153,7 +149,9 @@ class _Row:
                 dated = dates.read(text)
             except ValueError as error:
                 raise BadRow(str(error), self._title("date")) from None
-            self.notes += [f"{note} ({' '.join(text.split())})" for note in dated.notes if note not in dates.KNOWN_NOTES]
+            self.notes += [
+                f"{note} ({' '.join(text.split())})" for note in dated.notes if note not in dates.KNOWN_NOTES
+            ]
             return dated.on, False
         if self.line.header and "date" in self.line.header.fields:
             raise BadRow("is empty", self._title("date"))
@@ -190,7 +188,10 @@ class _Row:
         on, assumed = self._date()
         reason = titles.title(self._cell("reason")) or None
         return self._fact(
-            "approval.revoked.v1", self._which() | {"revoked_on": on, "reason": reason}, "", {"revoked_on"} if assumed else set()
+            "approval.revoked.v1",
+            self._which() | {"revoked_on": on, "reason": reason},
+            "",
+            {"revoked_on"} if assumed else set(),
         )
 
     def _which(self) -> JSON:
@@ -209,9 +210,18 @@ class _Row:
         elif (changes := self._changes(change)) is None:
             self.notes.append(f"{change.said} (the row names another)")
         else:
-            data = self._terms() | {"registry_number": self.number, "changes": changes, "amended_on": change.on}
+            data = self._terms() | {
+                "registry_number": self.number,
+                "changes": changes,
+                "amended_on": change.on,
+            }
             what = remarks.undated(change.said) if change.kind == "product" else changes
-            yield self._fact("approval.amended.v1", data, f":amended:{_digest(what)}", set() if change.on else {"amended_on"})
+            yield self._fact(
+                "approval.amended.v1",
+                data,
+                f":amended:{_digest(what)}",
+                set() if change.on else {"amended_on"},
+            )
 
     def _ended(self, change: remarks.Change) -> Fact:
         on = change.on or self.edition.published_on
@@ -231,7 +241,11 @@ class _Row:
         """What an amendment changes; None where the remark's name is not the one that the row has."""
         now = self.company if change.kind == "holder" else self.item
         names = (change.new or "", change.old or "")
-        if change.kind != "product" and change.new and not any(_same(n, k) for n in names for k in (now, *self.passed)):
+        if (
+            change.kind != "product"
+            and change.new
+            and not any(_same(n, k) for n in names for k in (now, *self.passed))
+        ):
             return None
         if change.kind == "holder":
             return {"company": {"name": titles.name(change.new or now)}}
@@ -261,8 +275,8 @@ class _Row:
     def _event(self, document: JSON) -> Event:
         try:
             event = from_json(document)
-            if len(payload := encode(event)) > _SMALL:
-                parse(payload)  # raises where it is over the limit of an event
+            if sum(map(len, self.line.row.cells)) > _SMALL:
+                parse(encode(event))  # raises where it is over the limit of an event
         except InvalidEvent as error:
             fault = error.faults[0]
             published = fault.field.removeprefix("data.published.") if "published." in fault.field else ""
@@ -281,7 +295,11 @@ def reference(text: str) -> str:
 def subject(terms: str, text: str) -> str:
     """`CAC/filing/service/<number>`: all events of one approval have one subject."""
     written = f"{terms}/{text}"
-    return written if len(written) <= SUBJECT_LIMIT else f"{terms}/sha256:{sha256(text.encode()).hexdigest()}"[:SUBJECT_LIMIT]
+    return (
+        written
+        if len(written) <= SUBJECT_LIMIT
+        else f"{terms}/sha256:{sha256(text.encode()).hexdigest()}"[:SUBJECT_LIMIT]
+    )
 
 
 @lru_cache(maxsize=4_096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,10 @@ class Refusal:
     column: str = ""
 
     def __str__(self) -> str:
-        place = [self.file, *(f"{word} {n}" for word, n in (("table", self.table), ("row", self.row)) if n is not None)]
+        place = [
+            self.file,
+            *(f"{word} {n}" for word, n in (("table", self.table), ("row", self.row)) if n is not None),
+        ]
         return f"{', '.join(place)}: {f'{self.column}: ' if self.column else ''}{self.reason}"
 
     def to_json(self) -> dict[str, Any]:
@@ -69,12 +73,12 @@ class Options:
 def read(
     path: Path, mappings: Sequence[Mapping], options: Options, seen: Callable[[int], None] = lambda _: None
 ) -> tuple[list[Understood], list[Refusal]]:
-    """The tables of a file, and what is wrong with the file as a whole. `seen` is told of every so many rows."""
+    """The tables of a file, and what is wrong with the file as a whole. `seen` is told how many rows of a table are done."""
     try:
         found = tables.read(path)
     except BadTable as error:
-        return [], [Refusal(str(path), _short(error))]
-    return [_understood(str(path), table, mappings, options, seen) for table in found], []
+        return [], [Refusal(_written(path), _short(error))]
+    return [_understood(_written(path), table, mappings, options, seen) for table in found], []
 
 
 def _understood(
@@ -84,21 +88,32 @@ def _understood(
     try:
         lines = rows.understand(table, mappings)
     except BadTable as error:
-        result.refused = sum(_is_filled(row) for row in table.rows)
+        result.refused = sum(bool(row.filled or row.faults) for row in table.rows)
         result.empty = len(table.rows) - result.refused
         result.refusals.append(Refusal(file, _short(error), table.number))
         return result
-    captions = rows.captions(table, lines)
-    editions: dict[str, Edition] = {}
-    for line in lines:
-        seen(1)
-        if line.header is not None and line.header.mapping.name not in editions:
-            editions[line.header.mapping.name] = _edition(options, line.header.mapping, captions)
-        _take(result, line, editions)
+    edition = Edition()
+    above: list[str] = []  # what stands between the last row and here, the nearest last
+    for number, line in enumerate(lines, start=1):
+        seen(number)
+        if line.kind == "header" and line.header is not None:
+            edition = _edition_below(result, line.header.mapping, edition, above, options)
+        _take(result, line, edition)
+        above = [*above, *line.row.filled] if line.kind in ("note", "empty") else []
     return result
 
 
-def _take(result: Understood, line: Line, editions: dict[str, Edition]) -> None:
+def _edition_below(
+    result: Understood, mapping: Mapping, before: Edition, above: Sequence[str], options: Options
+) -> Edition:
+    """What is true of the rows below a header: a header that only repeats another changes nothing."""
+    captions = [*reversed(above), *reversed(result.table.captions)]
+    edition = _edition(options, mapping, captions)
+    repeated = bool(result.headers) and result.headers[-1].mapping == mapping
+    return before if repeated and _edition(options, mapping, above).caption is None else edition
+
+
+def _take(result: Understood, line: Line, edition: Edition) -> None:
     match line.kind:
         case "header":
             result.header += 1
@@ -111,14 +126,14 @@ def _take(result: Understood, line: Line, editions: dict[str, Edition]) -> None:
         case "bad":
             _refuse(result, line.row, line.reason, line.column)
         case "data":
-            _data(result, line, editions)
+            _data(result, line, edition)
 
 
-def _data(result: Understood, line: Line, editions: dict[str, Edition]) -> None:
+def _data(result: Understood, line: Line, edition: Edition) -> None:
     assert line.header is not None
     place = Place(result.file, result.table.number, line.row.number)
     try:
-        reading = facts.read(line, place, editions[line.header.mapping.name])
+        reading = facts.read(line, place, edition)
     except BadRow as error:
         _refuse(result, line.row, error.reason, error.column)
         return
@@ -138,8 +153,9 @@ def _edition(options: Options, mapping: Mapping, captions: Sequence[str]) -> Edi
     return Edition(options.publisher, options.url, options.title, options.published_on, on, text)
 
 
-def _is_filled(row: Row) -> bool:
-    return bool(row.filled or row.faults)
+def _written(path: Path) -> str:
+    """The path as text that can be shown and stored: a name on a disk may be any bytes."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _different(row: Row) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
@@ -88,10 +88,17 @@ class Mapping(_Strict):
                 raise ValueError(f"required: {field} has no titles in columns")
         identifies = set(self.required)
         if "number" not in identifies and not {"item", "company"} <= identifies:
-            raise ValueError("required: must name number, or item and company, or nothing tells two rows apart")
+            raise ValueError(
+                "required: must name number, or item and company, or nothing tells two rows apart"
+            )
         if self.event == "granted" and not {"item", "company"} <= identifies:
             raise ValueError("required: an approval has an item and a company")
         return self
+
+    @cached_property
+    def meanings(self) -> dict[str, FieldName]:
+        """Which field a column is, by the key of its title."""
+        return {title: field for field, title in self.columns.each()}
 
     @property
     def terms(self) -> tuple[str, str, str]:
@@ -107,10 +114,12 @@ def load(content: bytes, where: str) -> Mapping:
     except UnicodeDecodeError as error:
         raise BadMapping(f"{where}: is not UTF-8 (byte {error.start})") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadMapping(f"{where}: is no TOML: {error or 'it nests too deeply'}") from None
+        raise BadMapping(f"{where}: is no TOML: {error}") from None
     except ValidationError as error:
         faults = (
-            ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, "))))
+            ": ".join(
+                filter(None, (".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, ")))
+            )
             for fault in error.errors(include_url=False)
         )
         raise BadMapping(f"{where}: {'; '.join(faults)}. docs/importing.md has every key.") from None
@@ -120,7 +129,9 @@ def load(content: bytes, where: str) -> Mapping:
 def shipped() -> tuple[Mapping, ...]:
     """The mappings that come with the program."""
     folder = files(__package__) / "mappings"
-    found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda e: e.name)
+    found = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda e: e.name
+    )
     return tuple(load(entry.read_bytes(), entry.name) for entry in found)
 
 

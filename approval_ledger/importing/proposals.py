@@ -41,7 +41,9 @@ def propose(verdicts: Iterable[Verdict], gone: Iterable[Missing], actor: str) ->
 def _settle(verdict: Verdict, actor: str) -> Proposal:
     where = f"position {verdict.position}" if verdict.position is not None else str(verdict.place)
     why = f"{verdict.fact.place} differs from {where} in {'; '.join(map(str, verdict.differences))}"
-    if {difference.field for difference in verdict.differences} <= _NAMES and "approved_on" in says(verdict.fact.event):
+    if {difference.field for difference in verdict.differences} <= _NAMES and "approved_on" in says(
+        verdict.fact.event
+    ):
         amendment = _amendment(verdict)
         if amendment is not None:
             return Proposal(why, (amendment,))
@@ -79,7 +81,12 @@ def _replacement(verdict: Verdict, actor: str, why: str) -> Iterator[Event]:
     assert verdict.target is not None
     yield replacement
     yield _correction(
-        "event.superseded.v1", verdict.target, replacement.subject, why, actor, {"source": replacement.source, "id": replacement.id}
+        "event.superseded.v1",
+        verdict.target,
+        replacement.subject,
+        why,
+        actor,
+        {"source": replacement.source, "id": replacement.id},
     )
 
 
@@ -102,7 +109,12 @@ def _envelope(verdict: Verdict, type: str, ending: str) -> JSON:
 
 
 def _correction(
-    type: str, target: tuple[str, str], subject: str | None, why: str, actor: str, replacement: JSON | None = None
+    type: str,
+    target: tuple[str, str],
+    subject: str | None,
+    why: str,
+    actor: str,
+    replacement: JSON | None = None,
 ) -> Event:
     data = {"target": {"source": target[0], "id": target[1]}, "reason": _plain(why), "actor": actor}
     if replacement is not None:

@@ -37,9 +37,17 @@ _PATTERNS: list[tuple[Kind, re.Pattern[str]]] = [
     ("holder", re.compile(rf"{_HOLDER}{_INTO}[“\"]?{_BARE_TO.format('new')}[”\"]?")),
     ("item", re.compile(rf"{_ITEM}{_INTO}[“\"]?{_BARE_TO.format('new')}[”\"]?")),
     ("holder", re.compile(r"(?:更新|变更)备案主体(?:名称)?|(?:备案)?主体(?:名称)?变更")),
-    ("product", re.compile(r"(?:更新|变更)?(?:应用|关联)?产品(?:变更|更新)|(?:更新|变更)(?:应用|关联|使用)?产品(?:,\s*新增[^。;\n]*)?")),
+    (
+        "product",
+        re.compile(
+            r"(?:更新|变更)?(?:应用|关联)?产品(?:变更|更新)|(?:更新|变更)(?:应用|关联|使用)?产品(?:,\s*新增[^。;\n]*)?"
+        ),
+    ),
     ("product", re.compile(r"新增(?:关联|应用|算法使用)?产品[^。；;\n]*")),
-    ("product", re.compile(r"新增[^，,。；;\n]{0,80}[(（](?:APP|网站|小程序|其他)[)）][^。；;\n]*", re.IGNORECASE)),
+    (
+        "product",
+        re.compile(r"新增[^，,。；;\n]{0,80}[(（](?:APP|网站|小程序|其他)[)）][^。；;\n]*", re.IGNORECASE),
+    ),
 ]
 _REVOKED = re.compile(
     rf"(?:该|本)?(?:算法|模型|大模型|服务|应用|备案|备案编号|备案号|登记)?(?:已经?)?(?:于)?(?:{_DATE})?(?:起)?(?:已经?)?(?:予以|被)?"
@@ -51,7 +59,11 @@ _STOPS = "；;。\n"
 
 
 # Each of these characters for one other, so that what is found in one text is at the same place in the other.
-_HALF_WIDTH = {0xFEE0 + code: code for code in range(0x21, 0x7F)} | {ord("‘"): "“", ord("’"): "”", ord("\u3000"): " "}
+_HALF_WIDTH = {0xFEE0 + code: code for code in range(0x21, 0x7F)} | {
+    ord("‘"): "“",
+    ord("’"): "”",
+    ord("\u3000"): " ",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,8 @@ class Remark:
 def read(text: str) -> Remark:
     """What a remark says. Raises ValueError where a change is dated with a day that is none."""
     text = text.strip()
+    if not text:
+        return Remark((), "")
     plain = text.translate(_HALF_WIDTH)
     revoked = list(_revocations(plain))
     rest = plain

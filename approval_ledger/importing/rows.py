@@ -79,19 +79,13 @@ def understand(table: Table, mappings: Sequence[Mapping]) -> list[Line]:
     return lines
 
 
-def captions(table: Table, lines: Sequence[Line]) -> list[str]:
-    """What stands above the header, in the document and in the table, the nearest first."""
-    inside = [text for line in lines if line.kind == "note" for text in line.row.filled]
-    return [*reversed(inside), *reversed(table.captions)]
-
-
 def _keys(row: Row, known: frozenset[str]) -> dict[int, str]:
     """The known titles in a row, by column."""
     return {i: key for i, cell in enumerate(row.cells) if cell and (key := title_key(cell)) in known}
 
 
 def _header(row: Row, keys: dict[int, str], mappings: Sequence[Mapping]) -> Header | None:
-    if len(keys) < 1:
+    if not keys:
         return None
     found = [header for mapping in mappings if (header := _as_header(row, mapping)) is not None]
     if not found:
@@ -100,36 +94,41 @@ def _header(row: Row, keys: dict[int, str], mappings: Sequence[Mapping]) -> Head
     best = [header for header in found if len(header.fields) == most]
     if len(best) > 1:
         names = " and ".join(header.mapping.name for header in best)
-        raise BadTable(f"row {row.number} is a header for {names}: say which with --mapping. Nothing was stored.")
+        raise BadTable(
+            f"row {row.number} is a header for {names}: say which with --mapping. Nothing was stored."
+        )
     return best[0]
 
 
 def _as_header(row: Row, mapping: Mapping) -> Header | None:
-    meaning = dict((key, field) for field, key in mapping.columns.each())
+    """How a mapping understands a row as a header; None where it does not. Raises BadTable for two columns of one field."""
     keys = [title_key(cell) for cell in row.cells]
     if any(title_key(title) in keys for title in mapping.unless):
         return None
-    fields: dict[FieldName, int] = {}
+    found: dict[FieldName, list[int]] = {}
     for index, key in enumerate(keys):
-        field = meaning.get(key)
-        if field is None:
-            continue
-        if field in fields and not _merged(row, fields[field], index):
-            raise BadTable(
-                f"row {row.number} has two columns for {field}: {title(row.cells[fields[field]])!r} and "
-                f"{title(row.cells[index])!r}. Write a mapping that names the right one (docs/importing.md), and give "
-                "it with --mapping. Nothing was stored."
-            )
-        fields.setdefault(field, index)
-    if not set(mapping.required) <= set(fields):
+        if (field := mapping.meanings.get(key)) is not None:
+            found.setdefault(field, []).append(index)
+    if not set(mapping.required) <= set(found):
         return None
+    for field, columns in found.items():
+        _refuse_two(row, field, columns)
     untitled = frozenset(index for index, cell in enumerate(row.cells) if not cell.strip())
-    return Header(row.number, mapping, _titles(row), fields, untitled)
+    return Header(row.number, mapping, _titles(row), {field: found[field][0] for field in found}, untitled)
+
+
+def _refuse_two(row: Row, field: str, columns: Sequence[int]) -> None:
+    if any(not _merged(row, columns[0], column) for column in columns[1:]):
+        titles = " and ".join(repr(title(row.cells[column])) for column in columns)
+        raise BadTable(
+            f"row {row.number} has {len(columns)} columns for {field}: {titles}. Write a mapping that names the right "
+            "one (docs/importing.md), and give it with --mapping. Nothing was stored."
+        )
 
 
 def _merged(row: Row, first: int, second: int) -> bool:
     """Whether two columns are one cell: a title that was merged over both."""
-    return second > first and len({row.cells[index] for index in range(first, second + 1)}) == 1
+    return len({row.cells[index] for index in range(first, second + 1)}) == 1
 
 
 def _titles(row: Row) -> dict[int, str]:
@@ -172,7 +171,7 @@ def _line(row: Row, header: Header | None, stands_above: bool, titles: int) -> L
 
 
 def _preamble(row: Row, titles: int) -> Line:
-    if titles >= 2:  # noqa: PLR2004  # the upper of two header rows, with titles that span several columns
+    if titles >= 2:  # the upper of two header rows, with titles that span several columns
         return Line(row, "header")
     if len(row.filled) <= _FOOTNOTE_WORDS:
         return Line(row, "note")
@@ -197,11 +196,13 @@ def _is_note(row: Row, header: Header, stands_above: bool) -> bool:
 def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:
     """What makes a row under a header no row of the list, and in which column."""
     for index, fault in row.faults:
+        if index == header.fields.get("ordinal"):
+            continue  # the number of a row says nothing
         return fault, header.titles.get(index, f"column {index + 1}")
     extra = [index for index, cell in enumerate(row.cells) if cell.strip() and index not in header.titles]
     if extra:
         return "has a cell beyond the last title", f"column {extra[0] + 1}"
-    if titles >= 3 and titles * 2 >= len(row.filled):  # noqa: PLR2004  # three titles in a row are no accident
+    if titles >= 3 and titles * 2 >= len(row.filled):  # three titles in a row are no accident
         return "looks like a header, and lacks a column that the list must have", ""
     for field in header.mapping.required:
         cell = row.cells[header.fields[field]] if header.fields[field] < len(row.cells) else ""

@@ -84,7 +84,7 @@ def content_of(path: Path) -> bytes:
 
 def read(path: Path) -> list[Table]:
     """The tables of a file, by what it holds and not by what it is called. Raises BadTable."""
-    from . import archive, delimited, objects  # noqa: PLC0415  # the readers need what stands above
+    from . import archive, delimited, objects  # the readers need what stands above
 
     content = content_of(path)
     _refuse_strangers(content)

@@ -7,19 +7,26 @@ from functools import lru_cache
 
 from events import name_key
 
+TITLE_LIMIT = 100  # characters
+
 _BRACKETED = re.compile(r"[(（【\[〔][^()（）【】\[\]〔〕]*[)）】\]〕]")
 _MARKS = "*＊※†‡:：#⁰¹²³⁴⁵⁶⁷⁸⁹①②③④⑤⑥⑦⑧⑨⑩"
 _NOTE = re.compile(
     rf"(?:[{_MARKS[:5]}{_MARKS[8:]}]|\[\d{{1,2}}\]|【\d{{1,2}}】|[\[【（(]注\s*\d{{0,2}}[\]】）)]|[（(]注\s*\d{{0,2}}[:：][^（）()]*[）)])+\s*$"
 )
-_BETWEEN_WIDE = re.compile(r"(?<=[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f])\s+(?=[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f])")
+_BETWEEN_WIDE = re.compile(
+    r"(?<=[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f])\s+(?=[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f])"
+)
 _NOTHING = frozenset({"-", "--", "---", "—", "——", "/", "\\", "无", "暂无", "n/a"})
+
+
+_NOTHING_LIMIT = 12  # characters, with white space
 
 
 @lru_cache(maxsize=65_536)
 def title_key(text: str) -> str:
     """The key under which a column title is compared: without white space, what stands in brackets, and marks of notes."""
-    if len(text) > 200:  # no title, and not worth a look
+    if len(text) > TITLE_LIMIT:  # no title, and not worth a look: most cells come through here
         return ""
     written = "".join(name_key(text).split())
     bare = _BRACKETED.sub("", written).strip(_MARKS)
@@ -43,4 +50,7 @@ def number(text: str) -> str:
 
 def is_nothing(text: str) -> bool:
     """Whether a cell is empty, or says that it is."""
-    return not text or name_key(text) in _NOTHING or not name_key(text)
+    if len(text) > _NOTHING_LIMIT:
+        return not text.strip()
+    key = name_key(text)
+    return not key or key in _NOTHING

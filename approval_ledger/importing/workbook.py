@@ -57,14 +57,14 @@ def read(content: bytes) -> list[Table]:
 
 
 def _table(number: int, sheet: Any, budget: Budget) -> Table:
-    with sheet._get_source() as stream:  # noqa: SLF001  # see the import above
+    with sheet._get_source() as stream:  # see the import above
         parser = _Parser(
             stream,
-            sheet._shared_strings,  # noqa: SLF001
+            sheet._shared_strings,
             data_only=True,
             epoch=sheet.parent.epoch,
-            date_formats=sheet.parent._date_formats,  # noqa: SLF001
-            timedelta_formats=sheet.parent._timedelta_formats,  # noqa: SLF001
+            date_formats=sheet.parent._date_formats,
+            timedelta_formats=sheet.parent._timedelta_formats,
         )
         rows = dict(_cells(parser, sheet.title))
     _fill_merged(rows, parser)
@@ -110,7 +110,9 @@ def _text(cell: dict[str, Any], uncalculated: bool) -> tuple[str, str]:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**EXACT_DIGITS:
-        return str(value), f"is a number of over {EXACT_DIGITS} digits, which a spreadsheet rounds: store it as text"
+        return str(
+            value
+        ), f"is a number of over {EXACT_DIGITS} digits, which a spreadsheet rounds: store it as text"
     return _written(value), ""
 
 
