@@ -270,10 +270,8 @@ def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
     _list("note", _notes(run))
     _list("differs", map(_difference, _unsettled(run)))
     _list("disappeared", (f"position {m.held.position}: {m.identity[1]}" for m in run.gone))
-    _list(
-        "retracted before, and not imported again",
-        (f"position {v.position}: {v.fact.place}" for v in run.verdicts if v.retracted),
-    )
+    _list("proposed", (_proposed(proposal) for proposal in run.proposals))
+    _list("corrected or retracted before, and left so", map(_there, (v for v in run.verdicts if v.settled)))
     _list("reworded", (f"{v.fact.place}: {', '.join(v.reworded)}" for v in run.verdicts if v.reworded))
     _list("not understood, and kept as published", _left(run))
     if len(run.positions) <= FEW:
@@ -337,6 +335,14 @@ def _unsettled(run: Run) -> Iterator[Verdict]:
     return (verdict for verdict in run.verdicts if verdict.status == "differs")
 
 
+def _there(verdict: Verdict) -> str:
+    return f"position {verdict.position}: {verdict.fact.place}"
+
+
+def _proposed(proposal: Proposal) -> str:
+    return " and ".join(f"{event.type} {event.id}" for event in proposal.events)
+
+
 def _difference(verdict: Verdict) -> str:
     there = f"position {verdict.position}" if verdict.position is not None else str(verdict.place)
     return f"{verdict.fact.place} from {there}: {'; '.join(map(str, verdict.differences))}"
@@ -380,7 +386,7 @@ def _outcome(verdict: Verdict, run: Run) -> dict[str, Any]:
         "differences": [{"field": d.field, "held": d.held, "listed": d.listed} for d in verdict.differences]
         or None,
         "reworded": list(verdict.reworded) or None,
-        "retracted": verdict.retracted or None,
+        "settled": verdict.settled or None,
     }
     return {key: value for key, value in fields.items() if value is not None}
 

@@ -24,12 +24,14 @@ _CORRECTIONS = (EventRetracted.TYPE, EventSuperseded.TYPE)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An event that the ledger has of a list: `data` is what counts of it now, `by` the event that says so."""
+    """An event that the ledger has of a list: `data` is what counts of it now, `by` the event that says so, `before`
+    what it said until somebody corrected it."""
 
     position: int
     data: JSON
     by: Identity
     retracted: bool = False
+    before: tuple[JSON, ...] = ()
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class Verdict:
     differences: tuple[Difference, ...] = ()
     reworded: tuple[str, ...] = ()
     target: Identity | None = None
-    retracted: bool = False
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,9 @@ def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _:
     found.replacements.update(replaced.values())
     for identity, (position, _) in events.items():
         if identity[0] in sources:
-            by = _standing(identity, replaced, events)
-            found.events[identity] = Held(position, events[by][1], by, by in retracted)
+            *before, by = _chain(identity, replaced, events)
+            earlier = tuple(events[one][1] for one in before)
+            found.events[identity] = Held(position, events[by][1], by, by in retracted, earlier)
     return found
 
 
@@ -130,16 +133,18 @@ def _corrected(
     return replaced, retracted
 
 
-def _standing(
+def _chain(
     identity: Identity, replaced: dict[Identity, Identity], events: dict[Identity, tuple[int, JSON]]
-) -> Identity:
-    passed = {identity}
+) -> list[Identity]:
+    """An event, what replaced it, what replaced that; the last one stands."""
+    passed = [identity]
     while (
-        (following := replaced.get(identity)) is not None and following in events and following not in passed
+        (following := replaced.get(passed[-1])) is not None
+        and following in events
+        and following not in passed
     ):
-        identity = following
-        passed.add(identity)
-    return identity
+        passed.append(following)
+    return passed
 
 
 def _referred(reference: JSON) -> Identity:
@@ -190,7 +195,7 @@ def _misspelt(facts: Sequence[Fact], held: Holding) -> dict[Identity, Identity]:
 
     Such a number was corrected, or mistyped, and is no other approval: `Shinghai-…0020` is `Shanghai-…0020`.
     """
-    known = {_likeness(source, one.data): (source, id) for (source, id), one in held.events.items()}
+    known = {_likeness(identity[0], one.data): identity for identity, one in held.events.items()}
     same: dict[Identity, Identity] = {}
     for fact in facts:
         if (
@@ -235,22 +240,17 @@ def _in_this_run(fact: Fact, first: Fact, held: Holding) -> Verdict:
 
 
 def _in_the_ledger(fact: Fact, there: Held, held: Holding, taken: bool) -> Verdict:
-    differences = _differences(
-        _without(there.data), says(fact.event), fact.assumed, held.changes_of(there.data)
+    listed, changes = says(fact.event), held.changes_of(there.data)
+    differences = _differences(_without(there.data), listed, fact.assumed, changes)
+    # A list that repeats what was corrected is no news: whoever corrected it had read it.
+    corrected = bool(differences) and any(
+        not _differences(_without(before), listed, fact.assumed, ()) for before in there.before
     )
-    if differences:
-        return Verdict(
-            fact,
-            "differs",
-            there.position,
-            differences=differences,
-            target=there.by,
-            retracted=there.retracted,
-        )
+    if differences and not corrected:
+        return Verdict(fact, "differs", there.position, differences=differences, target=there.by)
     reworded = tuple(_reworded(there.data.get("published") or {}, _data(fact.event).get("published") or {}))
-    return Verdict(
-        fact, "repeats" if taken else "already", there.position, reworded=reworded, retracted=there.retracted
-    )
+    status: Status = "repeats" if taken else "already"
+    return Verdict(fact, status, there.position, reworded=reworded, settled=corrected or there.retracted)
 
 
 def _data(event: Event) -> JSON:
