@@ -250,7 +250,8 @@ def _in_the_ledger(fact: Fact, there: Held, held: Holding, taken: bool) -> Verdi
         return Verdict(fact, "differs", there.position, differences=differences, target=there.by)
     reworded = tuple(_reworded(there.data.get("published") or {}, _data(fact.event).get("published") or {}))
     status: Status = "repeats" if taken else "already"
-    return Verdict(fact, status, there.position, reworded=reworded, settled=corrected or there.retracted)
+    settled = corrected or there.retracted
+    return Verdict(fact, status, there.position, reworded=() if settled else reworded, settled=settled)
 
 
 def _data(event: Event) -> JSON:

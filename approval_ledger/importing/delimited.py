@@ -24,11 +24,12 @@ def decoded(content: bytes) -> tuple[str, str]:
     for bom, encoding, name in _BOMS:
         if content.startswith(bom):
             return _without_nul(_strictly(content[len(bom) :], encoding, name)), name
+    _without_nul(content.decode("latin-1"))
     try:
-        return _without_nul(content.decode("utf-8")), "UTF-8"
+        return content.decode("utf-8"), "UTF-8"
     except UnicodeDecodeError as error:
         _refuse_broken_utf8(content, error)
-    return _without_nul(_strictly(content, "gb18030", "GB18030")), "GB18030"
+    return _strictly(content, "gb18030", "GB18030"), "GB18030"
 
 
 def _strictly(content: bytes, encoding: str, name: str) -> str:

@@ -109,7 +109,7 @@ _STRANGERS = {
 
 def _refuse_strangers(content: bytes) -> None:
     start = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if not content.strip():
+    if not start and not content.removeprefix(b"\xef\xbb\xbf").strip():
         raise BadTable("is empty")
     for magic, message in _STRANGERS.items():
         if start.startswith(magic):
