@@ -16,14 +16,32 @@ Rows = Sequence[Sequence[object]]
 
 FILED = ("序号", "属地", "模型名称", "备案单位", "备案号", "备案时间")
 ERNIE = ("1", "北京市", "文心一言", "北京百度网讯科技有限公司", "Beijing-WenXinYiYan-20230821", "2023/8/31")
-GLM = ("2", "北京市", "智谱清言（ChatGLM）", "北京智谱华章科技有限公司", "Beijing-ChatGLM-20230821", "2023/8/31")
+GLM = (
+    "2",
+    "北京市",
+    "智谱清言（ChatGLM）",
+    "北京智谱华章科技有限公司",
+    "Beijing-ChatGLM-20230821",
+    "2023/8/31",
+)
 YI = ("3", "北京市", "万知", "北京零一万物科技有限公司", "Beijing-WanZhi-20240104", "2024/1/17")
 ALGORITHMS = ("序号", "算法名称", "角色", "主体名称", "应用产品", "主要用途", "备案编号", "备注")
 
 
-def algorithm(number: str = "230013", remark: str = "", *, item: str = "甲算法", company: str = "甲公司") -> tuple[str, ...]:
+def algorithm(
+    number: str = "230013", remark: str = "", *, item: str = "甲算法", company: str = "甲公司"
+) -> tuple[str, ...]:
     """A row of the algorithm registry."""
-    return ("1", item, "服务提供者", company, "甲（APP）", "应用于甲场景", f"网信算备110101128387701{number}号", remark)
+    return (
+        "1",
+        item,
+        "服务提供者",
+        company,
+        "甲（APP）",
+        "应用于甲场景",
+        f"网信算备110101128387701{number}号",
+        remark,
+    )
 
 
 def as_csv(rows: Rows, encoding: str = "utf-8", delimiter: str = ",") -> bytes:
@@ -37,7 +55,9 @@ def as_json(rows: Rows) -> bytes:
     return json.dumps([dict(zip(titles, row, strict=False)) for row in others], ensure_ascii=False).encode()
 
 
-def as_xlsx(*sheets: Rows, merged: Sequence[str] = (), change: Callable[[Any], None] = lambda _: None) -> bytes:
+def as_xlsx(
+    *sheets: Rows, merged: Sequence[str] = (), change: Callable[[Any], None] = lambda _: None
+) -> bytes:
     """A workbook; `merged` are ranges of the first sheet, and `change` does what it likes to the book."""
     book = openpyxl.Workbook()
     book.remove(book.active)
@@ -57,7 +77,9 @@ def as_xlsx(*sheets: Rows, merged: Sequence[str] = (), change: Callable[[Any], N
     return content.getvalue()
 
 
-def as_docx(*tables: Rows, captions: Sequence[str] = (), change: Callable[[Any], None] = lambda _: None) -> bytes:
+def as_docx(
+    *tables: Rows, captions: Sequence[str] = (), change: Callable[[Any], None] = lambda _: None
+) -> bytes:
     """A document; `captions` stand above the first table, and `change` does what it likes to the document."""
     document = docx.Document()
     for caption in captions:
@@ -74,10 +96,15 @@ def as_docx(*tables: Rows, captions: Sequence[str] = (), change: Callable[[Any],
     return content.getvalue()
 
 
-def repacked(content: bytes, changes: Mapping[str, bytes | Callable[[bytes], bytes] | None], **how: Any) -> bytes:
+def repacked(
+    content: bytes, changes: Mapping[str, bytes | Callable[[bytes], bytes] | None], **how: Any
+) -> bytes:
     """An archive with members changed, added, or with None left out."""
     result = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as new:
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as old,
+        zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
         for name in [*old.namelist(), *(name for name in changes if name not in old.namelist())]:
             change = changes.get(name, lambda data: data)
             data = old.read(name) if name in old.namelist() else b""
@@ -86,4 +113,9 @@ def repacked(content: bytes, changes: Mapping[str, bytes | Callable[[bytes], byt
     return result.getvalue()
 
 
-WRITERS: dict[str, Callable[[Rows], bytes]] = {"csv": as_csv, "xlsx": as_xlsx, "docx": as_docx, "json": as_json}
+WRITERS: dict[str, Callable[[Rows], bytes]] = {
+    "csv": as_csv,
+    "xlsx": as_xlsx,
+    "docx": as_docx,
+    "json": as_json,
+}

@@ -10,7 +10,7 @@ from docx.oxml.ns import qn
 from docx.oxml.parser import parse_xml
 from docx.package import Package
 
-from .tables import COLUMNS_LIMIT, BadTable, Budget, Row, Table
+from .tables import COLUMNS_LIMIT, BadTable, Budget, Row, Table, shortly
 
 # python-docx leaves out what was inserted under change tracking and what stands in content controls, and takes a
 # recursion for each row of a merged column (1,000 rows end it). So its tree is walked here, and only the tree is its.
@@ -38,7 +38,7 @@ def read(content: bytes) -> list[Table]:
         body = _body(Package.open(io.BytesIO(content)).main_document_part)
     except Exception as error:  # noqa: BLE001  # a broken file makes python-docx raise nearly anything
         raise BadTable(
-            f"is no DOCX that can be read ({type(error).__name__}: {error}). Nothing was stored: open and save it anew."
+            f"is no DOCX that can be read ({type(error).__name__}: {shortly(error)}). Nothing was stored: open and save it anew."
         ) from None
     budget = Budget()
     tables = [

@@ -186,11 +186,11 @@ def _is_note(row: Row, header: Header, stands_above: bool) -> bool:
         return True
     if len(row.filled) > 1:
         return False
-    if stands_above or sum(1 for cell in row.cells if cell.strip()) >= max(3, len(header.titles) - 1):
+    filled = [index for index, cell in enumerate(row.cells) if cell.strip()]
+    if stands_above or len(filled) >= max(3, len(header.titles) - 1):
         return True  # a heading inside the table, or one cell that was merged over the whole row
-    at = next(index for index, cell in enumerate(row.cells) if cell.strip())
-    meant = next((field for field, index in header.fields.items() if index == at), "ordinal")
-    return at == 0 and meant == "ordinal" and not re.fullmatch(r"[\d.\s]*", first)
+    meant = next((field for field, index in header.fields.items() if index == 0), "ordinal")
+    return filled == [0] and meant == "ordinal" and not re.fullmatch(r"[\d.\s]*", first)
 
 
 def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:

@@ -70,6 +70,11 @@ class Budget:
         return Row(number, tuple(kept), faults)
 
 
+def shortly(error: Exception) -> str:
+    """What a library says of a file, on one line."""
+    return " ".join(str(error).split())[:200]
+
+
 def content_of(path: Path) -> bytes:
     """The bytes of a file. Raises BadTable where it cannot be read or is too large."""
     try:

@@ -15,7 +15,7 @@ from openpyxl.utils import get_column_letter
 # worksheet builds every cell of a merged range: A1:XFD1048576 would be 17 billion.
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
-from .tables import COLUMNS_LIMIT, ROWS_LIMIT, BadTable, Budget, Row, Table
+from .tables import COLUMNS_LIMIT, ROWS_LIMIT, BadTable, Budget, Row, Table, shortly
 
 MERGED_LIMIT = 2_000_000  # cells that merged ranges may fill
 EXACT_DIGITS = 15  # what a spreadsheet keeps of a number
@@ -52,7 +52,7 @@ def read(content: bytes) -> list[Table]:
         raise
     except Exception as error:  # noqa: BLE001  # a broken file makes openpyxl raise nearly anything
         raise BadTable(
-            f"is no XLSX that can be read ({type(error).__name__}: {error}). Nothing was stored: open and save it anew."
+            f"is no XLSX that can be read ({type(error).__name__}: {shortly(error)}). Nothing was stored: open and save it anew."
         ) from None
 
 
