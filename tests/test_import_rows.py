@@ -285,7 +285,7 @@ def test_given_a_date_in_any_of_its_forms_when_it_is_read_then_it_is_as_exact_as
     ["2023-02-30", "2023/13/1", "8/31/2023", "31.8.2023", "3/4/23", "23/8/31", "45169", "202308", "八月", "2024/1/2、2024/1/3", "1024/1/1", "2023/8-31", "2024/1/2.5"],
 )  # fmt: skip
 def test_given_a_date_that_is_none_or_could_be_two_when_it_is_read_then_it_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"no such|write|before"):
         dates.read(text)
 
 

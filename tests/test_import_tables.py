@@ -319,8 +319,8 @@ def test_given_a_table_in_a_cell_or_no_table_when_a_document_is_read_then_it_is_
         read(as_docx([("a",)], change=lambda document: document.tables[0].cell(0, 0).add_table(1, 1)))
     with pytest.raises(BadTable, match="no table"):
         read(as_docx())
+    span = f'<w:tbl {nsdecls("w")}><w:tr><w:tc><w:tcPr><w:gridSpan w:val="99999"/></w:tcPr><w:p/></w:tc></w:tr></w:tbl>'
     with pytest.raises(BadTable, match="over 200 columns"):
-        span = f'<w:tbl {nsdecls("w")}><w:tr><w:tc><w:tcPr><w:gridSpan w:val="99999"/></w:tcPr><w:p/></w:tc></w:tr></w:tbl>'
         read(as_docx(change=lambda document: document.element.body.insert(0, parse_xml(span))))
 
 
