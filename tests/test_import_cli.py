@@ -85,12 +85,25 @@ def test_given_a_list_when_it_is_imported_twice_then_the_second_time_appends_not
 def test_given_a_list_when_it_is_imported_then_its_approvals_are_counted_and_its_cells_kept(
     ledger: Ledger, listed: Listed
 ) -> None:
-    ledger.run("import", listed(ERNIE, GLM), "--published-on", "2024-04-02", "--title", "第一批", "--publisher", "网信办")
+    ledger.run(
+        "import",
+        listed(ERNIE, GLM),
+        "--published-on",
+        "2024-04-02",
+        "--title",
+        "第一批",
+        "--publisher",
+        "网信办",
+    )
     (total,) = ledger.run("totals", "--json").document["answers"]
     assert (total["instrument"], total["unit"], total["named"]) == ("filing", "service", 2)
     grant = data(ledger)[0]
     assert grant.published == dict(zip(FILED, ERNIE, strict=True))
-    assert (grant.source.publisher, grant.source.title, grant.source.published_on) == ("网信办", "第一批", "2024-04-02")
+    assert (grant.source.publisher, grant.source.title, grant.source.published_on) == (
+        "网信办",
+        "第一批",
+        "2024-04-02",
+    )
     assert ledger.run("companies", ERNIE[3], "--json").document["answers"][0]["approvals"][0]["named"] == 1
 
 
@@ -99,11 +112,19 @@ def test_given_a_later_edition_when_it_is_imported_then_only_what_is_new_is_appe
 ) -> None:
     ledger.run("import", listed(ERNIE))
     header = ("序号", "属地", "大模型名称", "备案单位", "备案编号", "备案时间")
-    later = ledger.run("import", listed(("7", *GLM[1:]), ("8", *ERNIE[1:]), name="b.xlsx", header=header), "--json").document
+    later = ledger.run(
+        "import", listed(("7", *GLM[1:]), ("8", *ERNIE[1:]), name="b.xlsx", header=header), "--json"
+    ).document
     assert statuses(later) == ["appended", "already"]
     assert ledger.log.head() == 2
     (table,) = later["tables"]
-    assert (table["rows"], table["header"], table["new"], table["already"], table["imported"]) == (3, 1, 1, 1, 2)
+    assert (table["rows"], table["header"], table["new"], table["already"], table["imported"]) == (
+        3,
+        1,
+        1,
+        1,
+        2,
+    )
 
 
 def test_given_remarks_when_a_later_edition_has_them_then_they_are_appended_as_events_of_their_own(
@@ -113,7 +134,12 @@ def test_given_remarks_when_a_later_edition_has_them_then_they_are_appended_as_e
     first, second = tmp_path / "a.docx", tmp_path / "b.docx"
     first.write_bytes(as_docx([ALGORITHMS, algorithm(), algorithm("230021")], captions=[caption]))
     renamed = "原主体名称“甲公司”变更为“乙公司”"
-    rows = [ALGORITHMS, algorithm(remark=renamed, company="乙公司"), algorithm("230021", "已注销"), algorithm("230039", "另见附件")]
+    rows = [
+        ALGORITHMS,
+        algorithm(remark=renamed, company="乙公司"),
+        algorithm("230021", "已注销"),
+        algorithm("230039", "另见附件"),
+    ]
     second.write_bytes(as_docx(rows, captions=[caption]))
     ledger.run("import", first)
     document = ledger.run("import", second, "--published-on", "2024-08", "--json").document
@@ -143,7 +169,11 @@ def test_given_a_notice_of_cancellations_when_it_is_imported_then_approvals_end_
     ledger.run("import", listed(row, header=header, name="notice.csv"))
     grant, revoked = data(ledger)
     assert isinstance(revoked, ApprovalRevoked)
-    assert (revoked.revoked_on, revoked.reason, revoked.registry_number) == (row[0], row[1], grant.item.registry_number)
+    assert (revoked.revoked_on, revoked.reason, revoked.registry_number) == (
+        row[0],
+        row[1],
+        grant.item.registry_number,
+    )
     (total,) = ledger.run("totals", "--json").document["answers"]
     assert total["in_force"]["low"] == 0
 
@@ -176,7 +206,10 @@ def test_given_a_row_that_differs_when_it_is_imported_then_it_is_reported_and_a_
     later = listed(changed(ERNIE, date="2023/9/1"), name="b.csv")
     target = tmp_path / "proposals.ndjson"
     ran = ledger.run("import", later, "--proposals", target, "--actor", "editor@example")
-    assert f"differs: {later}, table 1, row 2 from position 1: approved_on: 2023-09-01, not 2023-08-31" in ran.out
+    assert (
+        f"differs: {later}, table 1, row 2 from position 1: approved_on: 2023-09-01, not 2023-08-31"
+        in ran.out
+    )
     assert "2 corrections proposed, none published" in ran.out
     assert ledger.log.head() == 1
     replacement, correction = (parse(line) for line in target.read_bytes().splitlines())
@@ -184,7 +217,10 @@ def test_given_a_row_that_differs_when_it_is_imported_then_it_is_reported_and_a_
     assert isinstance(correction.data, EventSuperseded)
     assert correction.data.actor == "editor@example"
     ledger.run("publish", target)
-    for file in (later, listed(ERNIE)):  # what was settled is settled, also where the older list is imported again
+    for file in (
+        later,
+        listed(ERNIE),
+    ):  # what was settled is settled, also where the older list is imported again
         assert statuses(ledger.run("import", file, "--json").document) == ["already"]
     (total,) = ledger.run("totals", "--json").document["answers"]
     assert total["named"] == 1
@@ -273,7 +309,9 @@ def test_given_one_bad_row_when_files_are_imported_then_nothing_is_unless_the_ba
          "reason": "'2023-02-30' has no such day: the last is 2023-02-28"}
     ]  # fmt: skip
     for table in document["tables"]:
-        assert table["rows"] == sum(table[part] for part in ("header", "empty", "notes", "imported", "refused"))
+        assert table["rows"] == sum(
+            table[part] for part in ("header", "empty", "notes", "imported", "refused")
+        )
         assert table["imported"] == sum(table[part] for part in ("new", "already", "repeats", "differs"))
 
 
@@ -281,7 +319,9 @@ def test_given_cells_that_a_terminal_would_obey_when_they_are_refused_then_they_
     ledger: Ledger, tmp_path: Path
 ) -> None:
     file = tmp_path / "[bold]\x1b[31m.csv"
-    file.write_bytes(as_csv([FILED, changed(ERNIE, date="\x1b]0;x\x07 [red]"), (*GLM[:3], "a\u202eb", *GLM[4:])]))
+    file.write_bytes(
+        as_csv([FILED, changed(ERNIE, date="\x1b]0;x\x07 [red]"), (*GLM[:3], "a\u202eb", *GLM[4:])])
+    )
     assert "\\x1b" in ledger.run("import", file, code=1).err
     assert "\\x1b" in ledger.run("import", file, "--explain", code=1).out
     assert ledger.run("import", file, "--skip-bad", "--json", code=1).document["appended"] == 0
@@ -310,7 +350,10 @@ def test_given_a_server_that_is_lost_midway_when_the_command_is_run_again_then_i
         proxy.lose_requests_with(b"beijing-x-1200-", 1)
         ledger = Ledger(server, proxy.url)
         ran = ledger.run("import", file, code=1)
-        assert "1,000 of 1,500 new events were stored before that: run the same command again for the rest" in ran.err
+        assert (
+            "1,000 of 1,500 new events were stored before that: run the same command again for the rest"
+            in ran.err
+        )
     ledger = Ledger(server, name=ledger.name)
     ran = ledger.run("import", file)
     assert ran.out.splitlines()[-1].startswith("500 appended, 1,000 already there")
@@ -351,7 +394,12 @@ ROWS = st.lists(
 
 
 def imported(log: Log, paths: Sequence[Path]) -> list[compare.Verdict]:
-    facts = [fact for path in paths for table in lists.read(path, mapping.shipped(), Options())[0] for fact in table.facts]
+    facts = [
+        fact
+        for path in paths
+        for table in lists.read(path, mapping.shipped(), Options())[0]
+        for fact in table.facts
+    ]
     verdicts = compare.verdicts(facts, compare.holding(log, {fact.event.source for fact in facts}))
     new = [verdict.fact.event for verdict in verdicts if verdict.status == "new"]
     if new:

@@ -238,6 +238,7 @@ def test_given_an_empty_sheet_beside_a_list_when_a_workbook_is_read_then_nothing
         ("文心一言[1]", "文心一言"),
         ("文心一言（注1）", "文心一言"),
         ("文心一言（注：原名文心）", "文心一言"),
+        ("Ernie (note 1)", "Ernie"),
         ("ＧＬＭ－４", "ＧＬＭ－４"),
         ("智谱清言（ChatGLM）", "智谱清言（ChatGLM）"),
         ("X（2024）", "X（2024）"),
