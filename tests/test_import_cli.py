@@ -278,6 +278,19 @@ def test_given_two_rows_of_one_approval_in_one_run_when_they_are_imported_then_o
     assert {"already", status} >= set(statuses(ledger.run("import", files[1], "--json").document))
 
 
+def test_given_a_corrected_number_in_a_cumulative_list_when_it_is_imported_then_the_old_row_has_not_disappeared(
+    ledger: Ledger, listed: Listed
+) -> None:
+    ledger.run("import", listed(TWINS))
+    corrected = listed(changed(TWINS, number="Shanghai-AIMinSu-20240729S0020"), name="b.csv")
+    document = ledger.run("import", corrected, "--cumulative", "--json").document
+    assert (statuses(document), document["disappeared"]) == (["differs"], [])
+    assert [event["type"] for proposal in document["proposals"] for event in proposal["events"]] == [
+        "approval.granted.v1",
+        "event.superseded.v1",
+    ]
+
+
 def test_given_a_dry_run_when_a_list_is_imported_then_it_says_what_would_happen_and_nothing_does(
     ledger: Ledger, listed: Listed
 ) -> None:

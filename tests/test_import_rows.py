@@ -224,6 +224,33 @@ def test_given_an_empty_sheet_beside_a_list_when_a_workbook_is_read_then_nothing
     assert (first.data, len(second.table.rows), second.refused) == (1, 0, 0)
 
 
+def test_given_a_sheet_of_explanations_when_a_workbook_is_read_then_it_is_notes(
+    understand: Understand,
+) -> None:
+    _, second = understand(as_xlsx([FILED, ERNIE], [("填表说明",), (), ("一、本表由各地网信办填写。",)]))
+    assert (len(second.notes), second.empty, second.refused) == (2, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(f"说明{n}",) for n in range(50_000)] + [FILED],
+        [FILED] * 20_000,
+        [FILED, *[(*ERNIE[:2], "*" * 30_000 + "x", *ERNIE[3:])] * 100],
+        [(*FILED, "备注"), *[(*ERNIE, "主体" * 15_000)] * 100],
+        [(*FILED, "备注"), *[(*ERNIE, "主体" * 1_000)] * 100],
+        [FILED, *[(*ERNIE[:5], "(" * 30_000)] * 100],
+        [("x" * 50,) * 200] * 2_000,
+    ],
+    ids=["headings", "headers", "marks", "long remarks", "remarks", "brackets", "titles"],
+)
+def test_given_rows_made_to_be_slow_when_they_are_read_then_they_are_not(
+    understand: Understand, rows: Rows
+) -> None:
+    """Each of these would take minutes were a row's work not bounded; no clock judges it but the reader's patience."""
+    assert understand(rows)
+
+
 # Cells
 
 
@@ -286,7 +313,7 @@ def test_given_a_date_in_any_of_its_forms_when_it_is_read_then_it_is_as_exact_as
     ["2023-02-30", "2023/13/1", "8/31/2023", "31.8.2023", "3/4/23", "23/8/31", "45169", "202308", "八月", "2024/1/2、2024/1/3", "1024/1/1", "2023/8-31", "2024/1/2.5"],
 )  # fmt: skip
 def test_given_a_date_that_is_none_or_could_be_two_when_it_is_read_then_it_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no such|write|before"):
+    with pytest.raises(ValueError, match=r"no such|write|before|format"):
         dates.read(text)
 
 
@@ -409,6 +436,14 @@ def test_given_no_date_anywhere_when_a_list_is_read_then_it_is_refused_unless_th
 # Identity
 
 
+def test_given_dashes_and_invisible_characters_when_rows_are_read_then_they_are_one_identity(
+    understand: Understand,
+) -> None:
+    numbers = ("Beijing-X-1", "Beijing–X–1", "Beijing\u2011X\u20111", "Beijing-\u200bX-1")
+    table = one(understand([FILED, *((*ERNIE[:4], number, ERNIE[5]) for number in numbers)]))
+    assert {fact.event.id for fact in table.facts} == {"beijing-x-1"}
+
+
 def test_given_one_number_written_in_several_ways_when_it_is_read_then_it_is_one_identity(
     understand: Understand,
 ) -> None:
@@ -480,6 +515,15 @@ def test_given_a_mapping_with_a_mistake_when_it_is_loaded_then_the_key_is_named(
 def test_given_the_mappings_that_come_along_when_they_are_loaded_then_no_two_have_one_source() -> None:
     known = mapping.shipped()
     assert len({m.source for m in known}) == len({m.name for m in known}) == len(known) == 4
+
+
+def test_given_a_title_with_characters_that_no_name_holds_when_a_list_is_read_then_its_rows_are_imported(
+    understand: Understand,
+) -> None:
+    table = one(understand([(*FILED, "备\u202e注\u200b二"), (*ERNIE, "x")]))
+    published = grants(table)[0].published
+    assert published is not None
+    assert published["备注二"] == "x"
 
 
 def test_given_titles_when_they_are_compared_then_layout_and_notes_do_not_count() -> None:

@@ -190,7 +190,7 @@ def _compare(run: Run, log: Log, cumulative: bool, actor: str | None) -> None:
     with _bar("reading the ledger", log.head()) as seen:
         held = compare.holding(log, {fact.event.source for fact in facts}, seen)
     run.verdicts = compare.verdicts(facts, held)
-    run.gone = compare.missing(facts, held, lambda name: cumulative or names[name].cumulative)
+    run.gone = compare.missing(run.verdicts, held, lambda name: cumulative or names[name].cumulative)
     run.proposals = proposals.propose(run.verdicts, run.gone, actor or "the editor")
 
 

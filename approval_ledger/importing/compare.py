@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Literal
 
 from events import CATALOG, Event, Log, canonical, date_range, name_key
-from events.catalog import ApprovalAmended, ApprovalGranted, ApprovalRevoked, EventRetracted, EventSuperseded
+from events.catalog import ApprovalAmended, ApprovalRevoked, EventRetracted, EventSuperseded
 
 from .facts import Fact, Place
+from .titles import visible_key
 
 Identity = tuple[str, str]
 JSON = dict[str, Any]
@@ -67,6 +68,7 @@ class Verdict:
 
     fact: Fact
     status: Status
+    identity: Identity
     position: int | None = None
     place: Place | None = None
     differences: tuple[Difference, ...] = ()
@@ -161,19 +163,18 @@ def verdicts(facts: Sequence[Fact], held: Holding) -> list[Verdict]:
     same = _misspelt(facts, held)
     first: dict[Identity, Fact] = {}
     for fact in facts:
-        identity = same.get(fact.identity, fact.identity)
-        known = first.get(identity)
+        known = first.get(same[fact.identity])
         if known is None or _rank(fact) < _rank(known):
-            first[identity] = fact
+            first[same[fact.identity]] = fact
     taken: set[Identity] = set()
     judged = []
     for fact in facts:
-        identity = same.get(fact.identity, fact.identity)
+        identity = same[fact.identity]
         there = held.events.get(identity)
         if there is None:
             verdict = _in_this_run(fact, first[identity], held)
         else:
-            verdict = _in_the_ledger(fact, there, held, identity in taken)
+            verdict = _in_the_ledger(fact, identity, there, held, identity in taken)
         if verdict.status in ("new", "already"):
             taken.add(identity)
         judged.append(verdict)
@@ -191,23 +192,35 @@ def _with_amendments(held: Holding, facts: Sequence[Fact]) -> Holding:
 
 
 def _misspelt(facts: Sequence[Fact], held: Holding) -> dict[Identity, Identity]:
-    """The identities whose number differs from another's in its letters alone, for one item, company and day.
+    """For each identity the one that it counts as: another's, where their numbers differ in their letters alone.
 
-    Such a number was corrected, or mistyped, and is no other approval: `Shinghai-…0020` is `Shanghai-…0020`.
+    Such a number, of one item, company and day, was corrected or mistyped, and is no other approval: `Shinghai-…0020` is
+    `Shanghai-…0020`. Likeness is passed on, so that it does not depend on the order of the rows.
     """
-    known = {_likeness(identity[0], one.data): identity for identity, one in held.events.items()}
-    same: dict[Identity, Identity] = {}
-    for fact in facts:
-        if (
-            fact.of_the_row
-            and fact.identity not in held.events
-            and isinstance(fact.event.data, ApprovalGranted)
-        ):
-            likeness = _likeness(fact.event.source, says(fact.event))
-            other = known.setdefault(likeness, fact.identity)
-            if likeness is not None and other != fact.identity:
-                same[fact.identity] = other
-    return same
+    groups: dict[Identity, Identity] = {fact.identity: fact.identity for fact in facts}
+    alike: dict[tuple[str, ...], Identity] = {}
+    said = ((identity, _likeness(identity[0], one.data)) for identity, one in held.events.items())
+    rows = (
+        (fact.identity, _likeness(fact.event.source, says(fact.event))) for fact in facts if fact.of_the_row
+    )
+    for identity, likeness in chain(said, rows):
+        if likeness is not None:
+            one, other = _root(groups, identity), _root(groups, alike.setdefault(likeness, identity))
+            groups[max(one, other)] = min(one, other)
+    stored: dict[Identity, Identity] = {}
+    for identity in held.events:
+        stored.setdefault(_root(groups, identity), identity)
+    return {
+        identity: identity if identity in held.events else stored.get(root, root)
+        for identity in list(groups)
+        for root in [_root(groups, identity)]
+    }
+
+
+def _root(groups: dict[Identity, Identity], identity: Identity) -> Identity:
+    while (above := groups.setdefault(identity, identity)) != identity:
+        groups[identity] = identity = groups[above]
+    return identity
 
 
 def _likeness(source: str, data: JSON) -> tuple[str, ...] | None:
@@ -230,16 +243,18 @@ def _rank(fact: Fact) -> tuple[object, ...]:
 
 def _in_this_run(fact: Fact, first: Fact, held: Holding) -> Verdict:
     if fact is first:
-        return Verdict(fact, "new")
+        return Verdict(fact, "new", fact.identity)
     before = says(first.event)
     differences = _differences(
         before, says(fact.event), fact.assumed | first.assumed, held.changes_of(before)
     )
     status: Status = "differs" if differences else "repeats"
-    return Verdict(fact, status, place=first.place, differences=differences, target=first.identity)
+    return Verdict(
+        fact, status, first.identity, place=first.place, differences=differences, target=first.identity
+    )
 
 
-def _in_the_ledger(fact: Fact, there: Held, held: Holding, taken: bool) -> Verdict:
+def _in_the_ledger(fact: Fact, identity: Identity, there: Held, held: Holding, taken: bool) -> Verdict:
     listed, changes = says(fact.event), held.changes_of(there.data)
     differences = _differences(_without(there.data), listed, fact.assumed, changes)
     # A list that repeats what was corrected is no news: whoever corrected it had read it.
@@ -247,11 +262,13 @@ def _in_the_ledger(fact: Fact, there: Held, held: Holding, taken: bool) -> Verdi
         not _differences(_without(before), listed, fact.assumed, ()) for before in there.before
     )
     if differences and not corrected:
-        return Verdict(fact, "differs", there.position, differences=differences, target=there.by)
+        return Verdict(fact, "differs", identity, there.position, differences=differences, target=there.by)
     reworded = tuple(_reworded(there.data.get("published") or {}, _data(fact.event).get("published") or {}))
     status: Status = "repeats" if taken else "already"
     settled = corrected or there.retracted
-    return Verdict(fact, status, there.position, reworded=() if settled else reworded, settled=settled)
+    return Verdict(
+        fact, status, identity, there.position, reworded=() if settled else reworded, settled=settled
+    )
 
 
 def _data(event: Event) -> JSON:
@@ -294,8 +311,9 @@ def _flat(data: JSON, path: str = "") -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=65_536)
 def alike(text: str | None) -> str:
-    """The text without white space and widths: two that are equal so are printed differently and say the same."""
-    return "" if text is None else "".join(unicodedata.normalize("NFKC", text).split())
+    """The text without white space, widths, what is invisible and the kind of its dashes: two that are equal so say the
+    same, and an edition that sets one for the other changed nothing."""
+    return "" if text is None else visible_key(text)
 
 
 def _reworded(held: JSON, listed: JSON) -> Iterator[str]:
@@ -305,12 +323,12 @@ def _reworded(held: JSON, listed: JSON) -> Iterator[str]:
             yield title
 
 
-def missing(facts: Iterable[Fact], held: Holding, cumulative: Callable[[str], bool]) -> list[Missing]:
-    """The approvals that the ledger has of cumulative lists, and these facts do not, in the order of the log."""
+def missing(judged: Iterable[Verdict], held: Holding, cumulative: Callable[[str], bool]) -> list[Missing]:
+    """The approvals that the ledger has of cumulative lists, and these rows do not, in the order of the log."""
     listed: dict[str, set[str]] = {}
-    for fact in facts:
-        if cumulative(fact.mapping.name):
-            listed.setdefault(fact.event.source, set()).add(fact.event.id)
+    for verdict in judged:
+        if cumulative(verdict.fact.mapping.name):
+            listed.setdefault(verdict.identity[0], set()).add(verdict.identity[1])
     gone = [
         Missing(identity, event)
         for identity, event in held.events.items()

@@ -16,6 +16,7 @@ from .rows import Line
 
 REFERENCE_LIMIT = 256  # bytes of an event's id
 SUBJECT_LIMIT = 200  # characters
+CELL_LIMIT = 2_000  # characters of a published cell
 _SMALL = 8_000  # characters of a row, below which its event's size needs no look
 
 JSON = dict[str, Any]
@@ -101,6 +102,11 @@ class Reading:
 def read(line: Line, place: Place, edition: Edition) -> Reading:
     """What a row reports. Raises BadRow."""
     assert line.header is not None
+    for title, cell in line.published().items():
+        if len(cell) > CELL_LIMIT:  # before anything is looked for in it
+            raise BadRow(
+                f"has {len(cell):,} characters; an event keeps at most {CELL_LIMIT:,} of a cell", title
+            )
     return _Row(line, place, edition, line.header.mapping).reading()
 
 
@@ -268,7 +274,7 @@ class _Row:
 
     def _identity(self) -> str:
         if self.number:
-            return _key(self.number)
+            return titles.number_key(self.number)
         named = f"{name_key(self.item)} / {name_key(self.company)}"
         return named if self.mapping.event == "revoked" else f"{named} / {self._date()[0]}"
 

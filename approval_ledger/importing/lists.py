@@ -15,6 +15,8 @@ from .rows import Header, Line
 from .tables import BadTable, Row, Table
 from .titles import title
 
+CAPTIONS = 20  # lines above a header that may be its heading
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -99,7 +101,10 @@ def _understood(
         if line.kind == "header" and line.header is not None:
             edition = _edition_below(result, line.header.mapping, edition, above, options)
         _take(result, line, edition)
-        above = [*above, *line.row.filled] if line.kind in ("note", "empty") else []
+        if line.kind in ("note", "empty"):
+            above += line.row.filled
+        else:
+            above = []
     return result
 
 
@@ -107,10 +112,10 @@ def _edition_below(
     result: Understood, mapping: Mapping, before: Edition, above: Sequence[str], options: Options
 ) -> Edition:
     """What is true of the rows below a header: a header that only repeats another changes nothing."""
-    captions = [*reversed(above), *reversed(result.table.captions)]
-    edition = _edition(options, mapping, captions)
+    near = above[-CAPTIONS:]
+    edition = _edition(options, mapping, [*reversed(near), *reversed(result.table.captions[-CAPTIONS:])])
     repeated = bool(result.headers) and result.headers[-1].mapping == mapping
-    return before if repeated and _edition(options, mapping, above).caption is None else edition
+    return before if repeated and _edition(options, mapping, near).caption is None else edition
 
 
 def _take(result: Understood, line: Line, edition: Edition) -> None:

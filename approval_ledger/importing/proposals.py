@@ -82,6 +82,7 @@ def _replacement(verdict: Verdict, actor: str, why: str) -> Iterator[Event]:
     yield replacement
     yield _correction(
         "event.superseded.v1",
+        replacement.source,
         verdict.target,
         replacement.subject,
         why,
@@ -93,7 +94,7 @@ def _replacement(verdict: Verdict, actor: str, why: str) -> Iterator[Event]:
 def _retract(missing: Missing, actor: str) -> Proposal:
     data = missing.held.data
     why = f"{data['item']['name']} of {data['company']['name']} is no longer in a list that says it has all"
-    event = _correction("event.retracted.v1", missing.held.by, None, why, actor)
+    event = _correction("event.retracted.v1", missing.identity[0], missing.held.by, None, why, actor)
     return Proposal(f"position {missing.held.position}: {why}", (event,))
 
 
@@ -110,6 +111,7 @@ def _envelope(verdict: Verdict, type: str, ending: str) -> JSON:
 
 def _correction(
     type: str,
+    source: str,
     target: tuple[str, str],
     subject: str | None,
     why: str,
@@ -122,7 +124,7 @@ def _correction(
     document = {
         "specversion": "1.0",
         "id": f"correction:{_digest([type, data['target'], replacement])}",
-        "source": f"{target[0]}:corrections",
+        "source": f"{source}:corrections",
         "type": type,
         "subject": subject,
         "data": data,

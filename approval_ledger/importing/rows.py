@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from typing import Literal
 
 from .mapping import FieldName, Mapping
@@ -62,13 +62,17 @@ class Line:
 
 
 def understand(table: Table, mappings: Sequence[Mapping]) -> list[Line]:
-    """Every row of a table, in order. Raises BadTable where none of them, or what two mappings take, is a header."""
+    """Every row of a table, in order. Raises BadTable where none of them is a header, or one is a header of two mappings."""
     known = frozenset(key for mapping in mappings for _, key in mapping.columns.each())
     keys = [_keys(row, known) for row in table.rows]
     headers = [_header(row, found, mappings) for row, found in zip(table.rows, keys, strict=True)]
     if not any(headers):
         if not any(row.filled for row in table.rows):
             return [Line(row, "empty") for row in table.rows]
+        if not any(keys) and all(len(row.filled) <= 1 and not row.faults for row in table.rows):
+            return [
+                Line(row, "note" if row.filled else "empty") for row in table.rows
+            ]  # a sheet of explanations
         raise BadTable(_no_header(table, keys, mappings))
     above = _above_a_header(table.rows, headers)
     lines: list[Line] = []
@@ -132,19 +136,20 @@ def _merged(row: Row, first: int, second: int) -> bool:
 
 
 def _titles(row: Row) -> dict[int, str]:
-    titles: dict[int, str] = {}
-    for index, cell in enumerate(row.cells):
-        wanted = title(cell)[:190] or f"column {index + 1}"
-        written = wanted
-        for times in count(2):
-            if written not in titles.values():
-                break
-            written = f"{wanted} ({times})"
-        titles[index] = written
-    if len(titles) > PUBLISHED_LIMIT:
+    """A title for each column, no two alike, as the key of a published cell."""
+    if len(row.cells) > PUBLISHED_LIMIT:
         raise BadTable(
-            f"row {row.number} is a header of {len(titles)} columns; an event keeps at most {PUBLISHED_LIMIT}. Nothing was stored."
+            f"row {row.number} is a header of {len(row.cells)} columns; an event keeps at most {PUBLISHED_LIMIT}. "
+            "Nothing was stored."
         )
+    titles: dict[int, str] = {}
+    taken: set[str] = set()
+    for index, cell in enumerate(row.cells):
+        plain = "".join(character for character in title(cell) if character.isprintable())
+        wanted = plain[:190] or f"column {index + 1}"
+        numbered = chain([wanted], (f"{wanted} ({times})" for times in count(2)))
+        titles[index] = next(written for written in numbered if written not in taken)
+        taken.add(titles[index])
     return titles
 
 

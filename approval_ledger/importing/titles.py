@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 from events import name_key
 
 TITLE_LIMIT = 100  # characters
+NAME_LIMIT = 400  # characters: twice what a name may have
+
+_DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−－﹣"), "-")
 
 _BRACKETED = re.compile(r"[(（【\[〔][^()（）【】\[\]〔〕]*[)）】\]〕]")
 _MARKS = "*＊※†‡:：#⁰¹²³⁴⁵⁶⁷⁸⁹①②③④⑤⑥⑦⑧⑨⑩"
@@ -42,12 +46,28 @@ def title(text: str) -> str:
 
 def name(text: str) -> str:
     """The name in a cell: on one line, without the mark of a note at its end. Chinese is joined where its line broke."""
-    return _NOTE.sub("", title(text)).strip()
+    return _without_note(title(text)).strip()
 
 
 def number(text: str) -> str:
     """The registry number in a cell: numbers have no white space in them, but cells break them into lines."""
-    return _NOTE.sub("", "".join(text.split()))
+    return _without_note("".join(text.split()))
+
+
+def _without_note(text: str) -> str:
+    # The pattern takes a time that grows with the square of a text, and a longer one is no name.
+    return text if len(text) > NAME_LIMIT else _NOTE.sub("", text)
+
+
+def number_key(text: str) -> str:
+    """The key of a registry number: without white space, widths, case, and which of the dashes it has."""
+    return "".join(name_key(text.translate(_DASHES)).split())
+
+
+def visible_key(text: str) -> str:
+    """The text as it looks, without white space, widths and the kind of its dashes; unlike in a number's key, case counts."""
+    seen = (character for character in text.translate(_DASHES) if unicodedata.category(character) != "Cf")
+    return "".join(unicodedata.normalize("NFKC", "".join(seen)).split())
 
 
 def is_nothing(text: str) -> bool:
