@@ -526,6 +526,25 @@ def test_given_a_title_with_characters_that_no_name_holds_when_a_list_is_read_th
     assert published["备注二"] == "x"
 
 
+def test_given_the_keys_of_a_mapping_when_the_documentation_is_read_then_each_is_there() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "importing.md").read_text("utf-8")
+    keys = {name for name in Mapping.model_fields if name not in ("publisher", "columns")}
+    keys |= {f"publisher.{name}" for name in mapping.Publisher.model_fields} | {
+        f".{name}" for name in mapping.FIELDS[1:]
+    }
+    keys |= {known.name for known in mapping.shipped()} | {
+        "header",
+        "empty",
+        "notes",
+        "refused",
+        "new",
+        "already",
+        "repeats",
+        "differs",
+    }
+    assert {key for key in keys if f"`{key}`" not in page} == set()
+
+
 def test_given_titles_when_they_are_compared_then_layout_and_notes_do_not_count() -> None:
     assert (
         len({titles.title_key(text) for text in ("备案号", " 备案 号", "备案号（注1）", "备案号*", "備案號")})

@@ -438,14 +438,21 @@ def test_given_archives_that_no_office_program_writes_when_they_are_read_then_th
     encrypted = bytearray(as_xlsx(LIST))
     at = encrypted.rindex(b"PK\x01\x02")
     encrypted[at + 8 : at + 10] = struct.pack("<H", 1)
+    damaged = bytearray(as_docx(LIST))
+    damaged[100:140] = bytes(40)
     for content, says in [
         (packed(["a.txt"]), "neither XLSX nor DOCX"),
         (packed(["content.xml"]), "OpenDocument"),
         (packed(["xl/workbook.bin"]), "XLSB"),
         (packed([f"{n}" for n in range(2_001)]), "2,001 members"),
         (packed(["a"], zipfile.ZIP_LZMA), "packed in a way"),
-        (bytes(encrypted), "encrypted"),
+        (encrypted, "encrypted"),
         (as_xlsx(LIST)[:-200], "broken"),
+        (damaged, "broken"),
+        (
+            repacked(as_docx(LIST), {"word/document.xml": lambda xml: xml.replace(b"w:body", b"w:corpse")}),
+            "no text",
+        ),
         (packed(["word/document.xml"]), "no DOCX that can be read"),
         (packed(["xl/workbook.xml"]), "no XLSX that can be read"),
     ]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 
 from .tables import BadTable, Table
 
@@ -42,7 +43,7 @@ def checked(content: bytes) -> set[str]:
             left = EXPANDED_LIMIT
             for member in members:
                 left -= _expanded(archive, member, left)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, ValueError, zlib.error) as error:
         raise BadTable(f"is a broken XLSX or DOCX ({error}). Nothing was stored.") from None
     except (NotImplementedError, RuntimeError) as error:
         raise BadTable(f"is packed in a way that no XLSX or DOCX is ({error}). Nothing was stored.") from None

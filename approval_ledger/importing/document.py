@@ -40,6 +40,8 @@ def read(content: bytes) -> list[Table]:
         raise BadTable(
             f"is no DOCX that can be read ({type(error).__name__}: {shortly(error)}). Nothing was stored: open and save it anew."
         ) from None
+    if body is None:
+        raise BadTable("is a DOCX with no text in it. Nothing was stored.")
     budget = Budget()
     tables = [
         _table(number, element, tuple(captions), budget)
