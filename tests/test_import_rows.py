@@ -201,6 +201,15 @@ def test_given_a_bad_row_when_a_list_is_read_then_it_is_refused_with_its_row_and
     assert names(table) == ["文心一言", "智谱清言（ChatGLM）"]
 
 
+def test_given_a_table_that_stands_apart_from_the_margin_when_it_is_read_then_its_footnotes_are_notes(
+    understand: Understand,
+) -> None:
+    rows = [("", "", *row) for row in (FILED, ERNIE, ("各地网信办提供",))]
+    table = one(understand(as_xlsx([(), (), *rows])))
+    assert (table.empty, table.header, table.data, len(table.notes)) == (2, 1, 1, 1)
+    assert list(grants(table)[0].published or {}) == list(FILED)
+
+
 def test_given_rows_above_the_header_that_look_like_data_when_a_list_is_read_then_they_are_not_dropped(
     understand: Understand,
 ) -> None:
@@ -294,6 +303,9 @@ def test_given_a_name_with_line_breaks_and_notes_when_it_is_read_then_the_name_i
         ("20230831", "2023-08-31", ()),
         ("2023-08-31 00:00:00", "2023-08-31", ()),
         ("2023-08-31T09:30:00", "2023-08-31", ()),
+        ("2023/8/3 10:00", "2023-08-03", ()),
+        ("2023/8/31 0:00", "2023-08-31", ()),
+        ("2024/1\n/2", "2024-01-02", ()),
         ("2023年8月", "2023-08", ()),
         ("2023-08", "2023-08", ()),
         ("2023年", "2023", ()),
@@ -310,7 +322,7 @@ def test_given_a_date_in_any_of_its_forms_when_it_is_read_then_it_is_as_exact_as
 
 @pytest.mark.parametrize(
     "text",
-    ["2023-02-30", "2023/13/1", "8/31/2023", "31.8.2023", "3/4/23", "23/8/31", "45169", "202308", "八月", "2024/1/2、2024/1/3", "1024/1/1", "2023/8-31", "2024/1/2.5"],
+    ["2023-02-30", "2023/13/1", "8/31/2023", "31.8.2023", "3/4/23", "23/8/31", "45169", "202308", "八月", "2024/1/2、2024/1/3", "1024/1/1", "2023/8-31", "2024/1/2.5", "2023/8/3 1", "2023/8/3\n1"],
 )  # fmt: skip
 def test_given_a_date_that_is_none_or_could_be_two_when_it_is_read_then_it_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no such|write|before|format"):
@@ -327,6 +339,8 @@ def test_given_a_date_that_is_none_or_could_be_two_when_it_is_read_then_it_is_re
         ("已注销", [("revoked", None, None, None)]),
         ("已于2024年8月5日注销", [("revoked", None, None, "2024-08-05")]),
         ("2024年8月，已注销备案", [("revoked", None, None, "2024-08")]),
+        ("2024 年 8 月 5 日 已注销", [("revoked", None, None, "2024-08-05")]),
+        ("补登", []),
         ("已注销（２０２４年８月）", [("revoked", None, None, "2024-08")]),
         ("原主体名称“甲（北京）公司”变更为“乙,公司”", [("holder", "甲（北京）公司", "乙,公司", None)]),
         ("2024年8月，变更内容：主体名称由甲公司变更为乙公司，新增产品卓瞻(网站)",
@@ -349,7 +363,15 @@ def test_given_a_remark_when_it_is_read_then_it_is_what_became_of_the_approval(
 
 
 @pytest.mark.parametrize(
-    "text", ["拟注销", "主体已注销", "未注销", "2023年12月更新算法机制机理", "另见附件二"]
+    "text",
+    [
+        "拟注销",
+        "2023年8月已注销，2024年8月恢复备案",
+        "主体已注销",
+        "未注销",
+        "2023年12月更新算法机制机理",
+        "另见附件二",
+    ],
 )
 def test_given_a_remark_of_something_else_when_it_is_read_then_it_is_not_understood(text: str) -> None:
     assert remarks.read(text).changes == ()

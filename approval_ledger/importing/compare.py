@@ -33,6 +33,7 @@ class Held:
     by: Identity
     retracted: bool = False
     before: tuple[JSON, ...] = ()
+    subject: str | None = None
 
 
 @dataclass(slots=True)
@@ -89,6 +90,7 @@ def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _:
     """What a ledger has of these lists. It is read once, from the first event: measured faster than asking for each row,
     where a list is imported into a ledger that is mostly lists."""
     events: dict[Identity, tuple[int, JSON]] = {}
+    subjects: dict[Identity, str | None] = {}
     corrections: list[tuple[Identity, JSON]] = []
     found = Holding()
     for recorded in log.read():
@@ -98,6 +100,8 @@ def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _:
             continue
         identity = (document["source"], document["id"])
         events[identity] = (recorded.position, document["data"])
+        if identity[0] in sources:
+            subjects[identity] = document.get("subject")
         if document["type"] in _CORRECTIONS:
             corrections.append((identity, document["data"]))
         elif document["type"] == ApprovalAmended.TYPE:
@@ -112,7 +116,9 @@ def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _:
         if identity[0] in sources:
             *before, by = _chain(identity, replaced, events)
             earlier = tuple(events[one][1] for one in before)
-            found.events[identity] = Held(position, events[by][1], by, by in retracted, earlier)
+            found.events[identity] = Held(
+                position, events[by][1], by, by in retracted, earlier, subjects.get(identity)
+            )
     return found
 
 

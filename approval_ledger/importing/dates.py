@@ -13,11 +13,13 @@ _DAY = re.compile(
     r"年(?:(?P<m1>\d{1,2})月(?:(?P<d1>\d{1,2})[日号]?)?)?"
     r"|(?P<sep>[-/.])(?P<m2>\d{1,2})(?:(?P=sep)(?P<d2>\d{1,2}))?"
     r"|(?P<m3>\d{2})(?P<d3>\d{2})"
-    r")?(?:T?\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?",
+    r")?",
     re.ASCII,
 )
+_TIME = re.compile(r"(?<=\d)(?:T|\s+)\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?!\d)", re.ASCII)
+_LAYOUT = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # not between digits: `3 1` is not 31
 _NOTE = re.compile(r"[(\[【](?P<in>[^()\[\]【】]*)[)\]】]|(?P<bare>补登|补录|补备案|补充登记)")
-_MONTH = re.compile(r"(\d{4})年(\d{1,2})月(?:(\d{1,2})日)?", re.ASCII)
+_MONTH = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月(?:\s*(\d{1,2})\s*日)?", re.ASCII)
 KNOWN_NOTES = frozenset({"补登", "补录", "补备案", "补充登记"})
 
 
@@ -31,7 +33,7 @@ class Dated:
 
 def read(text: str) -> Dated:
     """The date of a cell. Raises ValueError with what is wrong with it."""
-    plain = "".join(unicodedata.normalize("NFKC", text).split())
+    plain = _LAYOUT.sub("", _TIME.sub("", unicodedata.normalize("NFKC", text).strip()))
     notes = tuple(found["in"] or found["bare"] or "" for found in _NOTE.finditer(plain))
     match = _DAY.fullmatch(_NOTE.sub("", plain).strip(",;，；"))
     if match is None:

@@ -94,7 +94,9 @@ def _replacement(verdict: Verdict, actor: str, why: str) -> Iterator[Event]:
 def _retract(missing: Missing, actor: str) -> Proposal:
     data = missing.held.data
     why = f"{data['item']['name']} of {data['company']['name']} is no longer in a list that says it has all"
-    event = _correction("event.retracted.v1", missing.identity[0], missing.held.by, None, why, actor)
+    event = _correction(
+        "event.retracted.v1", missing.identity[0], missing.held.by, missing.held.subject, why, actor
+    )
     return Proposal(f"position {missing.held.position}: {why}", (event,))
 
 

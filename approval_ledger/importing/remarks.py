@@ -9,7 +9,9 @@ from typing import Literal
 
 from events import date_range
 
-_DATE = r"\d{4}年(?:\d{1,2}月(?:\d{1,2}日)?)?(?:、\d{1,2}月)*|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}"
+_DATE = (
+    r"\d{4}\s?年(?:\s?\d{1,2}\s?月(?:\s?\d{1,2}\s?日)?)?(?:、\s?\d{1,2}\s?月)*|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}"
+)
 _QUOTED = r"[“”\"『「]\s*(?P<{0}>[^“”\"『』「」]{{1,200}}?)\s*[“”\"』」]"
 _BARE_FROM = r"(?P<{0}>[^“”\"，,；;。:\n]{{1,100}}?)"
 _BARE_TO = r"(?P<{0}>[^“”\"，,；;。、\n]{{1,100}})"
@@ -50,10 +52,10 @@ _PATTERNS: list[tuple[Kind, re.Pattern[str]]] = [
     ),
 ]
 _REVOKED = re.compile(
-    rf"(?:该|本)?(?:算法|模型|大模型|服务|应用|备案|备案编号|备案号|登记)?(?:已经?)?(?:于)?(?:{_DATE})?(?:起)?(?:已经?)?(?:予以|被)?"
+    rf"(?:该|本)?(?:算法|模型|大模型|服务|应用|备案|备案编号|备案号|登记)?(?:已经?)?(?:于)?(?:{_DATE})?\s?(?:起)?(?:已经?)?(?:予以|被)?"
     rf"(?:注销|撤销|取消)(?:备案|登记)?(?:[(](?:{_DATE})[)])?(?:(?:{_DATE}))?"
 )
-_FILLER = re.compile(rf"变更内容|(?:{_DATE})|更新|新增|变更|已|于|[\s、，,；;。:\"“”()（）]")
+_FILLER = re.compile(rf"变更内容|补登|补录|(?:{_DATE})|更新|新增|变更|已|于|[\s、，,；;。:\"“”()（）]")
 _SEPARATORS = re.compile(r"[，,；;。\n]")
 _STOPS = "；;。\n"
 
@@ -100,7 +102,8 @@ def read(text: str) -> Remark:
         for match in pattern.finditer(rest):
             old, new = (_part(text, match, group) for group in ("old", "new"))
             on = _date_before(plain, match.start())
-            found.append((match.start(), Change(kind, match.group().strip(), old, new, on)))
+            said = text[match.start() : match.end()].strip()
+            found.append((match.start(), Change(kind, said, old, new, on)))
         rest = pattern.sub(lambda match: "\0" * len(match.group()), rest)
     others = [change for _, change in sorted(found, key=lambda pair: pair[0])]
     left = _FILLER.sub("", rest.replace("\0", ""))
@@ -116,6 +119,8 @@ def _part(text: str, match: re.Match[str], group: str) -> str | None:
 
 
 def _revocations(plain: str) -> Iterator[Change]:
+    if "恢复" in plain:  # it ended and began again, and no event says that
+        return
     date: str | None = None
     for clause in _SEPARATORS.split(plain):
         clause = clause.strip()  # noqa: PLW2901

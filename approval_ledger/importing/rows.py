@@ -194,8 +194,9 @@ def _is_note(row: Row, header: Header, stands_above: bool) -> bool:
     filled = [index for index, cell in enumerate(row.cells) if cell.strip()]
     if stands_above or len(filled) >= max(3, len(header.titles) - 1):
         return True  # a heading inside the table, or one cell that was merged over the whole row
-    meant = next((field for field, index in header.fields.items() if index == 0), "ordinal")
-    return filled == [0] and meant == "ordinal" and not re.fullmatch(r"[\d.\s]*", first)
+    margin = min(index for index in header.titles if index not in header.untitled)
+    meant = next((field for field, index in header.fields.items() if index == margin), "ordinal")
+    return filled == [margin] and meant == "ordinal" and not re.fullmatch(r"[\d.\s]*", first)
 
 
 def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:
