@@ -321,6 +321,11 @@ def test_given_one_bad_row_when_files_are_imported_then_nothing_is_unless_the_ba
         {"file": str(files[1]), "table": 1, "row": 3, "column": "备案时间",
          "reason": "'2023-02-30' has no such day: the last is 2023-02-28"}
     ]  # fmt: skip
+    ledger.run("import", listed(YI, name="c.csv"))
+    assert (
+        ledger.run("import", *files, "--skip-bad", "--cumulative", "--json", code=1).document["disappeared"]
+        == []
+    )
     for table in document["tables"]:
         assert table["rows"] == sum(
             table[part] for part in ("header", "empty", "notes", "imported", "refused")

@@ -184,7 +184,6 @@ def test_given_a_table_without_a_header_or_with_two_columns_for_one_field_when_i
         (("3", "北京市", "万\u202e知", "公司", "X-1", "2023/8/31"), "模型名称", "U\\+202E"),
         (("3", "北京市", "知" * 201, "公司", "X-1", "2023/8/31"), "模型名称", "200 characters"),
         (("3", "北京市", "万知", "公司", "X-1", "2023/8/31", "更多"), "column 7", "beyond the last title"),
-        (("序号", "属地", "模型名称", "备案单位", "备案号", "日子"), "", "looks like a header"),
         (("3",), "", ""),
         (("北京市",) * 2, "", ""),
         (("3", "北" * 2_001, "万知", "公司", "X-1", "2023/8/31"), "属地", "characters"),
@@ -224,6 +223,26 @@ def test_given_an_unknown_header_inside_a_list_without_dates_when_it_is_read_the
     header = ("序号", "名目", "角色", "甲方", "应用产品", "主要用途", "证号", "附言")
     table = one(understand([ALGORITHMS, algorithm(), header, algorithm("230021")], published_on="2024"))
     assert (table.data, table.refused) == (2, 1)
+
+
+def test_given_a_second_header_that_lacks_a_column_when_a_list_is_read_then_its_rows_are_not_read_by_the_first(
+    understand: Understand,
+) -> None:
+    second = ("序号", "模型名称", "属地", "备案单位", "备案号", "日子")
+    table = one(understand([FILED, ERNIE, second, GLM, FILED, YI]))
+    assert [refusal.row for refusal in table.refusals] == [3, 4]
+    assert names(table) == ["文心一言", "万知"]
+
+
+def test_given_a_list_of_two_columns_when_a_name_begins_like_a_footnote_then_it_is_a_row(
+    understand: Understand,
+) -> None:
+    text = MAPPING.replace('required = ["item", "company", "date"]', 'required = ["item", "company"]')
+    known = mapping.load(text.replace('date = ["Day"]\n', "").encode(), "x")
+    rows = [("Model", "Firm"), ("说明书助手", "A"), ("来源：B", ""), ("*", "x")]
+    table = one(understand(rows, known, published_on="2024"))
+    assert names(table) == ["说明书助手"]
+    assert (len(table.notes), table.refused) == (1, 1)
 
 
 def test_given_an_empty_sheet_beside_a_list_when_a_workbook_is_read_then_nothing_is_said_of_it(

@@ -127,9 +127,6 @@ def import_(
     with open_ledger(url, data, ledger) as opened:
         _compare(run, opened.log, cumulative, actor)
         error = None if dry_run else _append(run, opened.log)
-        if run.positions:
-            with suppress(LedgerError):  # a lost bell costs time and nothing else, and the events are stored
-                ring(opened.log.client, opened.log.ledger, PROJECTIONS)
         name = opened.log.ledger
     if error is not None and not run.positions:
         raise error
@@ -138,14 +135,18 @@ def import_(
     try:
         _show(run, name, proposals, json)
         if error is not None:
-            show.fail(error)
-            show.complain(
-                f"{len(run.positions):,} of {len(run.new()):,} new events were stored before that: "
-                "run the same command again for the rest"
-            )
+            _say_how_far(run, error)
     finally:  # also where nobody reads what is shown
         if error is not None or run.refusals:
             raise typer.Exit(1)
+
+
+def _say_how_far(run: Run, error: LedgerError) -> None:
+    show.fail(error)
+    show.complain(
+        f"{len(run.positions):,} of {len(run.new()):,} new events were stored before that: "
+        "run the same command again for the rest"
+    )
 
 
 def _check_options(target: Path | None, actor: str | None, published_on: str | None) -> None:
@@ -175,8 +176,10 @@ def _refuse(run: Run, json: bool) -> None:
     if json:
         show.json({"refused": [refusal.to_json() for refusal in run.refusals], "appended": 0})
     else:
-        for refusal in run.refusals:
+        for refusal in run.refusals[:SHOWN]:
             show.complain(str(refusal))
+        if len(run.refusals) > SHOWN:
+            show.complain(f"{len(run.refusals) - SHOWN:,} more, which --json has")
         many = f"{len(run.refusals):,} refused" if len(run.refusals) > 1 else "refused"
         rows = any(refusal.table is not None for refusal in run.refusals)
         hint = ": correct the file, or import the others with --skip-bad" if rows else ""
@@ -186,11 +189,11 @@ def _refuse(run: Run, json: bool) -> None:
 
 def _compare(run: Run, log: Log, cumulative: bool, actor: str | None) -> None:
     facts = [fact for table in run.tables for fact in table.facts]
-    names = {header.mapping.name: header.mapping for table in run.tables for header in table.headers}
     with _bar("reading the ledger", log.head()) as seen:
         held = compare.holding(log, {fact.event.source for fact in facts}, seen)
     run.verdicts = compare.verdicts(facts, held)
-    run.gone = compare.missing(run.verdicts, held, lambda name: cumulative or names[name].cumulative)
+    if not run.refusals:  # a row that could not be read has not disappeared
+        run.gone = compare.missing(run.verdicts, held, all_lists=cumulative)
     run.proposals = proposals.propose(run.verdicts, run.gone, actor or "the editor")
 
 
@@ -202,7 +205,15 @@ def _bar(words: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 def _append(run: Run, log: Log) -> LedgerError | None:
-    """Appends what is new, in order; an error ends it, and what was stored before is in `positions`."""
+    """Appends what is new, and rings for it. An error ends it; what was stored before is in `positions`."""
+    error = _append_chunks(run, log)
+    if run.positions:
+        with suppress(LedgerError):  # a lost bell costs time and nothing else, and the events are stored
+            ring(log.client, log.ledger, PROJECTIONS)
+    return error
+
+
+def _append_chunks(run: Run, log: Log) -> LedgerError | None:
     events = run.new()
     with _bar("appending", len(events)) as seen:
         for chunk in _chunks(events):

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Literal
 
-from events import CATALOG, Event, Log, canonical, date_range, name_key
+from events import Event, Log, canonical, date_range, name_key
 from events.catalog import ApprovalAmended, ApprovalRevoked, EventRetracted, EventSuperseded
 
 from .facts import Fact, Place
@@ -20,7 +20,6 @@ JSON = dict[str, Any]
 Status = Literal["new", "already", "repeats", "differs"]
 
 _LEFT_OUT = frozenset({"source", "published"})  # who reports it, and in which words: not what is reported
-_CORRECTIONS = (EventRetracted.TYPE, EventSuperseded.TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,7 @@ class Missing:
 
 
 def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _: None) -> Holding:
-    """What a ledger has of these lists. It is read once, from the first event: measured faster than asking for each row,
-    where a list is imported into a ledger that is mostly lists."""
+    """What a ledger has of these lists. `seen` is told of every position that was read."""
     events: dict[Identity, tuple[int, JSON]] = {}
     subjects: dict[Identity, str | None] = {}
     corrections: list[tuple[Identity, JSON]] = []
@@ -96,20 +94,17 @@ def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _:
     for recorded in log.read():
         seen(recorded.position)
         document = json.loads(recorded.payload)
-        if document["type"] not in CATALOG:
-            continue
-        identity = (document["source"], document["id"])
-        events[identity] = (recorded.position, document["data"])
+        identity, data = (document["source"], document["id"]), document["data"]
+        events[identity] = (recorded.position, data)
         if identity[0] in sources:
             subjects[identity] = document.get("subject")
-        if document["type"] in _CORRECTIONS:
-            corrections.append((identity, document["data"]))
-        elif document["type"] == ApprovalAmended.TYPE:
-            data = document["data"]
-            found.amended.setdefault(_approval(data, data["registry_number"]), []).append(data["changes"])
-        elif document["type"] == ApprovalRevoked.TYPE and "registry_number" in document["data"]:
-            data = document["data"]
-            found.revoked.add(_approval(data, data["registry_number"]))
+        match document["type"]:
+            case EventRetracted.TYPE | EventSuperseded.TYPE:
+                corrections.append((identity, data))
+            case ApprovalAmended.TYPE:
+                found.amended.setdefault(_approval(data, data["registry_number"]), []).append(data["changes"])
+            case ApprovalRevoked.TYPE if "registry_number" in data:
+                found.revoked.add(_approval(data, data["registry_number"]))
     replaced, retracted = _corrected(corrections)
     found.replacements.update(replaced.values())
     for identity, (position, _) in events.items():
@@ -329,11 +324,11 @@ def _reworded(held: JSON, listed: JSON) -> Iterator[str]:
             yield title
 
 
-def missing(judged: Iterable[Verdict], held: Holding, cumulative: Callable[[str], bool]) -> list[Missing]:
+def missing(judged: Iterable[Verdict], held: Holding, *, all_lists: bool = False) -> list[Missing]:
     """The approvals that the ledger has of cumulative lists, and these rows do not, in the order of the log."""
     listed: dict[str, set[str]] = {}
     for verdict in judged:
-        if cumulative(verdict.fact.mapping.name):
+        if all_lists or verdict.fact.mapping.cumulative:
             listed.setdefault(verdict.identity[0], set()).add(verdict.identity[1])
     gone = [
         Missing(identity, event)

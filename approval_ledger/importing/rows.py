@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from typing import Literal
@@ -19,6 +19,8 @@ _FOOTNOTE = re.compile(
     r"[（(【\[]?\s*(?:注|备注|附注|注释|说明|备案说明|来源|数据来源|资料来源|截至|以上|合计|总计|共计|小计|附件|续表|notes?\b|source\b|total\b|[*＊※①])",
     re.IGNORECASE,
 )
+_LIKE_A_HEADER = "looks like a header, and lacks a column that the list must have"
+_BELOW_ONE = "stands below a row that looks like a header, and lacks a column that the list must have"
 _FOOTNOTE_WORDS = 2  # different texts that a footnote row has at most: the word and the note
 
 
@@ -77,9 +79,12 @@ def understand(table: Table, mappings: Sequence[Mapping]) -> list[Line]:
     above = _above_a_header(table.rows, headers)
     lines: list[Line] = []
     header: Header | None = None
+    lost = False  # below a header that was not understood, where columns mean something else than above it
     for row, found, stands_above, titles in zip(table.rows, headers, above, keys, strict=True):
         header = found or header
-        lines.append(Line(row, "header", found) if found else _line(row, header, stands_above, len(titles)))
+        line = Line(row, "header", found) if found else _line(row, header, stands_above, len(titles))
+        lost = not found and (lost or line.reason == _LIKE_A_HEADER)
+        lines.append(Line(row, "bad", header, _BELOW_ONE) if lost and line.kind == "data" else line)
     return lines
 
 
@@ -186,6 +191,8 @@ def _preamble(row: Row, titles: int) -> Line:
 def _is_note(row: Row, header: Header, stands_above: bool) -> bool:
     if not 0 < len(row.filled) <= _FOOTNOTE_WORDS or row.faults:
         return False
+    if len(row.filled) > 1 and not _lacking(row, header):
+        return False  # a list of two columns has rows of two texts
     first = next(cell.strip() for cell in row.cells if cell.strip())
     if _FOOTNOTE.match(first):
         return True
@@ -209,17 +216,24 @@ def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:
     if extra:
         return "has a cell beyond the last title", f"column {extra[0] + 1}"
     if titles >= 3 and titles * 2 >= len(row.filled):  # three titles in a row are no accident
-        return "looks like a header, and lacks a column that the list must have", ""
-    for field in header.mapping.required:
-        cell = row.cells[header.fields[field]] if header.fields[field] < len(row.cells) else ""
-        if is_nothing(cell):
-            return "is empty", header.title_of(field)
+        return _LIKE_A_HEADER, ""
+    if lacking := _lacking(row, header):
+        return "is empty", header.title_of(lacking)
     number = header.fields.get("number")
     if number is not None and number < len(row.cells):
         text = row.cells[number]
         if not is_nothing(text) and not any(character.isdigit() for character in text):
             return "is no registry number: it has no digit in it", header.title_of("number")
     return "", ""
+
+
+def _lacking(row: Row, header: Header) -> FieldName | None:
+    """The first field that the list must have and that is empty in this row."""
+    for field in header.mapping.required:
+        index = header.fields[field]
+        if index >= len(row.cells) or is_nothing(row.cells[index]):
+            return field
+    return None
 
 
 def _no_header(table: Table, keys: Sequence[dict[int, str]], mappings: Sequence[Mapping]) -> str:
@@ -236,8 +250,3 @@ def _no_header(table: Table, keys: Sequence[dict[int, str]], mappings: Sequence[
 
 def _wanted(mapping: Mapping) -> str:
     return f"{mapping.name}: {', '.join(getattr(mapping.columns, field)[0] for field in mapping.required)}"
-
-
-def each(lines: Sequence[Line], kind: Kind) -> Iterator[Line]:
-    """The rows of one kind."""
-    return (line for line in lines if line.kind == kind)
