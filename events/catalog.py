@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -14,7 +15,8 @@ from .quantities import Count, PartialDate, Share, Strict, date_range
 
 NAME_LIMIT = 200  # characters
 REFERENCE_LIMIT = 256  # bytes of an event's id, and of its source
-TEXT_LIMIT = 2_000  # characters of a title or a reason
+TEXT_LIMIT = 2_000  # characters of a title or a reason, and of a published cell
+CELLS_LIMIT = 40  # cells of a published row
 URL_LIMIT = 2_048
 
 # A bidirectional control reorders what a reader sees, so that a name can be shown as another (CVE-2021-42574).
@@ -43,6 +45,22 @@ def _printable(text: str) -> str:
     # Nearly every text is printable and needs no look at its characters: isprintable is one C call.
     # (It is False for every separator but the space, so full-width spaces take the slow way and pass.)
     return text if text.isprintable() else _plain(text)
+
+
+# White space that a cell is laid out with stays. So do bidirectional and format characters: a cell is evidence, not a
+# name, and whoever shows it writes them out (the names that are read from it are checked as names). The other
+# control characters are no text, and no document format could hold them.
+_NOT_IN_A_CELL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def _cell(text: str) -> str:
+    if found := _NOT_IN_A_CELL.search(text):
+        raise PydanticCustomError(
+            "control-character",
+            "holds U+{code}, which no cell may hold",
+            {"code": f"{ord(found.group()):04X}"},
+        )
+    return text
 
 
 def _visible(text: str) -> str:
@@ -78,6 +96,8 @@ Reference = Annotated[
     str, Field(min_length=1), AfterValidator(_short), AfterValidator(_printable), AfterValidator(_visible)
 ]
 Url = Annotated[str, Field(max_length=URL_LIMIT), AfterValidator(_printable), AfterValidator(_web_address)]
+Cell = Annotated[str, Field(max_length=TEXT_LIMIT), AfterValidator(_cell)]
+Published = Annotated[dict[Name, Cell], Field(max_length=CELLS_LIMIT)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,78}[a-z0-9])?$")]
 Region = Annotated[str, Field(pattern=r"^(?:world|[A-Z]{2}(?:-[A-Z0-9]{1,3})?)$")]
 Ordinal = Annotated[int, Field(ge=1, le=100_000)]
@@ -136,8 +156,29 @@ class EventData(Strict):
     TYPE: ClassVar[str]
     REVISION: ClassVar[int] = 1
 
+    @property
+    def revision(self) -> int:
+        """The revision that this data is written in."""
+        return self.REVISION
 
-class ApprovalGranted(EventData):
+
+class FromARow(EventData):
+    """Data that may have been read from a row of a published table, whose cells it then keeps as they were.
+
+    `published` is by column title. Revision 1 had no such field; what does not use it is still written in revision 1,
+    so that an event sent again after an upgrade, with or without a schema, has the bytes it had before.
+    """
+
+    REVISION: ClassVar[int] = 2
+    published: Published | None = None
+
+    @property
+    def revision(self) -> int:
+        """1 where there is nothing in it that revision 1 could not hold."""
+        return 1 if self.published is None else 2
+
+
+class ApprovalGranted(FromARow):
     """One thing was approved. `batch` is the ordinal or the label of the batch it belongs to, where the source says so."""
 
     TYPE: ClassVar[str] = "approval.granted.v1"
@@ -163,7 +204,7 @@ class Changes(Strict):
         return self
 
 
-class ApprovalAmended(EventData):
+class ApprovalAmended(FromARow):
     """The holder of an approval was renamed or replaced, or the product changed."""
 
     TYPE: ClassVar[str] = "approval.amended.v1"
@@ -175,7 +216,7 @@ class ApprovalAmended(EventData):
     source: Source
 
 
-class ApprovalRevoked(EventData):
+class ApprovalRevoked(FromARow):
     """An approval ended; it is named by its registry number, or by its item and company."""
 
     TYPE: ClassVar[str] = "approval.revoked.v1"

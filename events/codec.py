@@ -118,16 +118,17 @@ def from_json(value: object, *, now: datetime | None = None) -> Event:
             "unknown-type", f"{envelope.type!r} is no event type; the types are {', '.join(CATALOG)}", "type"
         )
     revision = _revision(model, envelope.dataschema)
+    data = _validate(model, upcast(model.TYPE, revision, model.REVISION, envelope.data), "data")
     event = Event(
         id=envelope.id,
         source=envelope.source,
-        data=_validate(model, upcast(model.TYPE, revision, model.REVISION, envelope.data), "data"),
+        data=data,
         subject=envelope.subject,
         time=envelope.time,
         traceparent=envelope.traceparent,
         correlationid=envelope.correlationid,
         causationid=envelope.causationid,
-        older=None if revision == model.REVISION else OlderShape(revision, envelope.data),
+        older=None if revision in (data.revision, model.REVISION) else OlderShape(revision, envelope.data),
     )
     _check_sense(event, now or datetime.now(UTC))
     return event
@@ -179,7 +180,7 @@ def encode(event: Event) -> bytes:
     """The bytes that the log keeps: UTF-8 JSON, keys sorted, no white space, absent fields left out."""
     if event.older is None:
         revision, data = (
-            event.data.REVISION,
+            event.data.revision,
             event.data.model_dump(mode="json", by_alias=True, exclude_none=True),
         )
     else:

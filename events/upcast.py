@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from .errors import Fault, InvalidEvent
+
 JSON = dict[str, object]
 
 
@@ -15,8 +17,19 @@ def _named_as_objects(data: JSON) -> JSON:
     return data | {"named": [{"company": entry} if isinstance(entry, str) else entry for entry in named]}
 
 
+def _without_cells(data: JSON) -> JSON:
+    """approval.* 1 to 2: nothing changes. Raises InvalidEvent for what revision 1 did not have."""
+    if "published" in data:
+        message = "came with revision 2: leave dataschema out, or name that revision"
+        raise InvalidEvent([Fault("unknown-field", message, "data.published")])
+    return data
+
+
 UPCASTS: Mapping[tuple[str, int], Callable[[JSON], JSON]] = {
     ("batch.announced.v1", 1): _named_as_objects,
+    ("approval.granted.v1", 1): _without_cells,
+    ("approval.amended.v1", 1): _without_cells,
+    ("approval.revoked.v1", 1): _without_cells,
 }
 
 

@@ -130,7 +130,7 @@ def _grant(documents: Documents, grant: ApprovalGranted, position: int, stands: 
     counted = terms.key_for(grant)
     changes = approvals.record(documents, grant, position, stands=stands)
     counts = [(approval, counted, sign) for sign, approval in changes]
-    entry = grant.model_dump(mode="json", exclude_none=True, exclude={"company", "source"})
+    entry = grant.model_dump(mode="json", exclude_none=True, exclude={"company", "source", "published"})
     _note(
         documents,
         grant.company.name,
@@ -165,7 +165,7 @@ def _mention(documents: Documents, batch: BatchAnnounced, position: int, stands:
 def _amend(documents: Documents, amendment: ApprovalAmended, position: int, stands: bool) -> None:
     number = key("number", name_key(amendment.registry_number))
     place = key("later", name_key(amendment.authority), name_key(amendment.instrument), number)
-    change = amendment.model_dump(mode="json", exclude_none=True, exclude={"source"})
+    change = amendment.model_dump(mode="json", exclude_none=True, exclude={"source", "published"})
     entry = {"kind": "amended"} | change | _by(amendment.source)
     pages.keep(documents, place, position, entry, stands)
     if amendment.changes.company is not None:

@@ -81,6 +81,9 @@ def _claim(event: DecodedEvent) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """The key of what an event claims, what it says, and who says so: a correction has an actor for its source."""
     assert event.data is not None
     says = event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
+    says.pop(
+        "published", None
+    )  # how a list puts it: two lists claim the same, whatever their columns are called
     source = says.pop("source", None) or {"publisher": says["actor"]}
     return sha256(canonical([event.type, says])).hexdigest()[:32], says, source
 

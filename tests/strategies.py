@@ -114,6 +114,13 @@ def published_sources() -> st.SearchStrategy[Source]:
     )
 
 
+def rows() -> st.SearchStrategy[dict[str, str] | None]:
+    """Mostly none; else the cells of a row as a list has them, by column title."""
+    cells = st.sampled_from(["", " 文心\n一言\t", "2024/1/2（补登）", "\u202eemcA"])
+    titles = st.sampled_from(["模型名称", "备案号", "备注"])
+    return st.one_of(st.none(), st.none(), st.dictionaries(titles, cells, max_size=3))
+
+
 def items() -> st.SearchStrategy[Item]:
     return st.builds(Item, name=names(ITEMS), registry_number=st.none() | st.sampled_from(NUMBERS))
 
@@ -141,6 +148,7 @@ def _grants() -> st.SearchStrategy[ApprovalGranted]:
         region=st.none() | st.sampled_from(REGIONS) | st.just("Guangdong"),
         batch=st.none() | st.integers(1, 5) | st.just("第四批"),
         source=published_sources(),
+        published=rows(),
     )
 
 
@@ -158,6 +166,7 @@ def _amendments() -> st.SearchStrategy[ApprovalAmended]:
         changes=changes,
         amended_on=st.none() | partial_dates(),
         source=published_sources(),
+        published=rows(),
     )
 
 
@@ -168,6 +177,7 @@ def _revocations() -> st.SearchStrategy[ApprovalRevoked]:
         "revoked_on": partial_dates(),
         "reason": st.none() | st.just("withdrawn"),
         "source": published_sources(),
+        "published": rows(),
     }
     return st.one_of(
         st.builds(ApprovalRevoked, registry_number=st.sampled_from(NUMBERS), **about),

@@ -67,6 +67,17 @@ def test_names_are_one_company_when_and_only_when_an_event_says_so() -> None:
         assert answer["evidence"] == [4]
 
 
+def test_a_history_is_the_same_whether_its_events_keep_the_cells_of_a_row_or_not() -> None:
+    lines = [
+        granted("A", "Yi", "2024-01", number="N1"),
+        amended("N1", company="B"),
+        revoked("N1", on="2024-02"),
+    ]
+    kept = [line.model_copy(update={"published": {"备注": "已注销"}}) for line in lines]
+    for company in ("A", "B"):
+        assert company_of(log(*kept), company) == company_of(log(*lines), company)
+
+
 def test_events_may_add_names_to_a_company_one_after_the_other() -> None:
     reports = log(
         granted("Baidu", "Ernie", "2023-08-31"),

@@ -71,19 +71,20 @@ def test_the_wheel_holds_the_four_packages_the_examples_and_nothing_else(
     }
     examples = {
         f"approval_ledger/{path.relative_to(ROOT)}"
-        for path in (ROOT / "examples").iterdir()
+        for path in (ROOT / "examples").rglob("*")
         if path.is_file()
     }
     held = {name for name in files if ".dist-info/" not in name}
     assert held == sources | examples
     assert {name.partition("/")[0] for name in held} == set(PACKAGES)
-    assert {Path(name).suffix for name in sources} == {".py", ".lua", ".typed"}
+    assert {Path(name).suffix for name in sources} == {".py", ".lua", ".toml", ".typed"}
     assert {
         "events/functions/append.lua",
         "projections/functions/commit.lua",
         "projections/functions/switch.lua",
     } <= held
     assert "approval_ledger/examples/2024-01-news.ndjson" in held
+    assert "approval_ledger/importing/mappings/cac-genai-filings.toml" in held
 
 
 def test_the_metadata_names_the_command_the_licence_and_what_is_needed(

@@ -45,6 +45,14 @@ def test_a_claim_is_what_an_event_says_without_who_says_it() -> None:
     assert (second["type"], second["origins"]) == ("batch.announced.v1", 1)
 
 
+def test_two_lists_that_call_their_columns_differently_make_one_claim() -> None:
+    grant = granted("百度", "文心一言", "2023-08-31")
+    rows: list[dict[str, str]] = [{"模型名称": "文心一言"}, {"大模型名称": "文心一言", "序号": "1"}]
+    (claim,) = claims_of(*(grant.model_copy(update={"published": row}) for row in rows))
+    assert claim["evidence"] == [1, 2]
+    assert "published" not in claim["says"]
+
+
 def test_a_bare_about_is_a_claim_though_it_bounds_nothing() -> None:
     (claim,) = claims_of(total("~40", "2024-01-28"))
     assert claim["says"]["count"] == {"relation": "~", "value": 40}

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from events import (
     CATALOG,
@@ -19,7 +20,7 @@ from events import (
     encode,
     parse,
 )
-from events.catalog import BatchAnnounced, Named
+from events.catalog import ApprovalGranted, BatchAnnounced, Named
 from events.envelope import OlderShape
 from events.upcast import UPCASTS
 
@@ -164,3 +165,100 @@ def test_an_old_shape_of_no_older_revision_is_refused(log, revision):
     with pytest.raises(InvalidEvent, match="is no older revision"):
         log.append([event])
     assert log.head() == 0
+
+
+# The approvals: revision 2 only adds a field, so what does not use it is still written in revision 1.
+
+GRANT = {
+    "authority": "CAC",
+    "instrument": "filing",
+    "unit": "service",
+    "item": {"name": "文心一言", "registry_number": "Beijing-WenXinYiYan-20230821"},
+    "company": {"name": "百度"},
+    "approved_on": "2023-08-31",
+    "source": {"publisher": "CAC"},
+}
+AMENDMENT = {
+    "authority": "CAC",
+    "instrument": "filing",
+    "registry_number": "Beijing-WenXinYiYan-20230821",
+    "changes": {"company": {"name": "Baidu"}},
+    "source": {"publisher": "CAC"},
+}
+REVOCATION = {
+    "authority": "CAC",
+    "instrument": "filing",
+    "registry_number": "Beijing-WenXinYiYan-20230821",
+    "revoked_on": "2024",
+    "source": {"publisher": "CAC"},
+}
+WITHOUT_CELLS = {
+    "approval.granted.v1": GRANT,
+    "approval.amended.v1": AMENDMENT,
+    "approval.revoked.v1": REVOCATION,
+}
+CELLS = {"模型名称": "文心\n一言", "备注": "", "备案时间": "2023/8/31\t（补登）"}
+
+
+def of_a_row(type: str, data: dict[str, object], revision: int | None = None) -> bytes:
+    document = {"specversion": "1.0", "id": "r1", "source": "urn:desk", "type": type, "data": data}
+    if revision is not None:
+        document["dataschema"] = f"urn:approval-ledger:{type}:{revision}"
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("type", WITHOUT_CELLS)
+def test_an_approval_without_cells_has_the_same_bytes_however_its_revision_is_named(log, type):
+    data = WITHOUT_CELLS[type]
+    receipts = [log.append([parse(of_a_row(type, data, revision))])[0] for revision in (1, 2, None)]
+    assert [(r.position, r.duplicate) for r in receipts] == [(1, False), (1, True), (1, True)]
+    stored = json.loads(log.at(1).payload)
+    assert stored["dataschema"] == f"urn:approval-ledger:{type}:1"
+    assert stored["data"] == data
+    assert parse(log.at(1).payload).older is None
+    assert decode(log.at(1)).data.published is None
+
+
+@pytest.mark.parametrize("type", WITHOUT_CELLS)
+def test_the_cells_of_a_row_are_kept_as_they_were_in_revision_2(log, type):
+    data = WITHOUT_CELLS[type] | {"published": CELLS}
+    log.append([parse(of_a_row(type, data))])
+    assert log.append([parse(of_a_row(type, data, 2))])[0].duplicate
+    stored = json.loads(log.at(1).payload)
+    assert stored["dataschema"] == f"urn:approval-ledger:{type}:2"
+    assert stored["data"]["published"] == CELLS
+    assert decode(log.at(1)).data.published == CELLS
+
+
+@pytest.mark.parametrize("type", WITHOUT_CELLS)
+def test_an_approval_of_revision_1_cannot_have_cells(type):
+    with pytest.raises(InvalidEvent) as refused:
+        parse(of_a_row(type, WITHOUT_CELLS[type] | {"published": CELLS}, 1))
+    assert refused.value.code == "unknown-field"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"a": "\x00"},
+        {"a": "\x1b[31m"},
+        {"a": "\x85"},
+        {"": "a"},
+        {"a\nb": ""},
+        {"a": "x" * 2_001},
+        {"x" * 201: ""},
+        {"a": 1},
+        {str(number): "" for number in range(41)},
+        [],
+    ],
+    ids=repr,
+)
+def test_what_no_row_could_hold_is_refused_as_its_cells(cells):
+    with pytest.raises(InvalidEvent) as refused:
+        parse(of_a_row("approval.granted.v1", GRANT | {"published": cells}))
+    assert refused.value.faults[0].field.startswith("data.published")
+
+
+def test_half_a_surrogate_pair_is_refused_in_a_cell_that_python_made():
+    with pytest.raises(ValidationError):
+        ApprovalGranted.model_validate(GRANT | {"published": {"a": "\ud800"}})

@@ -1,0 +1,472 @@
+"""`approvals import`: the rows of official lists into the ledger, and what a list and the ledger disagree on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from events import BadQuestion, Event, LedgerError, Log, date_range, encode
+from projections import PROJECTIONS
+from workers import ring
+
+from ..importing import compare, lists, proposals
+from ..importing import mapping as mappings
+from ..importing.compare import Missing, Verdict
+from ..importing.lists import Options, Refusal, Understood
+from ..importing.mapping import Mapping
+from ..importing.proposals import Proposal
+from ..importing.rows import Header
+from . import show
+from .options import Data, Json, Ledger, Url, open_ledger
+
+CHUNK = 1_000  # events of one append
+CHUNK_BYTES = 6 * 1024 * 1024  # of one append, under the log's limit
+SHOWN = 20  # of a kind, in words; --json has all
+FEW = 10  # events that are listed one by one
+
+
+@dataclass(slots=True)
+class Run:
+    """One import: what was read, what was found, what was done."""
+
+    tables: list[Understood]
+    refusals: list[Refusal]
+    verdicts: list[Verdict] = field(default_factory=list)
+    gone: list[Missing] = field(default_factory=list)
+    proposals: list[Proposal] = field(default_factory=list)
+    positions: dict[tuple[str, str], int] = field(default_factory=dict)
+    dry: bool = False
+
+    def new(self) -> list[Event]:
+        """The events that the ledger has not."""
+        return [verdict.fact.event for verdict in self.verdicts if verdict.status == "new"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("import")(import_)
+
+
+def import_(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, XLSX, DOCX or JSON.")],
+    *,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Only print how each table, column and row was understood."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Compare with the ledger, and append nothing.")
+    ] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Import the good rows where others are bad, and list those.")
+    ] = False,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="What the columns mean: a TOML file, or one that comes along. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    cumulative: Annotated[
+        bool,
+        typer.Option(
+            "--cumulative", help="The files together are the whole list: report what is not in them."
+        ),
+    ] = False,
+    proposals: Annotated[  # noqa: A002, RUF100  # the option's name
+        Path | None,
+        typer.Option(
+            "--proposals",
+            metavar="FILE",
+            help="Write corrections for what differs or disappeared, for `approvals publish`, once somebody has read them.",
+            show_default=False,
+        ),
+    ] = None,
+    actor: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who proposes, for --proposals.", show_default=False)
+    ] = None,
+    publisher: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who published the list.", show_default=False)
+    ] = None,
+    source_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where it was published.", show_default=False)
+    ] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Its title.", show_default=False)] = None,
+    published_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE", help="When it was published: 2024, 2024-04 or 2024-04-02.", show_default=False
+        ),
+    ] = None,
+    url: Url = None,
+    data: Data = None,
+    ledger: Ledger = None,
+    json: Json = False,
+) -> None:
+    """Import official lists. Every row of every file is taken, or nothing, unless --skip-bad is given.
+
+    Importing a file again appends nothing; a later edition appends what is new, and what differs is reported.
+    """
+    _check_options(proposals, actor, published_on)
+    options = Options(publisher, source_url, title, published_on)
+    run = _read(files, mappings.named(mapping or []), options)
+    run.dry = dry_run
+    if explain:
+        _explain(run, json)
+        raise typer.Exit(1 if run.refusals else 0)
+    if run.refusals and not skip_bad:
+        _refuse(run, json)
+    with open_ledger(url, data, ledger) as opened:
+        _compare(run, opened.log, cumulative, actor)
+        error = None if dry_run else _append(run, opened.log)
+        name = opened.log.ledger
+    if error is not None and not run.positions:
+        raise error
+    if proposals is not None:
+        _write(proposals, run.proposals)
+    try:
+        _show(run, name, proposals, json)
+        if error is not None:
+            _say_how_far(run, error)
+    finally:  # also where nobody reads what is shown
+        if error is not None or run.refusals:
+            raise typer.Exit(1)
+
+
+def _say_how_far(run: Run, error: LedgerError) -> None:
+    show.fail(error)
+    show.complain(
+        f"{len(run.positions):,} of {len(run.new()):,} new events were stored before that: "
+        "run the same command again for the rest"
+    )
+
+
+def _check_options(target: Path | None, actor: str | None, published_on: str | None) -> None:
+    if target is not None and not actor:
+        raise typer.BadParameter("--proposals needs --actor: a correction says whose it is")
+    if target is not None and target.exists():
+        raise BadQuestion(f"{target} exists already: name another file for --proposals")
+    if published_on is not None:
+        try:
+            date_range(published_on)
+        except ValueError as error:
+            raise typer.BadParameter(f"--published-on: {error}") from None
+
+
+def _read(files: Sequence[Path], known: tuple[Mapping, ...], options: Options) -> Run:
+    run = Run([], [])
+    for path in dict.fromkeys(files):
+        with _bar(f"reading {path.name}", None) as seen:
+            tables, refusals = lists.read(path, known, options, seen)
+        run.tables += tables
+        run.refusals += refusals
+    run.refusals += [refusal for table in run.tables for refusal in table.refusals]
+    return run
+
+
+def _refuse(run: Run, json: bool) -> None:
+    if json:
+        show.json({"refused": [refusal.to_json() for refusal in run.refusals], "appended": 0})
+    else:
+        for refusal in run.refusals[:SHOWN]:
+            show.complain(str(refusal))
+        if len(run.refusals) > SHOWN:
+            show.complain(f"{len(run.refusals) - SHOWN:,} more, which --json has")
+        many = f"{len(run.refusals):,} refused" if len(run.refusals) > 1 else "refused"
+        rows = any(refusal.table is not None for refusal in run.refusals)
+        hint = ": correct the file, or import the others with --skip-bad" if rows else ""
+        show.complain(f"{many}, nothing was stored{hint}")
+    raise typer.Exit(1)
+
+
+def _compare(run: Run, log: Log, cumulative: bool, actor: str | None) -> None:
+    facts = [fact for table in run.tables for fact in table.facts]
+    with _bar("reading the ledger", log.head()) as seen:
+        held = compare.holding(log, {fact.event.source for fact in facts}, seen)
+    run.verdicts = compare.verdicts(facts, held)
+    if not run.refusals:  # a row that could not be read has not disappeared
+        run.gone = compare.missing(run.verdicts, held, all_lists=cumulative)
+    run.proposals = proposals.propose(run.verdicts, run.gone, actor or "the editor")
+
+
+@contextmanager
+def _bar(words: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    with show.progress() as bar:
+        task = bar.add_task(escape(show.visible(words)), total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _append(run: Run, log: Log) -> LedgerError | None:
+    """Appends what is new, and rings for it. An error ends it; what was stored before is in `positions`."""
+    error = _append_chunks(run, log)
+    if run.positions:
+        with suppress(LedgerError):  # a lost bell costs time and nothing else, and the events are stored
+            ring(log.client, log.ledger, PROJECTIONS)
+    return error
+
+
+def _append_chunks(run: Run, log: Log) -> LedgerError | None:
+    events = run.new()
+    with _bar("appending", len(events)) as seen:
+        for chunk in _chunks(events):
+            try:
+                receipts = log.append(chunk)
+            except LedgerError as error:
+                return error
+            run.positions |= {(receipt.source, receipt.id): receipt.position for receipt in receipts}
+            seen(len(run.positions))
+    return None
+
+
+def _chunks(events: Sequence[Event]) -> Iterator[list[Event]]:
+    chunk: list[Event] = []
+    size = 0
+    for event in events:
+        bytes_ = len(encode(event))
+        if chunk and (len(chunk) == CHUNK or size + bytes_ > CHUNK_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(event)
+        size += bytes_
+    if chunk:
+        yield chunk
+
+
+def _write(target: Path, found: Sequence[Proposal]) -> None:
+    with target.open("xb") as file:
+        file.writelines(line + b"\n" for proposal in found for line in proposal.lines())
+
+
+# What is shown
+
+
+def counts(table: Understood, verdicts: Sequence[Verdict] | None = None) -> dict[str, int]:
+    """The rows of a table by what became of them: all but `rows` and `imported` add up to `rows`."""
+    by_status: Counter[str] = Counter(v.status for v in verdicts or () if v.fact.of_the_row)
+    result = {
+        "rows": len(table.table.rows),
+        "header": table.header,
+        "empty": table.empty,
+        "notes": len(table.notes),
+        "imported": table.data,
+        "refused": table.refused,
+    }
+    if verdicts is None:
+        return result
+    return result | {status: by_status[status] for status in ("new", "already", "repeats", "differs")}
+
+
+def _by_table(run: Run) -> Iterator[tuple[Understood, list[Verdict]]]:
+    place = {id(fact): table for table in run.tables for fact in table.facts}
+    found: dict[int, list[Verdict]] = {id(table): [] for table in run.tables}
+    for verdict in run.verdicts:
+        found[id(place[id(verdict.fact)])].append(verdict)
+    return ((table, found[id(table)]) for table in run.tables)
+
+
+def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
+    if json:
+        show.json(_document(run, ledger))
+        return
+    _table(run)
+    _list("refused", map(str, run.refusals), show.complain)
+    _list("note", _notes(run))
+    _list("differs", map(_difference, _unsettled(run)))
+    _list("disappeared", (f"position {m.held.position}: {m.identity[1]}" for m in run.gone))
+    _list("proposed", (_proposed(proposal) for proposal in run.proposals))
+    _list("corrected or retracted before, and left so", map(_there, (v for v in run.verdicts if v.settled)))
+    _list("reworded", (f"{v.fact.place}: {', '.join(v.reworded)}" for v in run.verdicts if v.reworded))
+    _list("not understood, and kept as published", _left(run))
+    if len(run.positions) <= FEW:
+        for (_, id_), position in run.positions.items():
+            show.plain(f"appended at {position}  {id_}")
+    elsewhere = Counter(verdict.status for verdict in run.verdicts)
+    done = f"{len(run.new()):,} to append" if run.dry else f"{len(run.positions):,} appended"
+    show.plain(
+        f"{done}, {elsewhere['already'] + elsewhere['repeats']:,} already there, {elsewhere['differs']:,} differ, "
+        f"{len(run.gone):,} disappeared, {sum(table.refused for table in run.tables):,} refused"
+    )
+    if run.proposals:
+        events = sum(len(proposal.events) for proposal in run.proposals)
+        where = (
+            f"written to {target}: read them, then publish them" if target else "--proposals FILE writes them"
+        )
+        show.plain(f"{events} corrections proposed, none published; {where}")
+
+
+def _table(run: Run) -> None:
+    columns = ("rows", "header", "empty", "notes", "new", "already", "repeats", "differs", "refused")
+    listed = []
+    for table, verdicts in _by_table(run):
+        counted = counts(table, verdicts)
+        remarks = sum(not verdict.fact.of_the_row for verdict in verdicts)
+        listed.append([_name(table, run), table.table.number, *(counted[c] for c in columns), remarks])
+    show.table(("file", "table", *columns, "by remarks"), listed, empty="no table")
+
+
+def _name(table: Understood, run: Run) -> str:
+    """The file without its folders, where that tells it from the others."""
+    name = Path(table.file).name
+    return table.file if any(Path(t.file).name == name and t.file != table.file for t in run.tables) else name
+
+
+def _list(what: str, lines: Any, say: Callable[[str], None] = show.plain) -> None:
+    listed = list(lines)
+    for line in listed[:SHOWN]:
+        say(f"{what}: {line}")
+    if len(listed) > SHOWN:
+        say(f"{what}: {len(listed) - SHOWN:,} more, which --json has")
+
+
+def _notes(run: Run) -> Iterator[str]:
+    return (
+        f"{t.file}, table {t.table.number}, row {row}: {text[:120]}"
+        for t in run.tables
+        for row, text in t.notes
+    )
+
+
+def _left(run: Run) -> Iterator[str]:
+    return (
+        f"{t.file}, table {t.table.number}, row {row}: {text[:120]}"
+        for t in run.tables
+        for row, text in t.not_understood
+    )
+
+
+def _unsettled(run: Run) -> Iterator[Verdict]:
+    return (verdict for verdict in run.verdicts if verdict.status == "differs")
+
+
+def _there(verdict: Verdict) -> str:
+    return f"position {verdict.position}: {verdict.fact.place}"
+
+
+def _proposed(proposal: Proposal) -> str:
+    return " and ".join(f"{event.type} {event.id}" for event in proposal.events)
+
+
+def _difference(verdict: Verdict) -> str:
+    there = f"position {verdict.position}" if verdict.position is not None else str(verdict.place)
+    return f"{verdict.fact.place} from {there}: {'; '.join(map(str, verdict.differences))}"
+
+
+def _document(run: Run, ledger: str) -> dict[str, Any]:
+    return {
+        "ledger": ledger,
+        "dry_run": run.dry,
+        "appended": len(run.positions),
+        "tables": [_described(table, counts(table, verdicts)) for table, verdicts in _by_table(run)],
+        "refused": [refusal.to_json() for refusal in run.refusals],
+        "events": [_outcome(verdict, run) for verdict in run.verdicts],
+        "disappeared": [
+            {"position": missing.held.position, "source": missing.identity[0], "id": missing.identity[1]}
+            for missing in run.gone
+        ],
+        "proposals": [
+            {
+                "why": proposal.why,
+                "events": [{"type": e.type, "source": e.source, "id": e.id} for e in proposal.events],
+            }
+            for proposal in run.proposals
+        ],
+    }
+
+
+def _outcome(verdict: Verdict, run: Run) -> dict[str, Any]:
+    place = verdict.fact.place
+    status = verdict.status
+    stored = run.positions.get(verdict.fact.identity) if status == "new" else verdict.position
+    fields = {
+        "file": place.file,
+        "table": place.table,
+        "row": place.row,
+        "type": verdict.fact.event.type,
+        "source": verdict.fact.event.source,
+        "id": verdict.fact.event.id,
+        "status": "appended" if status == "new" and stored is not None else status,
+        "position": stored,
+        "differences": [{"field": d.field, "held": d.held, "listed": d.listed} for d in verdict.differences]
+        or None,
+        "reworded": list(verdict.reworded) or None,
+        "settled": verdict.settled or None,
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _described(table: Understood, counted: dict[str, int]) -> dict[str, Any]:
+    return {
+        "file": table.file,
+        "table": table.table.number,
+        "name": table.table.name,
+        "read_as": table.table.about,
+        "headers": [_header(header) for header in table.headers],
+        "notes": [{"row": row, "text": text} for row, text in table.notes],
+        "not_understood": [{"row": row, "text": text} for row, text in table.not_understood],
+        **counted,
+    }
+
+
+def _header(header: Header) -> dict[str, Any]:
+    meant = {index: name for name, index in header.fields.items()}
+    return {
+        "row": header.row,
+        "mapping": header.mapping.name,
+        "columns": [{"title": title, "field": meant.get(index)} for index, title in header.titles.items()],
+    }
+
+
+def _explain(run: Run, json: bool) -> None:
+    if json:
+        document = {
+            "tables": [_described(table, counts(table)) for table in run.tables],
+            "refused": [refusal.to_json() for refusal in run.refusals],
+        }
+        show.json(document)
+        return
+    for table in run.tables:
+        _explain_table(table)
+    for refusal in run.refusals:
+        show.complain(f"refused: {refusal}")
+
+
+def _explain_table(table: Understood) -> None:
+    name = f" {table.table.name!r}" if table.table.name else ""
+    show.heading(f"{table.file}, table {table.table.number}{name}: {table.table.about}")
+    said: list[dict[int, str]] = []
+    for header in table.headers:
+        if header.titles in said:
+            continue
+        said.append(header.titles)
+        meant = {index: field for field, index in header.fields.items()}
+        show.plain(
+            f"row {header.row} is a header of {header.mapping.name} ({'/'.join(header.mapping.terms)})"
+        )
+        show.table(
+            ("column", "title", "understood as"),
+            (
+                (index + 1, title, meant.get(index, "kept as published"))
+                for index, title in header.titles.items()
+            ),
+        )
+    counted = counts(table)
+    parts = ", ".join(
+        f"{counted[word]:,} {word}" for word in ("header", "empty", "notes", "imported", "refused")
+    )
+    show.plain(f"{counted['rows']:,} rows = {parts}")
+    events = Counter(fact.event.type for fact in table.facts)
+    show.plain(
+        "events: " + (", ".join(f"{times:,} {type_}" for type_, times in sorted(events.items())) or "none")
+    )
+    for row, text in table.notes:
+        show.plain(f"row {row} is a note: {text[:120]}")
+    for row, text in table.not_understood:
+        show.plain(f"row {row}: not understood, and kept as published: {text[:120]}")

@@ -1,0 +1,100 @@
+"""XLSX and DOCX as what they are first: ZIP archives from somebody else, opened only when they are harmless."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+
+from .tables import BadTable, Table
+
+EXPANDED_LIMIT = 256 * 1024 * 1024  # bytes of all members together
+DOCUMENT_LIMIT = 64 * 1024 * 1024  # bytes of a part that is read as one tree, which takes ten times its size
+RATIO_LIMIT = 200  # bytes that come out of one; the lists seen have 10 to 25, an empty sheet 50, a bomb 1,000
+RATIO_FROM = 1024 * 1024  # bytes: what expands to less harms nobody
+MEMBERS_LIMIT = 2_000
+_CHUNK = 1024 * 1024
+_TREES = ("word/", "xl/styles", "xl/workbook")
+_DECLARES = (b"<!DOCTYPE", b"<!ENTITY")
+
+
+def read(content: bytes) -> list[Table]:
+    """The tables of an archive, once it is known to be harmless. Raises BadTable."""
+    from . import document, workbook  # each takes a tenth of a second to import
+
+    names = checked(content)
+    if any(name.startswith("word/document") for name in names):  # document2.xml, where a browser saved it
+        return document.read(content)
+    if "xl/workbook.xml" in names:
+        return workbook.read(content)
+    if "xl/workbook.bin" in names:
+        raise BadTable("is an XLSB file: save it as XLSX. Nothing was stored.")
+    if "content.xml" in names:
+        raise BadTable("is an OpenDocument file: save it as XLSX or DOCX. Nothing was stored.")
+    raise BadTable("is a ZIP archive, and neither XLSX nor DOCX: unpack it. Nothing was stored.")
+
+
+def checked(content: bytes) -> set[str]:
+    """The members' names. Raises BadTable for an archive that is broken, or is more than it seems."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            _check_directory(members, len(content))
+            left = EXPANDED_LIMIT
+            for member in members:
+                left -= _expanded(archive, member, left)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, ValueError, zlib.error) as error:
+        raise BadTable(f"is a broken XLSX or DOCX ({error}). Nothing was stored.") from None
+    except (NotImplementedError, RuntimeError) as error:
+        raise BadTable(f"is packed in a way that no XLSX or DOCX is ({error}). Nothing was stored.") from None
+    return {member.filename for member in members}
+
+
+def _check_directory(members: list[zipfile.ZipInfo], size: int) -> None:
+    if len(members) > MEMBERS_LIMIT:
+        raise BadTable(
+            f"has {len(members):,} members; at most {MEMBERS_LIMIT:,} are taken. Nothing was stored."
+        )
+    if len({member.filename for member in members}) != len(members):
+        raise BadTable(
+            "has two members of one name, which readers take for different files. Nothing was stored."
+        )
+    if any(member.flag_bits & 1 for member in members):
+        raise BadTable("is encrypted: save it without a password. Nothing was stored.")
+    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+        raise BadTable("is packed in a way that no XLSX or DOCX is. Nothing was stored.")
+    _check_size(sum(member.file_size for member in members), size)
+
+
+def _check_size(expanded: int, packed: int) -> None:
+    if expanded > EXPANDED_LIMIT:
+        raise BadTable(
+            f"would expand to over {EXPANDED_LIMIT // 1024 // 1024} MiB. Nothing was stored: divide it."
+        )
+    if expanded > RATIO_FROM and expanded > RATIO_LIMIT * packed:
+        raise BadTable(f"would expand more than {RATIO_LIMIT} times: it is a bomb. Nothing was stored.")
+
+
+def _expanded(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> int:
+    """How much really comes out of a member, whatever the directory says of it."""
+    size, before = 0, b""
+    limit = min(left, DOCUMENT_LIMIT) if member.filename.startswith(_TREES) else left
+    is_xml = member.filename.endswith((".xml", ".rels", ".vml"))
+    with archive.open(member) as stream:
+        while chunk := stream.read(_CHUNK):
+            size += len(chunk)
+            if size > limit:
+                raise BadTable(
+                    f"{member.filename[:80]} expands to over {limit // 1024 // 1024} MiB. Nothing was stored: divide it."
+                )
+            if is_xml:
+                # No Office file declares a document type; UTF-16 has a zero byte beside each of these letters.
+                seen = (before + chunk).replace(b"\0", b"")
+                if any(word in seen for word in _DECLARES):
+                    raise BadTable(
+                        f"{member.filename[:80]} declares a document type or entities, which no XLSX or DOCX does: "
+                        "it is not read. Nothing was stored."
+                    )
+                before = chunk[-32:]
+    _check_size(size, max(member.compress_size, 1))
+    return size

@@ -1,0 +1,348 @@
+"""What of a list's facts a ledger has: what is new, what is there, what differs, and what a cumulative list left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import chain
+from typing import Any, Literal
+
+from events import Event, Log, canonical, date_range, name_key
+from events.catalog import ApprovalAmended, ApprovalRevoked, EventRetracted, EventSuperseded
+
+from .facts import Fact, Place
+from .titles import visible_key
+
+Identity = tuple[str, str]
+JSON = dict[str, Any]
+Status = Literal["new", "already", "repeats", "differs"]
+
+_LEFT_OUT = frozenset({"source", "published"})  # who reports it, and in which words: not what is reported
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An event that the ledger has of a list: `data` is what counts of it now, `by` the event that says so, `before`
+    what it said until somebody corrected it."""
+
+    position: int
+    data: JSON
+    by: Identity
+    retracted: bool = False
+    before: tuple[JSON, ...] = ()
+    subject: str | None = None
+
+
+@dataclass(slots=True)
+class Holding:
+    """What a ledger has of the lists that are imported, and what was amended by anybody."""
+
+    events: dict[Identity, Held] = field(default_factory=dict)
+    amended: dict[tuple[str, str, str], list[JSON]] = field(default_factory=dict)
+    revoked: set[tuple[str, str, str]] = field(default_factory=set)
+    replacements: set[Identity] = field(default_factory=set)
+
+    def changes_of(self, data: JSON) -> list[JSON]:
+        """What amendments say of the approval that a grant's data is of."""
+        number = data.get("item", {}).get("registry_number")
+        return [] if number is None else self.amended.get(_approval(data, number), [])
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that says another thing than the ledger, or than another row of the same run."""
+
+    field: str
+    held: str | None
+    listed: str | None
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.listed or 'nothing'}, not {self.held or 'nothing'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be done about a fact. `position` is where the ledger has it, `place` which row of this run has it."""
+
+    fact: Fact
+    status: Status
+    identity: Identity
+    position: int | None = None
+    place: Place | None = None
+    differences: tuple[Difference, ...] = ()
+    reworded: tuple[str, ...] = ()
+    target: Identity | None = None
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An approval that the ledger has of a cumulative list, and that the list no longer has."""
+
+    identity: Identity
+    held: Held
+
+
+def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _: None) -> Holding:
+    """What a ledger has of these lists. `seen` is told of every position that was read."""
+    events: dict[Identity, tuple[int, JSON]] = {}
+    subjects: dict[Identity, str | None] = {}
+    corrections: list[tuple[Identity, JSON]] = []
+    found = Holding()
+    for recorded in log.read():
+        seen(recorded.position)
+        document = json.loads(recorded.payload)
+        identity, data = (document["source"], document["id"]), document["data"]
+        events[identity] = (recorded.position, data)
+        if identity[0] in sources:
+            subjects[identity] = document.get("subject")
+        match document["type"]:
+            case EventRetracted.TYPE | EventSuperseded.TYPE:
+                corrections.append((identity, data))
+            case ApprovalAmended.TYPE:
+                found.amended.setdefault(_approval(data, data["registry_number"]), []).append(data["changes"])
+            case ApprovalRevoked.TYPE if "registry_number" in data:
+                found.revoked.add(_approval(data, data["registry_number"]))
+    replaced, retracted = _corrected(corrections)
+    found.replacements.update(replaced.values())
+    for identity, (position, _) in events.items():
+        if identity[0] in sources:
+            *before, by = _chain(identity, replaced, events)
+            earlier = tuple(events[one][1] for one in before)
+            found.events[identity] = Held(
+                position, events[by][1], by, by in retracted, earlier, subjects.get(identity)
+            )
+    return found
+
+
+def _corrected(
+    corrections: Sequence[tuple[Identity, JSON]],
+) -> tuple[dict[Identity, Identity], set[Identity]]:
+    """What replaces what, and what is retracted. Later corrections may have undone earlier ones."""
+    replaced: dict[Identity, Identity] = {}
+    retracted: set[Identity] = set()
+    undone: set[Identity] = set()
+    for identity, data in reversed(corrections):
+        if identity in undone:
+            continue
+        target = _referred(data["target"])
+        undone.add(target)
+        if "replacement" in data:
+            replaced.setdefault(target, _referred(data["replacement"]))
+        else:
+            retracted.add(target)
+    return replaced, retracted
+
+
+def _chain(
+    identity: Identity, replaced: dict[Identity, Identity], events: dict[Identity, tuple[int, JSON]]
+) -> list[Identity]:
+    """An event, what replaced it, what replaced that; the last one stands."""
+    passed = [identity]
+    while (
+        (following := replaced.get(passed[-1])) is not None
+        and following in events
+        and following not in passed
+    ):
+        passed.append(following)
+    return passed
+
+
+def _referred(reference: JSON) -> Identity:
+    return reference["source"], reference["id"]
+
+
+def _approval(data: JSON, number: str) -> tuple[str, str, str]:
+    return name_key(data["authority"]), name_key(data["instrument"]), name_key(number)
+
+
+def verdicts(facts: Sequence[Fact], held: Holding) -> list[Verdict]:
+    """A verdict on each fact, in their order. Which of two rows that differ is taken does not depend on it."""
+    held = _with_amendments(held, facts)
+    same = _misspelt(facts, held)
+    first: dict[Identity, Fact] = {}
+    for fact in facts:
+        known = first.get(same[fact.identity])
+        if known is None or _rank(fact) < _rank(known):
+            first[same[fact.identity]] = fact
+    taken: set[Identity] = set()
+    judged = []
+    for fact in facts:
+        identity = same[fact.identity]
+        there = held.events.get(identity)
+        if there is None:
+            verdict = _in_this_run(fact, first[identity], held)
+        else:
+            verdict = _in_the_ledger(fact, identity, there, held, identity in taken)
+        if verdict.status in ("new", "already"):
+            taken.add(identity)
+        judged.append(verdict)
+    return judged
+
+
+def _with_amendments(held: Holding, facts: Sequence[Fact]) -> Holding:
+    """What is held, with what the run itself says was amended."""
+    amended = {approval: list(changes) for approval, changes in held.amended.items()}
+    for fact in facts:
+        if isinstance(fact.event.data, ApprovalAmended):
+            data = _data(fact.event)
+            amended.setdefault(_approval(data, data["registry_number"]), []).append(data["changes"])
+    return replace(held, amended=amended)
+
+
+def _misspelt(facts: Sequence[Fact], held: Holding) -> dict[Identity, Identity]:
+    """For each identity the one that it counts as: another's, where their numbers differ in their letters alone.
+
+    Such a number, of one item, company and day, was corrected or mistyped, and is no other approval: `Shinghai-…0020` is
+    `Shanghai-…0020`. Likeness is passed on, so that it does not depend on the order of the rows.
+    """
+    groups: dict[Identity, Identity] = {fact.identity: fact.identity for fact in facts}
+    alike: dict[tuple[str, ...], Identity] = {}
+    said = ((identity, _likeness(identity[0], one.data)) for identity, one in held.events.items())
+    rows = (
+        (fact.identity, _likeness(fact.event.source, says(fact.event))) for fact in facts if fact.of_the_row
+    )
+    for identity, likeness in chain(said, rows):
+        if likeness is not None:
+            one, other = _root(groups, identity), _root(groups, alike.setdefault(likeness, identity))
+            groups[max(one, other)] = min(one, other)
+    stored: dict[Identity, Identity] = {}
+    for identity in held.events:
+        stored.setdefault(_root(groups, identity), identity)
+    return {
+        identity: identity if identity in held.events else stored.get(root, root)
+        for identity in list(groups)
+        for root in [_root(groups, identity)]
+    }
+
+
+def _root(groups: dict[Identity, Identity], identity: Identity) -> Identity:
+    while (above := groups.setdefault(identity, identity)) != identity:
+        groups[identity] = identity = groups[above]
+    return identity
+
+
+def _likeness(source: str, data: JSON) -> tuple[str, ...] | None:
+    number = data.get("item", {}).get("registry_number")
+    if number is None or "approved_on" not in data:
+        return None
+    digits = "".join(filter(str.isdigit, name_key(number)))
+    names = (alike(name_key(data["item"]["name"])), alike(name_key(data["company"]["name"])))
+    return source, *names, data["approved_on"], digits
+
+
+def _rank(fact: Fact) -> tuple[object, ...]:
+    """The row with the earliest date is the approval's own; a later list repeats it."""
+    data = says(fact.event)
+    on = data.get("approved_on") or data.get("revoked_on") or data.get("amended_on")
+    return ((0, date_range(on).first, date_range(on).last) if on else (1,)), canonical(
+        [data, _data(fact.event)]
+    )
+
+
+def _in_this_run(fact: Fact, first: Fact, held: Holding) -> Verdict:
+    if fact is first:
+        return Verdict(fact, "new", fact.identity)
+    before = says(first.event)
+    differences = _differences(
+        before, says(fact.event), fact.assumed | first.assumed, held.changes_of(before)
+    )
+    status: Status = "differs" if differences else "repeats"
+    return Verdict(
+        fact, status, first.identity, place=first.place, differences=differences, target=first.identity
+    )
+
+
+def _in_the_ledger(fact: Fact, identity: Identity, there: Held, held: Holding, taken: bool) -> Verdict:
+    listed, changes = says(fact.event), held.changes_of(there.data)
+    differences = _differences(_without(there.data), listed, fact.assumed, changes)
+    # A list that repeats what was corrected is no news: whoever corrected it had read it.
+    corrected = bool(differences) and any(
+        not _differences(_without(before), listed, fact.assumed, ()) for before in there.before
+    )
+    if differences and not corrected:
+        return Verdict(fact, "differs", identity, there.position, differences=differences, target=there.by)
+    reworded = tuple(_reworded(there.data.get("published") or {}, _data(fact.event).get("published") or {}))
+    status: Status = "repeats" if taken else "already"
+    settled = corrected or there.retracted
+    return Verdict(
+        fact, status, identity, there.position, reworded=() if settled else reworded, settled=settled
+    )
+
+
+def _data(event: Event) -> JSON:
+    return event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def says(event: Event) -> JSON:
+    """What an event reports, without who reports it and in which words."""
+    return _without(_data(event))
+
+
+def _without(data: JSON) -> JSON:
+    return {key: value for key, value in data.items() if key not in _LEFT_OUT}
+
+
+def _differences(
+    held: JSON, listed: JSON, assumed: frozenset[str], changes: Sequence[JSON]
+) -> tuple[Difference, ...]:
+    before, after = dict(_flat(held)), dict(_flat(listed))
+    since: dict[str, set[str]] = {}
+    for change in changes:
+        for path, value in _flat(change):
+            since.setdefault(path, set()).add(alike(value))
+    return tuple(
+        Difference(path, before.get(path), after.get(path))
+        for path in sorted({*before, *after})
+        if path not in assumed
+        and alike(before.get(path)) != alike(after.get(path))
+        and alike(after.get(path)) not in since.get(path, ())
+    )
+
+
+def _flat(data: JSON, path: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", str(value)
+
+
+@lru_cache(maxsize=65_536)
+def alike(text: str | None) -> str:
+    """The text without white space, widths, what is invisible and the kind of its dashes: two that are equal so say the
+    same, and an edition that sets one for the other changed nothing."""
+    return "" if text is None else visible_key(text)
+
+
+def _reworded(held: JSON, listed: JSON) -> Iterator[str]:
+    """The columns that both editions have and whose cells differ, though the facts do not. Numbers of rows always do."""
+    for title, text in listed.items():
+        if title in held and alike(held[title]) != alike(text) and not text.strip().isdigit():
+            yield title
+
+
+def missing(judged: Iterable[Verdict], held: Holding, *, all_lists: bool = False) -> list[Missing]:
+    """The approvals that the ledger has of cumulative lists, and these rows do not, in the order of the log."""
+    listed: dict[str, set[str]] = {}
+    for verdict in judged:
+        if all_lists or verdict.fact.mapping.cumulative:
+            listed.setdefault(verdict.identity[0], set()).add(verdict.identity[1])
+    gone = [
+        Missing(identity, event)
+        for identity, event in held.events.items()
+        if identity[0] in listed
+        and identity[1] not in listed[identity[0]]
+        and _should_be_listed(identity, event, held)
+    ]
+    return sorted(gone, key=lambda one: one.held.position)
+
+
+def _should_be_listed(identity: Identity, event: Held, held: Holding) -> bool:
+    """Whether it is a grant that a list had a row for and that still counts. An approval that ended may leave its list."""
+    if event.retracted or identity in held.replacements or "approved_on" not in event.data:
+        return False
+    number = event.data["item"].get("registry_number")
+    return number is None or _approval(event.data, number) not in held.revoked

@@ -1,0 +1,71 @@
+"""The date in a cell: year first, and partial where the cell is. What could be read in two ways is not read."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from events import date_range
+
+_DAY = re.compile(
+    r"(?P<year>\d{4})(?:"
+    r"年(?:(?P<m1>\d{1,2})月(?:(?P<d1>\d{1,2})[日号]?)?)?"
+    r"|(?P<sep>[-/.])(?P<m2>\d{1,2})(?:(?P=sep)(?P<d2>\d{1,2}))?"
+    r"|(?P<m3>\d{2})(?P<d3>\d{2})"
+    r")?",
+    re.ASCII,
+)
+_TIME = re.compile(r"(?<=\d)(?:T|\s+)\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?!\d)", re.ASCII)
+_LAYOUT = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # not between digits: `3 1` is not 31
+_NOTE = re.compile(r"[(\[【](?P<in>[^()\[\]【】]*)[)\]】]|(?P<bare>补登|补录|补备案|补充登记)")
+_MONTH = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月(?:\s*(\d{1,2})\s*日)?", re.ASCII)
+KNOWN_NOTES = frozenset({"补登", "补录", "补备案", "补充登记"})
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A partial date, and the notes that stand in the cell beside it."""
+
+    on: str
+    notes: tuple[str, ...] = ()
+
+
+def read(text: str) -> Dated:
+    """The date of a cell. Raises ValueError with what is wrong with it."""
+    plain = _LAYOUT.sub("", _TIME.sub("", unicodedata.normalize("NFKC", text).strip()))
+    notes = tuple(found["in"] or found["bare"] or "" for found in _NOTE.finditer(plain))
+    match = _DAY.fullmatch(_NOTE.sub("", plain).strip(",;，；"))
+    if match is None:
+        raise ValueError(_complaint(text, plain))
+    month = match["m1"] or match["m2"] or match["m3"]
+    day = match["d1"] or match["d2"] or match["d3"]
+    return Dated(_partial(match["year"], month, day), tuple(note for note in notes if note))
+
+
+def _partial(year: str, month: str | None, day: str | None) -> str:
+    written = "-".join([year, *(f"{int(part):02d}" for part in (month, day) if part)])
+    date_range(written)
+    return written
+
+
+def _complaint(text: str, plain: str) -> str:
+    shown = repr(" ".join(text.split())[:60])
+    if re.fullmatch(r"\d{5}(\.\d+)?", plain):
+        return f"{shown} is the number of a spreadsheet's day, without its format: format the cell as a date"
+    if re.search(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}", plain):
+        return (
+            f"{shown} does not say which is the day and which the month: write the year first, as 2024/1/31"
+        )
+    return f"{shown} is no date: write it as 2024/1/31, 2024年1月31日 or, where no more is known, 2024年1月"
+
+
+def in_caption(text: str) -> str | None:
+    """The one date in a heading such as `…清单（2022年10月）`, or None."""
+    found = {match.groups() for match in _MONTH.finditer(unicodedata.normalize("NFKC", text))}
+    if len(found) != 1:
+        return None
+    try:
+        return _partial(*found.pop())
+    except ValueError:
+        return None

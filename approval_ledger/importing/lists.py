@@ -1,0 +1,171 @@
+"""Files to what they say: every table read and understood, every row counted once, every bad one with its place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import dates, facts, rows, tables
+from .facts import BadRow, Edition, Fact, Place
+from .mapping import Mapping
+from .rows import Header, Line
+from .tables import BadTable, Row, Table
+from .titles import title
+
+CAPTIONS = 20  # lines above a header that may be its heading
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row that is not imported, or with no row a table or a file that is not, and why."""
+
+    file: str
+    reason: str
+    table: int | None = None
+    row: int | None = None
+    column: str = ""
+
+    def __str__(self) -> str:
+        place = [
+            self.file,
+            *(f"{word} {n}" for word, n in (("table", self.table), ("row", self.row)) if n is not None),
+        ]
+        return f"{', '.join(place)}: {f'{self.column}: ' if self.column else ''}{self.reason}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The refusal without what does not apply."""
+        parts = {"file": self.file, "table": self.table, "row": self.row, "column": self.column or None}
+        return {key: value for key, value in parts.items() if value is not None} | {"reason": self.reason}
+
+
+@dataclass(slots=True)
+class Understood:
+    """One table: what each of its rows is, and the events of those that are data."""
+
+    file: str
+    table: Table
+    header: int = 0
+    empty: int = 0
+    headers: list[Header] = field(default_factory=list)
+    notes: list[tuple[int, str]] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    refused: int = 0
+    not_understood: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def data(self) -> int:
+        """How many rows gave events."""
+        return len(self.table.rows) - self.header - self.empty - len(self.notes) - self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller says of every file, over what a mapping says."""
+
+    publisher: str | None = None
+    url: str | None = None
+    title: str | None = None
+    published_on: str | None = None
+
+
+def read(
+    path: Path, mappings: Sequence[Mapping], options: Options, seen: Callable[[int], None] = lambda _: None
+) -> tuple[list[Understood], list[Refusal]]:
+    """The tables of a file, and what is wrong with the file as a whole. `seen` is told how many rows of a table are done."""
+    try:
+        found = tables.read(path)
+    except BadTable as error:
+        return [], [Refusal(_written(path), _short(error))]
+    return [_understood(_written(path), table, mappings, options, seen) for table in found], []
+
+
+def _understood(
+    file: str, table: Table, mappings: Sequence[Mapping], options: Options, seen: Callable[[int], None]
+) -> Understood:
+    result = Understood(file, table)
+    try:
+        lines = rows.understand(table, mappings)
+    except BadTable as error:
+        result.refused = sum(bool(row.filled or row.faults) for row in table.rows)
+        result.empty = len(table.rows) - result.refused
+        result.refusals.append(Refusal(file, _short(error), table.number))
+        return result
+    edition = Edition()
+    above: list[str] = []  # what stands between the last row and here, the nearest last
+    for number, line in enumerate(lines, start=1):
+        seen(number)
+        if line.kind == "header" and line.header is not None:
+            edition = _edition_below(result, line.header.mapping, edition, above, options)
+        _take(result, line, edition)
+        if line.kind in ("note", "empty"):
+            above += line.row.filled
+        else:
+            above = []
+    return result
+
+
+def _edition_below(
+    result: Understood, mapping: Mapping, before: Edition, above: Sequence[str], options: Options
+) -> Edition:
+    """What is true of the rows below a header: a header that only repeats another changes nothing."""
+    near = above[-CAPTIONS:]
+    edition = _edition(options, mapping, [*reversed(near), *reversed(result.table.captions[-CAPTIONS:])])
+    repeated = bool(result.headers) and result.headers[-1].mapping == mapping
+    return before if repeated and _edition(options, mapping, near).caption is None else edition
+
+
+def _take(result: Understood, line: Line, edition: Edition) -> None:
+    match line.kind:
+        case "header":
+            result.header += 1
+            if line.header is not None:
+                result.headers.append(line.header)
+        case "empty":
+            result.empty += 1
+        case "note":
+            result.notes.append((line.row.number, " ".join(title(cell) for cell in _different(line.row))))
+        case "bad":
+            _refuse(result, line.row, line.reason, line.column)
+        case "data":
+            _data(result, line, edition)
+
+
+def _data(result: Understood, line: Line, edition: Edition) -> None:
+    assert line.header is not None
+    place = Place(result.file, result.table.number, line.row.number)
+    try:
+        reading = facts.read(line, place, edition)
+    except BadRow as error:
+        _refuse(result, line.row, error.reason, error.column)
+        return
+    result.facts += reading.facts
+    result.not_understood += [(line.row.number, words) for words in reading.not_understood]
+
+
+def _refuse(result: Understood, row: Row, reason: str, column: str) -> None:
+    result.refused += 1
+    result.refusals.append(Refusal(result.file, reason, result.table.number, row.number, column))
+
+
+def _edition(options: Options, mapping: Mapping, captions: Sequence[str]) -> Edition:
+    about = [title(text) for text in captions if any(word in text for word in mapping.captions)]
+    dated = next(((text, on) for text in about if (on := dates.in_caption(text)) is not None), None)
+    text, on = dated or (None, dates.in_caption(options.title or ""))
+    return Edition(options.publisher, options.url, options.title, options.published_on, on, text)
+
+
+def _written(path: Path) -> str:
+    """The path as text that can be shown and stored: a name on a disk may be any bytes."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _different(row: Row) -> list[str]:
+    return list(dict.fromkeys(cell for cell in row.cells if cell.strip()))
+
+
+def _short(error: BadTable) -> str:
+    return str(error).removesuffix(" Nothing was stored.")

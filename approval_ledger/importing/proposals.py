@@ -1,0 +1,144 @@
+"""Events that would settle what a list and the ledger disagree on. A person reads and publishes them; nothing here does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from events import Event, canonical, encode, from_json
+
+from .compare import Missing, Verdict, says
+from .facts import reference
+
+REASON_LIMIT = 2_000  # characters
+JSON = dict[str, Any]
+
+_NAMES = frozenset({"company.name", "item.name"})
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Events that belong together, and why."""
+
+    why: str
+    events: tuple[Event, ...]
+
+    def lines(self) -> Iterator[bytes]:
+        """The events as `approvals publish` takes them."""
+        return (encode(event) for event in self.events)
+
+
+def propose(verdicts: Iterable[Verdict], gone: Iterable[Missing], actor: str) -> list[Proposal]:
+    """A proposal for everything that differs or disappeared. Two rows with one difference give one."""
+    found = [_settle(verdict, actor) for verdict in verdicts if verdict.status == "differs"]
+    found += [_retract(missing, actor) for missing in gone]
+    by_events = {tuple(event.id for event in proposal.events): proposal for proposal in reversed(found)}
+    return list(reversed(by_events.values()))
+
+
+def _settle(verdict: Verdict, actor: str) -> Proposal:
+    where = f"position {verdict.position}" if verdict.position is not None else str(verdict.place)
+    why = f"{verdict.fact.place} differs from {where} in {'; '.join(map(str, verdict.differences))}"
+    if {difference.field for difference in verdict.differences} <= _NAMES and "approved_on" in says(
+        verdict.fact.event
+    ):
+        amendment = _amendment(verdict)
+        if amendment is not None:
+            return Proposal(why, (amendment,))
+    return Proposal(why, tuple(_replacement(verdict, actor, why)))
+
+
+def _amendment(verdict: Verdict) -> Event | None:
+    """The same number and day under another name: the list has caught up with a change, and a list does not say when."""
+    data = says(verdict.fact.event)
+    number = data["item"].get("registry_number")
+    if number is None:
+        return None
+    fields = {difference.field for difference in verdict.differences}
+    changes = {name: data[name] for name in ("company", "item") if f"{name}.name" in fields}
+    full = verdict.fact.event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return from_json(
+        _envelope(verdict, "approval.amended.v1", f":amended:{_digest(changes)}")
+        | {
+            "data": {
+                "authority": data["authority"],
+                "instrument": data["instrument"],
+                "registry_number": number,
+                "changes": changes,
+                "source": full["source"],
+                "published": full.get("published", {}),
+            }
+        }
+    )
+
+
+def _replacement(verdict: Verdict, actor: str, why: str) -> Iterator[Event]:
+    full = verdict.fact.event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
+    ending = f":replaced:{_digest([says(verdict.fact.event), verdict.target])}"
+    replacement = from_json(_envelope(verdict, verdict.fact.event.type, ending) | {"data": full})
+    assert verdict.target is not None
+    yield replacement
+    yield _correction(
+        "event.superseded.v1",
+        replacement.source,
+        verdict.target,
+        replacement.subject,
+        why,
+        actor,
+        {"source": replacement.source, "id": replacement.id},
+    )
+
+
+def _retract(missing: Missing, actor: str) -> Proposal:
+    data = missing.held.data
+    why = f"{data['item']['name']} of {data['company']['name']} is no longer in a list that says it has all"
+    event = _correction(
+        "event.retracted.v1", missing.identity[0], missing.held.by, missing.held.subject, why, actor
+    )
+    return Proposal(f"position {missing.held.position}: {why}", (event,))
+
+
+def _envelope(verdict: Verdict, type: str, ending: str) -> JSON:
+    event = verdict.fact.event
+    return {
+        "specversion": "1.0",
+        "id": reference(event.id + ending),
+        "source": event.source,
+        "type": type,
+        "subject": event.subject,
+    }
+
+
+def _correction(
+    type: str,
+    source: str,
+    target: tuple[str, str],
+    subject: str | None,
+    why: str,
+    actor: str,
+    replacement: JSON | None = None,
+) -> Event:
+    data = {"target": {"source": target[0], "id": target[1]}, "reason": _plain(why), "actor": actor}
+    if replacement is not None:
+        data["replacement"] = replacement
+    document = {
+        "specversion": "1.0",
+        "id": f"correction:{_digest([type, data['target'], replacement])}",
+        "source": f"{source}:corrections",
+        "type": type,
+        "subject": subject,
+        "data": data,
+    }
+    return from_json({key: value for key, value in document.items() if value is not None})
+
+
+def _plain(text: str) -> str:
+    """Words from cells, as a reason may hold them."""
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return shown if len(shown) <= REASON_LIMIT else shown[: REASON_LIMIT - 1] + "…"
+
+
+def _digest(value: Any) -> str:
+    return sha256(canonical(value)).hexdigest()[:16]

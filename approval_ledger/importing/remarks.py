@@ -1,0 +1,149 @@
+"""What a remark (备注) says became of an approval: ended, held by another, called something else, its product changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from events import date_range
+
+_DATE = (
+    r"\d{4}\s?年(?:\s?\d{1,2}\s?月(?:\s?\d{1,2}\s?日)?)?(?:、\s?\d{1,2}\s?月)*|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}"
+)
+_QUOTED = r"[“”\"『「]\s*(?P<{0}>[^“”\"『』「」]{{1,200}}?)\s*[“”\"』」]"
+_BARE_FROM = r"(?P<{0}>[^“”\"，,；;。:\n]{{1,100}}?)"
+_BARE_TO = r"(?P<{0}>[^“”\"，,；;。、\n]{{1,100}})"
+_INTO = r"\s*(?:变更为|更名为|更改为|改为|变更成)\s*"
+
+
+def _change(what: str, lead: str = "") -> list[re.Pattern[str]]:
+    """`原X“A”变更为“B”` and its relatives, the quoted form first: what is quoted may hold a comma."""
+    head = rf"{lead}(?:原)?{what}\s*(?:由|原|从|:)*\s*"
+    quoted = head + _QUOTED.format("old") + _INTO + _QUOTED.format("new")
+    bare = head + _BARE_FROM.format("old") + _INTO + _BARE_TO.format("new")
+    return [re.compile(quoted), re.compile(bare)]
+
+
+_HOLDER = r"(?:备案)?(?:主体|单位|公司)(?:名称)?(?:变更)?"
+_ITEM = r"(?:算法|模型|大模型|应用|服务|功能)名称(?:变更)?"
+_PRODUCT = r"(?:关联)?(?:应用)?产品(?:名称)?"
+
+Kind = Literal["revoked", "holder", "item", "product"]
+
+_PATTERNS: list[tuple[Kind, re.Pattern[str]]] = [
+    *(("holder", pattern) for pattern in _change(_HOLDER)),
+    *(("item", pattern) for pattern in _change(_ITEM)),
+    *(("product", pattern) for pattern in _change(_PRODUCT)),
+    ("holder", re.compile(rf"{_HOLDER}{_INTO}[“\"]?{_BARE_TO.format('new')}[”\"]?")),
+    ("item", re.compile(rf"{_ITEM}{_INTO}[“\"]?{_BARE_TO.format('new')}[”\"]?")),
+    ("holder", re.compile(r"(?:更新|变更)备案主体(?:名称)?|(?:备案)?主体(?:名称)?变更")),
+    (
+        "product",
+        re.compile(
+            r"(?:更新|变更)?(?:应用|关联)?产品(?:变更|更新)|(?:更新|变更)(?:应用|关联|使用)?产品(?:,\s*新增[^。;\n]*)?"
+        ),
+    ),
+    ("product", re.compile(r"新增(?:关联|应用|算法使用)?产品[^。；;\n]*")),
+    (
+        "product",
+        re.compile(r"新增[^，,。；;\n]{0,80}[(（](?:APP|网站|小程序|其他)[)）][^。；;\n]*", re.IGNORECASE),
+    ),
+]
+_REVOKED = re.compile(
+    rf"(?:该|本)?(?:算法|模型|大模型|服务|应用|备案|备案编号|备案号|登记)?(?:已经?)?(?:于)?(?:{_DATE})?\s?(?:起)?(?:已经?)?(?:予以|被)?"
+    rf"(?:注销|撤销|取消)(?:备案|登记)?(?:[(](?:{_DATE})[)])?(?:(?:{_DATE}))?"
+)
+_FILLER = re.compile(rf"变更内容|补登|补录|(?:{_DATE})|更新|新增|变更|已|于|[\s、，,；;。:\"“”()（）]")
+_SEPARATORS = re.compile(r"[，,；;。\n]")
+_STOPS = "；;。\n"
+
+
+# Each of these characters for one other, so that what is found in one text is at the same place in the other.
+_HALF_WIDTH = {0xFEE0 + code: code for code in range(0x21, 0x7F)} | {
+    ord("‘"): "“",
+    ord("’"): "”",
+    ord("\u3000"): " ",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that a remark says. `said` is the words for it; `on` is a partial date, where they give one."""
+
+    kind: Kind
+    said: str
+    old: str | None = None
+    new: str | None = None
+    on: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """`left` is what of the remark was not understood."""
+
+    changes: tuple[Change, ...]
+    left: str
+
+
+def read(text: str) -> Remark:
+    """What a remark says. Raises ValueError where a change is dated with a day that is none."""
+    text = text.strip()
+    if not text:
+        return Remark((), "")
+    plain = text.translate(_HALF_WIDTH)
+    revoked = list(_revocations(plain))
+    rest = plain
+    for change in revoked:
+        rest = rest.replace(change.said, "\0" * len(change.said), 1)
+    found: list[tuple[int, Change]] = []
+    for kind, pattern in _PATTERNS:
+        for match in pattern.finditer(rest):
+            old, new = (_part(text, match, group) for group in ("old", "new"))
+            on = _date_before(plain, match.start())
+            said = text[match.start() : match.end()].strip()
+            found.append((match.start(), Change(kind, said, old, new, on)))
+        rest = pattern.sub(lambda match: "\0" * len(match.group()), rest)
+    others = [change for _, change in sorted(found, key=lambda pair: pair[0])]
+    left = _FILLER.sub("", rest.replace("\0", ""))
+    return Remark((*others, *revoked), left)
+
+
+def _part(text: str, match: re.Match[str], group: str) -> str | None:
+    """A name as the remark writes it: what was searched has the same length."""
+    if match.groupdict().get(group) is None:
+        return None
+    start, end = match.span(group)
+    return text[start:end]
+
+
+def _revocations(plain: str) -> Iterator[Change]:
+    if "恢复" in plain:  # it ended and began again, and no event says that
+        return
+    date: str | None = None
+    for clause in _SEPARATORS.split(plain):
+        clause = clause.strip()  # noqa: PLW2901
+        dates = re.findall(_DATE, clause)
+        date = _partial(dates[-1]) if dates else date
+        if clause and _REVOKED.fullmatch(clause):
+            yield Change("revoked", clause, on=date)
+
+
+def _date_before(text: str, end: int) -> str | None:
+    start = max(text.rfind(stop, 0, end) for stop in _STOPS) + 1
+    dates = re.findall(_DATE, text[start:end])
+    return _partial(dates[-1]) if dates else None
+
+
+def _partial(text: str) -> str:
+    """`2023年4月、12月` is two dates, of which nobody says which is which: the year."""
+    parts = re.findall(r"\d+", text)
+    written = parts[0] if "、" in text else "-".join([parts[0], *(f"{int(part):02d}" for part in parts[1:])])
+    date_range(written)
+    return written
+
+
+def undated(said: str) -> str:
+    """The words for a change without their date: an edition may add it, and the change is the same."""
+    return re.sub(rf"(?:{_DATE})[,\s]*", "", said)

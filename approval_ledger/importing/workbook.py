@@ -1,0 +1,161 @@
+"""XLSX, by openpyxl: each sheet is a table, hidden ones too; what a formula gave when it was saved, dates, merged cells."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from typing import Any
+
+from openpyxl import load_workbook
+from openpyxl.utils import get_column_letter
+
+# The streaming worksheet drops what this parser knows (merged ranges, which cell is a formula), and the other kind of
+# worksheet builds every cell of a merged range: A1:XFD1048576 would be 17 billion.
+from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
+
+from .tables import COLUMNS_LIMIT, ROWS_LIMIT, BadTable, Budget, Row, Table, shortly
+
+MERGED_LIMIT = 2_000_000  # cells that merged ranges may fill
+EXACT_DIGITS = 15  # what a spreadsheet keeps of a number
+
+Faults = dict[int, str]
+
+
+class _Parser(WorkSheetParser):  # type: ignore[misc]  # openpyxl has no types
+    """openpyxl's parser, which also notes formulas that nobody has calculated."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.uncalculated: set[tuple[int, int]] = set()
+        self.formulas = 0
+
+    def parse_cell(self, element: Any) -> dict[str, Any]:
+        cell: dict[str, Any] = super().parse_cell(element)
+        if element.find(FORMULA_TAG) is not None:
+            self.formulas += 1
+            if cell["value"] is None:
+                self.uncalculated.add((cell["row"], cell["column"]))
+        return cell
+
+
+def read(content: bytes) -> list[Table]:
+    """The sheets of a workbook. Raises BadTable."""
+    budget = Budget()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of styles and extensions, which say nothing of the cells
+            book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
+            return [_table(number, sheet, budget) for number, sheet in enumerate(book.worksheets, start=1)]
+    except BadTable:
+        raise
+    except Exception as error:  # noqa: BLE001  # a broken file makes openpyxl raise nearly anything
+        raise BadTable(
+            f"is no XLSX that can be read ({type(error).__name__}: {shortly(error)}). Nothing was stored: open and save it anew."
+        ) from None
+
+
+def _table(number: int, sheet: Any, budget: Budget) -> Table:
+    with sheet._get_source() as stream:  # see the import above
+        parser = _Parser(
+            stream,
+            sheet._shared_strings,
+            data_only=True,
+            epoch=sheet.parent.epoch,
+            date_formats=sheet.parent._date_formats,
+            timedelta_formats=sheet.parent._timedelta_formats,
+        )
+        rows = dict(_cells(parser, sheet.title))
+    _fill_merged(rows, parser)
+    about = "XLSX" + (f", {parser.formulas} formulas by their saved values" if parser.formulas else "")
+    hidden = "" if sheet.sheet_state == "visible" else ", hidden"
+    listed = tuple(_row(at, rows.get(at, ({}, {})), budget) for at in range(1, max(rows, default=0) + 1))
+    return Table(number, listed, sheet.title, (sheet.title,), about + hidden)
+
+
+Cells = dict[int, str]
+
+
+def _cells(parser: _Parser, title: str) -> Iterator[tuple[int, tuple[Cells, Faults]]]:
+    last = 0
+    for at, row in parser.parse():
+        if at <= last:
+            raise BadTable(f"sheet {title!r}: row {at} comes after row {last}. Nothing was stored.")
+        if at > ROWS_LIMIT:
+            if all(cell["value"] is None for cell in row):
+                continue
+            raise BadTable(f"sheet {title!r} has over {ROWS_LIMIT:,} rows. Nothing was stored.")
+        last = at
+        texts: Cells = {}
+        faults: Faults = {}
+        for cell in row:
+            column = cell["column"]
+            text, fault = _text(cell, (at, column) in parser.uncalculated)
+            if (text or fault) and column > COLUMNS_LIMIT:
+                raise BadTable(f"sheet {title!r} has over {COLUMNS_LIMIT} columns. Nothing was stored.")
+            if text:
+                texts[column] = text
+            if fault:
+                faults[column] = f"cell {get_column_letter(column)}{at} {fault}"
+        yield at, (texts, faults)
+
+
+def _text(cell: dict[str, Any], uncalculated: bool) -> tuple[str, str]:
+    value = cell["value"]
+    if uncalculated:
+        return "", "is a formula without a saved value: open the file in a spreadsheet program, and save it"
+    if cell["data_type"] == "e":
+        return str(value), f"holds the error {value}"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**EXACT_DIGITS:
+        return str(
+            value
+        ), f"is a number of over {EXACT_DIGITS} digits, which a spreadsheet rounds: store it as text"
+    return _written(value), ""
+
+
+def _written(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "TRUE" if value else "FALSE"
+        case datetime() if value.time() == time():
+            return value.date().isoformat()
+        case datetime():
+            return value.isoformat(" ", "seconds")
+        case date():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def _fill_merged(rows: dict[int, tuple[Cells, Faults]], parser: _Parser) -> None:
+    ranges = parser.merged_cells.mergeCell if parser.merged_cells is not None else []
+    left = MERGED_LIMIT
+    last = max(rows, default=0)
+    for merged in ranges:
+        if merged.min_col > COLUMNS_LIMIT:
+            continue
+        bottom, right = min(merged.max_row, last), min(merged.max_col, COLUMNS_LIMIT)
+        left -= max(0, bottom - merged.min_row + 1) * (right - merged.min_col + 1) + 1
+        if left < 0:
+            raise BadTable(f"merges over {MERGED_LIMIT:,} cells. Nothing was stored.")
+        text = rows.get(merged.min_row, ({}, {}))[0].get(merged.min_col)
+        if text is None:
+            continue
+        for at in range(merged.min_row, bottom + 1):
+            cells, _ = rows.setdefault(at, ({}, {}))
+            for column in range(merged.min_col, right + 1):
+                cells.setdefault(column, text)
+
+
+def _row(at: int, held: tuple[Cells, Faults], budget: Budget) -> Row:
+    cells, faults = held
+    width = max([*cells, *faults], default=0)
+    texts = [cells.get(column, "") for column in range(1, width + 1)]
+    return budget.row(at, texts, tuple((column - 1, fault) for column, fault in sorted(faults.items())))

@@ -1,0 +1,448 @@
+"""`approvals import`: what is appended, what is only reported, and that the same list twice is the same ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from approval_ledger.importing import compare, lists, mapping
+from approval_ledger.importing.lists import Options
+from events import Log, decode, parse
+from events.catalog import ApprovalAmended, ApprovalGranted, ApprovalRevoked, EventSuperseded
+
+from .conftest import new_ledger
+from .lists import ALGORITHMS, ERNIE, FILED, GLM, WRITERS, YI, algorithm, as_csv, as_docx
+from .proxy import Proxy
+from .servers import Server
+from .test_cli_publish import Ledger, approvals
+
+Row = tuple[str, ...]
+Listed = Callable[..., Path]
+
+TWINS = ("1", "上海市", "AI民宿管家", "上海潮宿公司", "Shinghai-AIMinSu-20240729S0020", "2024/7/29")
+
+
+@pytest.fixture
+def ledger(server: Server) -> Ledger:
+    return Ledger(server)
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Listed:
+    """A file with these rows below the header."""
+
+    def listed(*rows: Row, name: str = "list.csv", header: Row = FILED) -> Path:
+        path = tmp_path / name
+        path.write_bytes(WRITERS[path.suffix[1:]]([header, *rows]))
+        return path
+
+    return listed
+
+
+def data(ledger: Ledger) -> list[Any]:
+    return [decode(recorded).data for recorded in ledger.log.read()]
+
+
+def statuses(document: Any) -> list[str]:
+    return [event["status"] for event in document["events"]]
+
+
+def changed(row: Row, **changes: str) -> Row:
+    columns = {"item": 2, "company": 3, "number": 4, "date": 5}
+    cells = list(row)
+    for name, text in changes.items():
+        cells[columns[name]] = text
+    return tuple(cells)
+
+
+# What is appended
+
+
+@pytest.mark.parametrize("format", WRITERS)
+def test_given_a_list_when_it_is_imported_twice_then_the_second_time_appends_nothing(
+    ledger: Ledger, listed: Listed, format: str
+) -> None:
+    file = listed(ERNIE, GLM, name=f"list.{format}")
+    first = ledger.run("import", file)
+    assert first.out.splitlines()[-3:] == [
+        "appended at 1  beijing-wenxinyiyan-20230821",
+        "appended at 2  beijing-chatglm-20230821",
+        "2 appended, 0 already there, 0 differ, 0 disappeared, 0 refused",
+    ]
+    assert first.err == ""
+    second = ledger.run("import", file, "--json").document
+    assert (second["appended"], statuses(second)) == (0, ["already", "already"])
+    assert [event["position"] for event in second["events"]] == [1, 2]
+    assert ledger.log.head() == 2
+
+
+def test_given_a_list_when_it_is_imported_then_its_approvals_are_counted_and_its_cells_kept(
+    ledger: Ledger, listed: Listed
+) -> None:
+    ledger.run(
+        "import",
+        listed(ERNIE, GLM),
+        "--published-on",
+        "2024-04-02",
+        "--title",
+        "第一批",
+        "--publisher",
+        "网信办",
+    )
+    (total,) = ledger.run("totals", "--json").document["answers"]
+    assert (total["instrument"], total["unit"], total["named"]) == ("filing", "service", 2)
+    grant = data(ledger)[0]
+    assert grant.published == dict(zip(FILED, ERNIE, strict=True))
+    assert (grant.source.publisher, grant.source.title, grant.source.published_on) == (
+        "网信办",
+        "第一批",
+        "2024-04-02",
+    )
+    assert ledger.run("companies", ERNIE[3], "--json").document["answers"][0]["approvals"][0]["named"] == 1
+
+
+def test_given_a_later_edition_when_it_is_imported_then_only_what_is_new_is_appended(
+    ledger: Ledger, listed: Listed
+) -> None:
+    ledger.run("import", listed(ERNIE))
+    header = ("序号", "属地", "大模型名称", "备案单位", "备案编号", "备案时间")
+    later = ledger.run(
+        "import", listed(("7", *GLM[1:]), ("8", *ERNIE[1:]), name="b.xlsx", header=header), "--json"
+    ).document
+    assert statuses(later) == ["appended", "already"]
+    assert ledger.log.head() == 2
+    (table,) = later["tables"]
+    assert (table["rows"], table["header"], table["new"], table["already"], table["imported"]) == (
+        3,
+        1,
+        1,
+        1,
+        2,
+    )
+
+
+def test_given_remarks_when_a_later_edition_has_them_then_they_are_appended_as_events_of_their_own(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    caption = "算法备案清单（2022年10月）"
+    first, second = tmp_path / "a.docx", tmp_path / "b.docx"
+    first.write_bytes(as_docx([ALGORITHMS, algorithm(), algorithm("230021")], captions=[caption]))
+    renamed = "原主体名称“甲公司”变更为“乙公司”"
+    rows = [
+        ALGORITHMS,
+        algorithm(remark=renamed, company="乙公司"),
+        algorithm("230021", "已注销"),
+        algorithm("230039", "另见附件"),
+    ]
+    second.write_bytes(as_docx(rows, captions=[caption]))
+    ledger.run("import", first)
+    document = ledger.run("import", second, "--published-on", "2024-08", "--json").document
+    assert statuses(document) == ["already", "appended", "already", "appended", "appended"]
+    amended, revoked, _ = data(ledger)[2:]
+    assert isinstance(amended, ApprovalAmended)
+    assert amended.changes.company is not None
+    assert amended.changes.company.name == "乙公司"
+    assert isinstance(revoked, ApprovalRevoked)
+    assert revoked.revoked_on == "2024-08"
+    assert document["tables"][0]["not_understood"] == [{"row": 4, "text": "另见附件"}]
+    # A day that the list does not give is no difference when another edition has another.
+    again = ledger.run("import", second, "--published-on", "2025-01", "--json").document
+    assert set(statuses(again)) == {"already"}
+    # Nor is the new name, once the remark is gone.
+    rows = [ALGORITHMS, algorithm(company="乙公司")]
+    second.write_bytes(as_docx(rows, captions=[caption]))
+    assert statuses(ledger.run("import", second, "--json").document) == ["already"]
+
+
+def test_given_a_notice_of_cancellations_when_it_is_imported_then_approvals_end_on_its_day(
+    ledger: Ledger, listed: Listed
+) -> None:
+    header = ("cancelNoticeDate", "noticeTitle", "recordNumber", "algorithmName", "entityName")
+    row = ("2025-07-14", "关于注销“甲算法”等算法备案编号的公告", algorithm()[6], "甲算法", "甲公司")
+    ledger.run("import", listed(algorithm(), header=ALGORITHMS), "--published-on", "2024-08")
+    ledger.run("import", listed(row, header=header, name="notice.csv"))
+    grant, revoked = data(ledger)
+    assert isinstance(revoked, ApprovalRevoked)
+    assert (revoked.revoked_on, revoked.reason, revoked.registry_number) == (
+        row[0],
+        row[1],
+        grant.item.registry_number,
+    )
+    (total,) = ledger.run("totals", "--json").document["answers"]
+    assert total["in_force"]["low"] == 0
+
+
+def test_given_a_mapping_of_ones_own_when_a_table_is_unknown_then_it_is_imported_by_it(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    file = listed(("ICO", "Ernie", "Baidu", "7", "2024-01-31"), header=("by", "Model", "Firm", "No", "Day"))
+    assert "docs/importing.md" in ledger.run("import", file, code=1).err
+    own = tmp_path / "mine.toml"
+    own.write_text(
+        'name = "ico"\nsource = "urn:ico"\nauthority = "ICO"\ninstrument = "approval"\nunit = "model"\n'
+        'publisher.name = "ICO"\ncolumns.item = ["Model"]\ncolumns.company = ["Firm"]\n'
+        'columns.number = ["No"]\ncolumns.date = ["Day"]\n',
+        "utf-8",
+    )
+    ledger.run("import", file, "--mapping", own)
+    (grant,) = data(ledger)
+    assert (grant.authority, grant.approved_on) == ("ICO", "2024-01-31")
+    assert "bad-mapping" in ledger.run("import", file, "--mapping", "none", code=1).err
+
+
+# What is only reported
+
+
+def test_given_a_row_that_differs_when_it_is_imported_then_it_is_reported_and_a_proposal_settles_it(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    ledger.run("import", listed(ERNIE))
+    later = listed(changed(ERNIE, date="2023/9/1"), name="b.csv")
+    target = tmp_path / "proposals.ndjson"
+    ran = ledger.run("import", later, "--proposals", target, "--actor", "editor@example")
+    assert (
+        f"differs: {later}, table 1, row 2 from position 1: approved_on: 2023-09-01, not 2023-08-31"
+        in ran.out
+    )
+    assert "2 corrections proposed, none published" in ran.out
+    assert ledger.log.head() == 1
+    replacement, correction = (parse(line) for line in target.read_bytes().splitlines())
+    assert isinstance(replacement.data, ApprovalGranted)
+    assert isinstance(correction.data, EventSuperseded)
+    assert correction.data.actor == "editor@example"
+    ledger.run("publish", target)
+    for file in (
+        later,
+        listed(ERNIE),
+    ):  # what was settled is settled, also where the older list is imported again
+        assert statuses(ledger.run("import", file, "--json").document) == ["already"]
+    (total,) = ledger.run("totals", "--json").document["answers"]
+    assert total["named"] == 1
+    assert ledger.log.head() == 3
+
+
+def test_given_another_holder_under_the_same_number_when_it_is_imported_then_an_amendment_is_proposed(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    ledger.run("import", listed(ERNIE))
+    target = tmp_path / "proposals.ndjson"
+    later = listed(changed(ERNIE, company="乙公司"), name="b.csv")
+    ledger.run("import", later, "--proposals", target, "--actor", "me")
+    (amendment,) = (parse(line) for line in target.read_bytes().splitlines())
+    assert isinstance(amendment.data, ApprovalAmended)
+    ledger.run("publish", target)
+    assert statuses(ledger.run("import", later, "--json").document) == ["already"]
+
+
+def test_given_a_cumulative_list_when_rows_are_gone_then_retractions_are_proposed_and_nothing_else_happens(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    ledger.run("import", listed(ERNIE, GLM, YI))
+    fewer = listed(ERNIE, YI, name="b.csv")
+    assert ledger.run("import", fewer, "--json").document["disappeared"] == []
+    target = tmp_path / "proposals.ndjson"
+    ran = ledger.run("import", fewer, "--cumulative", "--proposals", target, "--actor", "me")
+    assert "disappeared: position 2: beijing-chatglm-20230821" in ran.out
+    assert ledger.log.head() == 3
+    ledger.run("publish", target)
+    assert ledger.run("import", fewer, "--cumulative", "--json").document["disappeared"] == []
+    (total,) = ledger.run("totals", "--json").document["answers"]
+    assert total["named"] == 2
+    document = ledger.run("import", listed(ERNIE, GLM, YI), "--json").document
+    assert [event.get("settled") for event in document["events"]] == [None, True, None]
+    assert document["appended"] == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (TWINS[4], "repeats"),
+        ("Ｓhinghai-AIMinSu-20240729S0020", "repeats"),
+        ("SHINGHAI-AIMinSu-20240729S0020", "differs"),
+        ("Shanghai-AIMinSu-20240729S0020", "differs"),
+        ("Shanghai-AIMinSu-20240729S0021", "appended"),
+    ],
+)
+def test_given_two_rows_of_one_approval_in_one_run_when_they_are_imported_then_one_counts(
+    ledger: Ledger, listed: Listed, number: str, status: str
+) -> None:
+    files = listed(TWINS), listed(changed(TWINS, number=number), name="b.csv")
+    found = statuses(ledger.run("import", *files, "--json").document)
+    assert sorted(found) == sorted(["appended", status])
+    assert {"already", status} >= set(statuses(ledger.run("import", files[1], "--json").document))
+
+
+def test_given_a_corrected_number_in_a_cumulative_list_when_it_is_imported_then_the_old_row_has_not_disappeared(
+    ledger: Ledger, listed: Listed
+) -> None:
+    ledger.run("import", listed(TWINS))
+    corrected = listed(changed(TWINS, number="Shanghai-AIMinSu-20240729S0020"), name="b.csv")
+    document = ledger.run("import", corrected, "--cumulative", "--json").document
+    assert (statuses(document), document["disappeared"]) == (["differs"], [])
+    assert [event["type"] for proposal in document["proposals"] for event in proposal["events"]] == [
+        "approval.granted.v1",
+        "event.superseded.v1",
+    ]
+
+
+def test_given_a_dry_run_when_a_list_is_imported_then_it_says_what_would_happen_and_nothing_does(
+    ledger: Ledger, listed: Listed
+) -> None:
+    ran = ledger.run("import", listed(ERNIE, GLM), "--dry-run")
+    assert ran.out.splitlines()[-1] == "2 to append, 0 already there, 0 differ, 0 disappeared, 0 refused"
+    assert ledger.keys() == []
+    document = ledger.run("import", listed(ERNIE), "--dry-run", "--json").document
+    assert (document["dry_run"], document["appended"], statuses(document)) == (True, 0, ["new"])
+
+
+# What is refused
+
+
+def test_given_one_bad_row_when_files_are_imported_then_nothing_is_unless_the_bad_are_skipped(
+    ledger: Ledger, listed: Listed
+) -> None:
+    bad = changed(YI, date="2023-02-30")
+    files = listed(ERNIE), listed(GLM, bad, name="b.csv")
+    ran = ledger.run("import", *files, code=1)
+    assert ran.err.splitlines() == [
+        f"{files[1]}, table 1, row 3: 备案时间: '2023-02-30' has no such day: the last is 2023-02-28",
+        "refused, nothing was stored: correct the file, or import the others with --skip-bad",
+    ]
+    assert ledger.keys() == []
+    document = ledger.run("import", *files, "--skip-bad", "--json", code=1).document
+    assert document["appended"] == 2
+    assert document["refused"] == [
+        {"file": str(files[1]), "table": 1, "row": 3, "column": "备案时间",
+         "reason": "'2023-02-30' has no such day: the last is 2023-02-28"}
+    ]  # fmt: skip
+    ledger.run("import", listed(YI, name="c.csv"))
+    assert (
+        ledger.run("import", *files, "--skip-bad", "--cumulative", "--json", code=1).document["disappeared"]
+        == []
+    )
+    for table in document["tables"]:
+        assert table["rows"] == sum(
+            table[part] for part in ("header", "empty", "notes", "imported", "refused")
+        )
+        assert table["imported"] == sum(table[part] for part in ("new", "already", "repeats", "differs"))
+
+
+def test_given_cells_that_a_terminal_would_obey_when_they_are_refused_then_they_are_written_out(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    file = tmp_path / "[bold]\x1b[31m.csv"
+    file.write_bytes(
+        as_csv([FILED, changed(ERNIE, date="\x1b]0;x\x07 [red]"), (*GLM[:3], "a\u202eb", *GLM[4:])])
+    )
+    assert "\\x1b" in ledger.run("import", file, code=1).err
+    assert "\\x1b" in ledger.run("import", file, "--explain", code=1).out
+    assert ledger.run("import", file, "--skip-bad", "--json", code=1).document["appended"] == 0
+
+
+def test_given_wrong_usage_when_import_is_called_then_it_says_what_is_wrong(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    file = listed(ERNIE)
+    assert "--actor" in ledger.run("import", file, "--proposals", tmp_path / "p", code=2).complaint
+    assert "no such month" in ledger.run("import", file, "--published-on", "2024-13", code=2).complaint
+    there = ledger.run("import", file, "--proposals", file, "--actor", "me", code=1)
+    assert "exists already" in there.err
+    assert "No such file" in ledger.run("import", tmp_path / "none.csv", code=1).err
+    ledger.run("import", code=2)
+    assert ledger.keys() == []
+
+
+def test_given_a_server_that_is_lost_midway_when_the_command_is_run_again_then_it_continues(
+    start_server: Callable[..., Server], listed: Listed
+) -> None:
+    server = start_server()
+    rows = [changed(ERNIE, number=f"Beijing-X-{number:04d}-", item=f"甲{number}") for number in range(1_500)]
+    file = listed(*rows)
+    with Proxy(server) as proxy:
+        proxy.lose_requests_with(b"beijing-x-1200-", 1)
+        ledger = Ledger(server, proxy.url)
+        ran = ledger.run("import", file, code=1)
+        assert (
+            "1,000 of 1,500 new events were stored before that: run the same command again for the rest"
+            in ran.err
+        )
+    ledger = Ledger(server, name=ledger.name)
+    ran = ledger.run("import", file)
+    assert ran.out.splitlines()[-1].startswith("500 appended, 1,000 already there")
+    assert ledger.log.head() == 1_500
+
+
+# What is explained
+
+
+def test_given_a_list_when_it_is_explained_then_every_column_and_row_is_accounted_for_and_no_server_is_asked(
+    listed: Listed,
+) -> None:
+    file = listed(ERNIE, (), FILED, (*GLM, "另见附件"), ("注：x",), header=(*FILED, "备注"))
+    out = approvals("import", file, "--explain", code=1).out
+    assert "CSV, UTF-8, comma" in out
+    for title, field in zip(FILED, ("ordinal", "region", "item", "company", "number", "date"), strict=True):
+        assert any(title in line and field in line for line in out.splitlines()), title
+    assert "row 1 is a header of cac-genai-filings (CAC/filing/service)" in out
+    assert "6 rows = 2 header, 1 empty, 1 notes, 1 imported, 1 refused" in out
+    assert "row 6 is a note: 注：x" in out
+    document = json.loads(approvals("import", file, "--explain", "--json", code=1).out)
+    assert [len(header["columns"]) for header in document["tables"][0]["headers"]] == [7, 6]
+
+
+# For all lists
+
+ROWS = st.lists(
+    st.builds(
+        lambda item, company, number, day: ("1", "北京市", item, company, number, day),
+        st.sampled_from(["甲", "乙"]),
+        st.sampled_from(["A公司", "B公司"]),
+        st.sampled_from(["X-1", "x-1", "X-2", "Y-2", "X-3"]),
+        st.sampled_from(["2023/8/31", "2023年9月", "2023-11-03（补登）"]),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def imported(log: Log, paths: Sequence[Path]) -> list[compare.Verdict]:
+    facts = [
+        fact
+        for path in paths
+        for table in lists.read(path, mapping.shipped(), Options())[0]
+        for fact in table.facts
+    ]
+    verdicts = compare.verdicts(facts, compare.holding(log, {fact.event.source for fact in facts}))
+    new = [verdict.fact.event for verdict in verdicts if verdict.status == "new"]
+    if new:
+        log.append(new)
+    return verdicts
+
+
+@settings(max_examples=25)
+@given(editions=st.lists(ROWS, min_size=1, max_size=3), data=st.data())
+def test_given_any_lists_when_they_are_imported_in_any_order_and_twice_then_the_ledger_holds_the_same_facts(
+    server: Server, tmp_path_factory: pytest.TempPathFactory, editions: list[list[Row]], data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("editions")
+    paths = []
+    for number, rows in enumerate(editions):
+        paths.append(folder / f"{number}.csv")
+        paths[-1].write_bytes(as_csv([FILED, *rows]))
+    held = []
+    for order in (paths, data.draw(st.permutations(paths))):
+        log = Log(server.client(), new_ledger())
+        verdicts = imported(log, order)
+        assert len(verdicts) == sum(map(len, editions))
+        held.append({recorded.payload for recorded in log.read()})
+        again = imported(log, order)
+        assert "new" not in {verdict.status for verdict in again}
+        assert [v.status == "differs" for v in again] == [v.status == "differs" for v in verdicts]
+        assert log.head() == len(held[-1])
+    assert held[0] == held[1]
