@@ -485,6 +485,7 @@ def in_a_terminal(*words: str, **environment: str) -> str:
 COMMANDS = (
     *(
         ("publish",),
+        ("import",),
         ("events",),
         ("totals",),
         ("batches",),

@@ -425,7 +425,7 @@ def imported(log: Log, paths: Sequence[Path]) -> list[compare.Verdict]:
     return verdicts
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(editions=st.lists(ROWS, min_size=1, max_size=3), data=st.data())
 def test_given_any_lists_when_they_are_imported_in_any_order_and_twice_then_the_ledger_holds_the_same_facts(
     server: Server, tmp_path_factory: pytest.TempPathFactory, editions: list[list[Row]], data: st.DataObject

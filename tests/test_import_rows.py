@@ -262,13 +262,13 @@ def test_given_a_sheet_of_explanations_when_a_workbook_is_read_then_it_is_notes(
 @pytest.mark.parametrize(
     "rows",
     [
-        [(f"说明{n}",) for n in range(50_000)] + [FILED],
-        [FILED] * 20_000,
+        [(f"说明{n}",) for n in range(20_000)] + [FILED],
+        [FILED] * 5_000,
         [FILED, *[(*ERNIE[:2], "*" * 30_000 + "x", *ERNIE[3:])] * 100],
         [(*FILED, "备注"), *[(*ERNIE, "主体" * 15_000)] * 100],
-        [(*FILED, "备注"), *[(*ERNIE, "主体" * 1_000)] * 100],
+        [(*FILED, "备注"), *[(*ERNIE, "主体" * 1_000)] * 30],
         [FILED, *[(*ERNIE[:5], "(" * 30_000)] * 100],
-        [("x" * 50,) * 200] * 2_000,
+        [("x" * 50,) * 200] * 1_000,
     ],
     ids=["headings", "headers", "marks", "long remarks", "remarks", "brackets", "titles"],
 )
@@ -397,7 +397,7 @@ def test_given_a_remark_of_something_else_when_it_is_read_then_it_is_not_underst
     assert remarks.read(text).left
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.text("原主体名称变更为注销已“”，；。（）(APP)新增产品由甲乙2023年8月、\n", max_size=60))
 def test_given_any_remark_when_it_is_read_then_names_are_parts_of_it(text: str) -> None:
     try:
@@ -617,7 +617,7 @@ CELLS = st.sampled_from(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     rows=st.lists(
         st.one_of(

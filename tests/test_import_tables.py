@@ -55,7 +55,7 @@ GRIDS = st.integers(2, 5).flatmap(
 
 
 @pytest.mark.parametrize("format", WRITERS)
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(rows=GRIDS)
 def test_given_any_table_when_it_is_read_from_any_format_then_its_rows_are_those_written(
     tmp_path_factory: pytest.TempPathFactory, format: str, rows: list[list[str]]

@@ -9,14 +9,12 @@ from hashlib import sha256
 from typing import Any
 
 from events import Event, InvalidEvent, LedgerError, canonical, encode, from_json, name_key, parse
+from events.catalog import NAME_LIMIT, REFERENCE_LIMIT, TEXT_LIMIT
 
 from . import dates, remarks, titles
 from .mapping import Mapping
 from .rows import Line
 
-REFERENCE_LIMIT = 256  # bytes of an event's id
-SUBJECT_LIMIT = 200  # characters
-CELL_LIMIT = 2_000  # characters of a published cell
 _SMALL = 8_000  # characters of a row, below which its event's size needs no look
 
 JSON = dict[str, Any]
@@ -103,9 +101,9 @@ def read(line: Line, place: Place, edition: Edition) -> Reading:
     """What a row reports. Raises BadRow."""
     assert line.header is not None
     for title, cell in line.published().items():
-        if len(cell) > CELL_LIMIT:  # before anything is looked for in it
+        if len(cell) > TEXT_LIMIT:  # before anything is looked for in it
             raise BadRow(
-                f"has {len(cell):,} characters; an event keeps at most {CELL_LIMIT:,} of a cell", title
+                f"has {len(cell):,} characters; an event keeps at most {TEXT_LIMIT:,} of a cell", title
             )
     return _Row(line, place, edition, line.header.mapping).reading()
 
@@ -303,8 +301,8 @@ def subject(terms: str, text: str) -> str:
     written = f"{terms}/{text}"
     return (
         written
-        if len(written) <= SUBJECT_LIMIT
-        else f"{terms}/sha256:{sha256(text.encode()).hexdigest()}"[:SUBJECT_LIMIT]
+        if len(written) <= NAME_LIMIT
+        else f"{terms}/sha256:{sha256(text.encode()).hexdigest()}"[:NAME_LIMIT]
     )
 
 

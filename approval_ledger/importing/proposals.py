@@ -8,11 +8,11 @@ from hashlib import sha256
 from typing import Any
 
 from events import Event, canonical, encode, from_json
+from events.catalog import TEXT_LIMIT
 
 from .compare import Missing, Verdict, says
 from .facts import reference
 
-REASON_LIMIT = 2_000  # characters
 JSON = dict[str, Any]
 
 _NAMES = frozenset({"company.name", "item.name"})
@@ -137,7 +137,7 @@ def _correction(
 def _plain(text: str) -> str:
     """Words from cells, as a reason may hold them."""
     shown = "".join(character if character.isprintable() else " " for character in text)
-    return shown if len(shown) <= REASON_LIMIT else shown[: REASON_LIMIT - 1] + "…"
+    return shown if len(shown) <= TEXT_LIMIT else shown[: TEXT_LIMIT - 1] + "…"
 
 
 def _digest(value: Any) -> str:

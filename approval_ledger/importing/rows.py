@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from itertools import chain, count
 from typing import Literal
 
+from events.catalog import CELLS_LIMIT
+
 from .mapping import FieldName, Mapping
 from .tables import BadTable, Row, Table
 from .titles import is_nothing, title, title_key
 
 Kind = Literal["header", "empty", "note", "data", "bad"]
 
-PUBLISHED_LIMIT = 40  # columns whose cells an event keeps
 _FOOTNOTE = re.compile(
     r"[（(【\[]?\s*(?:注|备注|附注|注释|说明|备案说明|来源|数据来源|资料来源|截至|以上|合计|总计|共计|小计|附件|续表|notes?\b|source\b|total\b|[*＊※①])",
     re.IGNORECASE,
@@ -142,9 +143,9 @@ def _merged(row: Row, first: int, second: int) -> bool:
 
 def _titles(row: Row) -> dict[int, str]:
     """A title for each column, no two alike, as the key of a published cell."""
-    if len(row.cells) > PUBLISHED_LIMIT:
+    if len(row.cells) > CELLS_LIMIT:
         raise BadTable(
-            f"row {row.number} is a header of {len(row.cells)} columns; an event keeps at most {PUBLISHED_LIMIT}. "
+            f"row {row.number} is a header of {len(row.cells)} columns; an event keeps at most {CELLS_LIMIT}. "
             "Nothing was stored."
         )
     titles: dict[int, str] = {}
