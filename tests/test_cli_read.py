@@ -492,6 +492,7 @@ COMMANDS = (
         ("companies",),
         ("shares",),
         ("sources",),
+        ("diff",),
         ("replay",),
     ),
     *(("status",), ("work",), ("up",), ("demo",), ("park", "list"), ("park", "show"), ("park", "retry")),

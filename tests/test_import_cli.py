@@ -16,11 +16,11 @@ from approval_ledger.importing.lists import Options
 from events import Log, decode, parse
 from events.catalog import ApprovalAmended, ApprovalGranted, ApprovalRevoked, EventSuperseded
 
+from .command import Ledger, approvals
 from .conftest import new_ledger
 from .lists import ALGORITHMS, ERNIE, FILED, GLM, WRITERS, YI, algorithm, as_csv, as_docx
 from .proxy import Proxy
 from .servers import Server
-from .test_cli_publish import Ledger, approvals
 
 Row = tuple[str, ...]
 Listed = Callable[..., Path]
