@@ -14,6 +14,8 @@ name = "batches"
 version = 1
 handles = frozenset({BatchAnnounced.TYPE, ApprovalGranted.TYPE})
 
+ANY = "any batch"  # no key of a batch: those have a # or a tab
+
 
 def needs(event: DecodedEvent) -> list[str]:
     match event.data:
@@ -21,6 +23,8 @@ def needs(event: DecodedEvent) -> list[str]:
             counted = terms.key_for(grant)
             return [
                 *approvals.needs(grant, batch_key(batch)),
+                *approvals.needs(grant, ANY),
+                _placed(counted),
                 *terms.needs(grant),
                 _members(counted, batch_key(batch)),
                 _batches(counted),
@@ -39,6 +43,9 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
             of = batch_key(batch)
             for sign, approval in approvals.record(documents, grant, event.position, stands=stands, among=of):
                 _count(documents, counted, of, approval, sign)
+            # Once more, whichever batch it is: reports may put one approval in two.
+            for sign, _ in approvals.record(documents, grant, event.position, stands=stands, among=ANY):
+                documents.put(_placed(counted), (documents.get(_placed(counted)) or 0) + sign or None)
         case _:
             pass
 
@@ -65,6 +72,11 @@ def members(documents: Documents, counted: str) -> dict[str, dict[str, Any]]:
     batches: list[str] = documents.get(_batches(counted)) or []
     documents.fetch([_members(counted, batch) for batch in batches])
     return {batch: documents.get(_members(counted, batch)) for batch in batches}
+
+
+def placed(documents: Documents, counted: str) -> int:
+    """How many distinct approvals some report puts in a batch."""
+    return int(documents.get(_placed(counted)) or 0)
 
 
 def _report(batch: BatchAnnounced) -> dict[str, Any]:
@@ -96,6 +108,10 @@ def _count(documents: Documents, counted: str, batch: str, approval: approvals.A
 
 
 SAMPLE = 4  # positions kept as evidence: the rest is a count
+
+
+def _placed(counted: str) -> str:
+    return key("placed", counted)
 
 
 def _batches(counted: str) -> str:

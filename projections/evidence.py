@@ -186,7 +186,8 @@ class Evidence:
 
     `marks` maps the key of each company's name to one that is shared by all that may be its names, `companies` to one that
     is shared by those alone that surely are. `granted_to` has, by terms and mark, how many approvals may be that company's.
-    Each of `revoked` counts some ended approvals, which may be those of another.
+    Each of `revoked` counts some ended approvals, which may be those of another. `unplaced` is how many approvals, by terms,
+    are listed and no report says of which batch they are, at most.
     """
 
     terms: dict[str, frozenset[int]]
@@ -200,6 +201,7 @@ class Evidence:
     twice: dict[str, dict[frozenset[str], int]]
     granted_to: dict[str, dict[str, int]]
     revoked: tuple[Days, ...]
+    unplaced: dict[str, int]
     origins: dict[int, str]
     says: dict[int, str]
     terms_of: dict[int, str]
@@ -245,6 +247,9 @@ def gather(views: Views, counted: str, valid_at: DateRange | None = None) -> Evi
         },
         granted_to={t: _granted_to(views["companies"], groups.values(), t) for t in one},
         revoked=_revoked(views, one),
+        unplaced={
+            t: sum(count for _, count, _ in listed[t]) - batches.placed(views["batches"], t) for t in one
+        },
         origins={r.position: sources.origin(r.source) for r in reports},
         says={r.position: r.says for r in reports},
         terms_of={report.position: t for t, report in figures} | {r.position: r.terms for r in announced},

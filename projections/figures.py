@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -133,6 +134,37 @@ class Figures:
                 Interval(size.interval.low, high - before.interval.low), size.low, after.high | before.low
             )
         return size
+
+    def undisclosed_of(self, batch: Batch) -> Interval:
+        """How many approvals of the batch nobody names. One that is listed without its batch may be of this one; and there are
+        no more of this one than there are of all, once it was announced."""
+        size, last = self.size(batch).interval, batch.on.last if batch.on is not None else date.max
+        evidence = self.evidence
+        high = None if size.high is None else max(0, size.high - batch.named(evidence.marks))
+        of_all = self._fewest_undisclosed(last)
+        if high is None or (of_all is not None and of_all < high):
+            high = of_all
+        perhaps = batch.perhaps_named(evidence.companies) + sum(
+            min(unplaced, evidence.perhaps[terms].perhaps_by(last))
+            for terms, unplaced in evidence.unplaced.items()
+        )
+        low = max(0, size.low - perhaps)
+        return Interval(low if high is None else min(low, high), high)
+
+    def _fewest_undisclosed(self, since: date) -> int | None:
+        """The lowest of the highest that `undisclosed` can be on a day that is not before `since`."""
+        index = bisect_left(self.days, since)
+        return self._fewest_undisclosed_from[index] if index < len(self.days) else None
+
+    @cached_property
+    def _fewest_undisclosed_from(self) -> list[int | None]:
+        found: list[int | None] = []
+        fewest: int | None = None
+        for day in reversed(self.days):
+            high = self.undisclosed(DateRange(day, day)).high
+            fewest = high if fewest is None else min(fewest, high if high is not None else fewest)
+            found.append(fewest)
+        return found[::-1]
 
     def before(self, batch: Batch) -> Bound:
         """The total just before the batch.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from events import DateRange, Interval
+from events import DateRange
 
 from ..asof import perhaps, surely
 from ..evidence import Batch, Evidence, Views, gather
@@ -43,9 +43,6 @@ def _of_terms(batch: Batch, counted: str, evidence: Evidence) -> bool:
 
 def _batch(figures: Figures, shown: Shown, batch: Batch, written: Mapping[str, str]) -> dict[str, Any]:
     size, before = figures.size(batch), figures.before(batch)
-    named = batch.named(figures.evidence.marks)
-    perhaps_named = batch.perhaps_named(figures.evidence.companies)
-    low, high = size.interval.low, size.interval.high
     last = batch.on.last if batch.on is not None else None
     conflicts = [
         conflict
@@ -58,11 +55,9 @@ def _batch(figures: Figures, shown: Shown, batch: Batch, written: Mapping[str, s
         "label": batch.label,
         "announced_on": list(dict.fromkeys(report.announced_on for report in batch.reports)),
         "size": size.interval.to_json(),
-        "named": named,
+        "named": batch.named(figures.evidence.marks),
         "names": _names(batch),
-        "undisclosed": Interval(
-            max(0, low - perhaps_named), None if high is None else max(0, high - named)
-        ).to_json(),
+        "undisclosed": figures.undisclosed_of(batch).to_json(),
         "before": before.interval.to_json(),
         "evidence": {
             "size": shown.evidence(size, last),
