@@ -1,9 +1,9 @@
 """DERIVED VIEWS: pure folds over the log, and where their state lives. May import `events`, and nothing else of ours.
 
-Reading is `queries`; `Store` and `replay` are for those who run the folds.
+Reading is `queries`, and `citations` to what was read; `Store` and `replay` are for those who run the folds.
 """
 
-from . import answers, queries, replay
+from . import answers, citations, queries, replay
 from .asof import Asked
 from .bounds import Conflict
 from .digest import digest
@@ -24,6 +24,7 @@ __all__ = [
     "Store",
     "advance",
     "answers",
+    "citations",
     "digest",
     "fold",
     "queries",
