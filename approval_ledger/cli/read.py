@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +14,19 @@ from projections import Answer, Asked, queries
 
 from . import show
 from .fresh import position_to_ask
-from .options import AtLeast, Data, Json, KnownAs, KnownAt, Ledger, Url, ValidAt, WholeEvidence, open_ledger
+from .options import (
+    AtLeast,
+    Data,
+    Json,
+    KnownAs,
+    KnownAt,
+    Ledger,
+    Url,
+    ValidAt,
+    WholeEvidence,
+    asked_as_of,
+    open_ledger,
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -130,7 +142,7 @@ def totals(
         steps=steps,
         whole_evidence=whole_evidence,
     )
-    asked = _asked(valid_at, known_at, known_as, at_least)
+    asked = asked_as_of(valid_at, known_at, known_as, at_least)
     _answer(ask, asked, show_totals, url, data, ledger, json)
 
 
@@ -149,7 +161,7 @@ def batches(
     """The batches: size, who is named, how many are not, and the total just before."""
 
     ask = partial(queries.batches, whole_evidence=whole_evidence)
-    asked = _asked(valid_at, known_at, known_as, at_least)
+    asked = asked_as_of(valid_at, known_at, known_as, at_least)
     _answer(ask, asked, show_batches, url, data, ledger, json)
 
 
@@ -169,7 +181,7 @@ def companies(
 ) -> None:
     """The companies with their approvals; or one, by any of its names, with its history."""
     shown = show_companies if name is None else show_company
-    asked = _asked(valid_at, known_at, known_as, at_least)
+    asked = asked_as_of(valid_at, known_at, known_as, at_least)
     _answer(partial(queries.companies, name=name), asked, shown, url, data, ledger, json)
 
 
@@ -197,7 +209,7 @@ def shares(
     json: Json = False,
 ) -> None:
     """Each estimator's stocks and shares, as intervals, with what they imply for the world and for the other regions."""
-    asked = _asked(valid_at, known_at, known_as, at_least)
+    asked = asked_as_of(valid_at, known_at, known_as, at_least)
     if approvals is None and stock is None:
         _answer(queries.shares, asked, show_shares, url, data, ledger, json)
         return
@@ -235,7 +247,7 @@ def sources(
     """Every claim, who makes it, and how many independent origins that leaves."""
 
     ask = partial(queries.sources, after=after, limit=limit)
-    asked = _asked(valid_at, known_at, known_as, at_least)
+    asked = asked_as_of(valid_at, known_at, known_as, at_least)
     _answer(ask, asked, show_sources, url, data, ledger, json)
 
 
@@ -244,19 +256,6 @@ def _parts(text: str | None, count: int, form: str) -> list[str]:
     if len(parts) != count or not all(parts):
         raise typer.BadParameter(f"give both --approvals and --stock: {form}")
     return parts
-
-
-def _asked(
-    valid_at: str | None, known_at: str | None, known_as: Literal["recorded", "published"], at_least: int
-) -> Asked:
-    # Digits alone are a position, but a year where it is publication that counts: positions have nothing to do with it.
-    is_position = known_at is not None and known_at.isdecimal() and known_as == "recorded"
-    return {
-        "valid_at": valid_at,
-        "known_at": int(known_at) if known_at is not None and is_position else known_at,
-        "known_as": known_as,
-        "at_least": at_least,
-    }
 
 
 def _answer(
