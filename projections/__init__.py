@@ -4,7 +4,7 @@ Reading is `queries`, and `citations` to what was read; `Store` and `replay` are
 """
 
 from . import answers, citations, queries, replay
-from .asof import Asked
+from .asof import Asked, pinned
 from .bounds import Conflict
 from .digest import digest
 from .projection import Documents, MemoryDocuments, Projection, advance, fold
@@ -27,6 +27,7 @@ __all__ = [
     "citations",
     "digest",
     "fold",
+    "pinned",
     "queries",
     "replay",
 ]

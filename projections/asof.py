@@ -84,6 +84,19 @@ def as_of(
     )
 
 
+def pinned(position: int, valid_at: str | None, published: int | str | None) -> Asked:
+    """The axes, such that what is asked with them is answered alike however long the log grows: what was known at `position`,
+    or, of that, what was `published` by a day."""
+    if published is None:
+        return {"valid_at": valid_at, "known_at": position}
+    return {
+        "valid_at": valid_at,
+        "known_at": published,
+        "known_as": "published",
+        "recorded_until": position,
+    }
+
+
 def published_on(event: DecodedEvent) -> date:
     """The day by which the source of an event had surely published it; where it gives none (a correction, a table of names),
     the day on which the ledger recorded it (UTC)."""

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote_to_bytes
 from events import BadQuestion, Lagging, Log, LogForked, Refused, keys
 
 from . import queries
-from .asof import Asked, as_of, days, instant
+from .asof import Asked, as_of, days, instant, pinned
 from .queries import PROJECTIONS, Answer
 from .store import FIRST, Store
 
@@ -116,8 +116,8 @@ def cite(
     raises.
     """
     posed = _posed(projection, question or {})
-    pinned = _pinned(log, asked)
-    answer = _ask(log, projection, posed, pinned)
+    asked_now = _asked_now(log, asked)
+    answer = _ask(log, projection, posed, asked_now)
     return Citation(
         log.ledger,
         projection,
@@ -242,25 +242,14 @@ def _posed(projection: str, question: Mapping[str, Value]) -> dict[str, Value]:
     return posed
 
 
-def _pinned(log: Log, asked: Asked) -> Asked:
+def _asked_now(log: Log, asked: Asked) -> Asked:
     """What was asked, such that it is answered alike however long the log grows."""
     head = log.head()
     if (least := asked.get("at_least", 0)) > head:
         raise Lagging(f"ledger {log.ledger} ends at position {head}: it has no position {least} yet")
     when = as_of(log, **asked)
     published = asked.get("known_at") if when.published_by is not None else None
-    return _at(head if when.position is None else when.position, asked.get("valid_at"), published)
-
-
-def _at(position: int, valid_at: str | None, published: int | str | None) -> Asked:
-    if published is None:
-        return {"valid_at": valid_at, "known_at": position}
-    return {
-        "valid_at": valid_at,
-        "known_at": published,
-        "known_as": "published",
-        "recorded_until": position,
-    }
+    return pinned(head if when.position is None else when.position, asked.get("valid_at"), published)
 
 
 def _ask(log: Log, projection: str, question: Mapping[str, Value], asked: Asked) -> Answer:
@@ -271,7 +260,7 @@ def _ask(log: Log, projection: str, question: Mapping[str, Value], asked: Asked)
 
 def _compare(log: Log, cited: Citation) -> Checked:
     try:
-        asked = _at(cited.position, cited.valid_at, cited.known_at)
+        asked = pinned(cited.position, cited.valid_at, cited.known_at)
         digest = _ask(log, cited.projection, cited.question, asked)["digest"]
     except Refused as error:
         return _other(log, cited, "no-answer", str(error), None)

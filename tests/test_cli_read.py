@@ -491,6 +491,8 @@ COMMANDS = (
         ("companies",),
         ("shares",),
         ("sources",),
+        ("export",),
+        ("cite",),
         ("replay",),
     ),
     *(("status",), ("work",), ("up",), ("demo",), ("park", "list"), ("park", "show"), ("park", "retry")),
