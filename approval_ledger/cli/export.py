@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_text
-from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from events import Log
-from projections import Answer, Asked, queries
+from projections import Answer, queries
 
 from .. import exporting
 from . import show
-from .fresh import position_to_ask
+from .fresh import fresh_answer
 from .options import (
     AtLeast,
     Data,
@@ -90,7 +88,7 @@ def export(
     ask = partial(getattr(queries, projection), **question)
     asked = asked_as_of(valid_at, known_at, known_as, at_least)
     with open_ledger(url, data, ledger) as opened:
-        answer = _answer(opened.log, ask, asked)
+        answer = fresh_answer(opened.log, ask, asked)
         if file is None:
             show.content(_content(answer, chosen, {}))
             return
@@ -116,12 +114,6 @@ def _check(
         raise typer.BadParameter(f"--steps is of totals, and not of {projection}")
     if whole_evidence and projection not in ("totals", "batches"):
         raise typer.BadParameter(f"--whole-evidence is of totals and batches, and not of {projection}")
-
-
-def _answer(log: Log, ask: Callable[..., Answer], asked: Asked) -> Answer:
-    if asked["known_at"] is None:
-        asked["at_least"] = position_to_ask(log, asked["at_least"])
-    return ask(log, **asked)
 
 
 def _content(answer: Answer, format: Format, about: dict[str, Any]) -> bytes:

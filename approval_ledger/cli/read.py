@@ -12,8 +12,9 @@ import typer
 from events import InvalidEvent, Log, RecordedEvent, as_json_line, loads
 from projections import Answer, Asked, queries
 
+from ..suspects import found, proposal
 from . import show
-from .fresh import position_to_ask
+from .fresh import fresh_answer
 from .options import (
     AtLeast,
     Data,
@@ -170,6 +171,16 @@ def companies(
         str | None, typer.Argument(metavar="NAME", help="Any name of a company, for its history.")
     ] = None,
     *,
+    suspects: Annotated[
+        bool,
+        typer.Option(
+            "--suspects",
+            help="Pairs of names that look alike and that no event joins; with --json, the events that would.",
+        ),
+    ] = False,
+    actor: Annotated[
+        str, typer.Option(metavar="NAME", help="Of --suspects: on whose word the names would be joined.")
+    ] = "editor",
     valid_at: ValidAt = None,
     known_at: KnownAt = None,
     known_as: KnownAs = "recorded",
@@ -180,9 +191,16 @@ def companies(
     json: Json = False,
 ) -> None:
     """The companies with their approvals; or one, by any of its names, with its history."""
+    if suspects and name is not None:
+        raise typer.BadParameter("--suspects compares all companies: give no NAME")
     shown = show_companies if name is None else show_company
     asked = asked_as_of(valid_at, known_at, known_as, at_least)
-    _answer(partial(queries.companies, name=name), asked, shown, url, data, ledger, json)
+    if suspects:
+        with open_ledger(url, data, ledger) as opened:
+            answer = fresh_answer(opened.log, queries.company_names, asked)
+        show_suspects(answer, actor, json)
+    else:
+        _answer(partial(queries.companies, name=name), asked, shown, url, data, ledger, json)
 
 
 def shares(
@@ -268,9 +286,7 @@ def _answer(
     json: bool,
 ) -> None:
     with open_ledger(url, data, ledger) as opened:
-        if asked["known_at"] is None:
-            asked["at_least"] = position_to_ask(opened.log, asked["at_least"])
-        answer = ask(opened.log, **asked)
+        answer = fresh_answer(opened.log, ask, asked)
     if json:
         show.json(answer)
     else:
@@ -409,6 +425,34 @@ def show_company(answer: Answer) -> None:
                 for entry in company["history"]
             ),
         )
+
+
+def show_suspects(answer: Answer, actor: str, json: bool) -> None:
+    """A row for each pair, the most alike first."""
+    pairs = [(pair, proposal(pair, answer, actor)) for pair in found(answer)]
+    if json:
+        about = {
+            name: value for name, value in answer.items() if name not in ("answers", "digest", "version")
+        }
+        show.json(about | {"suspects": [pair.to_json(proposed) for pair, proposed in pairs]})
+        return
+    show.table(
+        ["alike", "name", "at", "other name", "at", "would be"],
+        (
+            [
+                f"{pair.score:g} %",
+                pair.names[0].text,
+                show.positions(pair.names[0].positions),
+                pair.names[1].text,
+                show.positions(pair.names[1].positions),
+                "both are identified" if proposed is None else proposed.data.model_dump()["company"],
+            ]
+            for pair, proposed in pairs
+        ),
+        empty="no two names look alike that no event joins",
+    )
+    if pairs:
+        show.plain("To join a pair, read its reports, and publish what --json proposes.")
 
 
 def _happened(entry: dict[str, Any]) -> str:
