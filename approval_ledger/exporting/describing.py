@@ -46,8 +46,8 @@ def described(
 def sources_of(log: Log, answer: Answer) -> list[dict[str, Any]]:
     """Who published the reports that the answer lists as evidence: publisher, URL, positions."""
     found: dict[tuple[str, str | None], list[int]] = {}
-    for position in sorted(set(_rests_on(log, answer))):
-        found.setdefault(_published(log, position), []).append(position)
+    for position, publisher, url in sorted(set(_reports(log, answer))):
+        found.setdefault((publisher, url), []).append(position)
     return [
         {"publisher": publisher, **({"url": url} if url else {}), "positions": positions}
         for (publisher, url), positions in found.items()
@@ -67,13 +67,25 @@ _BEHIND_COMPANIES = frozenset(
 """What the figures of companies follow from; their answers list the events that identify them, and no others."""
 
 
-def _rests_on(log: Log, answer: Answer) -> Iterable[int]:
-    if answer["projection"] != "companies":
-        return positions_in(answer["answers"])
-    published = answer["known_at"] if "known_as" in answer else None
-    # Of every day: a later total bounds an earlier one.
-    claims = queries.sources(log, **pinned(answer["position"], None, published))["answers"]
-    return positions_in([claim for claim in claims if claim["type"] in _BEHIND_COMPANIES])
+Report = tuple[int, str, str | None]  # its position, who published it, and where
+
+
+def _reports(log: Log, answer: Answer) -> Iterator[Report]:
+    match answer["projection"]:
+        case "sources":
+            yield from _of_claims(answer["answers"])
+        case "companies":
+            published = answer["known_at"] if "known_as" in answer else None
+            # Of every day: a later total bounds an earlier one.
+            claims = queries.sources(log, **pinned(answer["position"], None, published))["answers"]
+            yield from _of_claims(claim for claim in claims if claim["type"] in _BEHIND_COMPANIES)
+        case _:
+            yield from (_published(log, position) for position in set(positions_in(answer["answers"])))
+
+
+def _of_claims(claims: Iterable[dict[str, Any]]) -> Iterator[Report]:
+    for claim in claims:
+        yield from ((r["position"], r["publisher"], r.get("url")) for r in claim["reports"])
 
 
 def positions_in(value: Any) -> Iterator[int]:
@@ -101,10 +113,11 @@ def _numbers(evidence: Any) -> Iterator[int]:
         yield from evidence
 
 
-def _published(log: Log, position: int) -> tuple[str, str | None]:
+def _published(log: Log, position: int) -> Report:
     recorded = log.at(position)
     assert recorded is not None
     data = decode(recorded).data
     source = getattr(data, "source", None)
     # A correction has an actor for its source.
-    return (source.publisher, source.url) if source is not None else (str(getattr(data, "actor", "")), None)
+    actor = str(getattr(data, "actor", ""))
+    return (position, source.publisher, source.url) if source is not None else (position, actor, None)
