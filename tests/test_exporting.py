@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -346,45 +347,65 @@ class Died(BaseException):
     """The process is gone: nothing that it would have done after this happens."""
 
 
+class Mortal:
+    """Lets a process take so many steps that change a disk, and no more; notes what it opens."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+        self.opened: list[Path] = []
+
+    def step(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **options: Any) -> Any:
+            if self.left <= 0:
+                raise Died
+            self.left -= 1
+            return call(*args, **options)
+
+        return run
+
+    def opening(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(path: Path, *how: Any) -> Any:
+            self.opened.append(path)
+            return call(path, *how)
+
+        return run
+
+    def replaces(self, patched: pytest.MonkeyPatch, *arguments: Any) -> bool:
+        """Whether it lived to save what is there anew."""
+        patched.setattr(Path, "open", self.opening(Path.open))
+        patched.setattr(os, "fsync", self.step(os.fsync))
+        patched.setattr(Path, "replace", self.step(Path.replace))
+        patched.setattr(Path, "unlink", self.step(Path.unlink))
+        try:
+            save(*arguments, force=True)
+        except Died:
+            return False
+        return True
+
+
+def beside(content: bytes) -> bytes:
+    """What could stand beside a file, and tells whether it does."""
+    return sha256(content).hexdigest().encode()
+
+
 def test_wherever_the_process_dies_no_file_is_half_and_what_stands_beside_one_describes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = b"old " * 9, b"new " * 5
-
-    def beside(content: bytes) -> bytes:
-        return sha256(content).hexdigest().encode()
-
-    steps = 0
-    while True:
+    for steps in count():
         file = tmp_path / str(steps) / "t.csv"
         file.parent.mkdir()
         save(file, old, beside(old))
-        left = steps
-
-        def dying(call: Callable[..., Any]) -> Callable[..., Any]:
-            def run(*args: Any, **options: Any) -> Any:
-                nonlocal left
-                if left <= 0:
-                    raise Died
-                left -= 1
-                return call(*args, **options)
-
-            return run
-
+        mortal = Mortal(steps)
         with monkeypatch.context() as patched:
-            patched.setattr(os, "fsync", dying(os.fsync))
-            patched.setattr(Path, "replace", dying(Path.replace))
-            patched.setattr(Path, "unlink", dying(Path.unlink))
-            try:
-                save(file, new, beside(new), force=True)
-            except Died:
-                pass
-            else:
-                break
+            lived = mortal.replaces(patched, file, new, beside(new))
+        # Nothing is written where it will stand: there, half of it would be seen.
+        assert {path.suffix for path in mortal.opened} <= {".part"}
         assert file.read_bytes() in (old, new)
         if saved_beside(file).exists():
             assert saved_beside(file).read_bytes() == beside(file.read_bytes())
-        steps += 1
+        if lived:
+            break
     assert steps > 8
     assert (file.read_bytes(), saved_beside(file).read_bytes()) == (new, beside(new))
     assert sorted(path.name for path in file.parent.iterdir()) == ["t.csv", "t.csv.meta.json"]
