@@ -272,4 +272,8 @@ def test_what_is_proposed_can_be_published_after_a_person_has_read_it_and_is_no_
 
 def test_wrong_usage_of_suspects_is_told(server: Server) -> None:
     ledger = Ledger(server)
-    assert "give no NAME" in ledger.run("companies", "Baidu", "--suspects", code=2).complaint
+    named, alone = ledger.together(
+        ("companies", "Baidu", "--suspects"), ("companies", "--actor", "news desk"), code=2
+    )
+    assert "give no NAME" in named.complaint
+    assert "--actor goes with --suspects" in alone.complaint

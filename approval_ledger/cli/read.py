@@ -179,8 +179,13 @@ def companies(
         ),
     ] = False,
     actor: Annotated[
-        str, typer.Option(metavar="NAME", help="Of --suspects: on whose word the names would be joined.")
-    ] = "editor",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of --suspects: on whose word the names would be joined. \\[default: editor]",
+            show_default=False,
+        ),
+    ] = None,
     valid_at: ValidAt = None,
     known_at: KnownAt = None,
     known_as: KnownAs = "recorded",
@@ -193,12 +198,14 @@ def companies(
     """The companies with their approvals; or one, by any of its names, with its history."""
     if suspects and name is not None:
         raise typer.BadParameter("--suspects compares all companies: give no NAME")
+    if actor is not None and not suspects:
+        raise typer.BadParameter("--actor goes with --suspects")
     shown = show_companies if name is None else show_company
     asked = asked_as_of(valid_at, known_at, known_as, at_least)
     if suspects:
         with open_ledger(url, data, ledger) as opened:
             answer = fresh_answer(opened.log, queries.company_names, asked)
-        show_suspects(answer, actor, json)
+        show_suspects(answer, "editor" if actor is None else actor, json)
     else:
         _answer(partial(queries.companies, name=name), asked, shown, url, data, ledger, json)
 
