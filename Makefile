@@ -37,7 +37,7 @@ bench: $(READY) ## throughput, each figure beside a yardstick of the same run
 lock: $(READY) ## resolve the dependencies anew and pin them with their hashes
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install uv
 	@$(LOCK) pyproject.toml -o requirements/run.txt
-	@$(LOCK) -c requirements/run.txt --group dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) -c requirements/run.txt --extra parquet --group dev pyproject.toml -o requirements/dev.txt
 	@echo hatchling | $(LOCK) --no-annotate -c requirements/dev.txt - -o requirements/build.txt
 
 wheel: $(READY) ## build the wheel into dist/

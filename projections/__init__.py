@@ -1,10 +1,10 @@
 """DERIVED VIEWS: pure folds over the log, and where their state lives. May import `events`, and nothing else of ours.
 
-Reading is `queries`; `Store` and `replay` are for those who run the folds.
+Reading is `queries`, and `citations` to what was read; `Store` and `replay` are for those who run the folds.
 """
 
-from . import answers, queries, replay
-from .asof import Asked
+from . import answers, citations, queries, replay
+from .asof import Asked, pinned
 from .bounds import Conflict
 from .differences import diff
 from .digest import digest
@@ -25,9 +25,11 @@ __all__ = [
     "Store",
     "advance",
     "answers",
+    "citations",
     "diff",
     "digest",
     "fold",
+    "pinned",
     "queries",
     "replay",
 ]

@@ -19,19 +19,21 @@ class Asked(TypedDict, total=False):
     `at_least`: the answer counts every event up to this position, or fails. `known_at`: what was known at a position, at an
     instant (RFC 3339) or by the end of a day, a month or a year (UTC). `known_as`: an event was known when the ledger
     `recorded` it (the default), or when its source `published` it. `valid_at`: the day, month or year that the answer is
-    about; without it, the last day that the ledger speaks of.
+    about; without it, the last day that the ledger speaks of. `recorded_until`: of what counts as published, only what the
+    ledger had recorded by this position, so that the answer stays what it was.
     """
 
     at_least: int
     known_at: int | str | None
     known_as: KnownAs
     valid_at: str | None
+    recorded_until: int
 
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
     """The two axes, understood. `position` is None for all that the log holds now; `published_by` is the last day on which a
-    report that counts was published."""
+    report that counts was published, however late the ledger recorded it."""
 
     at_least: int
     position: int | None
@@ -51,6 +53,7 @@ def as_of(
     known_at: int | str | None = None,
     known_as: KnownAs = "recorded",
     valid_at: str | None = None,
+    recorded_until: int | None = None,
 ) -> AsOf:
     """Understands what a reader asked for. Raises BadQuestion."""
     if known_as not in ("recorded", "published"):
@@ -58,6 +61,10 @@ def as_of(
     if known_as == "published" and not isinstance(known_at, str):
         raise BadQuestion(
             "what was known as published is asked for by a day: give known_at a date, as 2024-02-01"
+        )
+    if known_as == "recorded" and recorded_until is not None:
+        raise BadQuestion(
+            "recorded_until goes with known_as `published`; without it, known_at is the position"
         )
     shown: dict[str, Any] = {}
     if valid_at is not None:
@@ -67,13 +74,27 @@ def as_of(
     if known_as == "published":
         shown["known_as"] = known_as
     by_publication = known_as == "published"
+    until = recorded_until if by_publication else known_at
     return AsOf(
         at_least,
-        None if known_at is None or by_publication else _position(log, known_at),
-        _instant(cast(str, known_at)).date() if by_publication else None,
-        None if valid_at is None else _days(valid_at, "valid_at"),
+        None if until is None else _position(log, until),
+        instant(cast(str, known_at)).date() if by_publication else None,
+        None if valid_at is None else days(valid_at, "valid_at"),
         shown,
     )
+
+
+def pinned(position: int, valid_at: str | None, published: int | str | None) -> Asked:
+    """The axes, such that what is asked with them is answered alike however long the log grows: what was known at `position`,
+    or, of that, what was `published` by a day."""
+    if published is None:
+        return {"valid_at": valid_at, "known_at": position}
+    return {
+        "valid_at": valid_at,
+        "known_at": published,
+        "known_as": "published",
+        "recorded_until": position,
+    }
 
 
 def published_on(event: DecodedEvent) -> date:
@@ -98,7 +119,7 @@ def perhaps(on: DateRange, valid_at: DateRange | None) -> bool:
 def _position(log: Log, known_at: int | str) -> int:
     head = log.head()
     if isinstance(known_at, str):
-        return _last_by(log, head, _instant(known_at))
+        return _last_by(log, head, instant(known_at))
     if type(known_at) is not int or known_at < 0:
         raise BadQuestion(f"a position is a whole number from 0 on, not {known_at!r}")
     if known_at > head:
@@ -106,20 +127,21 @@ def _position(log: Log, known_at: int | str) -> int:
     return known_at
 
 
-def _last_by(log: Log, head: int, instant: datetime) -> int:
-    """The last position that was recorded by `instant`: the times of a log never go back."""
+def _last_by(log: Log, head: int, moment: datetime) -> int:
+    """The last position that was recorded by `moment`: the times of a log never go back."""
 
     def recorded(position: int) -> datetime:
         event = log.at(position)
         assert event is not None
         return event.recorded_at
 
-    return bisect_right(range(1, head + 1), instant, key=recorded)
+    return bisect_right(range(1, head + 1), moment, key=recorded)
 
 
-def _instant(text: str) -> datetime:
+def instant(text: str) -> datetime:
+    """An instant with a zone, or the end of a date (UTC). Raises BadQuestion."""
     if re.fullmatch(r"\d{4}(-\d{2}){0,2}", text, re.ASCII):
-        end = _days(text, "known_at").last
+        end = days(text, "known_at").last
         return datetime.combine(end, time.max, UTC)
     try:
         moment = datetime.fromisoformat(text.upper())
@@ -132,7 +154,8 @@ def _instant(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _days(text: str, what: str) -> DateRange:
+def days(text: str, what: str) -> DateRange:
+    """The days that `text` may mean. Raises BadQuestion, which calls it `what`."""
     try:
         return date_range(text)
     except (ValueError, TypeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from events import DecodedEvent, name_key
@@ -102,6 +103,11 @@ def granted(documents: Documents, company: str, counted: str) -> list[dict[str, 
         if entry["kind"] == "granted"
         and terms.key_of(entry["authority"], entry["instrument"], entry["unit"]) == counted
     ]
+
+
+def positions(documents: Documents, company: str) -> Iterator[int]:
+    """The positions of what is known under one name (as a key), in order."""
+    return (position for position, _ in pages.read(documents, key("history", company)))
 
 
 def history(documents: Documents, company: str) -> list[tuple[int, dict[str, Any]]]:

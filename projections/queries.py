@@ -72,6 +72,12 @@ def companies(log: Log, name: str | None = None, **asked: Unpack[Asked]) -> Answ
     return _answer(log, companies_fold, COUNTING, partial(answers.companies_in, name=name), asked)
 
 
+def company_names(log: Log, **asked: Unpack[Asked]) -> Answer:
+    """Every company with each of its names, as they are most often written, and some positions of reports that use it: what
+    is needed to compare names, and no figure."""
+    return _answer(log, companies_fold, [companies_fold], answers.company_names_in, asked)
+
+
 def shares(log: Log, **asked: Unpack[Asked]) -> Answer:
     """Each estimator's stocks and shares by region and date, as intervals, with what they imply for the others."""
     return _answer(log, shares_fold, [shares_fold], answers.shares_in, asked)
@@ -122,7 +128,7 @@ def _answer(
     when = as_of(log, **asked)
     build = partial(build, valid_at=when.valid_at)
     if when.published_by is not None:
-        position = log.head()
+        position = log.head() if when.position is None else when.position
         found = build(fold_all(log, needed, position, when.counts))
     elif when.position is not None:
         position, found = when.position, _known_at(log, needed, when.position, build)

@@ -135,8 +135,8 @@ def together(
     for words, ran, expected in zip(commands, ended, codes, strict=True):
         assert ran.code == expected, ran
         assert "Traceback" not in ran.err, ran.err
-        # JSON is for programs, and holds what is stored.
-        shown = ran.err if "--json" in words else ran.out + ran.err
+        # JSON is for programs, and holds what is stored; so is an export.
+        shown = ran.err if "--json" in words or words[0] == "export" else ran.out + ran.err
         assert not DANGEROUS.search(shown), ran
     return ended
 

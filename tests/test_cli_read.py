@@ -493,6 +493,8 @@ COMMANDS = (
         ("shares",),
         ("sources",),
         ("diff",),
+        ("export",),
+        ("cite",),
         ("replay",),
     ),
     *(("status",), ("work",), ("up",), ("demo",), ("park", "list"), ("park", "show"), ("park", "retry")),

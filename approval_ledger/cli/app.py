@@ -9,7 +9,7 @@ import typer
 
 from events import LedgerError
 
-from . import demo, diff, import_, operate, publish, read, show
+from . import cite, demo, diff, export, import_, operate, publish, read, show
 
 app = typer.Typer(
     name="approvals",
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (publish, import_, read, diff, operate, demo):
+for part in (publish, import_, read, diff, export, cite, operate, demo):
     part.add_to(app)
 
 

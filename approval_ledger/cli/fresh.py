@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from events import LedgerError, Log, StorageUnavailable
+from projections import Answer, Asked
 from workers import progress, run_here, workers_alive
 
 FAR = 2_000  # events: a reader folds fewer in memory itself, in less time than a worker takes to commit more
 _LOOK = 0.05  # seconds between two looks at how far the workers are
 _PATIENCE = 5.0  # seconds without any progress, after which the reader does the work itself
+
+
+def fresh_answer(log: Log, ask: Callable[..., Answer], asked: Asked) -> Answer:
+    """The answer to what is asked: with every event published before, unless it is about what was known earlier."""
+    if asked["known_at"] is None:
+        asked = {**asked, "at_least": position_to_ask(log, asked["at_least"])}
+    return ask(log, **asked)
 
 
 def position_to_ask(log: Log, at_least: int) -> int:

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from projections import Asked
+
 from ..config import Config, Opened, opened
 
 Url = Annotated[
@@ -66,3 +68,17 @@ def open_ledger(url: str | None, data: Path | None, ledger: str | None) -> Abstr
     if url is not None and data is not None:
         raise typer.BadParameter("--url and --data exclude each other")
     return opened(Config.read(os.environ, url=url, data=data, ledger=ledger))
+
+
+def asked_as_of(
+    valid_at: str | None, known_at: str | None, known_as: Literal["recorded", "published"], at_least: int
+) -> Asked:
+    """The two axes, as the options give them."""
+    # Digits alone are a position, but a year where it is publication that counts: positions have nothing to do with it.
+    is_position = known_at is not None and known_at.isdecimal() and known_as == "recorded"
+    return {
+        "valid_at": valid_at,
+        "known_at": int(known_at) if known_at is not None and is_position else known_at,
+        "known_as": known_as,
+        "at_least": at_least,
+    }

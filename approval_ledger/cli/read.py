@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from events import InvalidEvent, Log, RecordedEvent, as_json_line, loads
 from projections import Answer, Asked, queries
 
+from ..suspects import found, proposal
 from . import show
-from .fresh import position_to_ask
-from .options import AtLeast, Data, Json, KnownAs, KnownAt, Ledger, Url, ValidAt, WholeEvidence, open_ledger
+from .fresh import fresh_answer
+from .options import (
+    AtLeast,
+    Data,
+    Json,
+    KnownAs,
+    KnownAt,
+    Ledger,
+    Url,
+    ValidAt,
+    WholeEvidence,
+    asked_as_of,
+    open_ledger,
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -130,7 +143,7 @@ def totals(
         steps=steps,
         whole_evidence=whole_evidence,
     )
-    asked = _asked(valid_at, known_at, known_as, at_least)
+    asked = asked_as_of(valid_at, known_at, known_as, at_least)
     _answer(ask, asked, show_totals, url, data, ledger, json)
 
 
@@ -149,7 +162,7 @@ def batches(
     """The batches: size, who is named, how many are not, and the total just before."""
 
     ask = partial(queries.batches, whole_evidence=whole_evidence)
-    asked = _asked(valid_at, known_at, known_as, at_least)
+    asked = asked_as_of(valid_at, known_at, known_as, at_least)
     _answer(ask, asked, show_batches, url, data, ledger, json)
 
 
@@ -158,6 +171,21 @@ def companies(
         str | None, typer.Argument(metavar="NAME", help="Any name of a company, for its history.")
     ] = None,
     *,
+    suspects: Annotated[
+        bool,
+        typer.Option(
+            "--suspects",
+            help="Pairs of names that look alike and that no event joins; with --json, the events that would.",
+        ),
+    ] = False,
+    actor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of --suspects: on whose word the names would be joined. \\[default: editor]",
+            show_default=False,
+        ),
+    ] = None,
     valid_at: ValidAt = None,
     known_at: KnownAt = None,
     known_as: KnownAs = "recorded",
@@ -168,9 +196,18 @@ def companies(
     json: Json = False,
 ) -> None:
     """The companies with their approvals; or one, by any of its names, with its history."""
+    if suspects and name is not None:
+        raise typer.BadParameter("--suspects compares all companies: give no NAME")
+    if actor is not None and not suspects:
+        raise typer.BadParameter("--actor goes with --suspects")
     shown = show_companies if name is None else show_company
-    asked = _asked(valid_at, known_at, known_as, at_least)
-    _answer(partial(queries.companies, name=name), asked, shown, url, data, ledger, json)
+    asked = asked_as_of(valid_at, known_at, known_as, at_least)
+    if suspects:
+        with open_ledger(url, data, ledger) as opened:
+            answer = fresh_answer(opened.log, queries.company_names, asked)
+        show_suspects(answer, "editor" if actor is None else actor, json)
+    else:
+        _answer(partial(queries.companies, name=name), asked, shown, url, data, ledger, json)
 
 
 def shares(
@@ -197,7 +234,7 @@ def shares(
     json: Json = False,
 ) -> None:
     """Each estimator's stocks and shares, as intervals, with what they imply for the world and for the other regions."""
-    asked = _asked(valid_at, known_at, known_as, at_least)
+    asked = asked_as_of(valid_at, known_at, known_as, at_least)
     if approvals is None and stock is None:
         _answer(queries.shares, asked, show_shares, url, data, ledger, json)
         return
@@ -235,7 +272,7 @@ def sources(
     """Every claim, who makes it, and how many independent origins that leaves."""
 
     ask = partial(queries.sources, after=after, limit=limit)
-    asked = _asked(valid_at, known_at, known_as, at_least)
+    asked = asked_as_of(valid_at, known_at, known_as, at_least)
     _answer(ask, asked, show_sources, url, data, ledger, json)
 
 
@@ -244,19 +281,6 @@ def _parts(text: str | None, count: int, form: str) -> list[str]:
     if len(parts) != count or not all(parts):
         raise typer.BadParameter(f"give both --approvals and --stock: {form}")
     return parts
-
-
-def _asked(
-    valid_at: str | None, known_at: str | None, known_as: Literal["recorded", "published"], at_least: int
-) -> Asked:
-    # Digits alone are a position, but a year where it is publication that counts: positions have nothing to do with it.
-    is_position = known_at is not None and known_at.isdecimal() and known_as == "recorded"
-    return {
-        "valid_at": valid_at,
-        "known_at": int(known_at) if known_at is not None and is_position else known_at,
-        "known_as": known_as,
-        "at_least": at_least,
-    }
 
 
 def _answer(
@@ -269,9 +293,7 @@ def _answer(
     json: bool,
 ) -> None:
     with open_ledger(url, data, ledger) as opened:
-        if asked["known_at"] is None:
-            asked["at_least"] = position_to_ask(opened.log, asked["at_least"])
-        answer = ask(opened.log, **asked)
+        answer = fresh_answer(opened.log, ask, asked)
     if json:
         show.json(answer)
     else:
@@ -410,6 +432,34 @@ def show_company(answer: Answer) -> None:
                 for entry in company["history"]
             ),
         )
+
+
+def show_suspects(answer: Answer, actor: str, json: bool) -> None:
+    """A row for each pair, the most alike first."""
+    pairs = [(pair, proposal(pair, answer, actor)) for pair in found(answer)]
+    if json:
+        about = {
+            name: value for name, value in answer.items() if name not in ("answers", "digest", "version")
+        }
+        show.json(about | {"suspects": [pair.to_json(proposed) for pair, proposed in pairs]})
+        return
+    show.table(
+        ["alike", "name", "at", "other name", "at", "would be"],
+        (
+            [
+                f"{pair.score:g} %",
+                pair.names[0].text,
+                show.positions(pair.names[0].positions),
+                pair.names[1].text,
+                show.positions(pair.names[1].positions),
+                "both are identified" if proposed is None else proposed.data.model_dump()["company"],
+            ]
+            for pair, proposed in pairs
+        ),
+        empty="no two names look alike that no event joins",
+    )
+    if pairs:
+        show.plain("To join a pair, read its reports, and publish what --json proposes.")
 
 
 def _happened(entry: dict[str, Any]) -> str:

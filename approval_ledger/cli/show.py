@@ -66,8 +66,13 @@ def json(value: Any) -> None:
 
 def raw(line: bytes) -> None:
     """Bytes as they are, and a newline."""
+    content(line + b"\n")
+
+
+def content(whole: bytes) -> None:
+    """Bytes as they are: what a file would hold."""
     try:
-        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.write(whole)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         _leave()

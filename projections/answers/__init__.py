@@ -1,7 +1,7 @@
 """What a question gives, from documents at one position, wherever they are: pure. One projection a file."""
 
 from .batches import batches_in
-from .companies import companies_in
+from .companies import companies_in, company_names_in
 from .shares import share_of_stock_in, shares_in
 from .sources import sources_in
 from .totals import totals_in
@@ -9,6 +9,7 @@ from .totals import totals_in
 __all__ = [
     "batches_in",
     "companies_in",
+    "company_names_in",
     "share_of_stock_in",
     "shares_in",
     "sources_in",

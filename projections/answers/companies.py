@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from datetime import date
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 from events import BadQuestion, Count, DateRange, Interval, date_range, name_key
@@ -34,6 +35,27 @@ def companies_in(
     return [
         _company(views, known, company, counting, valid_at, history=name is not None) for company in found
     ]
+
+
+def company_names_in(views: Views, *, valid_at: DateRange | None = None) -> list[dict[str, Any]]:
+    """The answers of `company_names`."""
+    known = Identities(views["companies"], valid_at)
+    return [
+        {"company": company.slug or names[0]["text"], "slugs": list(company.slugs), "names": names}
+        for company in _all_companies(views, known)
+        if (names := [_name(views, company, name) for name in company.names])
+    ]
+
+
+def _name(views: Views, company: Company, name: str) -> dict[str, Any]:
+    """One of the company's names, with some reports that use it, and those that say whose it is."""
+    record = fold.record(views["companies"], name)
+    written = next((text for text in company.texts if name_key(text) == name), name)
+    used = islice(fold.positions(views["companies"], name), SHOWN) if record else ()
+    return {
+        "text": terms.usual_spelling(record["spelled"]) if record else written,
+        "evidence": list(used) or list(company.because)[:SHOWN],
+    }
 
 
 def _all_companies(views: Views, known: Identities) -> list[Company]:

@@ -1,0 +1,123 @@
+"""What is written beside a table: where it is from, what its columns mean, and on whose word it rests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from events import Log, decode
+from projections import Answer, pinned, queries
+
+from .tables import TABLES
+
+_CSV = {
+    "encoding": "UTF-8 with a byte order mark (utf-8-sig)",
+    "dialect": "RFC 4180: commas, double quotes, CRLF",
+    "null": "an empty cell; no text is empty",
+    "lists": "JSON text",
+    "neutralised": (
+        "an apostrophe stands before a text that a spreadsheet might take for a formula, and before one that begins with an "
+        "apostrophe; to restore, remove one leading apostrophe from the cells of text columns"
+    ),
+}
+
+
+def described(
+    log: Log, answer: Answer, format: str, question: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The answer's own description, with its columns and its sources; without a clock, so that it is the same every time.
+
+    `question` is what was asked beside the axes, which the answer does not say.
+    """
+    about = {name: value for name, value in answer.items() if name not in ("answers", "digest")}
+    columns, _ = TABLES[answer["projection"]]
+    listed = [{"name": c.name, "type": c.kind, "meaning": c.meaning} for c in columns]
+    return {
+        **about,
+        **({"question": dict(question)} if question else {}),
+        "answer_digest": answer["digest"],
+        "format": format,
+        **({"csv": _CSV} if format == "csv" else {}),
+        **({} if format == "json" else {"columns": listed}),
+        "sources": sources_of(log, answer),
+    }
+
+
+def sources_of(log: Log, answer: Answer) -> list[dict[str, Any]]:
+    """Who published the reports that the answer lists as evidence: publisher, URL, positions."""
+    found: dict[tuple[str, str | None], list[int]] = {}
+    for position, publisher, url in sorted(set(_reports(log, answer))):
+        found.setdefault((publisher, url), []).append(position)
+    return [
+        {"publisher": publisher, **({"url": url} if url else {}), "positions": positions}
+        for (publisher, url), positions in found.items()
+    ]
+
+
+_BEHIND_COMPANIES = frozenset(
+    {
+        "approval.granted.v1",
+        "batch.announced.v1",
+        "total.reported.v1",
+        "company.identified.v1",
+        "company.merged.v1",
+        "terms.equated.v1",
+    }
+)
+"""What the figures of companies follow from; their answers list the events that identify them, and no others."""
+
+
+Report = tuple[int, str, str | None]  # its position, who published it, and where
+
+
+def _reports(log: Log, answer: Answer) -> Iterator[Report]:
+    match answer["projection"]:
+        case "sources":
+            yield from _of_claims(answer["answers"])
+        case "companies":
+            published = answer["known_at"] if "known_as" in answer else None
+            # Of every day: a later total bounds an earlier one.
+            claims = queries.sources(log, **pinned(answer["position"], None, published))["answers"]
+            yield from _of_claims(claim for claim in claims if claim["type"] in _BEHIND_COMPANIES)
+        case _:
+            yield from (_published(log, position) for position in set(positions_in(answer["answers"])))
+
+
+def _of_claims(claims: Iterable[dict[str, Any]]) -> Iterator[Report]:
+    for claim in claims:
+        yield from ((r["position"], r["publisher"], r.get("url")) for r in claim["reports"])
+
+
+def positions_in(value: Any) -> Iterator[int]:
+    """The positions of all reports that an answer refers to, wherever in it."""
+    if isinstance(value, list):
+        for item in value:
+            yield from positions_in(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name == "position":
+                yield item
+            elif name in ("evidence", "events"):
+                yield from _numbers(item)
+            else:
+                yield from positions_in(item)
+
+
+def _numbers(evidence: Any) -> Iterator[int]:
+    """Evidence is a list, or lists by what they force, beside a count of those that are not listed."""
+    if isinstance(evidence, dict):
+        for name, item in evidence.items():
+            if name != "more":
+                yield from _numbers(item)
+    else:
+        yield from evidence
+
+
+def _published(log: Log, position: int) -> Report:
+    recorded = log.at(position)
+    assert recorded is not None
+    data = decode(recorded).data
+    source = getattr(data, "source", None)
+    # A correction has an actor for its source.
+    actor = str(getattr(data, "actor", ""))
+    return (position, source.publisher, source.url) if source is not None else (position, actor, None)

@@ -1,0 +1,70 @@
+"""A file and what is written beside it, each whole or not there: if the process dies here, no half file is left.
+
+Both are written and synced under names of their own in the same directory, then renamed; what stands beside the file comes
+last, and an older one goes first. So where it stands, the file is the one that it describes.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from events import BadQuestion
+
+BESIDE = ".meta.json"
+
+
+def saved_beside(file: Path) -> Path:
+    """Where the description of a file is."""
+    return file.with_name(file.name + BESIDE)
+
+
+def require_free(file: Path, force: bool) -> None:
+    """Raises BadQuestion where something is there already; with `force`, where that is a link or no file."""
+    for path in (file, saved_beside(file)):
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise BadQuestion(f"{path} is a link, a directory or a device: give the name of a file")
+        if path.exists() and not force:
+            raise BadQuestion(f"{path} is there already: give another name, or --force to replace it")
+
+
+def save(file: Path, content: bytes, beside: bytes, *, force: bool = False) -> None:
+    """Writes both. Raises BadQuestion where something is there already, and OSError; then nothing was replaced."""
+    require_free(file, force)
+    written: list[Path] = []
+    try:
+        written += [_written(file, content), _written(saved_beside(file), beside)]
+        with suppress(FileNotFoundError):
+            saved_beside(file).unlink()
+        _sync_directory(file.parent)
+        written[0].replace(file)
+        _sync_directory(file.parent)
+        written[1].replace(saved_beside(file))
+        _sync_directory(file.parent)
+    finally:
+        for path in written:
+            path.unlink(missing_ok=True)
+
+
+def _written(path: Path, content: bytes) -> Path:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _sync_directory(directory: Path) -> None:
+    """A rename is on the disk when its directory is."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,75 @@
+"""A table as Parquet. The library is an optional extra of this distribution, for it is larger than all of ours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Any
+
+from events import BadQuestion, canonical
+
+from .tables import Kind, Table
+
+if TYPE_CHECKING:
+    from arro3.core import Array, DataType
+
+METADATA_KEY = "approval-ledger"
+"""Under which the file's own key-value metadata holds what is written beside it, as JSON."""
+
+
+def require_parquet() -> None:
+    """Raises BadQuestion, which says what to install, where the library is not there."""
+    try:
+        import arro3.core
+        import arro3.io  # noqa: F401  # whether it is there is the question
+    except ImportError:
+        raise BadQuestion(
+            "Parquet needs a library that is not installed here: install approval-ledger[parquet], or export csv or json"
+        ) from None
+
+
+def to_parquet(table: Table, metadata: Mapping[str, Any]) -> bytes:
+    """The same table always gives an equal table; the bytes may differ between versions of the library."""
+    from arro3.core import Field, Schema
+    from arro3.core import Table as Arrow
+    from arro3.io import write_parquet
+
+    arrays = [_array(column.kind, [row[column.name] for row in table.rows]) for column in table.columns]
+    fields = [
+        Field(
+            column.name,
+            array.type,
+            nullable=not column.kind.startswith("list"),
+            metadata={"meaning": column.meaning},
+        )
+        for column, array in zip(table.columns, arrays, strict=True)
+    ]
+    content = io.BytesIO()
+    held = {METADATA_KEY: canonical(metadata).decode()}
+    write_parquet(
+        Arrow.from_arrays(arrays, schema=Schema(fields)),
+        content,
+        compression="snappy",
+        key_value_metadata=held,
+    )
+    return content.getvalue()
+
+
+def _array(kind: Kind, values: Sequence[Any]) -> Array:
+    from arro3.core import Array, DataType, list_array
+
+    if not kind.startswith("list"):
+        return Array(values, type=_type(kind))
+    offsets = Array([0, *accumulate(map(len, values))], type=DataType.int32())
+    return list_array(offsets, Array(list(chain.from_iterable(values)), type=_type(kind)))
+
+
+def _type(kind: Kind) -> DataType:
+    from arro3.core import DataType
+
+    if kind in ("text", "list of texts"):
+        return DataType.string()
+    if kind in ("number", "list of numbers"):
+        return DataType.float64()
+    return DataType.bool() if kind == "boolean" else DataType.int64()
