@@ -104,15 +104,18 @@ class Batch:
         of = self._members_of(marks)
         return self.members + sum(max(0, n - of.get(mark, 0)) for mark, n in self.mentioned(marks).items())
 
-    def perhaps_named(self, companies: Mapping[str, str]) -> int:
-        """How many of it are known by name, at most."""
-        return self.members_at_most + self.perhaps_beside(companies)
-
-    def perhaps_beside(self, companies: Mapping[str, str]) -> int:
+    def perhaps_beside(self, companies: Mapping[str, str], claimants: Mapping[str, int]) -> int:
         """How many of it the announcements name beside its members, at most: an item may be none of theirs, and a company
-        named alone stands for the approvals that are known of it."""
-        of = self._members_of(companies)
-        return sum(len(items) or (mark not in of) for mark, items in self._items(companies).items())
+        named alone stands for the approvals that are known of it. Under a name that several companies claim each of them may
+        have been meant."""
+        of, most = self._members_of(companies), 0
+        disputed = {companies[name]: count for name, count in claimants.items() if name in companies}
+        for mark, items in self._items(companies).items():
+            if mark in disputed:
+                most += disputed[mark] * (len(items) + 1)
+            else:
+                most += len(items) or (mark not in of)
+        return most
 
     def _items(self, marks: Mapping[str, str]) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
@@ -185,7 +188,8 @@ class Evidence:
     too often in a company's record.
 
     `marks` maps the key of each company's name to one that is shared by all that may be its names, `companies` to one that
-    is shared by those alone that surely are. `granted_to` has, by terms and mark, how many approvals may be that company's.
+    is shared by those alone that surely are; `claimants` says how many companies claim a name, where they are several.
+    `granted_to` has, by terms and mark, how many approvals may be that company's.
     Each of `revoked` counts some ended approvals, which may be those of another. `unplaced` is how many approvals, by terms,
     are listed and no report says of which batch they are, at most.
     """
@@ -196,6 +200,7 @@ class Evidence:
     members: dict[str, dict[str, dict[str, Any]]]
     marks: dict[str, str]
     companies: dict[str, str]
+    claimants: dict[str, int]
     granted: dict[str, Days]
     perhaps: dict[str, Days]
     twice: dict[str, dict[frozenset[str], int]]
@@ -240,6 +245,7 @@ def gather(views: Views, counted: str, valid_at: DateRange | None = None) -> Evi
         members=members,
         marks={name: group.mark for name, group in groups.items()},
         companies={name: group.companies[name] for name, group in groups.items()},
+        claimants={name: len(known.find(name)) for name, group in groups.items() if name in group.disputed},
         granted={t: Days([*listed[t], *_days_of(repeats[t].perhaps)]) for t in one},
         perhaps={t: Days([*listed[t], *_days_of(repeats[t].surely)]) for t in one},
         twice={

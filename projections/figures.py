@@ -117,7 +117,8 @@ class Figures:
 
     @cached_property
     def _perhaps_beside(self) -> int:
-        return sum(placed.batch.perhaps_beside(self.evidence.companies) for placed in self.order)
+        companies, claimants = self.evidence.companies, self.evidence.claimants
+        return sum(placed.batch.perhaps_beside(companies, claimants) for placed in self.order)
 
     def size(self, batch: Batch) -> Bound:
         """How many approvals the batch has, from every report of it and what the totals leave room for."""
@@ -144,7 +145,8 @@ class Figures:
         of_all = self._fewest_undisclosed(last)
         if high is None or (of_all is not None and of_all < high):
             high = of_all
-        perhaps = batch.perhaps_named(evidence.companies) + sum(
+        perhaps = batch.members_at_most + batch.perhaps_beside(evidence.companies, evidence.claimants)
+        perhaps += sum(
             min(unplaced, evidence.perhaps[terms].perhaps_by(last))
             for terms, unplaced in evidence.unplaced.items()
         )

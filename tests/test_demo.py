@@ -65,12 +65,12 @@ def test_it_is_one_document_with_the_answers_and_digests_of_every_ledger_it_used
 ) -> None:
     assert runs[0].err == ""
     assert sorted(demo) == ["conclusions", "ledgers"]
-    assert len(demo["ledgers"]) == 3
+    assert len(demo["ledgers"]) == 4
     for ledger in demo["ledgers"]:
         assert sorted(ledger) == sorted([*PROJECTIONS, "digests", "events", "ledger"])
         assert {ledger[name]["ledger"] for name in PROJECTIONS} == {ledger["ledger"]}
         assert {ledger[name]["position"] for name in PROJECTIONS} == {ledger["events"]}
-    assert [ledger["events"] for ledger in demo["ledgers"]] == [17, 17, 104]
+    assert [ledger["events"] for ledger in demo["ledgers"]] == [138, 17, 17, 104]
 
 
 def test_the_live_and_the_replayed_digests_are_equal_and_those_of_what_is_stored(
@@ -87,6 +87,37 @@ def test_the_live_and_the_replayed_digests_are_equal_and_those_of_what_is_stored
             assert digest["live"] == digest["replayed"]
             assert digest["equal"] is True
             assert digest["position"] == ledger["events"]
+
+
+# The regulator's list
+
+
+def test_the_same_question_has_one_answer_before_the_list_and_another_after_it(
+    demo_server: Server, demo: Document
+) -> None:
+    log = Log(demo_server.client(), named(demo, "-list")["ledger"])
+    question = {"authority": "CAC", "instrument": "approval", "unit": "model", "valid_at": "2024-01-31"}
+    (before,) = queries.totals(log, known_at=17, **question)["answers"]  # type: ignore[arg-type]  # all are strings
+    (after,) = queries.totals(log, known_at=136, **question)["answers"]  # type: ignore[arg-type]  # the same
+    assert (before["total"], after["total"]) == ({"low": 41, "high": None}, {"low": 86, "high": 86})
+    assert (before["evidence"]["low"], before["named"]) == ([6], 6)
+    assert (after["undisclosed"], after["named"]) == ({"low": 0, "high": 0}, 86)
+
+
+def test_238_new_in_2024_contradict_61_before_and_302_after_and_all_three_are_shown(demo: Document) -> None:
+    totals = named(demo, "-list")["totals"]["answers"]
+    (filings,) = [total for total in totals if total["instrument"] == "filing"]
+    (contradiction,) = filings["contradictions"]
+    for report in ("117 by 2024-03-28", "302 by 2024-12-31", "238 from 2024-01-01 to 2024-12-31"):
+        assert report in contradiction["says"]
+    assert {135, 137, 138} <= set(contradiction["events"])
+
+
+def test_people_see_the_pair_of_answers_first_and_the_contradiction(runs: tuple[Ran, Ran]) -> None:
+    shown = runs[1].out
+    assert re.search(r"^before the list +17 +≥ 41 +6 +≥ 35 +6 *$", shown, re.MULTILINE)
+    assert re.search(r"^after it +136 +86 +86 +0 ", shown, re.MULTILINE)
+    assert shown.index("before the list") < shown.index("contradiction between") < shown.index("Totals")
 
 
 # The news of January 2024
@@ -183,6 +214,15 @@ def test_before_the_report_of_more_than_40_the_total_was_what_the_earlier_report
 
 def test_its_own_conclusions_are_these_and_all_are_reached(demo: Document) -> None:
     assert {conclusion["question"]: conclusion["answer"] for conclusion in demo["conclusions"]} == {
+        "approvals by 2023-08-31, by the list": "8",
+        "approvals by 2023-11-30, by the list": "36",
+        "approvals by 2023-12-31, by the list": "61",
+        "approvals by 2024-01-17, by the list": "79",
+        "approvals by 2024-01-31, by the list": "86",
+        "approvals by 2024-01-31, as known before the list": "≥ 41",
+        "undisclosed in the fourth batch, by the list": "0",
+        "new in 2024, by the totals (302 less 61)": "241",
+        "238 new in 2024, as reported": "contradicted",
         "approvals in all": "≥ 41",
         "companies named": "≥ 6",
         "approved before the fourth batch": "≥ 27",
@@ -232,7 +272,7 @@ def test_people_see_the_figures_a_chart_and_that_the_digests_agree(runs: tuple[R
     ):
         assert re.search(rf"^.*{re.escape(figure)} +as expected$", shown, re.MULTILINE), figure
     assert "EXPECTED" not in shown
-    assert len(re.findall(r"^demo-\S+ .* equal *$", shown, re.MULTILINE)) == 15
+    assert len(re.findall(r"^demo-\S+ .* equal *$", shown, re.MULTILINE)) == 20
     assert "DIFFERENT" not in shown
     assert re.search(r"^2024-03-28 +█+\S* +117 *$", shown, re.MULTILINE)
     assert "projected by 2 RQ workers" in shown
@@ -242,7 +282,7 @@ def test_each_run_uses_ledgers_of_its_own(runs: tuple[Ran, Ran], demo: Document,
     stored = {key.decode()[1:-5] for key in demo_server.client().keys("*}:log")}
     first = {ledger["ledger"] for ledger in demo["ledgers"]}
     second = set(re.findall(r"^ledger (\S+): \d+ events at positions 1 to", runs[1].out, re.MULTILINE))
-    assert len(first) == len(second) == 3
+    assert len(first) == len(second) == 4
     assert first.isdisjoint(second)
     assert stored == first | second
 

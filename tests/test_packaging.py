@@ -161,7 +161,7 @@ def test_the_installed_command_needs_nothing_of_the_checkout(installed: Path, tm
     assert "Usage: approvals" in run(installed / "approvals", "--help")
     with data_directory(tmp_path / "approvals-data") as data:
         demo = json.loads(run(installed / "approvals", "demo", "--json"))
-        assert [ledger["events"] for ledger in demo["ledgers"]] == [17, 17, 104]
+        assert [ledger["events"] for ledger in demo["ledgers"]] == [138, 17, 17, 104]
         assert all(conclusion["reached"] for conclusion in demo["conclusions"])
         assert list(tmp_path.iterdir()) == [data]
         assert not running(data)

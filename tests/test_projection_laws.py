@@ -234,6 +234,22 @@ def test_a_correction_may_come_before_its_target_or_at_any_time_after_it(
     assert conclusions(moved) == conclusions(reports)
 
 
+def unordered(answer: Any) -> Any:
+    """An answer whose lists are in an order that does not come from that of the events."""
+    if isinstance(answer, dict):
+        return {name: unordered(value) for name, value in answer.items()}
+    return sorted(map(unordered, answer), key=canonical) if isinstance(answer, list) else answer
+
+
+@settings(max_examples=60)
+@given(reports=corrected_logs(), data=st.data())
+def test_the_conclusions_do_not_depend_on_the_order_in_which_events_arrive(
+    reports: list[RecordedEvent], data: st.DataObject
+) -> None:
+    moved = log(*data.draw(st.permutations([recorded.payload for recorded in reports])))
+    assert unordered(conclusions(moved)) == unordered(conclusions(reports))
+
+
 @settings(max_examples=40)
 @given(logs())
 def test_when_every_report_is_withdrawn_nothing_is_left_but_the_corrections(

@@ -33,22 +33,30 @@ def test_the_python_examples_run_as_written_and_in_order(log: Log, monkeypatch: 
     assert namespace["rebuilt"].differs is False  # type: ignore[attr-defined]
 
 
-def test_the_commands_run_as_written(log: Log) -> None:
+def run(line: str, log: Log) -> None:
+    done = subprocess.run(
+        [APPROVALS, *shlex.split(line, comments=True)[1:], "--ledger", log.ledger],
+        env=os.environ | {"APPROVALS_URL": url_of(log)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{line}: {done.stderr}"
+    assert done.stdout, line
+
+
+def test_the_commands_run_as_written_and_what_they_publish_or_import_is_stored_once(log: Log) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("approvals ")]
     assert len(lines) >= 9
-    environment = os.environ | {"APPROVALS_URL": url_of(log)}
     for line in lines:
-        words = shlex.split(line, comments=True)[1:]
-        done = subprocess.run(
-            [APPROVALS, *words, "--ledger", log.ledger],
-            env=environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}: {done.stderr}"
-        assert done.stdout, line
+        run(line, log)
+    head = log.head()
+    again = [line for line in lines if re.match("approvals (publish|import) ", line)]
+    assert len(again) >= 4
+    for line in again:
+        run(line, log)
+    assert log.head() == head
 
 
 def test_every_command_and_option_that_exists_is_in_the_readme_or_in_its_help() -> None:

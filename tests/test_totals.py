@@ -341,6 +341,17 @@ def test_an_approval_that_is_listed_under_a_disputed_name_may_be_the_one_that_a_
     assert total_of(reports)["contradictions"] == []
 
 
+def test_a_name_that_two_companies_claim_may_stand_for_both_in_one_announcement() -> None:
+    reports = log(
+        identified("01-ai", "01.AI", "Yi"),
+        identified("lingyi", "Lingyi", "Yi"),
+        batch(1, "=4", "2023-08-31", named=["Yi", ("Yi", "Yi-34B")]),
+    )
+    # "Yi" may be the one company, and "Yi" of Yi-34B the other.
+    assert total_of(reports)["undisclosed"] == at_least(0)
+    assert batch_of(reports, 1)["undisclosed"] == between(0, 3)
+
+
 def test_the_undisclosed_are_the_total_less_those_that_anybody_names() -> None:
     reports = log(
         total("=10", "2024-01-28"),

@@ -1,4 +1,4 @@
-"""The news of January 2024, as in examples/2024-01-news.ndjson: what the ledger must conclude from it.
+"""The news of January 2024, as in examples/2024-01-news.ndjson, and the list of April: what the ledger must conclude.
 
 U01  2023-12-29  Ernie Bot has more than 100 million users
 P09  2024-01-29  batches in August (of which Baidu, Alibaba, ByteDance), November and December 2023
@@ -14,11 +14,23 @@ from typing import Any
 
 import pytest
 
-from events import Event, EventData, RecordedEvent, TermsDiffer, decode, encode, parse
-from events.catalog import MarketEstimated
+from approval_ledger.importing import lists, mapping
+from events import (
+    Event,
+    EventData,
+    RecordedEvent,
+    TermsDiffer,
+    date_range,
+    decode,
+    encode,
+    parse,
+    valid_events,
+)
+from events.catalog import EventReference, EventRetracted, MarketEstimated
 
 from .given import (
     DESK,
+    EXAMPLES,
     MODELS,
     NEWS,
     SERVICES,
@@ -26,6 +38,7 @@ from .given import (
     at_least,
     batch_of,
     between,
+    called,
     company_of,
     equated,
     exactly,
@@ -285,3 +298,89 @@ def test_with_the_list_a_company_has_exactly_its_share(known: list[RecordedEvent
     (press, regulator) = company_of(known, "Baidu")["approvals"]
     assert press["approvals"] == regulator["approvals"] == exactly(1)
     assert regulator["share"] == {"low": 0.85, "high": 0.86}
+
+
+# The regulator's list of April 2024: all 117 services filed by 28 March, each with its date
+
+
+@pytest.fixture(scope="module")
+def with_list() -> list[RecordedEvent]:
+    """The news, then the list, the total that was published with it, and an editor's word that both count the same."""
+    path = EXAMPLES / "lists" / "cac-2024-04-filed.csv"
+    tables, refused = lists.read(path, mapping.named([]), lists.Options(published_on="2024-04-02"))
+    assert not refused
+    rows = [fact.event for table in tables for fact in table.facts]
+    reported, equation, *_ = valid_events((EXAMPLES / "2024-04-list.ndjson").read_bytes())
+    return log(*(parse(line) for line in NEWS.read_bytes().splitlines()), *rows, reported, equation)
+
+
+@pytest.mark.parametrize(
+    ("day", "count"),
+    [
+        ("2023-08-30", 0),
+        ("2023-08-31", 8),
+        ("2023-11-30", 36),
+        ("2023-12-31", 61),
+        ("2024-01-16", 65),
+        ("2024-01-17", 79),
+        ("2024-01-31", 86),
+        ("2024-03-28", 117),
+    ],
+)
+def test_a_complete_list_closes_the_past(with_list: list[RecordedEvent], day: str, count: int) -> None:
+    answer = total_of(with_list, valid_at=date_range(day))
+    assert answer["total"] == exactly(count)
+    assert (answer["named"], answer["undisclosed"]) == (count, exactly(0))
+    assert answer["contradictions"] == []
+
+
+def test_the_fourth_batch_is_what_was_granted_on_17_january_and_nobody_of_it_is_undisclosed_now(
+    with_list: list[RecordedEvent],
+) -> None:
+    fourth = batch_of(with_list, 4)
+    assert (fourth["before"], fourth["size"], fourth["undisclosed"]) == (exactly(65), exactly(14), exactly(0))
+
+
+def known_upto(reports: list[RecordedEvent], id: str) -> list[RecordedEvent]:
+    """What the ledger knew when this event had just been recorded."""
+    return reports[: position_of(reports, id)]
+
+
+DECEMBER, FOURTH, TOTAL = "P09-2024-01-29-batch-3", "P07-2024-01-29-batch-4", "P08-2024-01-29-total"
+EQUATED = "terms-2024-04-approvals-are-filings"
+
+
+@pytest.mark.parametrize(
+    ("upto", "day", "figure"),
+    [
+        (DECEMBER, "2023-08-31", at_least(3)),
+        (DECEMBER, "2023-11-30", at_least(4)),
+        (DECEMBER, "2023-12-31", at_least(5)),
+        (DECEMBER, "2024-01-31", at_least(5)),
+        (FOURTH, "2023-12-31", at_least(5)),
+        (FOURTH, "2024-01-31", at_least(19)),
+        (TOTAL, "2023-12-31", at_least(5)),
+        (TOTAL, "2024-01-31", at_least(41)),
+        (EQUATED, "2023-11-30", exactly(36)),
+        (EQUATED, "2023-12-31", exactly(61)),
+        (EQUATED, "2024-01-31", exactly(86)),
+    ],
+)
+def test_an_answer_is_that_of_the_day_by_what_was_known(
+    with_list: list[RecordedEvent], upto: str, day: str, figure: dict[str, int | None]
+) -> None:
+    assert total_of(known_upto(with_list, upto), valid_at=date_range(day))["total"] == figure
+
+
+def test_before_the_terms_are_equated_the_list_says_nothing_of_approvals_and_so_when_that_is_retracted(
+    with_list: list[RecordedEvent],
+) -> None:
+    separate = with_list[: position_of(with_list, EQUATED) - 1]
+    assert total_of(separate, valid_at=date_range("2024-01-31"))["total"] == at_least(41)
+    assert total_of(separate, SERVICES, valid_at=date_range("2024-01-31"))["total"] == exactly(86)
+    taken_back = EventRetracted(
+        target=EventReference(source="urn:editor:example", id=EQUATED), reason="a reading", actor="editor"
+    )
+    lines = [parse(event.payload) for event in with_list]
+    parted = log(*lines, called("parted", taken_back))
+    assert total_of(parted, valid_at=date_range("2024-01-31"))["total"] == at_least(41)

@@ -5,22 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import typer
 
 from events import Count, Event, LedgerError, Log, Share, TermsDiffer, catalog, valid_events
-from projections import PROJECTIONS, Store, queries, replay
+from projections import PROJECTIONS, Asked, Store, queries, replay
 from workers import run_here_in
 
 from .. import telemetry
+from ..importing import lists, mapping
 from . import read, show
 from .options import Data, Json, Url, open_ledger
 
 WORKERS = 2
+NEWS = 17  # the position of the last event of the news
+
+ON_THE_LIST = {
+    "2023-08-31": "8",
+    "2023-11-30": "36",
+    "2023-12-31": "61",
+    "2024-01-17": "79",
+    "2024-01-31": "86",
+}
+"""How many approvals there were by a day, by the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +56,40 @@ def demo(*, url: Url = None, data: Data = None, json: Json = False) -> None:
     run = f"demo-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() % 1_000_000:06d}"
     with open_ledger(url, data, run) as opened:
         client, at = opened.log.client, opened.url
+        listed = Log(client, f"{run}-list")
         news = Log(client, f"{run}-news")
         coarse = Log(client, f"{run}-news-5-points")
         history = Log(client, f"{run}-history")
         say = _Say(quiet=json)
+        events = valid_events(_example("2024-01-news.ndjson").read_bytes())
+        say.heading(
+            "The approvals by the end of January 2024: as the news had it, and as the regulator's list of April has it"
+        )
+        _publish(listed, events, at, say)
+        total, equation, *later = valid_events(_example("2024-04-list.ndjson").read_bytes())
+        _publish(listed, [*_list_of_april(), total, equation], at, say)
+        conclusions = list(_then_and_now(listed))
+        if not json:
+            _show_then_and_now(listed)
+        say.heading("What was new in 2024: a figure that contradicts the totals")
+        _publish(listed, later, at, say)
+        conclusions += _new_in_2024(listed)
+        if not json:
+            show.contradictions(_filings(listed, valid_at="2023-12-31"))
         say.heading("The news of January 2024: four batches of approvals, a few names, and an estimate")
-        events = valid_events(_example("2024-01-news.ndjson"))
         _publish(news, events, at, say)
         _publish(coarse, [_rounded_to(event, 5.0) for event in events], at, say)
-        conclusions = list(_conclusions(news, coarse))
+        conclusions += _conclusions(news, coarse)
         if not json:
             _show_ledger(news)
             _show_conclusions(conclusions)
         say.heading("The whole history, from many sources, that do not agree")
-        _publish(history, valid_events(_example("history.ndjson")), at, say)
+        _publish(history, valid_events(_example("history.ndjson").read_bytes()), at, say)
         if not json:
             _show_ledger(history)
             _show_chart(history)
         say.heading("Replayed from zero")
-        ledgers = [_document(log) for log in (news, coarse, history)]
+        ledgers = [_document(log) for log in (listed, news, coarse, history)]
     digests = [digest for ledger in ledgers for digest in ledger["digests"].values()]
     if json:
         show.json({"ledgers": ledgers, "conclusions": [_conclusion(c) for c in conclusions]})
@@ -90,14 +114,18 @@ class _Say:
             show.plain(text)
 
 
-def _example(name: str) -> bytes:
-    """An event file; in a wheel it lies in the package, in a checkout beside it."""
-    packaged: Traversable = files("approval_ledger") / "examples" / name
-    return (
-        packaged.read_bytes()
-        if packaged.is_file()
-        else (Path(__file__).parents[2] / "examples" / name).read_bytes()
-    )
+def _example(name: str) -> Path:
+    """An example; installed, it lies in the package, in a checkout beside it."""
+    package = Path(__file__).parents[1]
+    packaged = package / "examples" / name
+    return packaged if packaged.is_file() else package.parent / "examples" / name
+
+
+def _list_of_april() -> list[Event]:
+    """The events of the CAC's list of 2 April 2024: all 117 services filed by 28 March, each with its date."""
+    path = _example("lists/cac-2024-04-filed.csv")
+    tables, _ = lists.read(path, mapping.named([]), lists.Options(published_on="2024-04-02"))
+    return [fact.event for table in tables for fact in table.facts]
 
 
 def _publish(log: Log, events: list[Event], url: str, say: _Say) -> None:
@@ -117,6 +145,39 @@ def _rounded_to(event: Event, points: float) -> Event:
         return event
     share = Share(percent=estimate.share.percent, rounding=points)
     return replace(event, data=estimate.model_copy(update={"share": share}))
+
+
+def _then_and_now(listed: Log) -> Iterator[Conclusion]:
+    """What follows about the past, once all that were filed by a day are known by name and date."""
+    for day, expected in ON_THE_LIST.items():
+        answer = show.bounds(_approvals(listed, valid_at=day)["total"])
+        yield Conclusion(f"approvals by {day}, by the list", expected, answer)
+    before = show.bounds(_approvals(listed, valid_at="2024-01-31", known_at=NEWS)["total"])
+    yield Conclusion("approvals by 2024-01-31, as known before the list", "≥ 41", before)
+    fourth = next(b for b in queries.batches(listed)["answers"] if b["ordinal"] == 4)
+    yield Conclusion("undisclosed in the fourth batch, by the list", "0", show.bounds(fourth["undisclosed"]))
+
+
+def _new_in_2024(listed: Log) -> list[Conclusion]:
+    """By the totals at its two ends, and as the regulator says."""
+    (figure,) = _filings(listed, valid_at="2024-12-31", known_at=listed.head() - 1)
+    (start,) = _filings(listed, valid_at="2023-12-31", known_at=listed.head() - 1)
+    new = figure["total"]["low"] - start["total"]["low"]
+    (with_it,) = _filings(listed, valid_at="2023-12-31")
+    contradicted = [c for c in with_it["contradictions"] if "238 from 2024-01-01" in c["says"]]
+    return [
+        Conclusion("new in 2024, by the totals (302 less 61)", "241", show.bounds({"low": new, "high": new})),
+        Conclusion(
+            "238 new in 2024, as reported", "contradicted", "contradicted" if contradicted else "agrees"
+        ),
+    ]
+
+
+def _filings(log: Log, **asked: Unpack[Asked]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = queries.totals(
+        log, authority="CAC", instrument="filing", unit="service", **asked
+    )["answers"]
+    return found
 
 
 def _conclusions(news: Log, coarse: Log) -> Iterator[Conclusion]:
@@ -145,8 +206,8 @@ def _conclusions(news: Log, coarse: Log) -> Iterator[Conclusion]:
     yield Conclusion("approvals, as known before the report of more than 40", "≥ 19", show.bounds(earlier))
 
 
-def _approvals(log: Log, known_at: int | None = None) -> dict[str, Any]:
-    answer = queries.totals(log, authority="CAC", instrument="approval", unit="model", known_at=known_at)
+def _approvals(log: Log, **asked: Unpack[Asked]) -> dict[str, Any]:
+    answer = queries.totals(log, authority="CAC", instrument="approval", unit="model", **asked)
     total: dict[str, Any] = answer["answers"][0]
     return total
 
@@ -185,6 +246,26 @@ def _document(log: Log) -> dict[str, Any]:
     }
 
 
+def _show_then_and_now(log: Log) -> None:
+    """One question, asked of what was known at two positions."""
+    axes = [("before the list", NEWS), ("after it", log.head())]
+    answers = [(known, at, _approvals(log, valid_at="2024-01-31", known_at=at)) for known, at in axes]
+    show.table(
+        ["approvals by 2024-01-31", "known at", "total", "named", "undisclosed", "evidence"],
+        (
+            [
+                known,
+                at,
+                show.bounds(a["total"]),
+                a["named"],
+                show.bounds(a["undisclosed"]),
+                read.evidence(a["evidence"]),
+            ]
+            for known, at, a in answers
+        ),
+    )
+
+
 def _show_ledger(log: Log) -> None:
     show.heading("Totals")
     read.show_totals(queries.totals(log))
@@ -205,7 +286,7 @@ def _show_chart(log: Log) -> None:
 
 
 def _show_conclusions(conclusions: list[Conclusion]) -> None:
-    show.heading("What follows from the news of January 2024")
+    show.heading("What follows from the list, and from the news of January 2024")
     show.table(
         ["question", "the ledger says", ""],
         (

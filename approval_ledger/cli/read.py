@@ -339,7 +339,7 @@ def show_totals(answer: Answer) -> None:
                         show.bounds(step["total"]),
                         step["named"],
                         show.bounds(step["undisclosed"]),
-                        _evidence(step["evidence"]),
+                        evidence(step["evidence"]),
                     ]
                     for step in total["steps"]
                 ),
@@ -355,13 +355,14 @@ def _total_row(total: dict[str, Any]) -> list[object]:
         show.bounds(total["total"]),
         total["named"],
         show.bounds(total["undisclosed"]),
-        _evidence(total["evidence"]),
+        evidence(total["evidence"]),
     ]
 
 
-def _evidence(evidence: dict[str, Any]) -> str:
-    listed = sorted({*evidence["low"], *evidence["high"]})
-    more = f" and {evidence['more']} more" if evidence["more"] else ""
+def evidence(found: dict[str, Any]) -> str:
+    """`5, 6 and 3 more`."""
+    listed = sorted({*found["low"], *found["high"]})
+    more = f" and {found['more']} more" if found["more"] else ""
     return show.positions(listed) + more
 
 
@@ -378,7 +379,7 @@ def show_batches(answer: Answer) -> None:
                 batch["named"],
                 show.bounds(batch["undisclosed"]),
                 show.bounds(batch["before"]),
-                _evidence(
+                evidence(
                     {
                         "low": batch["evidence"]["size"]["low"] + batch["evidence"]["before"]["low"],
                         "high": batch["evidence"]["size"]["high"],

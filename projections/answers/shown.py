@@ -56,11 +56,13 @@ class Shown:
         found, together = because - set(TOGETHER), because & set(TOGETHER)
         if self._views is not None:
             return sorted(found.union(*(self._all(self._views, counted, upto) for counted in together))), 0
-        more = 0
+        # Reports first: of what counts together there may be thousands, and which of them are listed tells little.
+        reports, listed, more = sorted(found), found, 0
         for counted in together:
             sample, others = self._some(counted, upto)
-            found, more = found.union(sample), more + others
-        return sorted(found)[:SHOWN], max(0, len(found) - SHOWN) + more
+            listed, more = listed.union(sample), more + others
+        shown = [*reports, *sorted(listed - found)][:SHOWN]
+        return sorted(shown), len(listed) - len(shown) + more
 
     def _some(self, together: int, upto: date) -> tuple[list[int], int]:
         known = self._figures.evidence
