@@ -57,6 +57,11 @@ def record(
     return changes + _changes(_alone(before), _alone(after))
 
 
+def of_number(documents: Documents, counted: str, number: str) -> Approval | None:
+    """The approval of a registry number (as a key), among all; it is its who is named by the earliest report that stands."""
+    return _approval(documents.get(key("number", counted, "", number)) or [], numbered=True)
+
+
 def revoked_key(revocation: ApprovalRevoked) -> str:
     """What is revoked: equal for two reports of one revocation, where both name it the same way."""
     if revocation.registry_number is not None:

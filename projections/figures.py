@@ -334,9 +334,7 @@ def _of_batch(order: list[Placed], index: int, marks: Mapping[str, str]) -> Iter
     yield Constraint(with_this, with_missing, 0)
     yield Constraint(after, before, 0)
     yield Constraint(before, ("batches", placed.surely_after), 0, dated)
-    if placed.surely_after:
-        earlier = order[placed.surely_after - 1].batch
-        between = placed.missing if placed.sure and placed.surely_after == index else 0
+    for earlier, between in _just_before(order, index):
         yield Constraint(before, ("after", earlier.key), between, _ordered_by(earlier, batch))
     if placed.sure:
         yield Constraint(with_missing, so_far, placed.missing, numbered)
@@ -361,6 +359,18 @@ def _of_batch(order: list[Placed], index: int, marks: Mapping[str, str]) -> Iter
         yield Constraint(after, before, least, reason)
         if placed.sure:
             yield Constraint(with_this, with_missing, least, reason | placed.placed_by)
+
+
+def _just_before(order: list[Placed], index: int) -> Iterator[tuple[Batch, int]]:
+    """The last batches that were surely granted before one, and how many were granted in between, at least."""
+    placed = order[index]
+    if placed.surely_after:
+        yield order[placed.surely_after - 1].batch, 0
+    if placed.batch.ordinal is not None:
+        for other in reversed(order[:index]):
+            if other.batch.ordinal is not None:
+                yield other.batch, placed.batch.ordinal - other.batch.ordinal - 1
+                return
 
 
 def _ordered_by(earlier: Batch, later: Batch) -> frozenset[int]:

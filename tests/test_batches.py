@@ -81,6 +81,12 @@ def test_a_batch_leaves_room_for_the_one_that_came_after_it() -> None:
     assert batch_of(reports, 3)["size"] == between(1, 7)
 
 
+def test_a_batch_without_an_ordinal_may_be_any_of_those_before_a_later_one() -> None:
+    reports = log(batch(None, "=1", "2023-06-19"), batch(3, "=1", "2023-06-28"), total("=3", "2023-06-28"))
+    (unnumbered,) = [answer for answer in ask(reports, "batches") if answer["ordinal"] is None]
+    assert unnumbered["before"] == between(0, 1)  # it is the first, or the second
+
+
 def test_a_batch_has_as_many_approvals_as_it_names_however_few_it_is_said_to_have_at_least() -> None:
     answer = batch_of(log(batch(1, ">=1", "2023-08-31", named=["Baidu", "Alibaba", "ByteDance"])), 1)
     assert answer["size"] == at_least(3)

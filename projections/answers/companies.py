@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Set
 from datetime import date
 from fractions import Fraction
 from itertools import islice
@@ -10,8 +10,8 @@ from typing import Any
 
 from events import BadQuestion, Count, DateRange, Interval, date_range, name_key
 
+from .. import approvals, terms, totals
 from .. import companies as fold
-from .. import terms
 from ..asof import perhaps, surely
 from ..evidence import Views
 from ..figures import Figures
@@ -166,26 +166,24 @@ class _Counting:
         return granted
 
 
-def _distinct(documents: Documents, names: Iterable[str], counted: str) -> list[DateRange]:
+def _distinct(documents: Documents, names: Collection[str], counted: str) -> list[DateRange]:
     """The days of each approval of one company: those of one number are one, and, without a number, those of one item,
     unless it has one with a number."""
-    numbered: dict[str, list[DateRange]] = {}
-    bare: dict[str, list[DateRange]] = {}
+    bare: dict[str, list[str]] = {}
+    numbers: set[str] = set()
     with_number: set[str] = set()
     for name in names:
         for entry in fold.granted(documents, name, counted):
             item, number = name_key(entry["item"]["name"]), entry["item"].get("registry_number")
-            days = date_range(entry["approved_on"])
             if number is None:
-                bare.setdefault(item, []).append(days)
+                bare.setdefault(item, []).append(entry["approved_on"])
             else:
                 with_number.add(item)
-                numbered.setdefault(name_key(number), []).append(days)
-    alone = [reports for item, reports in bare.items() if item not in with_number]
-    return [
-        DateRange(min(on.first for on in reports), max(on.last for on in reports))
-        for reports in (*numbered.values(), *alone)
-    ]
+                numbers.add(name_key(number))
+    found = [approvals.of_number(documents, counted, number) for number in sorted(numbers)]
+    numbered = [approval.on for approval in found if approval is not None and approval.company in names]
+    alone = [approvals.span(days) for item, days in bare.items() if item not in with_number]
+    return [totals.day_range(on) for on in (*numbered, *alone)]
 
 
 def _share(named: int, others: int, total: Interval) -> dict[str, float]:
