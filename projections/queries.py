@@ -18,7 +18,7 @@ from .asof import Asked, as_of
 from .digest import digest_of_answer
 from .past import SnapshotLost
 from .projection import Projection
-from .together import fold_all, known_at, read_together
+from .together import fold_all, known_at, parked, read_together
 
 Answer = dict[str, Any]
 """One shape for the command, for HTTP and for Python; JSON throughout, see docs/format.md."""
@@ -142,6 +142,8 @@ def _answer(
         **when.shown,
         "answers": found,
     }
+    if left_out := parked(log, needed, position):
+        answer["parked"] = left_out
     return answer | {"digest": digest_of_answer(answer)}
 
 

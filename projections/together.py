@@ -77,18 +77,17 @@ def read_together(
 
 def known_at(log: Log, projections: Sequence[Projection], position: int) -> dict[str, Documents]:
     """The documents as they were when the log ended at `position`: those of the last snapshot before it, folded on."""
-    stores = [Store(log, projection) for projection in projections]
     began: dict[str, int] = {}
     views: dict[str, Documents] = {}
-    for store in stores:
-        live = store.generation(store.live() or FIRST)
-        began[store.projection.name] = snapshot = past.last_before(live, position)
-        views[store.projection.name] = PastDocuments(live, snapshot) if snapshot else MemoryDocuments()
-    first = min(began.values())
-    for event in _read(log, projections, after=first, upto=position):
-        for store in stores:
-            if event.position > began[store.projection.name]:
-                _take(store, views[store.projection.name], event)
+    for projection in projections:
+        live = _live(Store(log, projection))
+        began[projection.name] = snapshot = past.last_before(live, position)
+        views[projection.name] = PastDocuments(live, snapshot) if snapshot else MemoryDocuments()
+    folds = [_Fold(Store(log, projection), views[projection.name]) for projection in projections]
+    for event in _read(log, folds, after=min(began.values()), upto=position):
+        for fold in folds:
+            if event.position > began[fold.projection.name]:
+                fold.take(event)
     return views
 
 
@@ -101,11 +100,11 @@ def fold_all(
     """The documents as they were when the log ended at `position`, folded from its first event; of some events alone, where
     not all `counts`."""
     views: dict[str, Documents] = {projection.name: MemoryDocuments() for projection in projections}
-    stores = [Store(log, projection) for projection in projections]
-    for event in _read(log, projections, after=0, upto=position):
+    folds = [_Fold(Store(log, projection), views[projection.name], counts) for projection in projections]
+    for event in _read(log, folds, after=0, upto=position):
         if counts(event):
-            for store in stores:
-                _take(store, views[store.projection.name], event, counts)
+            for fold in folds:
+                fold.take(event)
     return views
 
 
@@ -113,28 +112,51 @@ def follow(
     log: Log, projections: Sequence[Projection], views: Mapping[str, Documents], after: int, upto: int
 ) -> Iterator[DecodedEvent]:
     """Folds the events between two positions into `views`, which stand at the first, and yields each."""
-    stores = [Store(log, projection) for projection in projections]
-    for event in _read(log, projections, after=after, upto=upto):
-        for store in stores:
-            _take(store, views[store.projection.name], event)
+    folds = [_Fold(Store(log, projection), views[projection.name]) for projection in projections]
+    for event in _read(log, folds, after=after, upto=upto):
+        for fold in folds:
+            fold.take(event)
         yield event
 
 
-def _read(log: Log, projections: Sequence[Projection], *, after: int, upto: int) -> Iterator[DecodedEvent]:
+def parked(log: Log, projections: Sequence[Projection], upto: int) -> list[int]:
+    """The events up to a position that one of the projections could not apply, and that no figure of it counts."""
+    found = {position for each in projections for position in _live(Store(log, each)).parked()}
+    return sorted(position for position in found if position <= upto)
+
+
+class _Fold:
+    """Folds into documents in memory, as the workers did into theirs: what they parked is left out here too."""
+
+    def __init__(
+        self,
+        store: Store,
+        documents: Documents,
+        counts: Callable[[DecodedEvent], bool] = lambda _: True,
+    ) -> None:
+        self.projection = store.projection
+        self.parked = _live(store).parked().keys()
+        self._store, self._documents, self._counts = store, documents, counts
+
+    def take(self, event: DecodedEvent) -> None:
+        """Takes an event. Raises ParkedEvents where it cannot be applied, and no worker has met it yet."""
+        if event.position not in self.parked:
+            with _applying(self.projection, event.position):
+                find = partial(_find, self._store, self._counts, upto=event.position)
+                advance(self.projection, self._documents, event, find)
+
+
+def _live(store: Store) -> Generation:
+    # A reader writes nothing, not even the first generation: it may have no right to, or the server no room.
+    return store.generation(store.live() or FIRST)
+
+
+def _read(log: Log, folds: Sequence[_Fold], *, after: int, upto: int) -> Iterator[DecodedEvent]:
     for recorded in log.read(after=after, limit=upto - after):
-        with _applying(projections[0], recorded.position):
-            event = decode(recorded)
-        yield event
-
-
-def _take(
-    store: Store,
-    documents: Documents,
-    event: DecodedEvent,
-    counts: Callable[[DecodedEvent], bool] = lambda _: True,
-) -> None:
-    with _applying(store.projection, event.position):
-        advance(store.projection, documents, event, partial(_find, store, counts, upto=event.position))
+        if not all(recorded.position in fold.parked for fold in folds):  # its bytes may be no event at all
+            with _applying(folds[0].projection, recorded.position):
+                event = decode(recorded)
+            yield event
 
 
 def _find(
@@ -188,16 +210,16 @@ class _View:
 
     def fold_to(self, position: int) -> None:
         """Takes the events between the checkpoint and `position`."""
-        store = self.generation.store
-        here = self.checkpoint.position
-        for event in _read(store.log, [store.projection], after=here, upto=position):
-            _take(store, self, event)
+        if position == self.checkpoint.position:
+            return
+        fold = _Fold(self.generation.store, self)
+        for event in _read(self.generation.store.log, [fold], after=self.checkpoint.position, upto=position):
+            fold.take(event)
 
 
 def _fetch(stores: Mapping[str, Store], wanted: Mapping[str, set[str]]) -> dict[str, _View] | None:
     """The live generations as one transaction reads them; None where another became live just before it."""
-    # A reader writes nothing, not even the first generation: it may have no right to, or the server no room.
-    generations = {name: store.generation(store.live() or FIRST) for name, store in stores.items()}
+    generations = {name: _live(store) for name, store in stores.items()}
     names = {name: sorted(of) for name, of in wanted.items()}
     client = next(iter(stores.values())).client
     with storage():

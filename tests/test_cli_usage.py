@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from events import parse
 
-from .command import Ledger, data_directory, event, lines, text, together, written
+from .command import Ledger, approvals, data_directory, event, lines, text, together, written
 from .given import stored
 from .servers import Server
 
@@ -81,3 +82,7 @@ def test_wrong_usage_is_found_before_a_data_directory_is_made(tmp_path: Path, fi
         ended = together(*commands, code=2, cwd=tmp_path, APPROVALS_URL="")
         assert {ran.out for ran in ended} == {""}
         assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert approvals("--version").out == f"approval-ledger {version('approval-ledger')}\n"

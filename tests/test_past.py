@@ -17,7 +17,7 @@ from projections.replay import adopt, rebuild
 from projections.together import known_at
 
 from .conftest import new_ledger
-from .given import HISTORY, QUESTIONS, Tally, append, ask, drain, retract
+from .given import HISTORY, QUESTIONS, Tally, append, append_newer, append_raw, ask, drain, retract
 from .servers import Server
 
 EVERY = 7
@@ -226,3 +226,25 @@ def test_snapshots_are_equal_for_equal_logs_whatever_the_pages(log: Log) -> None
         digests.add((digest_of_past(generation, 104), digest_of_past(generation, 50)))
     ((whole, half),) = digests
     assert whole != half
+
+
+# What was parked
+
+
+def test_what_workers_parked_is_left_out_of_every_answer_and_each_says_so(log: Log) -> None:
+    log.append(HISTORY[:10])
+    append_newer(log, id="n1", figure=42)
+    append_raw(log, b"no event", id="n2")
+    log.append(HISTORY[10:20])
+    project(log, 500)
+    counted = [event for event in log.read() if event.position not in (11, 12)]
+    for name, question in QUESTIONS.items():
+        # A newer total concerns whatever is made of totals, and bytes that are no event concern all.
+        left_out = [12] if name == "shares" else [11, 12]
+        for asked in ({}, {"known_at": 22}, {"known_at": 15}, {"known_at": "2999", "known_as": "published"}):
+            answer = question(log, **asked)
+            assert answer["parked"] == left_out, (name, asked)
+        assert question(log, known_at=22)["answers"] == question(log)["answers"]
+        kept = [event for event in counted if event.position <= 15]
+        assert question(log, known_at=15)["answers"] == ask(kept, name)
+        assert "parked" not in question(log, known_at=10)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from events import LedgerError
 
 from . import cite, demo, diff, export, import_, operate, publish, read, show
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        show.plain(f"approval-ledger {version('approval-ledger')}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="approvals",
@@ -19,6 +28,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _options(
+    *,
+    show_version: Annotated[  # the callback below has done it
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
+
+
 for part in (publish, import_, read, diff, export, cite, operate, demo):
     part.add_to(app)
 

@@ -298,6 +298,11 @@ def _answer(
         show.json(answer)
     else:
         shown(answer)
+        if "parked" in answer:
+            left_out = show.positions(answer["parked"])
+            show.plain(
+                f"without what could not be applied, at positions {left_out}: `approvals park list` says why"
+            )
         show.plain(_footer(answer))
 
 
