@@ -15,6 +15,7 @@ from .codec import (
     from_json,
     loads,
     parse,
+    stored_json,
 )
 from .connection import connect, masked, storage
 from .envelope import Event, Receipt, RecordedEvent
@@ -89,5 +90,6 @@ __all__ = [
     "parse",
     "read_events",
     "storage",
+    "stored_json",
     "valid_events",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -64,7 +65,8 @@ def _cell(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    if not name_key(text):
+    # Of ASCII only white space has no key, once control characters are refused.
+    if not (text.strip() if text.isascii() else name_key(text)):
         raise PydanticCustomError("empty-name", "must have at least one visible character")
     return text
 
@@ -75,6 +77,7 @@ def _short(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=4_096)  # events share their sources' addresses
 def _web_address(text: str) -> str:
     try:
         parts = urlsplit(text)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
+import msgspec
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json as from_json_bytes
 
 from .catalog import CATALOG, EventData
 from .envelope import CONTENT_TYPE, SPECVERSION, Envelope, Event, OlderShape, RecordedEvent
@@ -130,12 +130,12 @@ def from_json(value: object, *, now: datetime | None = None) -> Event:
         causationid=envelope.causationid,
         older=None if revision in (data.revision, model.REVISION) else OlderShape(revision, envelope.data),
     )
-    _check_sense(event, now or datetime.now(UTC))
+    _check_sense(event, _written(event.data), now or datetime.now(UTC))
     return event
 
 
-def check(event: Event) -> None:
-    """What must be true of an event, however it was made, before it is stored. Raises InvalidEvent."""
+def check(event: Event) -> bytes:
+    """The bytes that the log keeps of an event, once all is found true that must be, however it was made. Raises InvalidEvent."""
     model = type(event.data)
     if CATALOG.get(getattr(model, "TYPE", "")) is not model:
         _fail(
@@ -143,16 +143,16 @@ def check(event: Event) -> None:
             f"is a {model.__name__}, which is no type of the catalog: build it with one of its models",
             "data",
         )
-    _validate(Envelope, _attributes(event), "")
+    attributes, data = _attributes(event), _written(event.data)
+    _validate(Envelope, attributes, "")
     # A model can be changed past its checks (model_copy); the log is for ever, so what will be stored is checked.
-    _validate(
-        model, event.data.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False), "data"
-    )
+    _validate(model, data, "data")
     _check_older(event)
-    _check_sense(event, datetime.now(UTC))
+    _check_sense(event, data, datetime.now(UTC))
+    return _encoded(event, attributes, data)
 
 
-def _check_sense(event: Event, now: datetime) -> None:
+def _check_sense(event: Event, data: Mapping[str, Any], now: datetime) -> None:
     if event.time is not None:
         _check_time(event.time, now)
     target = getattr(event.data, "target", None)
@@ -160,9 +160,10 @@ def _check_sense(event: Event, now: datetime) -> None:
         _fail("validation", "an event cannot correct itself", "data.target")
     # A date has begun somewhere on Earth 14 hours before it begins in UTC (Kiribati, UTC+14).
     latest = (now + CLOCK_TOLERANCE + timedelta(hours=14)).date()
-    for path, text in _dates(event.data, "data"):
-        if date_range(text).first > latest:
-            _fail("timestamp-in-future", f"{text!r} lies in the future", path)
+    for path in _date_paths(type(event.data)):
+        text = _at(data, path)
+        if text is not None and date_range(text).first > latest:
+            _fail("timestamp-in-future", f"{text!r} lies in the future", ".".join(("data", *path)))
 
 
 def _check_older(event: Event) -> None:
@@ -178,16 +179,18 @@ def _check_older(event: Event) -> None:
 
 def encode(event: Event) -> bytes:
     """The bytes that the log keeps: UTF-8 JSON, keys sorted, no white space, absent fields left out."""
-    if event.older is None:
-        revision, data = (
-            event.data.revision,
-            event.data.model_dump(mode="json", by_alias=True, exclude_none=True),
-        )
-    else:
+    return _encoded(event, _attributes(event), _written(event.data))
+
+
+def _written(data: EventData) -> dict[str, Any]:
+    return data.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False)
+
+
+def _encoded(event: Event, attributes: dict[str, object], data: dict[str, Any]) -> bytes:
+    revision = event.data.revision
+    if event.older is not None:
         revision, data = event.older.revision, event.older.data
-    return canonical(
-        _attributes(event) | {"dataschema": dataschema(type(event.data), revision), "data": data}
-    )
+    return canonical(attributes | {"dataschema": dataschema(type(event.data), revision), "data": data})
 
 
 def _attributes(event: Event) -> dict[str, object]:
@@ -208,10 +211,20 @@ def _attributes(event: Event) -> dict[str, object]:
 
 def canonical(value: object) -> bytes:
     """JSON in one form only: sorted keys, no white space, UTF-8. Equal values give equal bytes."""
-    return _CANONICAL.encode(value).encode()
+    return _CANONICAL.encode(value)
 
 
-_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_CANONICAL = msgspec.json.Encoder(
+    order="sorted"
+)  # 0.3 us for a small document, the standard library's 2.8 us
+
+
+def stored_json(text: bytes) -> Any:
+    """What canonical JSON says that this software wrote: none of the checks of `loads` are made again."""
+    return _STORED.decode(text)
+
+
+_STORED = msgspec.json.Decoder()
 
 
 def decode(recorded: RecordedEvent) -> DecodedEvent:
@@ -220,8 +233,7 @@ def decode(recorded: RecordedEvent) -> DecodedEvent:
     Raises InvalidEvent where the bytes are no event.
     """
     try:
-        # What the log holds passed `loads` at the door, so its checks are not made again; this parser is 3 times as fast.
-        document = from_json_bytes(recorded.payload, allow_inf_nan=False)
+        document = stored_json(recorded.payload)
         data, newer = None, None
         try:
             data = _data(document)
@@ -237,7 +249,7 @@ def decode(recorded: RecordedEvent) -> DecodedEvent:
             data,
             newer,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         _fail("invalid-json", f"position {recorded.position} holds no event ({error!r}): restore a backup")
 
 
@@ -314,21 +326,28 @@ def _holds(value: object, part: object) -> bool:
     return isinstance(value, dict) and part in value
 
 
-def _dates(model: BaseModel, path: str) -> Iterator[tuple[str, str]]:
-    dated = _date_fields(type(model))
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        if isinstance(value, BaseModel):
-            yield from _dates(value, f"{path}.{name}")
-        elif value is not None and name in dated:
-            yield f"{path}.{name.rstrip('_')}", value
-
-
 @cache
-def _date_fields(model: type[BaseModel]) -> frozenset[str]:
+def _date_paths(model: type[BaseModel]) -> tuple[tuple[str, ...], ...]:
+    """Where the dates of a model are, in its JSON."""
     # By type and not by name: `from` is a day in one event and a company in another.
     hints = get_type_hints(model, include_extras=True)
-    return frozenset(name for name, hint in hints.items() if PartialDate in (hint, *get_args(hint)))
+    found: list[tuple[str, ...]] = []
+    for name, field in model.model_fields.items():
+        written = field.alias or name
+        for hint in (hints[name], *get_args(hints[name])):
+            if hint is PartialDate:
+                found.append((written,))
+            elif isinstance(hint, type) and issubclass(hint, BaseModel):
+                found += [(written, *path) for path in _date_paths(hint)]
+    return tuple(found)
+
+
+def _at(data: Mapping[str, Any], path: Sequence[str]) -> str | None:
+    value: Any = data
+    for name in path:
+        if (value := value.get(name)) is None:
+            return None
+    return str(value)
 
 
 def _check_time(text: str, now: datetime) -> None:

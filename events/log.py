@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, cast
 
 import redis
 
 from . import durability, keys
-from .codec import BATCH_BYTES_LIMIT, EVENT_LIMIT, check, encode
+from .codec import BATCH_BYTES_LIMIT, EVENT_LIMIT, check
 from .connection import storage
 from .envelope import Event, Receipt, RecordedEvent
 from .errors import (
@@ -220,6 +220,19 @@ class Log:
             )
         return None if found is None else int(found)
 
+    def find_each(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], RecordedEvent]:
+        """Those of the events with these sources and ids that the log holds, in two round trips."""
+        wanted = list(dict.fromkeys(references))
+        if not wanted:
+            return {}
+        with storage():
+            fields = [keys.identity(*each) for each in wanted]
+            found = cast(
+                list[bytes | None], self.client.hmget(keys.ids(self.ledger), cast(list[str], fields))
+            )
+        there = {each: int(at) for each, at in zip(wanted, found, strict=True) if at is not None}
+        return dict(zip(there, self._at_each(list(there.values())), strict=True))
+
     def _require_durable(self) -> None:
         if time.monotonic() < self._durable_until:
             return
@@ -265,7 +278,7 @@ def _payloads(events: Sequence[Event]) -> list[bytes]:
     faults: list[Fault] = []
     for index, event in enumerate(events):
         try:
-            check(event)
+            payload = check(event)
         except InvalidEvent as error:
             faults += [replace(fault, index=index) for fault in error.faults]
             continue
@@ -274,7 +287,7 @@ def _payloads(events: Sequence[Event]) -> list[bytes]:
             message = f"has the source and id of event {first} of the same batch"
             faults.append(Fault("duplicate-id", message, "id", index))
             continue
-        payloads.append(payload := encode(event))
+        payloads.append(payload)
         if len(payload) > EVENT_LIMIT:
             raise TooLarge(
                 f"event {index} has {len(payload):,} bytes; at most {EVENT_LIMIT:,} are taken. Nothing was stored."

@@ -16,6 +16,8 @@ def name_key(text: str) -> str:
     as the zero-width space) and the other characters that Unicode calls default-ignorable (a Hangul filler, a variation
     selector). The key of a key is itself. (Unicode 15, section 3.13, "caseless matching for compatibility".)
     """
+    if text.isascii():  # nothing to drop, to compose or to fold but its capitals
+        return " ".join(text.lower().split())
     visible = "".join(
         character for character in _IGNORABLE.sub("", text) if unicodedata.category(character) != "Cf"
     )

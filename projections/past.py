@@ -6,12 +6,11 @@ where any of them is gone, whoever asks folds the log from its first event.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from hashlib import sha1, sha256
 from typing import TYPE_CHECKING, Any, cast
 
-from events import BadQuestion, storage
+from events import BadQuestion, storage, stored_json
 
 if TYPE_CHECKING:
     from .store import Generation
@@ -87,7 +86,7 @@ def _checked(field: str, stored: bytes | None) -> Any:
     # Not for safety from an attacker, who could write both: commit.lua has this one at hand.
     if sha1(field.encode() + b"\n" + value, usedforsecurity=False).hexdigest()[:_SUM].encode() != sum_:
         raise SnapshotLost(field)
-    return json.loads(value) if value else None
+    return stored_json(value) if value else None
 
 
 def digest_of_past(generation: Generation, upto: int) -> str | None:

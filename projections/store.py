@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 from typing import Any, cast
 
 from redis.client import Pipeline
@@ -24,7 +24,9 @@ from events import (
     keys,
     load_function,
     storage,
+    stored_json,
 )
+from events.catalog import EventRetracted, EventSuperseded
 
 from . import past
 from .checkpoint import Checkpoint, entry_digest
@@ -148,13 +150,21 @@ class Store:
                 with suppress(BadQuestion):  # it became live since
                     self.drop(number)
 
-    def find(self, source: str, id: str, *, upto: int | None = None) -> DecodedEvent | None:
-        """The event of that source and id, where the log holds it, no later than `upto`."""
-        position = self.log.position_of(source, id)
-        if position is None or (upto is not None and position > upto):
-            return None
-        recorded = self.log.at(position)
-        return None if recorded is None else decode(recorded)
+    def find(
+        self,
+        source: str,
+        id: str,
+        *,
+        upto: int,
+        known: Mapping[tuple[str, str], RecordedEvent] = MappingProxyType({}),
+    ) -> DecodedEvent | None:
+        """The event of that source and id, where the log holds it, no later than `upto`; from `known`, where it is there."""
+        if (source, id) in known:
+            recorded: RecordedEvent | None = known[source, id]
+        else:
+            position = self.log.position_of(source, id)
+            recorded = self.log.at(position) if position is not None and position <= upto else None
+        return decode(recorded) if recorded is not None and recorded.position <= upto else None
 
     def _pointer(self, *fields: str) -> list[int]:
         """Fields of the hash of generations, as they are at one moment."""
@@ -327,16 +337,22 @@ class Generation:
         projection, documents = self.store.projection, self._documents
         assert documents is not None
         decoded: list[DecodedEvent | Exception] = [_decoded(event) for event in events]
+        targets = [target for event in decoded if (target := _target(event)) is not None]
         documents.fetch(needed for event in decoded for needed in _needs(projection, event))
+        documents.fetch(correction_key(*target) for target in targets)
         if documents.get(WAITING):
             documents.fetch(correction_key(e.source, e.id) for e in decoded if not isinstance(e, Exception))
+        # One by one, what 3 % of corrections are against took a fifth of the time of a replay.
+        known = self.store.log.find_each(targets)
         for index, event in enumerate(decoded):
             if documents.changed >= CHANGED:
                 return index, None
             if isinstance(event, Exception):
                 return index, event
             try:
-                advance(projection, documents, event, partial(self.store.find, upto=event.position))
+                advance(
+                    projection, documents, event, partial(self.store.find, upto=event.position, known=known)
+                )
             except (StorageUnavailable, LogDamaged, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001  # whatever an event does to a fold, the rest must go on
@@ -446,6 +462,13 @@ def _decoded(event: RecordedEvent) -> DecodedEvent | Exception:
         return error
 
 
+def _target(event: DecodedEvent | Exception) -> tuple[str, str] | None:
+    """The source and id of what a correction is against."""
+    if isinstance(event, Exception) or not isinstance(event.data, EventRetracted | EventSuperseded):
+        return None
+    return event.data.target.source, event.data.target.id
+
+
 def _needs(projection: Projection, event: DecodedEvent | Exception) -> list[str]:
     if isinstance(event, Exception) or event.type not in projection.handles or event.data is None:
         return []
@@ -468,4 +491,4 @@ def _whole(stored: bytes | None) -> int:
 
 def value_of(stored: bytes | None) -> Any:
     """A document from its stored bytes; None where there is none."""
-    return None if stored is None else json.loads(stored)
+    return None if stored is None else stored_json(stored)

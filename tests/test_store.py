@@ -428,7 +428,7 @@ def test_a_commit_whose_reply_is_lost_is_not_applied_twice(server: Server) -> No
 
 @pytest.mark.parametrize(
     "request_",
-    [b"HGETALL", b"XRANGE", b"HMGET", b"$4\r\nHGET\r\n", b"EVALSHA"],
+    [b"HGETALL", b"XRANGE", b"HMGET", b"}:ids\r\n", b"EVALSHA"],
     ids=["checkpoint", "page", "documents", "target", "commit"],
 )
 def test_storage_that_fails_parks_nothing_and_the_next_call_goes_on(server: Server, request_: bytes) -> None:

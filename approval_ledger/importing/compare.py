@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Literal
 
-from events import Event, Log, canonical, date_range, name_key
+from events import Event, Log, canonical, date_range, name_key, stored_json
 from events.catalog import ApprovalAmended, ApprovalRevoked, EventRetracted, EventSuperseded
 
 from .facts import Fact, Place
@@ -93,7 +92,7 @@ def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _:
     found = Holding()
     for recorded in log.read():
         seen(recorded.position)
-        document = json.loads(recorded.payload)
+        document = stored_json(recorded.payload)
         identity, data = (document["source"], document["id"]), document["data"]
         events[identity] = (recorded.position, data)
         if identity[0] in sources:
