@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from events import date_range, name_key
+from events import DateRange, date_range, name_key
 from events.catalog import ApprovalGranted, ApprovalRevoked
 
 from .projection import Documents, key
@@ -14,7 +14,7 @@ from .terms import key_for
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One approval, as its earliest standing report has it; `on` is the range of days that all its reports span."""
+    """One approval, as its earliest standing report has it; `on` are the days that all its reports allow (see `span`)."""
 
     position: int
     on: str
@@ -93,11 +93,17 @@ def _changes(before: Approval | None, after: Approval | None) -> list[Change]:
 
 
 def span(dates: list[str]) -> str:
-    """One date as it is; several as `first/last`, the days from the earliest to the latest."""
+    """The days that all these dates of one thing allow; where no day is in all of them, from the earliest to the latest. As
+    one of the dates, where it says just that, else as a day or as `first/last`."""
     if len(set(dates)) == 1:
         return dates[0]
     ranges = [date_range(date) for date in dates]
-    return f"{min(r.first for r in ranges)}/{max(r.last for r in ranges)}"
+    days = DateRange(max(r.first for r in ranges), min(r.last for r in ranges))
+    if days.first > days.last:
+        days = DateRange(min(r.first for r in ranges), max(r.last for r in ranges))
+    if days in ranges:
+        return dates[ranges.index(days)]
+    return str(days.first) if days.first == days.last else f"{days.first}/{days.last}"
 
 
 def _unnumbered(grant: ApprovalGranted, among: str) -> str:

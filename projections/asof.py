@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, Literal, TypedDict, cast
 
-from events import BadQuestion, DateRange, DecodedEvent, Log, date_range
+from events import BadQuestion, DateRange, DecodedEvent, Lagging, Log, date_range
 
 KnownAs = Literal["recorded", "published"]
 
@@ -74,10 +74,12 @@ def as_of(
     if known_as == "published":
         shown["known_as"] = known_as
     by_publication = known_as == "published"
+    if by_publication and recorded_until is None and at_least > (head := log.head()):
+        raise Lagging(f"ledger {log.ledger} ends at position {head}: it has no position {at_least} yet")
     until = recorded_until if by_publication else known_at
     return AsOf(
         at_least,
-        None if until is None else _position(log, until),
+        None if until is None else _position(log, until, at_least),
         instant(cast(str, known_at)).date() if by_publication else None,
         None if valid_at is None else days(valid_at, "valid_at"),
         shown,
@@ -116,15 +118,21 @@ def perhaps(on: DateRange, valid_at: DateRange | None) -> bool:
     return valid_at is None or on.first <= valid_at.last
 
 
-def _position(log: Log, known_at: int | str) -> int:
+def _position(log: Log, known_at: int | str, at_least: int) -> int:
     head = log.head()
     if isinstance(known_at, str):
-        return _last_by(log, head, instant(known_at))
-    if type(known_at) is not int or known_at < 0:
+        position = _last_by(log, head, instant(known_at))
+    elif type(known_at) is not int or known_at < 0:
         raise BadQuestion(f"a position is a whole number from 0 on, not {known_at!r}")
-    if known_at > head:
-        raise BadQuestion(f"ledger {log.ledger} ends at position {head}: nothing was known at {known_at} yet")
-    return known_at
+    elif known_at > head:
+        raise BadQuestion(
+            f"ledger {log.ledger} ends at position {head}: nothing was known at {known_at:,} yet"
+        )
+    else:
+        position = known_at
+    if at_least > position:
+        raise Lagging(f"what was known at {known_at} is position {position}, and that is before {at_least}")
+    return position
 
 
 def _last_by(log: Log, head: int, moment: datetime) -> int:
@@ -144,19 +152,28 @@ def instant(text: str) -> datetime:
         end = days(text, "known_at").last
         return datetime.combine(end, time.max, UTC)
     try:
-        moment = datetime.fromisoformat(text.upper())
-    except ValueError:
+        moment = datetime.fromisoformat(text.upper()).astimezone(UTC) if _INSTANT.fullmatch(text) else None
+    except (ValueError, OverflowError):
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None:
         raise BadQuestion(
             f"known_at is a position, an instant with a zone as 2024-02-01T08:00:00Z, or a date as 2024-02-01, not {text[:40]!r}"
         )
-    return moment.astimezone(UTC)
+    return moment
+
+
+# RFC 3339; the standard library also reads week dates, and times without a zone.
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
 
 
 def days(text: str, what: str) -> DateRange:
     """The days that `text` may mean. Raises BadQuestion, which calls it `what`."""
     try:
         return date_range(text)
-    except (ValueError, TypeError):
-        raise BadQuestion(f"{what} is a date as 2024-01-31, 2024-01 or 2024, not {text[:40]!r}") from None
+    except TypeError:
+        reason = "this is no text"
+    except ValueError as error:
+        reason = str(error)
+    raise BadQuestion(f"{what} is a date as 2024-01-31, 2024-01 or 2024: {reason}")

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from events import DateRange, Interval
 
-from .bounds import NAMED, ORIGIN, REVOKED, Bound, Constraint, Node, hull, resolve
+from .bounds import NAMED, ORIGIN, REVOKED, Bound, Constraint, Node, resolve
 from .evidence import Batch, Days, Evidence, TotalReport
 
 DAY = timedelta(days=1)
@@ -39,12 +39,27 @@ class Placed:
     missing: int
     sure: bool
 
+    @property
+    def on(self) -> DateRange | None:
+        """The days on which it may have been announced: not after one of a higher ordinal."""
+        on = self.batch.on
+        return None if on is None else DateRange(min(on.first, self.by), min(on.last, self.by))
+
     def surely_before(self, other: Batch) -> bool:
         """Whether it was surely granted before `other`: batches are granted in the order of their ordinals, and announced
         in the order in which they are granted."""
         if self.batch.ordinal is not None and other.ordinal is not None:
             return self.batch.ordinal < other.ordinal
         return other.on is not None and self.by < other.on.first
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """So many approvals had ended by a day, at least."""
+
+    by: date
+    count: int
+    because: frozenset[int]
 
 
 class Figures:
@@ -99,9 +114,16 @@ class Figures:
         return Bound(Interval(first.interval.low, last.interval.high), first.low, last.high)
 
     def in_force_in(self, days: DateRange) -> Bound:
-        """The approvals in force at the end of one of these days."""
-        every = [self.in_force(day) for day in self.days if days.first <= day <= days.last]
-        return hull(every)
+        """The approvals in force at the end of one of these days, of which the first and the last are of `days`.
+
+        They may rise and fall from one day to the next: of a range only the total bounds them, less what had ended before it.
+        """
+        if days.first == days.last:
+            return self.in_force(days.first)
+        total, ended = self.total(days.last), self._revoked_by(days.first)
+        high = None if total.interval.high is None else max(0, total.interval.high - ended)
+        because = total.high | ({REVOKED} if ended and high is not None else set())
+        return Bound(Interval(0, high), frozenset(), because)
 
     def undisclosed(self, days: DateRange) -> Interval:
         """How many approvals by one of these days nobody names: from the bounds of the total and the named.
@@ -227,7 +249,7 @@ class Figures:
         for report in self.evidence.totals:
             if report.position in counted and report.count is not None:
                 constraints += self._of_total(report, report.count, revoked=REVOKED in counted)
-        constraints += self._of_revoked(REVOKED in counted)
+        constraints += self._of_revoked(REVOKED in counted, self._ended(counted))
         for index in range(len(order)):
             constraints += _of_batch(order, index, self.evidence.marks)
         return constraints
@@ -262,20 +284,46 @@ class Figures:
     def _revoked_by(self, day: date) -> int:
         return max((days.surely_by(day) for days in self.evidence.revoked), default=0)
 
-    def _of_revoked(self, revoked: bool) -> Iterator[Constraint]:
+    def _of_revoked(self, revoked: bool, ended: list[_Ended]) -> Iterator[Constraint]:
         if not self.speaks_of_force():
             return
         for day in self.days:
             yield Constraint(_at(day), ("in force", day), 0)
-            if revoked and (ended := self._revoked_by(day)):
-                yield Constraint(_at(day), ("in force", day), ended, frozenset({REVOKED}))
+            if revoked and (count := self._revoked_by(day)):
+                yield Constraint(_at(day), ("in force", day), count, frozenset({REVOKED}))
+            # What has ended does not begin again.
+            for end in ended:
+                if end.by <= day:
+                    yield Constraint(_at(day), ("in force", day), end.count, end.because)
+
+    def _ended(self, counted: frozenset[int]) -> list[_Ended]:
+        """What reports of one day say together: of at least so many approvals at most so many were in force."""
+        reports = [
+            r
+            for r in self.evidence.totals
+            if r.position in counted and r.count is not None and r.as_of is not None
+        ]
+        found = []
+        for of_force in reports:
+            if not of_force.in_force or of_force.count is None or of_force.count.high is None:
+                continue
+            assert of_force.as_of is not None
+            for ever in reports:
+                assert ever.as_of is not None
+                assert ever.count is not None
+                ended = ever.count.low - of_force.count.high
+                if not ever.in_force and ended > 0 and ever.as_of.last <= of_force.as_of.first:
+                    because = frozenset({of_force.position, ever.position})
+                    found.append(_Ended(of_force.as_of.last, ended, because))
+        return found
 
     def _of_unlisted(self, order: list[Placed], *, named: bool) -> Iterator[Constraint]:
         """Companies that announcements name, whose approvals nobody lists, stand beside those that are listed."""
-        announced = sorted({p.batch.on.last for p in order if p.batch.on is not None})
+        announced = {p.by for p in order if p.batch.on is not None}
         for terms, granted in self.evidence.granted.items():
             granted_to = self.evidence.granted_to[terms] if named else {}
-            for day in announced:
+            # Approvals of a month are listed from its last day on: on that day they stand beside those announced in it.
+            for day in sorted(announced | {partial.last for partial, _ in granted.partial}):
                 unlisted, because = _unlisted(order, self.evidence.marks, granted_to, day)
                 if unlisted:
                     listed = granted.surely_by(day) if named else 0
@@ -396,10 +444,12 @@ def _unlisted(
     because: set[int] = set()
     for placed in order:
         batch = placed.batch
-        if not placed.sure or batch.on is None or batch.on.last > day:
+        if not placed.sure or batch.on is None or placed.by > day:
             continue
-        naming = replace(batch, reports=tuple(r for r in batch.reports if r.named and r.on.last <= day))
+        naming = replace(batch, reports=tuple(r for r in batch.reports if r.named))
         because = because.union(*(naming.because(report) for report in naming.reports))
+        if naming.reports:
+            because |= placed.placed_by
         for mark, n in naming.mentioned(marks).items():
             mentioned[mark] = mentioned.get(mark, 0) + n
     return sum(max(0, n - granted_to.get(mark, 0)) for mark, n in mentioned.items()), frozenset(because)

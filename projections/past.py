@@ -45,6 +45,7 @@ class PastDocuments:
     """
 
     def __init__(self, generation: Generation, snapshot: int) -> None:
+        self._generation = generation
         self._client = generation.store.client
         self._key = generation.past_key
         self._snapshot = snapshot
@@ -60,33 +61,49 @@ class PastDocuments:
 
     def fetch(self, names: Iterable[str]) -> None:
         missing = list(dict.fromkeys(name for name in names if name not in self._values))
-        held = {name: self._held_by(listed) for name, listed in self._read("=", missing)}
+        if not missing:
+            return
+        held = {name: self._held_by(f"={name}", listed) for name, listed in self._indexed(missing)}
         self._values.update({name: None for name, at in held.items() if at is None})
-        fields = [f"{at}\t{name}" for name, at in held.items() if at is not None]
-        for field, stored in self._read("@", fields):
-            self._values[field.partition("\t")[2]] = _checked(f"@{field}", stored)
+        fields = [f"@{at}\t{name}" for name, at in held.items() if at is not None]
+        for field, stored in self._read(fields):
+            value = _checked(field, stored)
+            self._values[field.partition("\t")[2]] = stored_json(value) if value else None
 
-    def _read(self, kind: str, fields: list[str]) -> Iterator[tuple[str, bytes | None]]:
+    def _indexed(self, names: list[str]) -> Iterator[tuple[str, bytes | None]]:
+        # What no snapshot holds has no field, and neither has what somebody deleted: whether all is there is asked with it.
+        with storage():
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.hmget(self._key, [f"={name}" for name in names])
+            self._generation.ask_past(pipeline)
+            found, left, held = pipeline.execute()
+        if left != str(held).encode():
+            raise SnapshotLost(self._key)
+        return zip(names, cast(list[bytes | None], found), strict=True)
+
+    def _read(self, fields: list[str]) -> Iterator[tuple[str, bytes | None]]:
         if not fields:
             return iter(())
         with storage():
-            found = self._client.hmget(self._key, [kind + field for field in fields])
+            found = self._client.hmget(self._key, fields)
         return zip(fields, cast(list[bytes | None], found), strict=True)
 
-    def _held_by(self, listed: bytes | None) -> int | None:
+    def _held_by(self, field: str, listed: bytes | None) -> int | None:
         """The last snapshot, not after ours, that holds a document."""
-        positions = map(int, (listed or b"").split())
+        if listed is None:
+            return None
+        positions = map(int, _checked(field, listed).split())
         return max((at for at in positions if at <= self._snapshot), default=None)
 
 
-def _checked(field: str, stored: bytes | None) -> Any:
+def _checked(field: str, stored: bytes | None) -> bytes:
     if stored is None:
         raise SnapshotLost(field)
     sum_, value = stored[:_SUM], stored[_SUM:]
     # Not for safety from an attacker, who could write both: commit.lua has this one at hand.
     if sha1(field.encode() + b"\n" + value, usedforsecurity=False).hexdigest()[:_SUM].encode() != sum_:
         raise SnapshotLost(field)
-    return stored_json(value) if value else None
+    return value
 
 
 def digest_of_past(generation: Generation, upto: int) -> str | None:
@@ -95,7 +112,18 @@ def digest_of_past(generation: Generation, upto: int) -> str | None:
         return None
     together = 0
     with storage():
-        for field, value in generation.store.client.hscan_iter(generation.past_key, count=1_000):
-            if field.startswith(b"@") and int(field[1:].partition(b"\t")[0]) <= upto:
-                together ^= int.from_bytes(sha256(field + b"\n" + value).digest(), "big")
+        for field, stored in generation.store.client.hscan_iter(generation.past_key, count=1_000):
+            if (known := _not_after(upto, field, stored)) is not None:
+                together ^= int.from_bytes(sha256(field + b"\n" + known).digest(), "big")
     return f"{together:064x}"
+
+
+def _not_after(upto: int, field: bytes, stored: bytes) -> bytes | None:
+    """What a field says of the snapshots up to a position, or None; as it is stored, where it is not what was kept."""
+    try:
+        if field.startswith(b"@"):
+            return stored if int(field[1:].partition(b"\t")[0]) <= upto else None
+        positions = _checked(field.decode(), stored).split()
+        return b" ".join(at for at in positions if int(at) <= upto) or None
+    except (SnapshotLost, ValueError):
+        return stored

@@ -243,10 +243,14 @@ class Generation:
         """Whether every snapshot that it ever made is there."""
         with storage():
             pipeline = self.store.client.pipeline(transaction=True)
-            pipeline.hget(self.state_key, "past")
-            pipeline.hlen(self.past_key)
+            self.ask_past(pipeline)
             left, held = cast(tuple[bytes | None, int], tuple(pipeline.execute()))
         return left == str(held).encode()
+
+    def ask_past(self, pipeline: Pipeline) -> None:
+        """Asks how many fields its snapshots were left with, and how many there are: equal where all are there."""
+        pipeline.hget(self.state_key, "past")
+        pipeline.hlen(self.past_key)
 
     def advance(self, limit: int = PAGE, *, upto: int | None = None) -> int:
         """Folds at most `limit` further events, none after position `upto`, commits them, and returns how many.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from events import BadQuestion, EventData, Log, date_range, decode
+from events import BadQuestion, EventData, Lagging, Log, date_range, decode
 from projections import PROJECTIONS, answers, fold, queries
 from projections.asof import as_of, published_on
 
@@ -243,6 +243,12 @@ def test_an_answer_says_which_axes_were_asked_for_and_nothing_of_the_others(log:
         ({"known_at": "2024-02-01T08:00:00"}, "an instant with a zone"),
         ({"known_at": "\x1b[31myesterday"}, "an instant with a zone"),
         ({"known_at": ""}, "an instant with a zone"),
+        ({"known_at": "0001-01-01T00:00:00+14:00"}, "an instant with a zone"),
+        ({"known_at": "9999-12-31T23:59:59-14:00"}, "an instant with a zone"),
+        ({"known_at": "2026-W01-1T00:00Z"}, "an instant with a zone"),
+        ({"known_at": "9" * 5_000}, "an instant with a zone"),
+        ({"valid_at": 2024}, "this is no text"),
+        ({"valid_at": "0001"}, "is before 1900"),
         ({"known_at": 1, "known_as": "published"}, "give known_at a date"),
         ({"known_as": "published"}, "give known_at a date"),
         ({"known_as": "rumoured", "known_at": "2024"}, "`recorded` or `published`"),
@@ -255,3 +261,15 @@ def test_a_time_that_is_none_is_refused_in_words(log: Log, asked: dict[str, obje
     append(log, total("=8", "2023-08-31"))
     with pytest.raises(BadQuestion, match=words):
         figure(log, **asked)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"known_at": 1}, {"known_at": "2999"}, {"known_at": "2999", "known_as": "published"}]
+)
+def test_an_answer_as_of_a_later_position_than_what_was_known_is_refused(
+    log: Log, asked: dict[str, object]
+) -> None:
+    append(log, total("=8", "2023-08-31"))
+    assert figure(log, at_least=1, **asked) == exactly(8)
+    with pytest.raises(Lagging):
+        figure(log, at_least=2, **asked)

@@ -170,8 +170,19 @@ def swap_one_for_a_stranger(live: Generation) -> None:
     live.store.client.hset(live.past_key, "@7\tstranger", b"")
 
 
+def list_another_snapshot(live: Generation) -> None:
+    (stored,) = live.store.client.hmget(live.past_key, ["=all"])
+    live.store.client.hset(live.past_key, "=all", stored.replace(b"7 14", b"7"))
+
+
+def list_garbage(live: Generation) -> None:
+    live.store.client.hset(live.past_key, "=all", b"garbage")
+
+
 CHANGES: dict[str, Callable[[Generation], None]] = {
     "a value": change_a_value,
+    "which snapshots hold a value": list_another_snapshot,
+    "garbage for which snapshots hold a value": list_garbage,
     "the value of another": put_it_under_another_name,
     "a stranger": swap_one_for_a_stranger,
 }
@@ -191,6 +202,17 @@ def test_a_changed_snapshot_is_never_read_and_a_replay_says_that_it_differs(log:
         with contextlib.suppress(SnapshotLost):
             assert known_at(log, [Tally()], position)["tally"].get("all") == (position or None)
     assert rebuild(live.store).differs
+
+
+def test_snapshots_that_vanish_while_they_are_read_are_noticed(log: Log) -> None:
+    append(log, *range(20, 40))
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    documents = PastDocuments(live, last_before(live, 10))
+    live.store.client.delete(live.past_key)
+    for name in ("all", "a document that there never was"):
+        with pytest.raises(SnapshotLost):
+            documents.get(name)
 
 
 def test_a_question_that_meets_a_changed_snapshot_is_answered_from_the_log(log: Log) -> None:

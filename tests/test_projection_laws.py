@@ -334,7 +334,7 @@ def test_a_replacement_counts_from_when_it_comes_and_what_it_supersedes_no_longe
 
 def distinct(grants: Iterable[ApprovalGranted]) -> list[tuple[str, tuple[date, date]]]:
     """Distinct approvals among grants of one class of terms, by registry number, else by item and company: the company
-    of the earliest report, and the days that all its reports span."""
+    of the earliest report, and the days that all its reports allow."""
     by_number: dict[str, list[ApprovalGranted]] = {}
     by_item: dict[tuple[str, str], list[ApprovalGranted]] = {}
     for grant in grants:
@@ -349,7 +349,11 @@ def distinct(grants: Iterable[ApprovalGranted]) -> list[tuple[str, tuple[date, d
 
 
 def spanned(days: Iterable[str]) -> tuple[date, date]:
+    """The days that all of them allow, or, where there is none, that one of them does."""
     ranges = [date_range(day) for day in days]
+    first, last = max(r.first for r in ranges), min(r.last for r in ranges)
+    if first <= last:
+        return first, last
     return min(r.first for r in ranges), max(r.last for r in ranges)
 
 

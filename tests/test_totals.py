@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from events import date_range
+
 from .given import (
     MODELS,
     SERVICES,
@@ -786,3 +788,74 @@ def test_every_revocation_behind_a_bound_can_be_listed() -> None:
     answer = total_of(log(*lines), whole_evidence=True)
     assert answer["total"] == at_least(28)
     assert answer["evidence"] == {"low": [1, *range(3, 21)], "high": [], "more": 0}
+
+
+# What a tester's ledgers showed
+
+
+def test_a_vaguer_report_of_an_approval_takes_nothing_from_what_another_says_of_its_day() -> None:
+    reports = log(
+        granted("Alpha", "x", "2024-01-10", number="1"),
+        granted("Alpha", "x", "2024", number="1", source="VON"),
+    )
+    assert total_of(reports, valid_at=date_range("2024-06-30"))["total"] == at_least(1)
+    apart = log(
+        granted("Alpha", "x", "2024-01-10", number="1"),
+        granted("Alpha", "x", "2024-02", number="1", source="VON"),
+    )
+    assert total_of(apart, valid_at=date_range("2024-02-10"))["total"] == at_least(0)
+    assert total_of(apart, valid_at=date_range("2024-02-29"))["total"] == at_least(1)
+
+
+def test_approvals_of_a_month_stand_beside_those_announced_in_it() -> None:
+    reports = [batch(1, "=1", "2024-01-20", named=["A"]), granted("C", "z", "2024-01")]
+    assert total_of(log(*reports), valid_at=date_range("2024-01-31"))["total"] == at_least(2)
+    contradicted = total_of(log(*reports, total("=1", "2024-01-31")), valid_at=date_range("2024-01-31"))
+    assert [position for position in contradicted["contradictions"][0]["events"] if position != 2] == [1, 3]
+
+
+def test_what_is_in_force_in_a_month_is_whatever_may_be_on_a_day_of_it() -> None:
+    reports = log(
+        total("=5", "2024-01-01", in_force=True),
+        total("=100", "2024-01-31"),
+        total("=5", "2024-01-31", in_force=True),
+    )
+
+    def in_force(day: str) -> dict[str, int | None]:
+        answer = total_of(reports, valid_at=date_range(day))["in_force"]
+        return {side: answer[side] for side in ("low", "high")}
+
+    assert in_force("2024-01-31") == exactly(5)
+    assert in_force("2024-01-15") == between(0, 100)
+    assert in_force("2024-01") == between(0, 100)
+
+
+def test_what_had_ended_does_not_begin_again() -> None:
+    reports = [
+        total("=10", "2024-01-01"),
+        total("=4", "2024-01-01", in_force=True),
+        total("=10", "2024-12-31"),
+    ]
+    answer = total_of(log(*reports))["in_force"]
+    assert (answer["low"], answer["high"]) == (0, 4)
+    risen = total_of(log(*reports, total("=9", "2024-12-31", in_force=True)))
+    assert events_in_conflict(risen) == [[1, 2, 3, 4]]
+
+
+def test_a_batch_was_announced_by_the_day_of_a_later_one() -> None:
+    reports = log(
+        batch(1, "=3", "2024-01", named=["A", "B"]), batch(2, "=2", "2024-01-20"), total("=5", "2024-01-20")
+    )
+    answer = total_of(reports, valid_at=date_range("2024-01-20"))
+    assert (answer["named"], answer["undisclosed"]) == (2, exactly(3))
+    batches = ask(reports, "batches", valid_at=date_range("2024-01-20"))
+    assert [b.get("perhaps", False) for b in batches] == [False, False]
+
+
+def test_more_reports_than_approvals_are_no_negative_number_of_others() -> None:
+    reports = log(
+        identified("lingyi", "01.AI", "零一万物"),
+        granted("01.AI", "Yi", "2024-01"),
+        granted("零一万物", "Yi", "2024-01"),
+    )
+    assert total_of(reports)["evidence"] == {"low": [2, 3], "high": [], "more": 0}

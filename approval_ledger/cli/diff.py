@@ -12,7 +12,7 @@ from projections import Answer
 from projections import diff as between
 
 from . import show
-from .options import Data, Json, Ledger, Url, ValidAt, open_ledger
+from .options import Data, Json, Ledger, Url, ValidAt, open_ledger, position
 
 OF_SHOWN = 80  # characters: a claim is as long as what it says
 
@@ -44,7 +44,8 @@ def diff(
     json: Json = False,
 ) -> None:
     """Every figure that changed, and why: a new event, a correction, or a new version of the projection."""
-    start = int(since) if since.isdecimal() else _kept(since)
+    at = position(since)
+    start = _kept(since) if at is None else at
     with open_ledger(url, data, ledger) as opened:
         answer = between(opened.log, projection, since=start, upto=upto, valid_at=valid_at)
     if json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -70,15 +71,20 @@ def open_ledger(url: str | None, data: Path | None, ledger: str | None) -> Abstr
     return opened(Config.read(os.environ, url=url, data=data, ledger=ledger))
 
 
+def position(text: str) -> int | None:
+    """The position that digits alone are; None for any other text."""
+    return int(text) if re.fullmatch(r"\d{1,16}", text, re.ASCII) else None
+
+
 def asked_as_of(
     valid_at: str | None, known_at: str | None, known_as: Literal["recorded", "published"], at_least: int
 ) -> Asked:
     """The two axes, as the options give them."""
     # Digits alone are a position, but a year where it is publication that counts: positions have nothing to do with it.
-    is_position = known_at is not None and known_at.isdecimal() and known_as == "recorded"
+    recorded_at = position(known_at) if known_at is not None and known_as == "recorded" else None
     return {
         "valid_at": valid_at,
-        "known_at": int(known_at) if known_at is not None and is_position else known_at,
+        "known_at": known_at if recorded_at is None else recorded_at,
         "known_as": known_as,
         "at_least": at_least,
     }

@@ -24,10 +24,10 @@ def batches_in(
         shown = Shown(figures, views if whole_evidence else None)
         # Equated terms share their batches: each is listed where it was announced.
         found += [
-            _batch(figures, shown, placed.batch, written) | _doubt(placed.batch.on, valid_at)
+            _batch(figures, shown, placed.batch, written) | _doubt(placed.on, valid_at)
             for placed in figures.order
             if _of_terms(placed.batch, counted, figures.evidence)
-            and (placed.batch.on is None or perhaps(placed.batch.on, valid_at))
+            and (placed.on is None or perhaps(placed.on, valid_at))
         ]
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Collection, Iterable, Iterator, Set
 from datetime import date
 from fractions import Fraction
 from itertools import islice
@@ -131,6 +131,8 @@ class _Counting:
         if not named and not disputed:
             return None
         high = None if self._undisclosed.high is None else named + disputed + self._undisclosed.high
+        if high is not None and self._total.high is not None:
+            high = max(named, min(high, self._total.high))  # it has no more than there are
         others = max(0, self._named - named - disputed)
         return {
             "terms": self._written,
@@ -146,7 +148,7 @@ class _Counting:
         mentioned = sum(
             placed.batch.mentioned(it).get("it", 0)
             for placed in self._figures.order
-            if placed.sure and (placed.batch.on is None or surely(placed.batch.on, self._valid_at))
+            if placed.sure and (placed.on is None or surely(placed.on, self._valid_at))
         )
         return max(self._granted_to(names), mentioned)
 
@@ -239,9 +241,12 @@ def _until(entry: dict[str, Any], valid_at: DateRange | None) -> dict[str, Any]:
         return entry | {"users": {"reported": entry["users"], **bounds}}
     if entry["kind"] != "granted":
         return entry
-    by_then = [
-        change
-        for change in entry["later"]
-        if (on := change.get("on") or change.get("amended_on")) is None or perhaps(date_range(on), valid_at)
-    ]
-    return entry | {"later": by_then}
+    return entry | {"later": list(_changes_until(entry["later"], valid_at))}
+
+
+def _changes_until(changes: list[dict[str, Any]], valid_at: DateRange | None) -> Iterator[dict[str, Any]]:
+    for change in changes:
+        written = change.get("on") or change.get("amended_on")
+        on = DateRange(date.min, date.min) if written is None else date_range(written)
+        if perhaps(on, valid_at):
+            yield change if surely(on, valid_at) else change | {"perhaps": True}

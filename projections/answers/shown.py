@@ -69,7 +69,8 @@ class Shown:
         counted = known.granted.values() if together == NAMED else known.revoked
         most = max(counted, key=lambda days: days.surely_by(upto))
         sample = most.sample(upto, SHOWN)
-        return sample, most.surely_by(upto) - len(sample)
+        # Under several names of one company an approval may be reported, and counted, once for each: more reports than approvals.
+        return sample, max(0, most.surely_by(upto) - len(sample))
 
     def _all(self, views: Views, together: int, upto: date) -> Iterable[int]:
         granted = self._figures.evidence.granted

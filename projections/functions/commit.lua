@@ -14,8 +14,9 @@
 --        but for the live one (the first, where none was made live), which starts again where its state was lost. A first
 --        commit removes whatever it finds.
 -- PAST   has, for each document, "=key" with the positions of the snapshots that hold it, and "@position<tab>key" with what
---        it was there, after 16 characters of a digest of both. A snapshot holds what changed since the one before it. Whoever
---        deletes the past, or a part of it, ends it: the state then says "lost", until a replay.
+--        it was there; each value comes after 16 characters of a digest of its field and itself. A snapshot holds what changed
+--        since the one before it. Whoever deletes the past, or a part of it, ends it: the state then says "lost", until a
+--        replay.
 
 local state, documents, parked, past, changed = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local position = ARGV[2]
@@ -74,6 +75,11 @@ write('HSET', documents, fields)
 write('HSET', parked, reasons)
 
 if keeps then write('SADD', changed, names) end
+local function keep(kept, field, value)
+  kept[#kept + 1] = field
+  kept[#kept + 1] = string.sub(redis.sha1hex(field .. '\n' .. value), 1, 16) .. value
+end
+
 if keeps and ARGV[6] == '1' then
   local due, kept = redis.call('SMEMBERS', changed), {}
   for i = 1, #due, BATCH do
@@ -84,11 +90,8 @@ if keeps and ARGV[6] == '1' then
     end
     local values, held_by = redis.call('HMGET', documents, unpack(some)), redis.call('HMGET', past, unpack(indexed))
     for j, name in ipairs(some) do
-      local field, value = '@' .. position .. '\t' .. name, values[j] or ''
-      kept[#kept + 1] = field
-      kept[#kept + 1] = string.sub(redis.sha1hex(field .. '\n' .. value), 1, 16) .. value
-      kept[#kept + 1] = indexed[j]
-      kept[#kept + 1] = (held_by[j] or '') .. position .. ' '
+      keep(kept, '@' .. position .. '\t' .. name, values[j] or '')
+      keep(kept, indexed[j], string.sub(held_by[j] or '', 17) .. position .. ' ')
     end
   end
   write('HSET', past, kept)
