@@ -57,6 +57,8 @@ def diff(
     if name not in PROJECTIONS:
         raise BadQuestion(f"{name[:80]!r} is no projection; there are {', '.join(PROJECTIONS)}")
     kept = since if isinstance(since, dict) else None
+    if not isinstance(since, int | dict):
+        raise BadQuestion(f"a diff begins at a position or at a kept answer, not at {since!r:.80}")
     first = since if isinstance(since, int) else _position_of(log, name, since, valid_at)
     start = as_of(log, known_at=first, valid_at=valid_at)
     last = log.head() if upto is None else as_of(log, known_at=upto).position
@@ -135,7 +137,7 @@ def _since(kept: Answer, figures: Figures, now: Figures, version: int) -> Change
         if kept["version"] == version:
             raise BadQuestion(
                 f"the kept answer is not what this ledger gives for position {kept['position']} (digest {kept['digest'][:16]}), "
-                "though the version of the projection is the same: it is of another log, or was changed"
+                "though the version of the projection is the same: it is of another log, to a narrower question, or was changed"
             )
         changes.note_version(now, kept["version"], version)
     return changes
@@ -149,6 +151,10 @@ def _position_of(log: Log, name: str, kept: Answer, valid_at: str | None) -> int
     for field, wanted in asked.items():
         if kept.get(field) != wanted:
             raise BadQuestion(f"the kept answer has {field} {kept.get(field)!r}, and {wanted!r} is asked for")
+    if "asked" in kept:
+        raise BadQuestion(
+            "the kept answer is to a narrower question: give one to the question without parameters"
+        )
     if "known_as" in kept:
         raise BadQuestion(
             "the kept answer is of what was known as published, which is no position of the log"
@@ -193,11 +199,12 @@ def _walk(
         first = upto
 
 
-def _causes(events: Iterable[DecodedEvent], log: Log) -> list[dict[str, Any]]:
+def _causes(events: Sequence[DecodedEvent], log: Log) -> list[dict[str, Any]]:
     """A cause for those that are corrections, with what they correct, and one for those that are not."""
     corrections = [event for event in events if isinstance(event.data, EventRetracted | EventSuperseded)]
     others = [event.position for event in events if event not in corrections]
-    concerned = {position for event in corrections for position in _concerned(event, log)}
+    upto = max((event.position for event in events), default=0)
+    concerned = {position for event in corrections for position in _concerned(event, log, upto)}
     return [
         {"cause": cause, "events": sorted(positions)[:SHOWN], "more": max(0, len(positions) - SHOWN)}
         for cause, positions in ((NEW_EVENT, others), (CORRECTION, concerned))
@@ -205,11 +212,13 @@ def _causes(events: Iterable[DecodedEvent], log: Log) -> list[dict[str, Any]]:
     ]
 
 
-def _concerned(correction: DecodedEvent, log: Log) -> Iterator[int]:
+def _concerned(correction: DecodedEvent, log: Log, upto: int) -> Iterator[int]:
+    """It, and what it names of what was there then: what comes later changes nothing of what happened before."""
     yield correction.position
     assert isinstance(correction.data, EventRetracted | EventSuperseded)
     for reference in (correction.data.target, getattr(correction.data, "replacement", None)):
-        if reference is not None and (at := log.position_of(reference.source, reference.id)) is not None:
+        at = None if reference is None else log.position_of(reference.source, reference.id)
+        if at is not None and at <= upto:
             yield at
 
 
@@ -217,59 +226,67 @@ def figures_of(name: str, found: Iterable[dict[str, Any]]) -> Figures:
     """The figures of some answers of a projection."""
     figures: Figures = {}
     for answer in found:
-        for of, what, value in _FIGURES[name](answer):
+        of = _of(name, answer)
+        for what, value in _FIGURES[name](answer):
             figures[of, what] = value
         if conflicts := [contradiction["events"] for contradiction in answer.get("contradictions", [])]:
-            figures[_of(name, answer), "contradictions"] = conflicts
+            figures[of, "contradictions"] = conflicts
     return figures
 
 
 def _of(name: str, answer: dict[str, Any]) -> str:
     match name:
         case "companies":
-            return str(answer["company"])
+            # A slug, or, where no event gives one, a name: each may read as the other.
+            identified = answer["evidence"] or answer["merges"]
+            return str(answer["company"]) if identified else repr(str(answer["company"]))
         case "shares":
             return f"{answer['estimator']}/{answer['unit']}/{answer['as_of']}"
         case "sources":
             return f"{answer['type']} {canonical(answer['says']).decode()}"
     terms = f"{answer['authority']}/{answer['instrument']}/{answer['unit']}"
-    if name == "totals":
-        return terms
-    which = answer["ordinal"] or answer["label"] or " ".join(answer["announced_on"])
-    return f"{terms} batch {which}"
+    return terms if name == "totals" else f"{terms} batch {_which(answer)}"
 
 
-def _of_totals(answer: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    yield from _plain("totals", answer, "total", "named", "undisclosed")
+def _which(batch: dict[str, Any]) -> str:
+    if batch["ordinal"] is not None:
+        return str(batch["ordinal"])
+    if batch["label"] is not None:
+        return repr(batch["label"])
+    # One that has a day alone is told from another of that day by its first report.
+    return f"of {batch['announced_on'][0]}, position {batch['sources'][0]['position']}"
+
+
+def _of_totals(answer: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from _plain(answer, "total", "named", "undisclosed")
     if "in_force" in answer:
-        yield _of("totals", answer), "in force", {side: answer["in_force"][side] for side in ("low", "high")}
+        yield "in force", {side: answer["in_force"][side] for side in ("low", "high")}
 
 
-def _of_companies(answer: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+def _of_companies(answer: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for counted in answer["approvals"]:
         for what in ("named", "approvals", "share"):
-            yield answer["company"], f"{what} of {counted['terms']}", counted[what]
+            yield f"{what} of {counted['terms']}", counted[what]
 
 
-def _of_shares(answer: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+def _of_shares(answer: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for region in answer["regions"]:
         for what in ("count", "share"):
-            yield _of("shares", answer), f"{what} of {region['region']}", region[what]
+            yield f"{what} of {region['region']}", region[what]
 
 
-def _of_sources(answer: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    yield _of("sources", answer), "reports", len(answer["reports"])
-    yield _of("sources", answer), "origins", answer["origins"]
+def _of_sources(answer: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield "reports", len(answer["reports"])
+    yield "origins", answer["origins"]
 
 
-def _plain(name: str, answer: dict[str, Any], *names: str) -> Iterator[tuple[str, str, Any]]:
-    for what in names:
-        yield _of(name, answer), what, answer[what]
+def _plain(answer: dict[str, Any], *names: str) -> Iterator[tuple[str, Any]]:
+    return ((what, answer[what]) for what in names)
 
 
-_FIGURES: Mapping[str, Callable[[dict[str, Any]], Iterable[tuple[str, str, Any]]]] = {
+_FIGURES: Mapping[str, Callable[[dict[str, Any]], Iterable[tuple[str, Any]]]] = {
     "totals": _of_totals,
-    "batches": lambda answer: _plain("batches", answer, "size", "named", "undisclosed", "before"),
+    "batches": lambda answer: _plain(answer, "size", "named", "undisclosed", "before"),
     "companies": _of_companies,
     "shares": _of_shares,
     "sources": _of_sources,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Unpack
 
-from events import Log
+from events import BadQuestion, Log
 
 from . import answers
 from . import batches as batches_fold
@@ -113,7 +113,10 @@ def sources(log: Log, *, after: int = 0, limit: int | None = None, **asked: Unpa
     """Every claim with all who report it, whom they derive from, and how many independent origins that leaves.
 
     Claims stand in the order in which they were first made: those made `after` a position, and at most `limit` of them.
+    Raises BadQuestion where either is below 0.
     """
+    if after < 0 or (limit is not None and limit < 0):
+        raise BadQuestion(f"after and limit are whole numbers from 0 on, not {after} and {limit}")
     build = partial(answers.sources_in, after=after, limit=limit)
     return _answer(log, sources_fold, [sources_fold], build, asked)
 

@@ -273,3 +273,9 @@ def test_an_answer_as_of_a_later_position_than_what_was_known_is_refused(
     assert figure(log, at_least=1, **asked) == exactly(8)
     with pytest.raises(Lagging):
         figure(log, at_least=2, **asked)
+
+
+@pytest.mark.parametrize("asked", [{"after": -1}, {"limit": -1}])
+def test_a_page_of_claims_begins_and_ends_somewhere(log: Log, asked: dict[str, int]) -> None:
+    with pytest.raises(BadQuestion, match="after and limit are whole numbers from 0 on"):
+        queries.sources(log, **asked)  # type: ignore[arg-type]  # a plain dict of numbers

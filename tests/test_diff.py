@@ -25,6 +25,7 @@ from .given import (
     equated,
     estimate,
     exactly,
+    granted,
     identified,
     merged,
     retracted,
@@ -168,6 +169,28 @@ def test_many_events_are_taken_together_and_the_first_of_them_are_listed(
     ]
 
 
+def test_two_batches_of_one_day_are_two_and_so_are_an_ordinal_and_a_label_of_the_same_letters(
+    log: Log,
+) -> None:
+    append(log, batch(4, "=14", "2024-01-26"), batch(None, "=5", "2024-01-26", label="4"))
+    assert {key for key in changed(log, "batches", 1) if key.endswith("size")} == {
+        "CAC/approval/model batch '4' size"
+    }
+
+
+def test_a_slug_and_a_name_of_the_same_letters_are_two_companies(log: Log) -> None:
+    append(log, granted("baidu", "x", "2024-01"), identified("baidu", "Baidu Inc"))
+    append(log, granted("Baidu Inc", "y", "2024-01"))
+    assert [change["of"] for change in diff(log, "companies", since=2)["changes"]] == ["baidu"] * 3
+
+
+def test_a_diff_of_two_positions_stays_what_it_was_when_the_log_grows(log: Log) -> None:
+    append(log, total("=5", "2024-01-01"), superseded("e1", "e3"))
+    before = diff(log, "totals", since=1, upto=2)
+    append(log, total("=6", "2024-01-01"))
+    assert diff(log, "totals", since=1, upto=2) == before
+
+
 # A kept answer
 
 
@@ -195,7 +218,7 @@ def test_a_kept_answer_that_this_ledger_never_gave_is_refused(log: Log) -> None:
     append(log, total("=8", "2023-08-31"))
     kept = answered(log)
     kept["answers"][0]["total"] = exactly(7)
-    with pytest.raises(BadQuestion, match="is of another log, or was changed"):
+    with pytest.raises(BadQuestion, match="is of another log, to a narrower question, or was changed"):
         diff(log, "totals", since=kept)
 
 
@@ -212,6 +235,7 @@ def test_a_kept_answer_that_this_ledger_never_gave_is_refused(log: Log) -> None:
         ({"answers": [{}]}, "not the shape of totals"),
         ({"version": None}, "no version or no digest"),
         ({"digest": 7}, "no version or no digest"),
+        ({"answers": [{"authority": 5}]}, "not the shape of totals"),
         ({"position": 9}, "ends at position 1"),
         ({"position": -1}, "a position is a whole number"),
     ],
@@ -232,10 +256,11 @@ def test_what_is_no_kept_answer_to_this_question_is_refused(
         ("totals", 0, 2, "ends at position 1"),
         ("totals", 1, 0, "leads backwards"),
         ("totals", -1, None, "a position is a whole number"),
+        ("totals", "3", None, "begins at a position or at a kept answer"),
     ],
 )
 def test_positions_that_are_none_are_refused(
-    log: Log, name: str, since: int, upto: int | None, words: str
+    log: Log, name: str, since: Any, upto: int | None, words: str
 ) -> None:
     append(log, total("=8", "2023-08-31"))
     with pytest.raises(BadQuestion, match=words):
