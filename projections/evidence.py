@@ -12,6 +12,7 @@ from events import Count, DateRange, Interval, date_range, name_key
 
 from . import approvals, batches, companies, identities, sources, terms, totals
 from .bounds import NAMED
+from .identities import Marks
 from .projection import Documents
 
 Views = Mapping[str, Documents]
@@ -184,11 +185,10 @@ class Evidence:
     """What bounds the totals of one class of terms: `terms` maps each to the events that make it one with the first.
 
     `granted` counts the approvals that are surely different by the days they may be of, `perhaps` all that may be. Approvals
-    without a number that several names of one company have may be one: `twice` has, by terms, how many are surely counted
-    too often in a company's record.
+    without a number that several names of one company have may be one: `twice` has, by terms, how many may be counted too
+    often in a company's record.
 
-    `marks` maps the key of each company's name to one that is shared by all that may be its names, `companies` to one that
-    is shared by those alone that surely are; `claimants` says how many companies claim a name, where they are several.
+    `marks` says which names are one company; `claimants` how many companies claim a name, where they are several.
     `granted_to` has, by terms and mark, how many approvals may be that company's.
     Each of `revoked` counts some ended approvals, which may be those of another. `unplaced` is how many approvals, by terms,
     are listed and no report says of which batch they are, at most.
@@ -198,8 +198,7 @@ class Evidence:
     totals: tuple[TotalReport, ...]
     announced: tuple[BatchReport, ...]
     members: dict[str, dict[str, dict[str, Any]]]
-    marks: dict[str, str]
-    companies: dict[str, str]
+    marks: Marks
     claimants: dict[str, int]
     granted: dict[str, Days]
     perhaps: dict[str, Days]
@@ -224,34 +223,31 @@ class Evidence:
         return frozenset[int]().union(*(paths[0] ^ path for path in paths))
 
 
-def gather(views: Views, counted: str, valid_at: DateRange | None = None) -> Evidence:
-    """The evidence for one key of terms and for all that are equated with it. `valid_at` are the days on which it matters
-    which companies were merged."""
+def gather(views: Views, counted: str) -> Evidence:
+    """The evidence for one key of terms and for all that are equated with it."""
     one = terms.equal_to(counted, totals.equations(views["totals"]))
     figures = [(t, _total(at, r)) for t in one for at, r in totals.reports(views["totals"], t)]
     announced = [_batch_report(at, t, r) for t in one for at, r in batches.reports(views["batches"], t)]
-    known = identities.Identities(views["companies"], valid_at)
-    repeats = {t: _repeats(views["companies"], known, t) for t in one}
+    repeats = {t: _repeats(views["companies"], t) for t in one}
     members = {t: _members(batches.members(views["batches"], t), repeats[t]) for t in one}
     listed = {t: totals.days(views["totals"], t, "granted") for t in one}
     names = {name for report in announced for name in report.named}
     names |= {name for t in one for batch in members[t].values() for name in batch["companies"]}
-    groups = known.groups(sorted(names))
+    marks = Marks(views["companies"], sorted(names))
     reports: list[TotalReport | BatchReport] = [*(report for _, report in figures), *announced]
     return Evidence(
         terms=one,
         totals=tuple(sorted((report for _, report in figures), key=lambda r: r.position)),
         announced=tuple(sorted(announced, key=lambda r: r.position)),
         members=members,
-        marks={name: group.mark for name, group in groups.items()},
-        companies={name: group.companies[name] for name, group in groups.items()},
-        claimants={name: len(known.find(name)) for name, group in groups.items() if name in group.disputed},
+        marks=marks,
+        claimants={
+            name: marks.claimants(name) for name, group in marks.groups.items() if name in group.disputed
+        },
         granted={t: Days([*listed[t], *_days_of(repeats[t].perhaps)]) for t in one},
         perhaps={t: Days([*listed[t], *_days_of(repeats[t].surely)]) for t in one},
-        twice={
-            t: {names: -sum(n for _, n in days) for names, days in repeats[t].surely.items()} for t in one
-        },
-        granted_to={t: _granted_to(views["companies"], groups.values(), t) for t in one},
+        twice={t: repeats[t].twice for t in one},
+        granted_to={t: _granted_to(views["companies"], marks.groups.values(), t) for t in one},
         revoked=_revoked(views, one),
         unplaced={
             t: sum(count for _, count, _ in listed[t]) - batches.placed(views["batches"], t) for t in one
@@ -268,31 +264,57 @@ Changes = dict[frozenset[str], list[tuple[str, int]]]
 
 @dataclass(frozen=True, slots=True)
 class _Repeats:
-    """What changes where the names of a company are `surely` one, and where they are `perhaps`; `members` has, by batch, how
-    many of its members may be counted too often."""
+    """What changes where the names of a company are `surely` one, and where they are `perhaps`. How many are counted `twice`
+    in a company's record, at most, by the names that it has; `members` has, by batch, how many of its members may be."""
 
     surely: Changes
     perhaps: Changes
+    twice: dict[frozenset[str], int]
     members: dict[str, int]
 
 
-def _repeats(documents: Documents, known: identities.Identities, counted: str) -> _Repeats:
+def _repeats(documents: Documents, counted: str) -> _Repeats:
     """Folds count an approval without a number by its item and its company as it is written. Where events say that several
-    names are one company, what they have of one item is one approval, or one of those that have a number."""
-    surely: Changes = {}
-    perhaps: Changes = {}
-    members: dict[str, int] = {}
-    groups = known.groups(known.claimed(companies.unnumbered(documents, counted)))
-    for group in {group.mark: group for group in groups.values()}.values():
-        may_be = sorted(group.names | group.disputed)
-        granted = {name: companies.granted(documents, name, counted) for name in may_be}
-        perhaps[frozenset(may_be)] = _where_one(granted)
-        for mark in sorted(set(group.companies.values())):
-            one = {name: granted[name] for name in may_be if group.companies.get(name) == mark}
-            surely[frozenset(one)] = _where_one(one)
-        for key, of_batch in _by(granted, _batch_of).items():
-            members[key] = members.get(key, 0) - sum(n for _, n in _where_one(of_batch))
-    return _Repeats(surely, perhaps, members)
+    names are one company, what they have of one item is one approval, or one of those that have a number; but not what
+    they had when they were two."""
+    found = _Repeats({}, {}, {}, {})
+    known = identities.Identities(documents)
+    marks = Marks(documents, known.claimed(companies.unnumbered(documents, counted)))
+    for group in {group.mark: group for group in marks.groups.values()}.values():
+        names = sorted(group.names | group.disputed)
+        granted = {name: companies.granted(documents, name, counted) for name in names}
+        for of_item in _by(granted, _item_of).values():
+            days = _days_that_span(of_item)
+            for one in _parts(of_item, marks.are_one(days)):
+                found.surely.setdefault(frozenset(one), []).extend(_where_one(one))
+            for one in _parts(of_item, marks.are_one(_AT_LAST)):
+                for then in _parts(one, marks.may_be_one(days)):
+                    repeated = -sum(n for _, n in _where_one(then))
+                    found.twice[frozenset(then)] = found.twice.get(frozenset(then), 0) + repeated
+            # A name that several companies claim may be of whichever has the item.
+            disputed = group.disputed & of_item.keys()
+            for one in [of_item] if disputed else _parts(of_item, marks.may_be_one(days)):
+                found.perhaps.setdefault(frozenset(one), []).extend(_where_one(one))
+                for key, of_batch in _by(one, _batch_of).items():
+                    repeated = -sum(n for _, n in _where_one(of_batch))
+                    found.members[key] = found.members.get(key, 0) + repeated
+    return found
+
+
+_AT_LAST = DateRange(date.max, date.max)  # when all mergers have been
+
+
+def _days_that_span(granted: Entries) -> DateRange:
+    ranges = [date_range(entry["approved_on"]) for entries in granted.values() for entry in entries]
+    return DateRange(min(r.first for r in ranges), max(r.last for r in ranges))
+
+
+def _parts(granted: Entries, marks: Mapping[str, str]) -> list[Entries]:
+    """The entries, those apart that are of names with different marks."""
+    found: dict[str, Entries] = {}
+    for name, entries in granted.items():
+        found.setdefault(marks.get(name, name), {})[name] = entries
+    return list(found.values())
 
 
 Entry = dict[str, Any]  # what a report says of a grant

@@ -13,6 +13,7 @@ from events import DateRange, Interval
 
 from .bounds import NAMED, ORIGIN, REVOKED, Bound, Constraint, Node, resolve
 from .evidence import Batch, Days, Evidence, TotalReport
+from .identities import Marks
 
 DAY = timedelta(days=1)
 
@@ -139,8 +140,14 @@ class Figures:
 
     @cached_property
     def _perhaps_beside(self) -> int:
-        companies, claimants = self.evidence.companies, self.evidence.claimants
-        return sum(placed.batch.perhaps_beside(companies, claimants) for placed in self.order)
+        return sum(self._perhaps_beside_of(placed.batch) for placed in self.order)
+
+    def _perhaps_beside_of(self, batch: Batch) -> int:
+        return batch.perhaps_beside(self.evidence.marks.are_one(batch.on), self.evidence.claimants)
+
+    def named_of(self, batch: Batch) -> int:
+        """How many approvals of the batch are known by name, at least."""
+        return batch.named(self.evidence.marks.may_be_one(batch.on))
 
     def size(self, batch: Batch) -> Bound:
         """How many approvals the batch has, from every report of it and what the totals leave room for."""
@@ -163,11 +170,11 @@ class Figures:
         no more of this one than there are of all, once it was announced."""
         size, last = self.size(batch).interval, batch.on.last if batch.on is not None else date.max
         evidence = self.evidence
-        high = None if size.high is None else max(0, size.high - batch.named(evidence.marks))
+        high = None if size.high is None else max(0, size.high - self.named_of(batch))
         of_all = self._fewest_undisclosed(last)
         if high is None or (of_all is not None and of_all < high):
             high = of_all
-        perhaps = batch.members_at_most + batch.perhaps_beside(evidence.companies, evidence.claimants)
+        perhaps = batch.members_at_most + self._perhaps_beside_of(batch)
         perhaps += sum(
             min(unplaced, evidence.perhaps[terms].perhaps_by(last))
             for terms, unplaced in evidence.unplaced.items()
@@ -365,7 +372,7 @@ def _of_granted(granted: Days, days: list[date]) -> Iterator[Constraint]:
         yield Constraint(_at(partial.last), _at(first), granted.within(first, partial.last), named)
 
 
-def _of_batch(order: list[Placed], index: int, marks: Mapping[str, str]) -> Iterator[Constraint]:
+def _of_batch(order: list[Placed], index: int, marks: Marks) -> Iterator[Constraint]:
     placed = order[index]
     batch = placed.batch
     before, after, size = ("before", batch.key), ("after", batch.key), ("size", batch.key)
@@ -389,7 +396,7 @@ def _of_batch(order: list[Placed], index: int, marks: Mapping[str, str]) -> Iter
         if placed.surely_after == index:
             yield Constraint(before, with_missing, 0, dated)
     at_least = []
-    if named := batch.named(marks):
+    if named := batch.named(marks.may_be_one(batch.on)):
         naming = frozenset[int]().union(*(batch.because(r) for r in batch.reports if r.named))
         at_least.append((named, naming | {NAMED} if batch.members else naming))
     for report in batch.reports:
@@ -437,11 +444,12 @@ def _numbered_by(batch: Batch) -> frozenset[int]:
 
 
 def _unlisted(
-    order: list[Placed], marks: Mapping[str, str], granted_to: Mapping[str, int], day: date
+    order: list[Placed], marks: Marks, granted_to: Mapping[str, int], day: date
 ) -> tuple[int, frozenset[int]]:
     """How many approvals, announced by `day` with a company's name, are beyond those granted to it; and who says so."""
     mentioned: dict[str, int] = {}
     because: set[int] = set()
+    whenever = marks.may_be_one()
     for placed in order:
         batch = placed.batch
         if not placed.sure or batch.on is None or placed.by > day:
@@ -450,8 +458,8 @@ def _unlisted(
         because = because.union(*(naming.because(report) for report in naming.reports))
         if naming.reports:
             because |= placed.placed_by
-        for mark, n in naming.mentioned(marks).items():
-            mentioned[mark] = mentioned.get(mark, 0) + n
+        for mark, n in naming.mentioned(marks.may_be_one(batch.on)).items():
+            mentioned[whenever[mark]] = mentioned.get(whenever[mark], 0) + n
     return sum(max(0, n - granted_to.get(mark, 0)) for mark, n in mentioned.items()), frozenset(because)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from datetime import date
 
 from events import DateRange, date_range, name_key
 from events.catalog import CompanyIdentified, CompanyMerged
@@ -171,6 +172,66 @@ class Identities:
         pairs = [(a, b) for _, a, b, _ in self._perhaps]
         beside = {b if a in slugs else a for a, b in pairs if (a in slugs) != (b in slugs)}
         return tuple(sorted(beside))
+
+
+class Marks:
+    """Which names (as keys) are one company on a day, and which may be. Two companies are one from the day of their merger on:
+    what was granted to each before it was granted to two."""
+
+    def __init__(self, documents: Documents, names: Iterable[str]) -> None:
+        """Of the `names`, and of all that ever are, or may be, of their companies."""
+        self._unmerged = Identities(documents, _NEVER)
+        self.groups = Identities(documents, _WHENEVER).groups(names)
+        every = sorted({name for group in self.groups.values() for name in group.names})
+        apart = self._unmerged.groups(every)
+        self._may_be = {name: apart[name].mark for name in every}
+        self._are = {name: apart[name].companies[name] for name in every}
+        self._merges = [
+            (date_range(on), self._name_of(a), self._name_of(b))
+            for _, (a, b, on) in pages.read(documents, "merges")
+        ]
+
+    def are_one(self, on: DateRange | None) -> dict[str, str]:
+        """A mark for each name, the same for those that surely are one company on each of these days."""
+        if on is None:
+            return self._are
+        return _join(self._are, [(a, b) for days, a, b in self._merges if days.last <= on.first])
+
+    def may_be_one(self, on: DateRange | None = None) -> dict[str, str]:
+        """A mark for each name, the same for those that may be one company on one of these days, or ever."""
+        if on is None:
+            return {name: group.mark for name, group in self.groups.items()}
+        return _join(self._may_be, [(a, b) for days, a, b in self._merges if days.first <= on.last])
+
+    def claimants(self, name: str) -> int:
+        """How many companies claim a name."""
+        return len(self._unmerged.find(name))
+
+    def _name_of(self, slug: str) -> str:
+        """A name of a company that no other claims; of a slug without one the slug, after what no name begins with."""
+        company = self._unmerged.of_slug(slug)
+        names = [] if company is None else [n for n in company.names if n not in company.disputed]
+        return min((name for name in names if name in self._are), default=f"\U0010ffff{slug}")
+
+
+_NEVER = DateRange(date.min, date.min)  # days before all mergers
+_WHENEVER = DateRange(date.min, date.max)  # days on one of which each may have been
+
+
+def _join(marks: dict[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The marks, where the companies of each pair of names are one too."""
+    above: dict[str, str] = {}
+
+    def root(mark: str) -> str:
+        while mark in above:
+            mark = above[mark]
+        return mark
+
+    for a, b in pairs:
+        one, other = root(marks.get(a, a)), root(marks.get(b, b))
+        if one != other:
+            above[max(one, other)] = min(one, other)
+    return {name: root(mark) for name, mark in marks.items()} if above else marks
 
 
 def _last(slugs: tuple[str, ...], merges: Iterable[tuple[int, str, str, str]]) -> str:

@@ -127,17 +127,42 @@ def test_a_merger_makes_one_company_from_its_day_on_and_leaves_it_open_in_its_mo
     assert (after["company"], after["approvals"][0]["approvals"]) == ("beta", exactly(2))
 
 
-def test_the_repeats_of_one_approval_under_two_names_are_one_from_the_day_of_the_merger_on() -> None:
+@pytest.mark.parametrize(
+    ("granted_on", "named"),
+    [("2023-08-31", 2), ("2024-01-31", 2), ("2024-02-10", 1), ("2024-03-01", 1)],
+)
+@pytest.mark.parametrize("asked", ["2024-04-01", "2026-01-01", None])
+def test_what_two_companies_were_granted_before_they_merged_is_two_approvals_on_every_day(
+    granted_on: str, named: int, asked: str | None
+) -> None:
     reports = recorded(
         identified("alpha", "Alpha"),
         identified("beta", "Beta"),
         merged("alpha", "beta", "2024-02"),
-        granted("Alpha", "One", "2023-08-31"),
-        granted("Beta", "One", "2023-08-31"),
+        granted("Alpha", "One", granted_on),
+        granted("Beta", "One", granted_on),
+        total("=2", "2024-03-31"),
     )
-    assert total_of(reports, valid_at=date_range("2024-01-31"))["named"] == 2
-    assert total_of(reports, valid_at=date_range("2024-02-10"))["named"] == 1
-    assert total_of(reports, valid_at=date_range("2024-03-01"))["named"] == 1
+    valid_at = None if asked is None else date_range(asked)
+    answer = total_of(reports, valid_at=valid_at)
+    assert answer["named"] == named
+    assert answer["undisclosed"]["low"] == (0 if granted_on < "2024-03" else 1)
+    assert answer["contradictions"] == []
+    (company,) = ask(reports, "companies", valid_at=valid_at)
+    assert company["approvals"][0]["named"] == named
+
+
+def test_companies_that_a_batch_named_before_they_merged_are_two_of_it() -> None:
+    reports = recorded(
+        identified("alpha", "Alpha"),
+        identified("beta", "Beta"),
+        batch(1, "=2", "2023-01-01", named=["Alpha", "Beta"]),
+        merged("alpha", "beta", "2024-01-15"),
+    )
+    for valid_at in (None, date_range("2023-06-01"), date_range("2024-06-01")):
+        (found,) = ask(reports, "batches", valid_at=valid_at)
+        assert (found["named"], found["undisclosed"]) == (2, exactly(0))
+    assert total_of(reports)["named"] == 2
 
 
 def test_claims_are_those_about_days_up_to_the_one_that_is_asked_about() -> None:

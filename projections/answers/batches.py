@@ -20,7 +20,7 @@ def batches_in(
     """The answers of `batches`: those that may have been announced by a day of `valid_at`."""
     found = []
     for counted, written in all_terms(views).items():
-        figures = Figures(gather(views, counted, valid_at))
+        figures = Figures(gather(views, counted))
         shown = Shown(figures, views if whole_evidence else None)
         # Equated terms share their batches: each is listed where it was announced.
         found += [
@@ -55,7 +55,7 @@ def _batch(figures: Figures, shown: Shown, batch: Batch, written: Mapping[str, s
         "label": batch.label,
         "announced_on": list(dict.fromkeys(report.announced_on for report in batch.reports)),
         "size": size.interval.to_json(),
-        "named": batch.named(figures.evidence.marks),
+        "named": figures.named_of(batch),
         "names": _names(batch),
         "undisclosed": figures.undisclosed_of(batch).to_json(),
         "before": before.interval.to_json(),

@@ -15,7 +15,7 @@ from .. import companies as fold
 from ..asof import perhaps, surely
 from ..evidence import Views
 from ..figures import Figures
-from ..identities import Company, Identities
+from ..identities import Company, Identities, Marks
 from ..projection import Documents
 from ..stocks import Percentage
 from .shown import SHOWN
@@ -155,8 +155,9 @@ class _Counting:
     def _granted_to(self, names: list[str]) -> int:
         evidence, documents = self._figures.evidence, self._views["companies"]
         if self._valid_at is not None:
+            marks = Marks(documents, names)
             return max(
-                sum(surely(on, self._valid_at) for on in _distinct(documents, names, counted))
+                sum(surely(on, self._valid_at) for on in _distinct(documents, names, counted, marks))
                 for counted in evidence.twice
             )
         # Of any day: counted by the fold, so that no history is read.
@@ -168,24 +169,34 @@ class _Counting:
         return granted
 
 
-def _distinct(documents: Documents, names: Collection[str], counted: str) -> list[DateRange]:
+def _distinct(documents: Documents, names: Collection[str], counted: str, marks: Marks) -> list[DateRange]:
     """The days of each approval of one company: those of one number are one, and, without a number, those of one item,
-    unless it has one with a number."""
-    bare: dict[str, list[str]] = {}
+    unless it has one with a number. What several of its names had when they were two companies is two."""
     numbers: set[str] = set()
-    with_number: set[str] = set()
+    by_item: dict[str, list[tuple[str, str, bool]]] = {}
     for name in names:
         for entry in fold.granted(documents, name, counted):
-            item, number = name_key(entry["item"]["name"]), entry["item"].get("registry_number")
-            if number is None:
-                bare.setdefault(item, []).append(entry["approved_on"])
-            else:
-                with_number.add(item)
-                numbers.add(name_key(number))
+            number = entry["item"].get("registry_number")
+            numbers |= {name_key(number)} if number else set()
+            by_item.setdefault(name_key(entry["item"]["name"]), []).append(
+                (name, entry["approved_on"], number is not None)
+            )
     found = [approvals.of_number(documents, counted, number) for number in sorted(numbers)]
     numbered = [approval.on for approval in found if approval is not None and approval.company in names]
-    alone = [approvals.span(days) for item, days in bare.items() if item not in with_number]
+    alone = [on for of_item in by_item.values() for on in _without_number(of_item, marks)]
     return [totals.day_range(on) for on in (*numbered, *alone)]
+
+
+def _without_number(of_item: list[tuple[str, str, bool]], marks: Marks) -> Iterator[str]:
+    """The days of the approvals of one item that have no number, one for each company that its names surely were then."""
+    ranges = [date_range(on) for _, on, _ in of_item]
+    one = marks.may_be_one(DateRange(min(r.first for r in ranges), max(r.last for r in ranges)))
+    parts: dict[str, list[tuple[str, bool]]] = {}
+    for name, on, numbered in of_item:
+        parts.setdefault(one.get(name, name), []).append((on, numbered))
+    for part in parts.values():
+        if not any(numbered for _, numbered in part):
+            yield approvals.span([on for on, _ in part])
 
 
 def _share(named: int, others: int, total: Interval) -> dict[str, float]:

@@ -38,7 +38,7 @@ def totals_in(
 def figures_at(views: Views, counted: str, valid_at: DateRange | None) -> Figures:
     """The figures of these terms, on the days asked for too."""
     asked = () if valid_at is None else (valid_at.first, valid_at.last)
-    return Figures(gather(views, counted, valid_at), asked)
+    return Figures(gather(views, counted), asked)
 
 
 def all_terms(views: Views) -> dict[str, dict[str, str]]:
