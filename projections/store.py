@@ -342,7 +342,7 @@ class Generation:
         assert documents is not None
         decoded: list[DecodedEvent | Exception] = [_decoded(event) for event in events]
         targets = [target for event in decoded if (target := _target(event)) is not None]
-        documents.fetch(needed for event in decoded for needed in _needs(projection, event))
+        documents.fetch(name for event in decoded for name in needed(projection, event))
         documents.fetch(correction_key(*target) for target in targets)
         if documents.get(WAITING):
             documents.fetch(correction_key(e.source, e.id) for e in decoded if not isinstance(e, Exception))
@@ -473,7 +473,8 @@ def _target(event: DecodedEvent | Exception) -> tuple[str, str] | None:
     return event.data.target.source, event.data.target.id
 
 
-def _needs(projection: Projection, event: DecodedEvent | Exception) -> list[str]:
+def needed(projection: Projection, event: DecodedEvent | Exception) -> list[str]:
+    """The documents that counting an event will ask for, as far as can be told."""
     if isinstance(event, Exception) or event.type not in projection.handles or event.data is None:
         return []
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar, cast
 
 from events import (
@@ -14,6 +15,7 @@ from events import (
     Log,
     LogDamaged,
     ParkedEvents,
+    RecordedEvent,
     StorageUnavailable,
     decode,
     storage,
@@ -23,7 +25,7 @@ from . import past
 from .checkpoint import Checkpoint
 from .past import PastDocuments, SnapshotLost
 from .projection import Documents, MemoryDocuments, Projection, advance
-from .store import FIRST, Generation, Store, reason_of, value_of
+from .store import FIRST, PAGE, Generation, Store, needed, reason_of, value_of
 
 T = TypeVar("T")
 
@@ -84,10 +86,9 @@ def known_at(log: Log, projections: Sequence[Projection], position: int) -> dict
         began[projection.name] = snapshot = past.last_before(live, position)
         views[projection.name] = PastDocuments(live, snapshot) if snapshot else MemoryDocuments()
     folds = [_Fold(Store(log, projection), views[projection.name]) for projection in projections]
-    for event in _read(log, folds, after=min(began.values()), upto=position):
+    for page in _pages(log, folds, after=min(began.values()), upto=position):
         for fold in folds:
-            if event.position > began[fold.projection.name]:
-                fold.take(event)
+            fold.take_all(event for event in page if event.position > began[fold.projection.name])
     return views
 
 
@@ -101,10 +102,9 @@ def fold_all(
     not all `counts`."""
     views: dict[str, Documents] = {projection.name: MemoryDocuments() for projection in projections}
     folds = [_Fold(Store(log, projection), views[projection.name], counts) for projection in projections]
-    for event in _read(log, folds, after=0, upto=position):
-        if counts(event):
-            for fold in folds:
-                fold.take(event)
+    for page in _pages(log, folds, after=0, upto=position):
+        for fold in folds:
+            fold.take_all(filter(counts, page))
     return views
 
 
@@ -113,10 +113,10 @@ def follow(
 ) -> Iterator[DecodedEvent]:
     """Folds the events between two positions into `views`, which stand at the first, and yields each."""
     folds = [_Fold(Store(log, projection), views[projection.name]) for projection in projections]
-    for event in _read(log, folds, after=after, upto=upto):
+    for page in _pages(log, folds, after=after, upto=upto):
         for fold in folds:
-            fold.take(event)
-        yield event
+            fold.take_all(page)
+        yield from page
 
 
 def parked(log: Log, projections: Sequence[Projection], upto: int) -> list[int]:
@@ -138,9 +138,12 @@ class _Fold:
         self.parked = _live(store).parked().keys()
         self._store, self._documents, self._counts = store, documents, counts
 
-    def take(self, event: DecodedEvent) -> None:
-        """Takes an event. Raises ParkedEvents where it cannot be applied, and no worker has met it yet."""
-        if event.position not in self.parked:
+    def take_all(self, events: Iterable[DecodedEvent]) -> None:
+        """Takes events. Raises ParkedEvents where one cannot be applied, and no worker has met it yet."""
+        wanted = [event for event in events if event.position not in self.parked]
+        # At once: asked for one by one, the documents of a snapshot took longer than a fold of the whole log.
+        self._documents.fetch(name for event in wanted for name in needed(self.projection, event))
+        for event in wanted:
             with _applying(self.projection, event.position):
                 find = partial(_find, self._store, self._counts, upto=event.position)
                 advance(self.projection, self._documents, event, find)
@@ -151,12 +154,18 @@ def _live(store: Store) -> Generation:
     return store.generation(store.live() or FIRST)
 
 
-def _read(log: Log, folds: Sequence[_Fold], *, after: int, upto: int) -> Iterator[DecodedEvent]:
-    for recorded in log.read(after=after, limit=upto - after):
-        if not all(recorded.position in fold.parked for fold in folds):  # its bytes may be no event at all
-            with _applying(folds[0].projection, recorded.position):
-                event = decode(recorded)
-            yield event
+def _pages(log: Log, folds: Sequence[_Fold], *, after: int, upto: int) -> Iterator[list[DecodedEvent]]:
+    events = log.read(after=after, limit=upto - after)
+    while page := list(islice(events, PAGE)):
+        # What all have parked may be no event at all.
+        some = [event for event in page if not all(event.position in fold.parked for fold in folds)]
+        yield [_decoded(folds[0].projection, event) for event in some]
+
+
+def _decoded(projection: Projection, recorded: RecordedEvent) -> DecodedEvent:
+    with _applying(projection, recorded.position):
+        return decode(recorded)
+    raise AssertionError("either it is decoded, or that raises")
 
 
 def _find(
@@ -213,8 +222,8 @@ class _View:
         if position == self.checkpoint.position:
             return
         fold = _Fold(self.generation.store, self)
-        for event in _read(self.generation.store.log, [fold], after=self.checkpoint.position, upto=position):
-            fold.take(event)
+        for page in _pages(self.generation.store.log, [fold], after=self.checkpoint.position, upto=position):
+            fold.take_all(page)
 
 
 def _fetch(stores: Mapping[str, Store], wanted: Mapping[str, set[str]]) -> dict[str, _View] | None:
