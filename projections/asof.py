@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, Literal, TypedDict, cast
 
-from events import BadQuestion, DateRange, DecodedEvent, Lagging, Log, date_range
+from events import BadQuestion, DateRange, DecodedEvent, Lagging, Log, date_range, decode
+from events.catalog import EventSuperseded
 
 KnownAs = Literal["recorded", "published"]
 
@@ -84,6 +86,19 @@ def as_of(
         None if valid_at is None else days(valid_at, "valid_at"),
         shown,
     )
+
+
+def counting(log: Log, when: AsOf, upto: int) -> Callable[[DecodedEvent], bool]:
+    """Which of the events up to a position were known. A replacement was not, while nobody had said that it replaces another:
+    both would count."""
+    ahead = {
+        (event.data.replacement.source, event.data.replacement.id)
+        for recorded in log.read(limit=upto)
+        if EventSuperseded.TYPE.encode() in recorded.payload  # so that few are decoded
+        for event in [decode(recorded)]
+        if isinstance(event.data, EventSuperseded) and not when.counts(event)
+    }
+    return lambda event: when.counts(event) and (event.source, event.id) not in ahead
 
 
 def pinned(position: int, valid_at: str | None, published: int | str | None) -> Asked:

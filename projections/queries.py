@@ -14,7 +14,7 @@ from . import companies as companies_fold
 from . import shares as shares_fold
 from . import sources as sources_fold
 from . import totals as totals_fold
-from .asof import Asked, as_of
+from .asof import Asked, as_of, counting
 from .digest import digest_of_answer
 from .past import SnapshotLost
 from .projection import Projection
@@ -132,7 +132,7 @@ def _answer(
     build = partial(build, valid_at=when.valid_at)
     if when.published_by is not None:
         position = log.head() if when.position is None else when.position
-        found = build(fold_all(log, needed, position, when.counts))
+        found = build(fold_all(log, needed, position, counting(log, when, position)))
     elif when.position is not None:
         position, found = when.position, _known_at(log, needed, when.position, build)
     else:

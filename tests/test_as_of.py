@@ -8,7 +8,7 @@ import pytest
 
 from events import BadQuestion, EventData, Lagging, Log, date_range, decode
 from projections import PROJECTIONS, answers, fold, queries
-from projections.asof import as_of, published_on
+from projections.asof import as_of, counting, published_on
 
 from .given import (
     HISTORY,
@@ -23,6 +23,7 @@ from .given import (
     identified,
     merged,
     retracted,
+    superseded,
     total,
     total_of,
     used,
@@ -225,6 +226,21 @@ def test_what_gives_no_day_of_publication_is_known_since_it_was_recorded(log: Lo
     assert queries.totals(log, known_at=today, known_as="published")["answers"] == []
 
 
+def test_a_replacement_is_known_as_published_no_sooner_than_that_it_replaces_another(log: Log) -> None:
+    append(
+        log,
+        published(granted("Alpha", "typo", "2024-01-10"), "2024-01-15"),
+        published(granted("Alpha", "right", "2024-01-10"), "2024-01-15"),
+        superseded("e1", "e2"),
+    )
+    today = str(datetime.now(UTC).date())
+    for known_at, at in (("2024-02-01", 1), (today, 2)):
+        (answer,) = queries.totals(log, known_at=known_at, known_as="published", whole_evidence=True)[
+            "answers"
+        ]
+        assert (answer["named"], answer["evidence"]["low"]) == (1, [at])
+
+
 def test_a_report_of_a_month_is_surely_published_by_its_end(log: Log) -> None:
     append(log, published(total("=40", "2024-01-28"), "2024-02"))
     assert queries.totals(log, known_at="2024-02-28", known_as="published")["answers"] == []
@@ -238,7 +254,8 @@ def test_what_was_known_as_published_is_a_fold_of_what_had_been_published(
 ) -> None:
     log.append(HISTORY)
     when = as_of(log, known_at=day, known_as="published")
-    known = [event for event in log.read() if when.counts(decode(event))]
+    counts = counting(log, when, log.head())
+    known = [event for event in log.read() if counts(decode(event))]
     assert [published_on(decode(event)) <= when.published_by for event in known] == [True] * len(known)
     answer = QUESTIONS[name](log, known_at=day, known_as="published")
     views = {each: fold(projection, known) for each, projection in PROJECTIONS.items()}
