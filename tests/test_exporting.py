@@ -411,14 +411,36 @@ def test_wherever_the_process_dies_no_file_is_half_and_what_stands_beside_one_de
     assert sorted(path.name for path in file.parent.iterdir()) == ["t.csv", "t.csv.meta.json"]
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("fails", range(7))
+@pytest.mark.parametrize("old", [True, False])
+def test_whichever_step_fails_while_the_process_lives_no_part_of_a_file_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, fails: int, old: bool
+) -> None:
+    file = tmp_path / "t.csv"
+    if old:
+        save(file, b"old", beside(b"old"))
+    taken = count()
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        save(tmp_path / "t.csv", b"x", b"y")
-    assert list(tmp_path.iterdir()) == []
+    def failing(call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any) -> Any:
+            if next(taken) == fails:
+                raise failure
+            return call(*args)
+
+        return run
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", failing(os.fsync))
+        patched.setattr(Path, "replace", failing(Path.replace))
+        with pytest.raises(type(failure)):
+            save(file, b"new", beside(b"new"), force=True)
+    left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert left.keys() <= {"t.csv", "t.csv.meta.json"}
+    if fails < 2:  # the two files are not written yet
+        assert left == ({"t.csv": b"old", "t.csv.meta.json": beside(b"old")} if old else {})
+    if "t.csv.meta.json" in left:
+        assert left["t.csv.meta.json"] == beside(left["t.csv"])
 
 
 def test_what_is_there_already_is_refused_and_replaced_only_by_force(tmp_path: Path) -> None:

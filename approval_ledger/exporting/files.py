@@ -31,34 +31,36 @@ def require_free(file: Path, force: bool) -> None:
 
 
 def save(file: Path, content: bytes, beside: bytes, *, force: bool = False) -> None:
-    """Writes both. Raises BadQuestion where something is there already, and OSError; then nothing was replaced."""
+    """Writes both. Raises BadQuestion where something is there already, and OSError; where that comes while they are written,
+    nothing was replaced. Either way nothing is left that was half written."""
     require_free(file, force)
-    written: list[Path] = []
+    # Named before they are there, so that both go whatever happens, and while either of them is written.
+    parts = [_part_of(file), _part_of(saved_beside(file))]
     try:
-        written += [_written(file, content), _written(saved_beside(file), beside)]
+        _write(parts[0], content)
+        _write(parts[1], beside)
         with suppress(FileNotFoundError):
             saved_beside(file).unlink()
         _sync_directory(file.parent)
-        written[0].replace(file)
+        parts[0].replace(file)
         _sync_directory(file.parent)
-        written[1].replace(saved_beside(file))
+        parts[1].replace(saved_beside(file))
         _sync_directory(file.parent)
     finally:
-        for path in written:
-            path.unlink(missing_ok=True)
+        for part in parts:
+            with suppress(OSError):  # renamed, or never there; else what went wrong before is what is told
+                part.unlink()
 
 
-def _written(path: Path, content: bytes) -> Path:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
+def _part_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
+def _write(part: Path, content: bytes) -> None:
+    with part.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_directory(directory: Path) -> None:
