@@ -27,6 +27,7 @@ from .options import (
     WholeEvidence,
     asked_as_of,
     open_ledger,
+    text,
 )
 
 
@@ -45,7 +46,8 @@ def events(
         int | None, typer.Option(metavar="N", min=1, help="At most N events.", show_default=False)
     ] = None,
     subject: Annotated[
-        str | None, typer.Option(metavar="S", help="Only events of this subject.", show_default=False)
+        str | None,
+        typer.Option(metavar="S", help="Only events of this subject.", show_default=False, callback=text),
     ] = None,
     backwards: Annotated[bool, typer.Option("--backwards", help="Newest first.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Wait for new events, until Ctrl-C.")] = False,
@@ -115,11 +117,15 @@ def _described(recorded: RecordedEvent) -> str:
 
 def totals(
     *,
-    authority: Annotated[str | None, typer.Option(help="Only of this authority.", show_default=False)] = None,
-    instrument: Annotated[
-        str | None, typer.Option(help="Only of this instrument.", show_default=False)
+    authority: Annotated[
+        str | None, typer.Option(help="Only of this authority.", show_default=False, callback=text)
     ] = None,
-    unit: Annotated[str | None, typer.Option(help="Only of this unit.", show_default=False)] = None,
+    instrument: Annotated[
+        str | None, typer.Option(help="Only of this instrument.", show_default=False, callback=text)
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Only of this unit.", show_default=False, callback=text)
+    ] = None,
     steps: Annotated[
         bool, typer.Option("--steps", help="At every day on which the figure may change.")
     ] = False,
@@ -168,7 +174,8 @@ def batches(
 
 def companies(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Any name of a company, for its history.")
+        str | None,
+        typer.Argument(metavar="NAME", help="Any name of a company, for its history.", callback=text),
     ] = None,
     *,
     suspects: Annotated[
@@ -184,6 +191,7 @@ def companies(
             metavar="NAME",
             help="Of --suspects: on whose word the names would be joined. \\[default: editor]",
             show_default=False,
+            callback=text,
         ),
     ] = None,
     valid_at: ValidAt = None,
@@ -218,11 +226,17 @@ def shares(
             metavar="AUTHORITY/INSTRUMENT/UNIT",
             help="Ask what share these approvals are of --stock.",
             show_default=False,
+            callback=text,
         ),
     ] = None,
     stock: Annotated[
         str | None,
-        typer.Option(metavar="ESTIMATOR/REGION", help="An estimator's stock of models.", show_default=False),
+        typer.Option(
+            metavar="ESTIMATOR/REGION",
+            help="An estimator's stock of models.",
+            show_default=False,
+            callback=text,
+        ),
     ] = None,
     valid_at: ValidAt = None,
     known_at: KnownAt = None,

@@ -14,6 +14,7 @@ from pathlib import Path
 from events import BadQuestion
 
 BESIDE = ".meta.json"
+NAME_LIMIT = 255  # bytes, in a directory of any usual file system
 
 
 def saved_beside(file: Path) -> Path:
@@ -22,12 +23,27 @@ def saved_beside(file: Path) -> Path:
 
 
 def require_free(file: Path, force: bool) -> None:
-    """Raises BadQuestion where something is there already; with `force`, where that is a link or no file."""
+    """Raises BadQuestion where something is there already; with `force`, where that is a link or no file. And where the name
+    is none that a file and its description could have."""
+    if file.name in ("", ".."):
+        raise BadQuestion(f"{file} is a directory: give the name of a file")
+    _require_name(file.name)
     for path in (file, saved_beside(file)):
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise BadQuestion(f"{path} is a link, a directory or a device: give the name of a file")
         if path.exists() and not force:
             raise BadQuestion(f"{path} is there already: give another name, or --force to replace it")
+
+
+def _require_name(name: str) -> None:
+    try:
+        size = len((name + BESIDE).encode())
+    except UnicodeEncodeError:
+        raise BadQuestion(f"{name!r} is not UTF-8, and its description has the name: give another") from None
+    if size > NAME_LIMIT:
+        raise BadQuestion(
+            f"{name[:40]!r}... is too long: with {BESIDE} it has {size} bytes, and a name has at most {NAME_LIMIT}"
+        )
 
 
 def save(file: Path, content: bytes, beside: bytes, *, force: bool = False) -> None:
@@ -53,7 +69,9 @@ def save(file: Path, content: bytes, beside: bytes, *, force: bool = False) -> N
 
 
 def _part_of(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    ending = f".{secrets.token_hex(4)}.part"
+    readable = path.name.encode()[: NAME_LIMIT - len(ending) - 1].decode(errors="ignore")
+    return path.with_name(f".{readable}{ending}")
 
 
 def _write(part: Path, content: bytes) -> None:
