@@ -460,7 +460,7 @@ def test_what_is_there_already_is_refused_and_replaced_only_by_force(tmp_path: P
 
 @pytest.mark.parametrize("name", ["", ".", "..", "/", "x/..", "a\udcff.csv", "a" * 246, "百" * 82])
 def test_what_can_be_no_name_of_a_file_and_its_description_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadQuestion, match="give the name of a file|is not UTF-8|is too long"):
+    with pytest.raises(BadQuestion, match=r"give the name of a file|is not UTF-8|is too long"):
         save(tmp_path / name if name == ".." or len(name) > 2 else Path(name), b"x", b"y")
     assert list(tmp_path.iterdir()) == []
 
