@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from events import InvalidEvent, Log, RecordedEvent, as_json_line, loads
+from events import Event, InvalidEvent, Log, RecordedEvent, as_json_line, loads
 from projections import Answer, Asked, queries
 
-from ..suspects import found, proposal
+from ..suspects import Suspect, found, proposal, slugs_of_mergers
 from . import show
 from .fresh import fresh_answer
 from .options import (
@@ -213,7 +213,12 @@ def companies(
     if suspects:
         with open_ledger(url, data, ledger) as opened:
             answer = fresh_answer(opened.log, queries.company_names, asked)
-        show_suspects(answer, "editor" if actor is None else actor, json)
+            pairs = found(answer)
+            # A merger may name a company that no event identifies, on whatever day it was.
+            every_day: Asked = {**asked, "valid_at": None}
+            taken = slugs_of_mergers(fresh_answer(opened.log, queries.sources, every_day)) if pairs else ()
+        by = "editor" if actor is None else actor
+        show_suspects(answer, [(pair, proposal(pair, answer, by, taken)) for pair in pairs], json)
     else:
         _answer(partial(queries.companies, name=name), asked, shown, url, data, ledger, json)
 
@@ -454,9 +459,8 @@ def show_company(answer: Answer) -> None:
         )
 
 
-def show_suspects(answer: Answer, actor: str, json: bool) -> None:
+def show_suspects(answer: Answer, pairs: list[tuple[Suspect, Event | None]], json: bool) -> None:
     """A row for each pair, the most alike first."""
-    pairs = [(pair, proposal(pair, answer, actor)) for pair in found(answer)]
     if json:
         about = {
             name: value for name, value in answer.items() if name not in ("answers", "digest", "version")
@@ -472,7 +476,7 @@ def show_suspects(answer: Answer, actor: str, json: bool) -> None:
                 show.positions(pair.names[0].positions),
                 pair.names[1].text,
                 show.positions(pair.names[1].positions),
-                "both are identified" if proposed is None else proposed.data.model_dump()["company"],
+                pair.reason if proposed is None else proposed.data.model_dump()["company"],
             ]
             for pair, proposed in pairs
         ),
