@@ -108,6 +108,10 @@ def test_a_text_that_is_not_utf_8_is_wrong_usage_of_every_command_that_takes_one
         ("cite", "totals", "--unit", NO_TEXT),
         ("cite", "shares", "--region", NO_TEXT),
         ("cite", "--check", NO_TEXT),
+        *(
+            ("import", "list.csv", option, NO_TEXT)
+            for option in ("--publisher", "--source-url", "--title", "--actor")
+        ),
     ]
     complains(ledger, dict.fromkeys(texts, r"\udcff' is not UTF-8"))
     complains(

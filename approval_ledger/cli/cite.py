@@ -21,9 +21,9 @@ from .options import (
     Ledger,
     Url,
     ValidAt,
+    as_utf8,
     asked_as_of,
     open_ledger,
-    text,
 )
 
 
@@ -38,26 +38,27 @@ def cite(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="Any name of a company, for its history.", callback=text),
+        typer.Argument(metavar="NAME", help="Any name of a company, for its history.", callback=as_utf8),
     ] = None,
     *,
     check: Annotated[
         str | None,
         typer.Option(
-            metavar="REF", help="Ask again what REF asked, and compare.", show_default=False, callback=text
+            metavar="REF", help="Ask again what REF asked, and compare.", show_default=False, callback=as_utf8
         ),
     ] = None,
     authority: Annotated[
-        str | None, typer.Option(help="Of totals and shares, as the next.", show_default=False, callback=text)
+        str | None,
+        typer.Option(help="Of totals and shares, as the next.", show_default=False, callback=as_utf8),
     ] = None,
-    instrument: Annotated[str | None, typer.Option(show_default=False, callback=text)] = None,
-    unit: Annotated[str | None, typer.Option(show_default=False, callback=text)] = None,
+    instrument: Annotated[str | None, typer.Option(show_default=False, callback=as_utf8)] = None,
+    unit: Annotated[str | None, typer.Option(show_default=False, callback=as_utf8)] = None,
     estimator: Annotated[
         str | None,
-        typer.Option(help="Of shares: whose stock it is a share of.", show_default=False, callback=text),
+        typer.Option(help="Of shares: whose stock it is a share of.", show_default=False, callback=as_utf8),
     ] = None,
     region: Annotated[
-        str | None, typer.Option(help="Of shares: where.", show_default=False, callback=text)
+        str | None, typer.Option(help="Of shares: where.", show_default=False, callback=as_utf8)
     ] = None,
     valid_at: ValidAt = None,
     known_at: KnownAt = None,

@@ -25,9 +25,9 @@ from .options import (
     Url,
     ValidAt,
     WholeEvidence,
+    as_utf8,
     asked_as_of,
     open_ledger,
-    text,
 )
 
 Projection = Literal["totals", "batches", "companies", "shares", "sources"]
@@ -57,7 +57,7 @@ def export(
             metavar="FILE|-",
             help="Where to; FILE.meta.json, beside it, describes it. \\[default: standard output]",
             show_default=False,
-            callback=text,
+            callback=as_utf8,
         ),
     ] = "-",
     force: Annotated[bool, typer.Option("--force", help="Replace FILE where it is there already.")] = False,

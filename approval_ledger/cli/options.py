@@ -14,7 +14,7 @@ from projections import Asked
 from ..config import Config, Opened, opened
 
 
-def text(value: str | None) -> str | None:
+def as_utf8(value: str | None) -> str | None:
     """Refuses an argument whose bytes are no UTF-8: no text in a ledger is like that, and no answer can hold it."""
     try:
         (value or "").encode()

@@ -25,9 +25,9 @@ from .options import (
     Url,
     ValidAt,
     WholeEvidence,
+    as_utf8,
     asked_as_of,
     open_ledger,
-    text,
 )
 
 
@@ -47,7 +47,7 @@ def events(
     ] = None,
     subject: Annotated[
         str | None,
-        typer.Option(metavar="S", help="Only events of this subject.", show_default=False, callback=text),
+        typer.Option(metavar="S", help="Only events of this subject.", show_default=False, callback=as_utf8),
     ] = None,
     backwards: Annotated[bool, typer.Option("--backwards", help="Newest first.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Wait for new events, until Ctrl-C.")] = False,
@@ -118,13 +118,13 @@ def _described(recorded: RecordedEvent) -> str:
 def totals(
     *,
     authority: Annotated[
-        str | None, typer.Option(help="Only of this authority.", show_default=False, callback=text)
+        str | None, typer.Option(help="Only of this authority.", show_default=False, callback=as_utf8)
     ] = None,
     instrument: Annotated[
-        str | None, typer.Option(help="Only of this instrument.", show_default=False, callback=text)
+        str | None, typer.Option(help="Only of this instrument.", show_default=False, callback=as_utf8)
     ] = None,
     unit: Annotated[
-        str | None, typer.Option(help="Only of this unit.", show_default=False, callback=text)
+        str | None, typer.Option(help="Only of this unit.", show_default=False, callback=as_utf8)
     ] = None,
     steps: Annotated[
         bool, typer.Option("--steps", help="At every day on which the figure may change.")
@@ -175,7 +175,7 @@ def batches(
 def companies(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="Any name of a company, for its history.", callback=text),
+        typer.Argument(metavar="NAME", help="Any name of a company, for its history.", callback=as_utf8),
     ] = None,
     *,
     suspects: Annotated[
@@ -191,7 +191,7 @@ def companies(
             metavar="NAME",
             help="Of --suspects: on whose word the names would be joined. \\[default: editor]",
             show_default=False,
-            callback=text,
+            callback=as_utf8,
         ),
     ] = None,
     valid_at: ValidAt = None,
@@ -231,7 +231,7 @@ def shares(
             metavar="AUTHORITY/INSTRUMENT/UNIT",
             help="Ask what share these approvals are of --stock.",
             show_default=False,
-            callback=text,
+            callback=as_utf8,
         ),
     ] = None,
     stock: Annotated[
@@ -240,7 +240,7 @@ def shares(
             metavar="ESTIMATOR/REGION",
             help="An estimator's stock of models.",
             show_default=False,
-            callback=text,
+            callback=as_utf8,
         ),
     ] = None,
     valid_at: ValidAt = None,
