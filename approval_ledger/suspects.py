@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import groupby, product
 from typing import Any
 
 from rapidfuzz import fuzz, process
@@ -79,16 +80,30 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """Two names of two companies that look alike: `score` is 100 where they are the same but for what is common."""
+    """Two names of two companies that look alike: `score` is 100 where they are the same but for what is common.
+
+    `joined` are the names that this pair and others would make one company of; `candidates` the slugs of the identified
+    companies that it may be: of more than one nobody but a person knows which.
+    """
 
     names: tuple[Name, Name]
     score: float
+    joined: tuple[Name, ...] = ()
+    candidates: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no proposal for the pair, where there is none."""
+        if all(name.slug is not None for name in self.names):
+            return "both are identified"
+        return f"may be {' or '.join(self.candidates)}" if len(self.candidates) > 1 else None
 
     def to_json(self, proposed: Event | None) -> dict[str, Any]:
         """The pair, with the event that would join it as a CloudEvent that `publish` takes."""
         names = [{"text": n.text, "company": n.slug, "positions": list(n.positions)} for n in self.names]
         event = None if proposed is None else loads(encode(proposed))
-        return {"names": names, "score": self.score, "proposed": event}
+        reason = {} if self.reason is None else {"reason": self.reason}
+        return {"names": names, "score": self.score, "proposed": event, **reason}
 
 
 def words(text: str) -> list[str]:
@@ -108,36 +123,42 @@ def found(answer: Answer) -> list[Suspect]:
     """The pairs in an answer of `queries.company_names`, those that look most alike first: each pair of companies once.
 
     Of several names that are the same but for what is common, the first is paired with each of the others, and stands for
-    all of them beside other names: accepting the pairs joins them all.
+    all of them beside other names; where some are of identified companies, one of each of these does that. Accepting what is
+    proposed for all pairs joins them all, and gives no name to two companies.
     """
     alike: dict[str, list[Name]] = {}
     for name in sorted(_names(answer), key=lambda name: name.order):
         alike.setdefault("".join(words(name.text)), []).append(name)
-    pairs = [*_equal(alike.values()), *_near({core: names[0] for core, names in alike.items()})]
+    heads = {core: _heads(names) for core, names in alike.items()}
+    pairs = [*_equal(alike, heads), *_near(heads)]
     best: dict[frozenset[int], Suspect] = {}
     for suspect in sorted(pairs, key=_rank):
         best.setdefault(frozenset(name.company for name in suspect.names), suspect)
-    return list(best.values())
+    return list(_decided(list(best.values())))
 
 
-def proposal(suspect: Suspect, answer: Answer, actor: str) -> Event | None:
+def proposal(suspect: Suspect, answer: Answer, actor: str, taken: Collection[str] = ()) -> Event | None:
     """The `company.identified.v1` that would join the pair, on the word of `actor`; the same id for the same pair always.
 
-    None where both are identified already: they are joined by a `company.merged.v1`, whose day only a person knows. Raises
-    InvalidEvent where `actor` is no name.
+    A new slug is none that a company of the answer has, and none of `taken`. None where the pair has a `reason`: two identified
+    companies are joined by a `company.merged.v1`, whose day only a person knows. Raises InvalidEvent where `actor` is no name.
     """
-    slugs = [name.slug for name in suspect.names if name.slug is not None]
-    if len(slugs) == 2:
+    if suspect.reason is not None:
         return None
-    digest = sha256(canonical(sorted(name_key(name.text) for name in suspect.names))).hexdigest()
-    taken = {slug for company in answer["answers"] for slug in company["slugs"]}
+    had = {*taken, *(slug for company in answer["answers"] for slug in company["slugs"])}
     data = {
-        "company": slugs[0] if slugs else _new_slug(suspect, digest, taken),
+        "company": suspect.candidates[0] if suspect.candidates else _new_slug(suspect.joined, had),
         "names": [{"text": name.text} for name in suspect.names],
         "source": {"publisher": actor},
     }
-    event = {"specversion": "1.0", "id": f"same-company-{digest[:16]}", "source": SOURCE}
+    event = {"specversion": "1.0", "id": f"same-company-{_digest(suspect.names)[:16]}", "source": SOURCE}
     return from_json(event | {"type": "company.identified.v1", "data": data})
+
+
+def slugs_of_mergers(answer: Answer) -> set[str]:
+    """Every slug that a `company.merged.v1` names, in an answer of `queries.sources`."""
+    mergers = [claim["says"] for claim in answer["answers"] if claim["type"] == "company.merged.v1"]
+    return {said[which] for said in mergers for which in ("from", "into")}
 
 
 def _names(answer: Answer) -> Iterator[Name]:
@@ -147,15 +168,21 @@ def _names(answer: Answer) -> Iterator[Name]:
             yield Name(name["text"], number, slug, tuple(name["evidence"]))
 
 
-def _equal(alike: Iterable[list[Name]]) -> Iterator[Suspect]:
-    for first, *others in alike:
-        for other in others:
-            if other.company != first.company:
-                yield _suspect(first, other, 100.0)
+def _heads(names: Sequence[Name]) -> list[Name]:
+    """Those of the equal names that stand for all: one of each identified company, or else the first."""
+    identified = {name.company: name for name in reversed(names) if name.slug is not None}
+    return list(reversed(identified.values())) or [names[0]]
 
 
-def _near(first: dict[str, Name]) -> Iterator[Suspect]:
-    cores = sorted(first, key=lambda core: (len(core), core))
+def _equal(alike: Mapping[str, Sequence[Name]], heads: Mapping[str, Sequence[Name]]) -> Iterator[Suspect]:
+    for core, names in alike.items():
+        for head, other in product(heads[core], names):
+            if other.company != head.company:
+                yield _suspect(head, other, 100.0)
+
+
+def _near(heads: Mapping[str, Sequence[Name]]) -> Iterator[Suspect]:
+    cores = sorted(heads, key=lambda core: (len(core), core))
     longest = (200 - LOOKS_ALIKE) / LOOKS_ALIKE  # times as long: a longer name shares too few characters
     for index, core in enumerate(cores):
         end = bisect_right(cores, len(core) * longest, key=len)
@@ -164,8 +191,61 @@ def _near(first: dict[str, Name]) -> Iterator[Suspect]:
             core, following, scorer=fuzz.ratio, score_cutoff=LOOKS_ALIKE, limit=None
         ):
             # GPT-3 and GPT-4 look alike, and are not.
-            if _digits(core) == _digits(other) and first[core].company != first[other].company:
-                yield _suspect(first[core], first[other], round(score, 1))
+            if _digits(core) == _digits(other):
+                for a, b in product(heads[core], heads[other]):
+                    if a.company != b.company:
+                        yield _suspect(a, b, round(score, 1))
+
+
+class _Joined:
+    """Which companies would be one, and which identified companies that may be."""
+
+    def __init__(self, pairs: Iterable[Suspect]) -> None:
+        names = [name for pair in pairs for name in pair.names]
+        self._into = {name.company: name.company for name in names}
+        self._slugs = {name.company: {name.slug} - {None} for name in names}
+
+    def find(self, company: int) -> int:
+        while company != self._into[company]:
+            self._into[company] = company = self._into[self._into[company]]
+        return company
+
+    def candidates(self, company: int) -> set[str]:
+        return {slug for slug in self._slugs[self.find(company)] if slug is not None}
+
+    def take(self, alike: Sequence[Suspect]) -> None:
+        """Joins the pairs of one score: whom nothing identifies first, and then with the one company that they may be."""
+        beside: list[tuple[int, int]] = []  # one that nothing identifies, and one that may be identified
+        for a, b in (sorted((x.company, y.company), key=self._is_known) for x, y in (p.names for p in alike)):
+            if not self._is_known(b):
+                self._into[self.find(a)] = self.find(b)
+            elif not self._is_known(a):
+                beside.append((a, b))
+        known: dict[int, set[int]] = {}
+        for a, b in beside:
+            known.setdefault(self.find(a), set()).add(self.find(b))
+        for unknown, companies in known.items():
+            self._slugs[unknown] = {slug for company in companies for slug in self._slugs[company]}
+            if len(self._slugs[unknown]) == 1:
+                self._into[unknown] = companies.pop()
+
+    def _is_known(self, company: int) -> bool:
+        return bool(self._slugs[self.find(company)])
+
+
+def _decided(pairs: Sequence[Suspect]) -> Iterator[Suspect]:
+    """The pairs, with what each would be part of: those that look most alike decide first."""
+    joined = _Joined(pairs)
+    for _, alike in groupby(pairs, key=lambda pair: pair.score):
+        joined.take(list(alike))
+    together: dict[int, set[Name]] = {}
+    for pair in pairs:
+        for name in pair.names:
+            together.setdefault(joined.find(name.company), set()).add(name)
+    for pair in pairs:
+        candidates = {slug for name in pair.names for slug in joined.candidates(name.company)}
+        names = sorted(together[joined.find(pair.names[0].company)], key=lambda name: name.order)
+        yield replace(pair, joined=tuple(names), candidates=tuple(sorted(candidates)))
 
 
 def _digits(core: str) -> list[str]:
@@ -182,10 +262,15 @@ def _rank(suspect: Suspect) -> tuple[float, tuple[int, str, int], tuple[int, str
     return (-suspect.score, a.order, b.order)
 
 
-def _new_slug(suspect: Suspect, digest: str, taken: set[str]) -> str:
-    """A slug from the Latin name of the two, where there is one, that no other company has."""
-    readable = ["-".join(words(name.text)) for name in suspect.names]
+def _new_slug(names: Sequence[Name], taken: Collection[str]) -> str:
+    """A slug from the first Latin name, where there is one, that no other company has."""
+    readable = ["-".join(words(name.text)) for name in names]
     fitting = [slug for slug in readable if re.fullmatch(r"[a-z0-9-]{2,60}", slug, re.ASCII)]
+    digest = _digest(names)
     if not fitting:
         return f"company-{digest[:12]}"
     return f"{fitting[0]}-{digest[:8]}" if fitting[0] in taken else fitting[0]
+
+
+def _digest(names: Iterable[Name]) -> str:
+    return sha256(canonical(sorted({name_key(name.text) for name in names}))).hexdigest()

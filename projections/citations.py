@@ -108,12 +108,12 @@ class Checked:
 
 
 def cite(
-    log: Log, projection: str, question: Mapping[str, Value] | None = None, **asked: Unpack[Asked]
+    log: Log, projection: str, question: Mapping[str, Value | None] | None = None, **asked: Unpack[Asked]
 ) -> Citation:
     """The reference to what a question gives, as of the log's last position, or of what `asked` says was known.
 
-    `question` has the parameters that the query of this name takes, such as `instrument` for totals. Raises what the query
-    raises.
+    `question` has the parameters that the query of this name takes, such as `instrument` for totals; what is None or False is
+    not asked. Raises what the query raises, and BadQuestion where a reference cannot say what is asked.
     """
     posed = _posed(projection, question or {})
     asked_now = _asked_now(log, asked)
@@ -225,21 +225,33 @@ def _published(known_at: str | None, known_as: str | None) -> str | None:
     return known_at
 
 
-def _posed(projection: str, question: Mapping[str, Value]) -> dict[str, Value]:
+def _posed(projection: str, question: Mapping[str, Value | None]) -> dict[str, Value]:
     """The question as references have it: in order, and without what it does not ask."""
     if projection not in PROJECTIONS:
         raise BadQuestion(f"there is no projection {projection[:40]!r}; there are {', '.join(PROJECTIONS)}")
     takes = PARAMETERS[projection]
-    posed = {name: question[name] for name in takes if question.get(name) not in (None, False, "")}
     if unknown := question.keys() - takes.keys():
         raise BadQuestion(f"{projection} takes no {min(unknown)[:40]!r}; it takes {', '.join(takes)}")
-    if wrong := [name for name, value in posed.items() if type(value) is not takes[name]]:
-        raise BadQuestion(
-            f"`{wrong[0]}` of {projection} is no {takes[wrong[0]].__name__}: {posed[wrong[0]]!r:.40}"
-        )
+    # An empty text and 0 are asked: the query has an answer to them, or refuses them.
+    given = {name: question.get(name) for name in takes}
+    posed = {name: value for name, value in given.items() if value is not None and value is not False}
+    for name, value in posed.items():
+        if type(value) is not takes[name]:
+            raise BadQuestion(f"`{name}` of {projection} is no {takes[name].__name__}: {value!r:.40}")
+        _require_writable(name, value)
     if projection == "shares" and posed and len(posed) < len(takes):
         raise BadQuestion(f"a share of a stock is asked for with all of {', '.join(takes)}")
     return posed
+
+
+def _require_writable(name: str, value: Value) -> None:
+    if type(value) is int:
+        _whole(name, str(value))
+    elif type(value) is str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise BadQuestion(f"`{name}` of a reference is UTF-8, not {value[:40]!r}") from None
 
 
 def _asked_now(log: Log, asked: Asked) -> Asked:

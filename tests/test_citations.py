@@ -43,8 +43,8 @@ def figures(log: Log) -> Log:
 def citations_of_all_kinds(draw: st.DrawFn) -> Citation:
     projection = draw(st.sampled_from(sorted(PARAMETERS)))
     values: dict[type, st.SearchStrategy[Any]] = {
-        str: st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20),
-        int: st.integers(1, 10**6),
+        str: st.text(st.characters(exclude_categories=("Cs",)), max_size=20),
+        int: st.integers(0, 10**6),
         bool: st.just(True),
     }
     takes = PARAMETERS[projection]
@@ -111,9 +111,18 @@ def test_a_reference_with_any_one_character_changed_is_another_or_none(
         (PLAIN.replace("filing", "a+b"), "not written as references are written"),
         (PLAIN.replace("?", "?position=104&").replace("&position=104#", "#"), "not written as references"),
         (PLAIN.replace("?", "?instrument=filing&"), "not written as references are written"),
-        (PLAIN.replace("instrument=filing", "instrument="), "not written as references are written"),
+        (PLAIN.replace("instrument=filing", "instrument"), "not written as references are written"),
+        (PLAIN.replace("instrument=filing", "instrument=&unit"), "not written as references are written"),
         (PLAIN.replace("totals", "shares"), "asked for with all of authority"),
-        (PLAIN.replace("totals", "sources").replace("instrument=filing", "after=0"), "not written as"),
+        (
+            PLAIN.replace("totals", "sources").replace("instrument=filing", "after=-1"),
+            "`after` of a reference",
+        ),
+        (
+            PLAIN.replace("totals", "sources").replace("instrument=filing", "after=00"),
+            "`after` of a reference",
+        ),
+        (PLAIN.replace("totals", "sources").replace("instrument=filing", "limit="), "`limit` of a reference"),
     ],
 )
 def test_what_is_written_in_any_other_way_is_refused_with_the_reason(changed: str, says: str) -> None:
@@ -145,6 +154,49 @@ def test_every_question_can_be_cited_and_asked_again_after_the_log_has_grown(
     append(log, total("=2000", "2026-09-30"), granted("Acme", "One", "2023-08-15"))
     checked = check(log, str(cited))
     assert (checked.same, checked.reason, checked.digest) == (True, None, cited.digest)
+
+
+@pytest.mark.parametrize(
+    ("projection", "question", "words"),
+    [
+        ("totals", {"authority": ""}, "?authority=&position"),
+        ("totals", {"authority": "", "unit": None, "steps": False}, "?authority=&position"),
+        ("sources", {"limit": 0}, "?limit=0&position"),
+        ("sources", {"after": 0, "limit": 2}, "?after=0&limit=2&position"),
+        ("totals", {"instrument": None, "whole_evidence": False}, "?position"),
+    ],
+)
+def test_only_what_is_none_or_false_is_not_asked_and_what_is_cited_is_the_answer_to_what_was_asked(
+    figures: Log, projection: str, question: Any, words: str
+) -> None:
+    cited = cite(figures, projection, question)
+    assert words in str(cited)
+    answer = getattr(queries, projection)(figures, **question, known_at=2)
+    assert cited.digest == answer["digest"]
+    assert check(figures, str(cited)).same
+
+
+@pytest.mark.parametrize(
+    ("projection", "question", "says"),
+    [
+        ("sources", {"after": -1}, "`after` of a reference is a whole number, not '-1'"),
+        ("sources", {"limit": 10**16}, "`limit` of a reference is a whole number"),
+        ("sources", {"limit": True}, "`limit` of sources is no int: True"),
+        ("sources", {"after": ""}, "`after` of sources is no int: ''"),
+        ("totals", {"steps": 0}, "`steps` of totals is no bool: 0"),
+        ("totals", {"authority": "\udcff"}, r"`authority` of a reference is UTF-8, not '\\udcff'"),
+        ("totals", {"authority": 0}, "`authority` of totals is no str: 0"),
+        ("batches", {"name": None}, "batches takes no 'name'"),
+        ("companies", {"name": ""}, "no company is named ''"),
+        ("shares", {"authority": ""}, "asked for with all of authority"),
+    ],
+)
+def test_what_no_reference_can_say_cannot_be_cited(
+    figures: Log, projection: str, question: Any, says: str
+) -> None:
+    append(figures, granted("Baidu", "Ernie", "2023-08-31"))
+    with pytest.raises(BadQuestion, match=says):
+        cite(figures, projection, question)
 
 
 def test_a_reference_to_now_is_to_what_is_known_at_the_last_position(figures: Log) -> None:
@@ -294,6 +346,18 @@ def test_the_command_says_why_a_reference_does_not_hold_and_exits_1(history: Led
     assert in_words.err.count("\n") == 1
     assert (in_json.document["same"], in_json.document["reason"]) == (False, "digest-differs")
     assert older.err.startswith("other-version: ")
+
+
+def test_the_command_cites_what_the_same_words_ask_elsewhere(history: Ledger) -> None:
+    refused, asked = history.together(("cite", "companies", ""), ("companies", ""), code=1)
+    assert refused.err == asked.err
+    assert refused.err.startswith("bad-question: no company is named ''")
+    empty, nothing = history.together(
+        ("cite", "totals", "--authority", "", "--known-at", "104", "--json"),
+        ("totals", "--authority", "", "--known-at", "104", "--json"),
+    )
+    assert empty.document["question"] == {"authority": ""}
+    assert (empty.document["digest"], nothing.document["answers"]) == (nothing.document["digest"], [])
 
 
 def test_what_is_no_reference_or_no_question_is_wrong_usage(tmp_path: Path) -> None:

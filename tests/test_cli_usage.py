@@ -9,8 +9,8 @@ import pytest
 
 from events import parse
 
-from .command import Ledger, approvals, data_directory, event, lines, text, together, written
-from .given import stored
+from .command import SECRET, Ledger, approvals, data_directory, event, lines, text, together, written
+from .given import EXAMPLES, stored
 from .servers import Server
 
 
@@ -86,3 +86,88 @@ def test_wrong_usage_is_found_before_a_data_directory_is_made(tmp_path: Path, fi
 
 def test_the_version_is_that_of_the_package() -> None:
     assert approvals("--version").out == f"approval-ledger {version('approval-ledger')}\n"
+
+
+# Arguments whose bytes are no UTF-8
+
+
+NO_TEXT = "\udcff"  # as Python has the byte FF of a command line
+
+
+def test_a_text_that_is_not_utf_8_is_wrong_usage_of_every_command_that_takes_one(ledger: Ledger) -> None:
+    texts: list[tuple[str | Path, ...]] = [
+        ("companies", NO_TEXT),
+        ("companies", "--suspects", "--actor", NO_TEXT, "--json"),
+        ("totals", "--authority", NO_TEXT),
+        ("totals", "--instrument", NO_TEXT),
+        ("totals", "--unit", f"a{NO_TEXT}"),
+        ("shares", "--approvals", f"a/b/{NO_TEXT}", "--stock", "a/b"),
+        ("shares", "--approvals", "a/b/c", "--stock", f"a/{NO_TEXT}"),
+        ("events", "--subject", NO_TEXT),
+        ("cite", "companies", NO_TEXT),
+        ("cite", "totals", "--unit", NO_TEXT),
+        ("cite", "shares", "--region", NO_TEXT),
+        ("cite", "--check", NO_TEXT),
+        *(
+            ("import", "list.csv", option, NO_TEXT)
+            for option in ("--publisher", "--source-url", "--title", "--actor")
+        ),
+    ]
+    complains(ledger, dict.fromkeys(texts, r"\udcff' is not UTF-8"))
+    complains(
+        ledger,
+        {
+            ("cite", NO_TEXT): "give a projection, one of",
+            ("export", NO_TEXT): r"'\udcff' is not one of",
+            ("totals", "--known-as", NO_TEXT): r"'\udcff' is not one of",
+            ("park", "list", NO_TEXT): r"\udcff: no such projection",
+            ("park", "retry", NO_TEXT): r"\udcff: no such projection",
+            ("replay", NO_TEXT): r"\udcff: no such projection",
+            ("park", "show", NO_TEXT): "Invalid value for 'POSITION'",
+            (NO_TEXT,): r"No such command '\udcff'",
+        },
+    )
+
+
+def test_what_is_not_utf_8_and_names_nothing_here_is_refused_in_a_line(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    wrong: dict[tuple[str | Path, ...], str] = {
+        ("publish", tmp_path / NO_TEXT): r"\udcff: No such file or directory",
+        ("diff", "totals", "--from", tmp_path / NO_TEXT): r"\udcff: No such file or directory",
+        ("diff", NO_TEXT, "--from", "0"): r"'\udcff' is no projection",
+        ("diff", "totals", "--from", "0", "--valid-at", NO_TEXT): "valid_at is a date",
+        ("totals", "--known-at", NO_TEXT): "known_at is a position",
+        ("cite", "totals", "--valid-at", NO_TEXT): "valid_at is a date",
+        ("import", tmp_path / NO_TEXT, "--mapping", NO_TEXT): r"\udcff: is neither a mapping",
+    }
+    for ran, words in zip(ledger.together(*wrong, code=1), wrong.values(), strict=True):
+        assert words in ran.complaint
+        assert ran.err.count("\n") == 1
+    unread = ledger.run("import", tmp_path / NO_TEXT, code=1)
+    assert "cannot be read: No such file or directory" in unread.err
+    elsewhere = together(
+        ("totals", "--ledger", NO_TEXT, "--url", ledger.server.url),
+        ("totals", "--data", tmp_path / NO_TEXT),
+        ("totals", "--url", f"redis://{NO_TEXT}"),
+        ("totals", "--url", f"redis://u:{NO_TEXT}@127.0.0.1:1"),
+        code=1,
+    )
+    assert [ran.err.count("\n") for ran in elsewhere] == [1] * 4
+    assert [ran.err for ran in elsewhere[2:]] == ["bad-question: the server's URL is not UTF-8\n"] * 2
+
+
+def test_a_file_whose_name_is_not_utf_8_is_published_and_imported(ledger: Ledger, tmp_path: Path) -> None:
+    events = written(tmp_path / f"{NO_TEXT}.ndjson", lines(event("named by bytes")))
+    rows = written(tmp_path / f"{NO_TEXT}.csv", (EXAMPLES / "lists" / "cac-2024-04-filed.csv").read_bytes())
+    ledger.run("publish", events)
+    ran = ledger.run("import", rows, "--dry-run", "--json")
+    assert len(ran.document["events"]) > 100
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_a_host_that_can_be_none_is_refused_in_a_line(host: str) -> None:
+    ran = approvals("totals", "--url", f"redis://user:{SECRET}@{host}/0", code=1)
+    assert ran.err.startswith("bad-question: 'redis://user:***@")
+    assert "has a host or an option that is none" in ran.err
+    assert ran.err.count("\n") == 1

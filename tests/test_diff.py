@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +298,28 @@ def test_the_command_shows_each_change_with_its_cause(server: Server, tmp_path: 
     assert missing.err == rf"bad-question: cannot read {tmp_path}/\x1b[31m: No such file or directory" + "\n"
     assert backwards.err.startswith("bad-question: from position 3 to 2 leads backwards")
     assert no_from.out == ""
+
+
+def test_people_see_at_most_twelve_events_of_a_cause_whatever_the_number_of_steps(server: Server) -> None:
+    ledger = Ledger(server)
+    append(ledger.log, *(total(f">={n}", "2023-08-31") for n in range(1, 41)), retracted("e40"))
+    one, many = ledger.together(
+        ("diff", "totals", "--from", "0", "--to", "12"), ("diff", "totals", "--from", "0")
+    )
+    first = ", ".join(map(str, range(1, 13)))
+    assert f"new event {first}\n" in re.sub(r"\n? {2,}", " ", one.out).replace(" \n", "\n")
+    assert f"new event {first}; correction 40, 41 and 28 more" in re.sub(r"\s+", " ", many.out)
+
+
+def test_people_see_two_hundred_changes_and_how_many_more_there_are(server: Server) -> None:
+    ledger = Ledger(server)
+    append(ledger.log, *(granted(f"company {n}", f"item {n}", "2023-08-31") for n in range(101)))
+    everything, most, few = ledger.together(
+        ("diff", "sources", "--from", "0", "--json"),
+        ("diff", "sources", "--from", "0"),
+        ("diff", "sources", "--from", "0", "--to", "100"),
+    )
+    assert len(everything.document["changes"]) == 202
+    assert most.out.splitlines()[-2] == "2 more changes, which --json has"
+    assert (most.out.count("origins"), few.out.count("origins")) == (100, 100)
+    assert "which --json has" not in few.out

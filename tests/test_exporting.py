@@ -35,7 +35,7 @@ from approval_ledger.exporting import (
 from events import BadQuestion, Log, canonical
 from projections import PROJECTIONS, queries
 
-from .command import ROOT, Ledger, Ran
+from .command import ROOT, Ledger, Ran, together
 from .given import (
     HISTORY,
     ask,
@@ -411,14 +411,36 @@ def test_wherever_the_process_dies_no_file_is_half_and_what_stands_beside_one_de
     assert sorted(path.name for path in file.parent.iterdir()) == ["t.csv", "t.csv.meta.json"]
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("fails", range(7))
+@pytest.mark.parametrize("old", [True, False])
+def test_whichever_step_fails_while_the_process_lives_no_part_of_a_file_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, fails: int, old: bool
+) -> None:
+    file = tmp_path / "t.csv"
+    if old:
+        save(file, b"old", beside(b"old"))
+    taken = count()
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        save(tmp_path / "t.csv", b"x", b"y")
-    assert list(tmp_path.iterdir()) == []
+    def failing(call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any) -> Any:
+            if next(taken) == fails:
+                raise failure
+            return call(*args)
+
+        return run
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", failing(os.fsync))
+        patched.setattr(Path, "replace", failing(Path.replace))
+        with pytest.raises(type(failure)):
+            save(file, b"new", beside(b"new"), force=True)
+    left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert left.keys() <= {"t.csv", "t.csv.meta.json"}
+    if fails < 2:  # the two files are not written yet
+        assert left == ({"t.csv": b"old", "t.csv.meta.json": beside(b"old")} if old else {})
+    if "t.csv.meta.json" in left:
+        assert left["t.csv.meta.json"] == beside(left["t.csv"])
 
 
 def test_what_is_there_already_is_refused_and_replaced_only_by_force(tmp_path: Path) -> None:
@@ -434,6 +456,21 @@ def test_what_is_there_already_is_refused_and_replaced_only_by_force(tmp_path: P
     for path in (link, tmp_path):
         with pytest.raises(BadQuestion, match="is a link, a directory or a device"):
             save(path, b"3", b"c", force=True)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "x/..", "a\udcff.csv", "a" * 246, "百" * 82])
+def test_what_can_be_no_name_of_a_file_and_its_description_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadQuestion, match=r"give the name of a file|is not UTF-8|is too long"):
+        save(tmp_path / name if name == ".." or len(name) > 2 else Path(name), b"x", b"y")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a" * 245, "a" + "百" * 81])
+def test_the_longest_name_that_a_description_can_stand_beside_can_be_written(
+    tmp_path: Path, name: str
+) -> None:
+    save(tmp_path / name, b"x", b"y")
+    assert {path.name for path in tmp_path.iterdir()} == {name, f"{name}.meta.json"}
 
 
 # The command
@@ -511,8 +548,7 @@ def test_what_is_there_is_refused_before_anything_is_asked(history: Ledger, tmp_
     history.run("export", "batches", "-o", file, "--force")
     assert described(file)["projection"] == "batches"
     missing = history.run("export", "batches", "-o", tmp_path / "none" / "t.csv", code=1)
-    assert missing.err.startswith("error: [Errno 2]")
-    assert missing.err.count("\n") == 1
+    assert missing.err == f"error: cannot write {tmp_path}/none/t.csv: No such file or directory\n"
 
 
 def test_where_the_library_for_parquet_is_missing_the_words_say_what_to_install(
@@ -545,6 +581,32 @@ def test_wrong_usage_of_export_is_told(history: Ledger) -> None:
     for ran, says in zip(history.together(*wrong, code=2), wrong.values(), strict=True):
         assert says in ran.complaint
         assert ran.out == ""
+
+
+def test_what_cannot_be_the_name_of_an_export_is_told_in_a_line_and_nothing_is_written(
+    history: Ledger, tmp_path: Path
+) -> None:
+    wrong = {
+        "": (2, "-o takes the name of a file, or -, and not ''"),
+        "/": (2, "-o takes the name of a file, or -, and not '/'"),
+        "x/": (2, "-o takes the name of a file, or -, and not 'x/'"),
+        "\udcff.csv": (2, r"'\udcff.csv' is not UTF-8"),
+        "\udcff/t.csv": (2, r"'\udcff/t.csv' is not UTF-8"),
+        ".": (1, ". is a directory: give the name of a file"),
+        "..": (1, ".. is a directory: give the name of a file"),
+        "a" * 250: (1, "is too long: with .meta.json it has 260 bytes, and a name has at most 255"),
+        "a" * 300 + "/t.csv": (1, "File name too long"),
+    }
+    ran = together(
+        *(("export", "totals", "-o", name, "--json", *history.where) for name in wrong),
+        code=[code for code, _ in wrong.values()],
+        cwd=tmp_path,
+    )
+    for told, (code, says) in zip(ran, wrong.values(), strict=True):
+        assert says in told.complaint
+        assert code == 2 or told.err.count("\n") == 1
+        assert ".part" not in told.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_that_begin_like_formulas_go_through_the_command_neutralised(server: Server) -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from approval_ledger.suspects import Suspect, found, proposal, words
-from events import EventData, InvalidEvent, Log, encode, name_key, parse
+from approval_ledger.suspects import Name, Suspect, found, proposal, words
+from events import Event, EventData, InvalidEvent, Log, encode, name_key, parse
 from projections import answers, queries
 
 from .command import Ledger
@@ -35,6 +35,11 @@ def granted_to(*companies: str) -> list[EventData]:
 
 def pairs(answer: dict[str, Any]) -> list[tuple[str, str]]:
     return [(pair.names[0].text, pair.names[1].text) for pair in found(answer)]
+
+
+def proposed(answer: dict[str, Any]) -> list[Event]:
+    events = [proposal(pair, answer, "editor") for pair in found(answer)]
+    return [event for event in events if event is not None]
 
 
 def pair_of(answer: dict[str, Any]) -> Suspect:
@@ -145,6 +150,111 @@ def test_many_equal_names_are_paired_with_the_first_and_accepting_all_pairs_join
     assert [company["company"] for company in after["answers"]] == ["zhipu"]
 
 
+def reasons(answer: dict[str, Any]) -> dict[tuple[str, str], str | None]:
+    """Why there is no proposal for a pair; None where there is one."""
+    return {(pair.names[0].text, pair.names[1].text): pair.reason for pair in found(answer)}
+
+
+def test_a_name_that_looks_like_two_identified_companies_is_proposed_for_neither_and_told_why() -> None:
+    reports = [*granted_to("Foo Co"), identified("foo1", "Foo Ltd"), identified("foo2", "Foo Inc")]
+    for order in (reports, reports[::-1], [reports[1], reports[0], reports[2]]):
+        answer = asked(*order)
+        assert reasons(answer) == {
+            ("Foo Ltd", "Foo Co"): "may be foo1 or foo2",
+            ("Foo Inc", "Foo Co"): "may be foo1 or foo2",
+            tuple(name.text for name in _identified(answer)): "both are identified",
+        }
+        assert all(proposal(pair, answer, "editor") is None for pair in found(answer))
+
+
+def _identified(answer: dict[str, Any]) -> tuple[Name, Name]:
+    (names,) = [pair.names for pair in found(answer) if pair.names[1].slug is not None]
+    return names
+
+
+def test_a_name_that_looks_more_like_one_of_two_identified_companies_is_proposed_for_that_one() -> None:
+    answer = asked(
+        *granted_to("Baichuan Co", "Baichuan AI Inc."),
+        identified("a", "Baichuan"),
+        identified("b", "Baichuan AI"),
+    )
+    assert [event.data.model_dump()["company"] for event in proposed(answer)] == ["a", "b"]
+    assert reasons(answer)["Baichuan", "Baichuan AI"] == "both are identified"
+
+
+def _two(one: str, other: str) -> list[EventData]:
+    return [identified("c1", one), identified("c2", other)]
+
+
+def test_names_that_are_the_same_as_one_that_may_be_two_companies_are_left_to_a_person_too() -> None:
+    answer = asked(*granted_to("Foo", "Foo Co"), identified("x", "Foo Ltd"), identified("y", "Foo Inc"))
+    assert sorted(map(str, reasons(answer).values())) == ["both are identified", *["may be x or y"] * 4]
+    near = asked(
+        *granted_to("Sensetime", "Sensetime Co", "Sensetine"), *_two("Sensetime Ltd", "Sensetime Inc")
+    )
+    assert reasons(near)["Sensetime Ltd", "Sensetine"] == "may be c1 or c2"
+    assert proposed(near) == []
+
+
+@pytest.mark.parametrize("names", [["稀宇科技", "稀宇", "上海稀宇"], ["Sensetima", "Sensetime", "Sensetine"]])
+def test_names_that_are_like_each_other_in_a_chain_are_proposed_under_one_slug(names: list[str]) -> None:
+    answer = asked(*granted_to(*names))
+    slugs = {
+        event.data.company  # type: ignore[attr-defined]  # it identifies a company
+        for pair in found(answer)
+        if (event := proposal(pair, answer, "editor")) is not None
+    }
+    assert len(slugs) == 1
+
+
+def test_names_of_which_one_looks_like_an_identified_company_all_go_to_that_company() -> None:
+    reports = [*granted_to("Foo", "Foo Co"), identified("foo1", "Foo Ltd")]
+    answer = asked(*reports)
+    after = asked(*reports, *(event.data for event in proposed(answer)))
+    assert [company["slugs"] for company in after["answers"]] == [["foo1"]]
+
+
+MANY = [
+    "Foo",
+    "Foo Co",
+    "Foo Ltd",
+    "Foo Inc",
+    "Fooling",
+    "Foolings",
+    "Foolingss",
+    *ALIKE,
+    "Sensetime",
+    "Sensetine",
+]
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(st.sampled_from(MANY), max_size=9, unique=True),
+    st.sets(st.integers(0, 8), max_size=4),
+    st.data(),
+)
+def test_accepting_all_proposals_joins_every_pair_of_them_and_gives_no_name_to_two_companies(
+    names: list[str], known: set[int], data: st.DataObject
+) -> None:
+    reports = [
+        identified(f"company-{n}", name) if n in known else granted(name, f"item {n}", "2023-08-31")
+        for n, name in enumerate(names)
+    ]
+    answer = asked(*reports)
+    accepted = data.draw(st.permutations(proposed(answer)))
+    after = asked(*reports, *(event.data for event in accepted))
+    companies = [{name_key(name["text"]) for name in company["names"]} for company in after["answers"]]
+    assert sum(map(len, companies)) == len(set().union(*companies))
+    assert all(len(company["slugs"]) == 1 for company in after["answers"] if len(company["names"]) > 1)
+    for pair in found(answer):
+        both = {name_key(name.text) for name in pair.names}
+        if pair.reason is None:
+            assert any(both <= company for company in companies)
+    # What is left is for a person.
+    assert all(pair.reason is not None for pair in found(after))
+
+
 # What is proposed
 
 
@@ -179,6 +289,19 @@ def test_a_slug_that_another_company_has_is_not_given_to_these() -> None:
     event = proposal(pair_of(answer), answer, "editor")
     assert event is not None
     assert re.fullmatch("moonshot-ai-[0-9a-f]{8}", event.data.company)  # type: ignore[attr-defined]  # as above
+
+
+def test_a_slug_that_only_a_merger_names_is_taken(server: Server) -> None:
+    ledger = Ledger(server)
+    reports = [merged("ernie-bot", "ernie-group"), *granted_to("Ernie Bot Inc.", "Ernie Bot")]
+    ledger.log.append([called(f"e{n}", data) for n, data in enumerate(reports)])
+    now, before = ledger.together(
+        ("companies", "--suspects", "--json"),
+        ("companies", "--suspects", "--json", "--valid-at", "2024-01-31"),  # the merger was a day later
+    )
+    for ran in (now, before):
+        (suspect,) = ran.document["suspects"]
+        assert re.fullmatch("ernie-bot-[0-9a-f]{8}", suspect["proposed"]["data"]["company"])
 
 
 def test_the_id_is_that_of_the_pair_whatever_else_the_log_holds() -> None:
@@ -268,6 +391,20 @@ def test_what_is_proposed_can_be_published_after_a_person_has_read_it_and_is_no_
     # As of then they were.
     then = ledger.run("companies", "--suspects", "--known-at", "3", "--json").document
     assert len(then["suspects"]) == 1
+
+
+def test_the_command_says_why_a_pair_has_no_proposal(server: Server) -> None:
+    ledger = Ledger(server)
+    reports = [*granted_to("Foo Co"), identified("foo1", "Foo Ltd"), identified("foo2", "Foo Inc")]
+    ledger.log.append([called(f"e{n}", data) for n, data in enumerate(reports)])
+    in_words, in_json = ledger.together(("companies", "--suspects"), ("companies", "--suspects", "--json"))
+    assert (in_words.out.count("may be foo1 or foo2"), in_words.out.count("both are identified")) == (2, 1)
+    told = [(pair["proposed"], pair["reason"]) for pair in in_json.document["suspects"]]
+    assert sorted(told, key=str) == [
+        (None, "both are identified"),
+        (None, "may be foo1 or foo2"),
+        (None, "may be foo1 or foo2"),
+    ]
 
 
 def test_wrong_usage_of_suspects_is_told(server: Server) -> None:

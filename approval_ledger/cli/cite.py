@@ -12,7 +12,19 @@ from events import BadQuestion
 from projections import Asked, citations
 
 from . import show
-from .options import AtLeast, Data, Json, KnownAs, KnownAt, Ledger, Url, ValidAt, asked_as_of, open_ledger
+from .options import (
+    AtLeast,
+    Data,
+    Json,
+    KnownAs,
+    KnownAt,
+    Ledger,
+    Url,
+    ValidAt,
+    as_utf8,
+    asked_as_of,
+    open_ledger,
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,22 +37,29 @@ def cite(
         str | None, typer.Argument(metavar="PROJECTION", help=f"One of {', '.join(citations.PARAMETERS)}.")
     ] = None,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Any name of a company, for its history.")
+        str | None,
+        typer.Argument(metavar="NAME", help="Any name of a company, for its history.", callback=as_utf8),
     ] = None,
     *,
     check: Annotated[
         str | None,
-        typer.Option(metavar="REF", help="Ask again what REF asked, and compare.", show_default=False),
+        typer.Option(
+            metavar="REF", help="Ask again what REF asked, and compare.", show_default=False, callback=as_utf8
+        ),
     ] = None,
     authority: Annotated[
-        str | None, typer.Option(help="Of totals and shares, as the next.", show_default=False)
+        str | None,
+        typer.Option(help="Of totals and shares, as the next.", show_default=False, callback=as_utf8),
     ] = None,
-    instrument: Annotated[str | None, typer.Option(show_default=False)] = None,
-    unit: Annotated[str | None, typer.Option(show_default=False)] = None,
+    instrument: Annotated[str | None, typer.Option(show_default=False, callback=as_utf8)] = None,
+    unit: Annotated[str | None, typer.Option(show_default=False, callback=as_utf8)] = None,
     estimator: Annotated[
-        str | None, typer.Option(help="Of shares: whose stock it is a share of.", show_default=False)
+        str | None,
+        typer.Option(help="Of shares: whose stock it is a share of.", show_default=False, callback=as_utf8),
     ] = None,
-    region: Annotated[str | None, typer.Option(help="Of shares: where.", show_default=False)] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Of shares: where.", show_default=False, callback=as_utf8)
+    ] = None,
     valid_at: ValidAt = None,
     known_at: KnownAt = None,
     known_as: KnownAs = "recorded",

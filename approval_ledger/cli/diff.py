@@ -15,6 +15,8 @@ from . import show
 from .options import Data, Json, Ledger, Url, ValidAt, open_ledger, position
 
 OF_SHOWN = 80  # characters: a claim is as long as what it says
+CHANGES_SHOWN = 200
+EVENTS_SHOWN = 12  # of a cause
 
 
 def add_to(app: typer.Typer) -> None:
@@ -61,10 +63,12 @@ def diff(
                 _value(change["to"]),
                 _because(change),
             ]
-            for change in answer["changes"]
+            for change in answer["changes"][:CHANGES_SHOWN]
         ),
         empty="no figure changed",
     )
+    if (more := len(answer["changes"]) - CHANGES_SHOWN) > 0:
+        show.plain(f"{more:,} more {'change' if more == 1 else 'changes'}, which --json has")
     show.plain(
         f"ledger {answer['ledger']} from position {answer['from']} to {answer['to']}, {projection} "
         f"version {answer['version']}, digest {answer['digest'][:16]}"
@@ -102,16 +106,18 @@ def _value(value: Any) -> str:
 
 
 def _because(change: dict[str, Any]) -> str:
-    found: dict[str, list[int]] = {}
+    """`correction 2, 3; new event 4, 5 and 7 more`: the first events of each cause, whatever the number of steps."""
+    found: dict[str, set[int]] = {}
     versions = ""
     more = 0
     for cause in change["because"]:
-        found.setdefault(cause["cause"], []).extend(cause.get("events", []))
+        found.setdefault(cause["cause"], set()).update(cause.get("events", []))
         more += cause.get("more", 0)
         if "versions" in cause:
             versions = " {} to {}".format(*cause["versions"])
+    more += sum(max(0, len(events) - EVENTS_SHOWN) for events in found.values())
     words = [
-        f"{cause}{versions if not events else ' ' + show.positions(sorted(set(events)))}"
+        f"{cause}{versions if not events else ' ' + show.positions(sorted(events)[:EVENTS_SHOWN])}"
         for cause, events in found.items()
     ]
-    return "; ".join(words) + (f" and {more} more" if more else "")
+    return "; ".join(words) + (f" and {more:,} more" if more else "")

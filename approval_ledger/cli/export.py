@@ -25,6 +25,7 @@ from .options import (
     Url,
     ValidAt,
     WholeEvidence,
+    as_utf8,
     asked_as_of,
     open_ledger,
 )
@@ -56,6 +57,7 @@ def export(
             metavar="FILE|-",
             help="Where to; FILE.meta.json, beside it, describes it. \\[default: standard output]",
             show_default=False,
+            callback=as_utf8,
         ),
     ] = "-",
     force: Annotated[bool, typer.Option("--force", help="Replace FILE where it is there already.")] = False,
@@ -76,7 +78,7 @@ def export(
 
     FILE is whole or not there. --json says what was written.
     """
-    file = None if out == "-" else Path(out)
+    file = _named(out)
     chosen = format or _format_of(file)
     _check(projection, chosen, file, json, steps, whole_evidence)
     if chosen == "parquet":
@@ -94,6 +96,12 @@ def export(
             return
         about = exporting.described(opened.log, answer, chosen, question)
     _save(file, answer, chosen, about, force, json)
+
+
+def _named(out: str) -> Path | None:
+    if not out or out.endswith("/"):
+        raise typer.BadParameter(f"-o takes the name of a file, or -, and not {out!r}")
+    return None if out == "-" else Path(out)
 
 
 def _format_of(file: Path | None) -> Format:
@@ -133,7 +141,11 @@ def _save(file: Path, answer: Answer, format: Format, about: dict[str, Any], for
         "rows": rows,
     }
     beside = json_text.dumps({"file": written} | about, ensure_ascii=False, indent=2) + "\n"
-    exporting.save(file, content, beside.encode(), force=force)
+    try:
+        exporting.save(file, content, beside.encode(), force=force)
+    except OSError as error:  # its own text may name a `.part` file, which is gone
+        show.complain(f"error: cannot write {file}: {error.strerror}")
+        raise typer.Exit(1) from None
     if json:
         show.json(
             {"file": str(file), "metadata": str(exporting.saved_beside(file))}

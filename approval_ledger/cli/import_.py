@@ -24,7 +24,7 @@ from ..importing.mapping import Mapping
 from ..importing.proposals import Proposal
 from ..importing.rows import Header
 from . import show
-from .options import Data, Json, Ledger, Url, open_ledger
+from .options import Data, Json, Ledger, Url, as_utf8, open_ledger
 
 CHUNK = 1_000  # events of one append
 CHUNK_BYTES = 6 * 1024 * 1024  # of one append, under the log's limit
@@ -91,15 +91,22 @@ def import_(
         ),
     ] = None,
     actor: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who proposes, for --proposals.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Who proposes, for --proposals.", show_default=False, callback=as_utf8
+        ),
     ] = None,
     publisher: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Who published the list.", show_default=False)
+        str | None,
+        typer.Option(metavar="NAME", help="Who published the list.", show_default=False, callback=as_utf8),
     ] = None,
     source_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where it was published.", show_default=False)
+        str | None,
+        typer.Option(metavar="URL", help="Where it was published.", show_default=False, callback=as_utf8),
     ] = None,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Its title.", show_default=False)] = None,
+    title: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Its title.", show_default=False, callback=as_utf8)
+    ] = None,
     published_on: Annotated[
         str | None,
         typer.Option(

@@ -14,6 +14,16 @@ from projections import Asked
 
 from ..config import Config, Opened, opened
 
+
+def as_utf8(value: str | None) -> str | None:
+    """Refuses an argument whose bytes are no UTF-8: no text in a ledger is like that, and no answer can hold it."""
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise typer.BadParameter(f"{value!r} is not UTF-8") from None
+    return value
+
+
 Url = Annotated[
     str | None,
     typer.Option(

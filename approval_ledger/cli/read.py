@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from events import InvalidEvent, Log, RecordedEvent, as_json_line, loads
+from events import Event, InvalidEvent, Log, RecordedEvent, as_json_line, loads
 from projections import Answer, Asked, queries
 
-from ..suspects import found, proposal
+from ..suspects import Suspect, found, proposal, slugs_of_mergers
 from . import show
 from .fresh import fresh_answer
 from .options import (
@@ -25,6 +25,7 @@ from .options import (
     Url,
     ValidAt,
     WholeEvidence,
+    as_utf8,
     asked_as_of,
     open_ledger,
 )
@@ -45,7 +46,8 @@ def events(
         int | None, typer.Option(metavar="N", min=1, help="At most N events.", show_default=False)
     ] = None,
     subject: Annotated[
-        str | None, typer.Option(metavar="S", help="Only events of this subject.", show_default=False)
+        str | None,
+        typer.Option(metavar="S", help="Only events of this subject.", show_default=False, callback=as_utf8),
     ] = None,
     backwards: Annotated[bool, typer.Option("--backwards", help="Newest first.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Wait for new events, until Ctrl-C.")] = False,
@@ -115,11 +117,15 @@ def _described(recorded: RecordedEvent) -> str:
 
 def totals(
     *,
-    authority: Annotated[str | None, typer.Option(help="Only of this authority.", show_default=False)] = None,
-    instrument: Annotated[
-        str | None, typer.Option(help="Only of this instrument.", show_default=False)
+    authority: Annotated[
+        str | None, typer.Option(help="Only of this authority.", show_default=False, callback=as_utf8)
     ] = None,
-    unit: Annotated[str | None, typer.Option(help="Only of this unit.", show_default=False)] = None,
+    instrument: Annotated[
+        str | None, typer.Option(help="Only of this instrument.", show_default=False, callback=as_utf8)
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Only of this unit.", show_default=False, callback=as_utf8)
+    ] = None,
     steps: Annotated[
         bool, typer.Option("--steps", help="At every day on which the figure may change.")
     ] = False,
@@ -168,7 +174,8 @@ def batches(
 
 def companies(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Any name of a company, for its history.")
+        str | None,
+        typer.Argument(metavar="NAME", help="Any name of a company, for its history.", callback=as_utf8),
     ] = None,
     *,
     suspects: Annotated[
@@ -184,6 +191,7 @@ def companies(
             metavar="NAME",
             help="Of --suspects: on whose word the names would be joined. \\[default: editor]",
             show_default=False,
+            callback=as_utf8,
         ),
     ] = None,
     valid_at: ValidAt = None,
@@ -205,7 +213,12 @@ def companies(
     if suspects:
         with open_ledger(url, data, ledger) as opened:
             answer = fresh_answer(opened.log, queries.company_names, asked)
-        show_suspects(answer, "editor" if actor is None else actor, json)
+            pairs = found(answer)
+            # A merger may name a company that no event identifies, on whatever day it was.
+            every_day: Asked = {**asked, "valid_at": None}
+            taken = slugs_of_mergers(fresh_answer(opened.log, queries.sources, every_day)) if pairs else ()
+        by = "editor" if actor is None else actor
+        show_suspects(answer, [(pair, proposal(pair, answer, by, taken)) for pair in pairs], json)
     else:
         _answer(partial(queries.companies, name=name), asked, shown, url, data, ledger, json)
 
@@ -218,11 +231,17 @@ def shares(
             metavar="AUTHORITY/INSTRUMENT/UNIT",
             help="Ask what share these approvals are of --stock.",
             show_default=False,
+            callback=as_utf8,
         ),
     ] = None,
     stock: Annotated[
         str | None,
-        typer.Option(metavar="ESTIMATOR/REGION", help="An estimator's stock of models.", show_default=False),
+        typer.Option(
+            metavar="ESTIMATOR/REGION",
+            help="An estimator's stock of models.",
+            show_default=False,
+            callback=as_utf8,
+        ),
     ] = None,
     valid_at: ValidAt = None,
     known_at: KnownAt = None,
@@ -440,9 +459,8 @@ def show_company(answer: Answer) -> None:
         )
 
 
-def show_suspects(answer: Answer, actor: str, json: bool) -> None:
+def show_suspects(answer: Answer, pairs: list[tuple[Suspect, Event | None]], json: bool) -> None:
     """A row for each pair, the most alike first."""
-    pairs = [(pair, proposal(pair, answer, actor)) for pair in found(answer)]
     if json:
         about = {
             name: value for name, value in answer.items() if name not in ("answers", "digest", "version")
@@ -458,7 +476,7 @@ def show_suspects(answer: Answer, actor: str, json: bool) -> None:
                 show.positions(pair.names[0].positions),
                 pair.names[1].text,
                 show.positions(pair.names[1].positions),
-                "both are identified" if proposed is None else proposed.data.model_dump()["company"],
+                pair.reason if proposed is None else proposed.data.model_dump()["company"],
             ]
             for pair, proposed in pairs
         ),

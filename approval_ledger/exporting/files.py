@@ -14,6 +14,7 @@ from pathlib import Path
 from events import BadQuestion
 
 BESIDE = ".meta.json"
+NAME_LIMIT = 255  # bytes, in a directory of any usual file system
 
 
 def saved_beside(file: Path) -> Path:
@@ -22,7 +23,11 @@ def saved_beside(file: Path) -> Path:
 
 
 def require_free(file: Path, force: bool) -> None:
-    """Raises BadQuestion where something is there already; with `force`, where that is a link or no file."""
+    """Raises BadQuestion where something is there already; with `force`, where that is a link or no file. And where the name
+    is none that a file and its description could have."""
+    if file.name in ("", ".."):
+        raise BadQuestion(f"{file} is a directory: give the name of a file")
+    _require_name(file.name)
     for path in (file, saved_beside(file)):
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise BadQuestion(f"{path} is a link, a directory or a device: give the name of a file")
@@ -30,35 +35,50 @@ def require_free(file: Path, force: bool) -> None:
             raise BadQuestion(f"{path} is there already: give another name, or --force to replace it")
 
 
-def save(file: Path, content: bytes, beside: bytes, *, force: bool = False) -> None:
-    """Writes both. Raises BadQuestion where something is there already, and OSError; then nothing was replaced."""
-    require_free(file, force)
-    written: list[Path] = []
+def _require_name(name: str) -> None:
     try:
-        written += [_written(file, content), _written(saved_beside(file), beside)]
+        size = len((name + BESIDE).encode())
+    except UnicodeEncodeError:
+        raise BadQuestion(f"{name!r} is not UTF-8, and its description has the name: give another") from None
+    if size > NAME_LIMIT:
+        raise BadQuestion(
+            f"{name[:40]!r}... is too long: with {BESIDE} it has {size} bytes, and a name has at most {NAME_LIMIT}"
+        )
+
+
+def save(file: Path, content: bytes, beside: bytes, *, force: bool = False) -> None:
+    """Writes both. Raises BadQuestion where something is there already, and OSError; where that comes while they are written,
+    nothing was replaced. Either way nothing is left that was half written."""
+    require_free(file, force)
+    # Named before they are there, so that both go whatever happens, and while either of them is written.
+    parts = [_part_of(file), _part_of(saved_beside(file))]
+    try:
+        _write(parts[0], content)
+        _write(parts[1], beside)
         with suppress(FileNotFoundError):
             saved_beside(file).unlink()
         _sync_directory(file.parent)
-        written[0].replace(file)
+        parts[0].replace(file)
         _sync_directory(file.parent)
-        written[1].replace(saved_beside(file))
+        parts[1].replace(saved_beside(file))
         _sync_directory(file.parent)
     finally:
-        for path in written:
-            path.unlink(missing_ok=True)
+        for part in parts:
+            with suppress(OSError):  # renamed, or never there; else what went wrong before is what is told
+                part.unlink()
 
 
-def _written(path: Path, content: bytes) -> Path:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
+def _part_of(path: Path) -> Path:
+    ending = f".{secrets.token_hex(4)}.part"
+    readable = path.name.encode()[: NAME_LIMIT - len(ending) - 1].decode(errors="ignore")
+    return path.with_name(f".{readable}{ending}")
+
+
+def _write(part: Path, content: bytes) -> None:
+    with part.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_directory(directory: Path) -> None:
