@@ -20,7 +20,7 @@ from .projection import Documents, Projection
 from .queries import COUNTING, PROJECTIONS, Answer
 from .together import fold_all, follow, known_at
 
-STEPS = 300
+STEPS = 100
 """Between two positions at most so many further ones are looked at: where there are more events, a change is that of several
 events together, of which the first are listed."""
 

@@ -126,7 +126,7 @@ def test_the_figures_before_and_after_are_those_of_the_answers_at_the_two_positi
         position: figures_of(name, QUESTIONS[name](log, known_at=position)["answers"])
         for position in (0, 9, 60, 104)
     }
-    for steps in (300, 7):
+    for steps in (100, 7):
         monkeypatch.setattr(differences, "STEPS", steps)
         for first, last in ((0, 9), (9, 60), (0, 104), (60, 104)):
             found = diff(log, name, since=first, upto=last)["changes"]
