@@ -321,3 +321,10 @@ def test_an_answer_as_of_a_later_position_than_what_was_known_is_refused(
 def test_a_page_of_claims_begins_and_ends_somewhere(log: Log, asked: dict[str, int]) -> None:
     with pytest.raises(BadQuestion, match="after and limit are whole numbers from 0 on"):
         queries.sources(log, **asked)  # type: ignore[arg-type]  # a plain dict of numbers
+
+
+@pytest.mark.parametrize("name", ["Nobody", "\udcff", "", "\x00"])
+def test_a_company_that_there_is_not_is_not_found(log: Log, name: str) -> None:
+    append(log, granted("Baidu", "Ernie", "2023-08-31"))
+    with pytest.raises(BadQuestion, match="no company is named"):
+        queries.companies(log, name, at_least=1)

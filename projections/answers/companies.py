@@ -68,6 +68,8 @@ def _all_companies(views: Views, known: Identities) -> list[Company]:
 
 def _asked_for(views: Views, known: Identities, name: str) -> list[Company]:
     """The companies that a reader may mean by a name or a slug. Raises BadQuestion where there is none."""
+    # Half of a surrogate pair, which no name holds and no server takes, finds nothing.
+    name = name.encode("utf-8", "replace").decode()
     found = [company for company in known.find(name) if _known(views, company)]
     of_slug = known.of_slug(name)
     if of_slug is not None and all(company.slugs != of_slug.slugs for company in found):
