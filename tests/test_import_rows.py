@@ -371,6 +371,12 @@ def test_given_a_date_that_is_none_or_could_be_two_when_it_is_read_then_it_is_re
         ("2023年4月、12月新增算法使用产品", [("product", None, None, "2023")]),
         ("变更内容：产品变更", [("product", None, None, None)]),
         ("已注销；原主体名称“甲”变更为“乙”", [("holder", "甲", "乙", None), ("revoked", None, None, None)]),
+        ("已注销，2024年8月5日", [("revoked", None, None, "2024-08-05")]),
+        ("已注销\n2024年8月5日", [("revoked", None, None, "2024-08-05")]),
+        ("2024年8月5日\n已注销", [("revoked", None, None, "2024-08-05")]),
+        ("2024年7月1日更新产品，已注销", [("product", None, None, "2024-07-01"), ("revoked", None, None, None)]),
+        ("2024年7月1日更新产品，2024年8月5日，已注销",
+         [("product", None, None, "2024-07-01"), ("revoked", None, None, "2024-08-05")]),
     ],
 )  # fmt: skip
 def test_given_a_remark_when_it_is_read_then_it_is_what_became_of_the_approval(
@@ -404,9 +410,41 @@ def test_given_any_remark_when_it_is_read_then_names_are_parts_of_it(text: str) 
         remark = remarks.read(text)
     except ValueError:
         return  # a day that is none
+    shown = remarks.laid_out(text)
     for change in remark.changes:
-        assert (change.old or "") in text
-        assert (change.new or "") in text
+        assert (change.old or "") in shown
+        assert (change.new or "") in shown
+
+
+@pytest.mark.parametrize("run", [" ", "\u3000", "“", '"', "原", "变更", "：", "、1月", "新增", "1"])
+@pytest.mark.parametrize("start", ["主体", "算法名称", "产品", "主体名称“甲”", "2024年8月", "已注销"])
+def test_given_a_remark_of_one_thing_2000_times_when_it_is_read_then_it_ends(start: str, run: str) -> None:
+    """Each of these would take minutes were a pattern to try every division of a run; a reader's patience judges."""
+    text = (start + run * 2_000)[:1_999] + "x"
+    assert all(change.said in text for change in remarks.read(text).changes)
+
+
+def test_given_a_cancellation_of_which_no_date_is_the_own_when_a_list_is_read_then_that_is_listed(
+    understand: Understand,
+) -> None:
+    row = algorithm(remark="2024年7月1日更新产品，已注销")
+    table = one(understand([ALGORITHMS, row], published_on="2024-09", title="算法备案清单（2022年10月）"))
+    end = table.facts[-1].event.data
+    assert isinstance(end, ApprovalRevoked)
+    assert end.revoked_on == "2024-09"
+    assert [words for _, words in table.not_understood] == [
+        "已注销 (no date is beside it: --published-on is taken)"
+    ]
+
+
+def test_given_a_cancellation_before_its_approval_when_a_list_is_read_then_it_is_kept_and_listed(
+    understand: Understand,
+) -> None:
+    table = one(understand([(*FILED, "备注"), (*ERNIE, "2022年8月5日已注销")]))
+    assert len(table.facts) == 2
+    assert [words for _, words in table.not_understood] == [
+        "2022年8月5日已注销 (doubtful: it ended on 2022-08-05, before the approval on 2023-08-31)"
+    ]
 
 
 def test_given_a_renamed_holder_when_a_list_is_read_then_the_grant_is_to_the_first_and_the_amendment_to_the_last(

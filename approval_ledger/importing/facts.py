@@ -8,7 +8,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from events import Event, InvalidEvent, LedgerError, canonical, encode, from_json, name_key, parse
+from events import Event, InvalidEvent, LedgerError, canonical, date_range, encode, from_json, name_key, parse
 from events.catalog import NAME_LIMIT, REFERENCE_LIMIT, TEXT_LIMIT
 
 from . import dates, remarks, titles
@@ -129,6 +129,7 @@ class _Row:
         remark = self._remark()
         own = self._revoked_row() if self.mapping.event == "revoked" else self._granted(remark)
         later = [fact for change in remark.changes for fact in self._became(change)]
+        self._doubt(own, later)
         if remark.left:
             self.notes.append(" ".join(self._cell("remark").split()))
         return Reading((own, *later), tuple(self.notes))
@@ -234,12 +235,23 @@ class _Row:
                 f"says {change.said!r}, and not when: give --published-on, the day on which the list was published",
                 self._title("remark"),
             )
+        if change.on is None and remarks.has_date(self._cell("remark")):
+            self.notes.append(f"{change.said} (no date is beside it: --published-on is taken)")
         data = self._terms() | {"revoked_on": on, "reason": change.said}
         if self.number:
             data["registry_number"] = self.number
         else:
             data |= {"item": {"name": self.item}, "company": {"name": self.company}}
         return self._fact("approval.revoked.v1", data, ":revoked", set() if change.on else {"revoked_on"})
+
+    def _doubt(self, own: Fact, later: list[Fact]) -> None:
+        """Notes an end that is before the approval: one of the two dates is not what it seems."""
+        for fact in later:
+            began, ended = (says.event.data.model_dump() for says in (own, fact))
+            on, approved = ended.get("revoked_on"), began.get("approved_on")
+            if on and approved and date_range(on).last < date_range(approved).first:
+                said = ended.get("reason") or "it ended"
+                self.notes.append(f"{said} (doubtful: it ended on {on}, before the approval on {approved})")
 
     def _changes(self, change: remarks.Change) -> JSON | None:
         """What an amendment changes; None where the remark's name is not the one that the row has."""
