@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,10 @@ def shortly(error: Exception) -> str:
 def content_of(path: Path) -> bytes:
     """The bytes of a file. Raises BadTable where it cannot be read or is too large."""
     try:
+        if not stat.S_ISREG(
+            path.stat().st_mode
+        ):  # before it is opened: a pipe would wait for somebody who writes
+            raise BadTable("is a directory, a pipe or a device, and no regular file: save it as one")
         with path.open("rb") as file:
             content = file.read(FILE_LIMIT + 1)  # no more, whatever the file is: a device never ends
     except OSError as error:
