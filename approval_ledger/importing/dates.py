@@ -38,6 +38,10 @@ def read(text: str) -> Dated:
     match = _DAY.fullmatch(_NOTE.sub("", plain).strip(",;，；"))
     if match is None:
         raise ValueError(_complaint(text, plain))
+    if re.fullmatch(r"\d{4}\.1", plain, re.ASCII):
+        raise ValueError(
+            f"{plain!r} may be January, or October without its zero: write it as 2023-01 or 2023-10"
+        )
     month = match["m1"] or match["m2"] or match["m3"]
     day = match["d1"] or match["d2"] or match["d3"]
     return Dated(_partial(match["year"], month, day), tuple(note for note in notes if note))

@@ -15,6 +15,7 @@ from . import dates, remarks, titles
 from .mapping import Mapping
 from .rows import Line
 
+OPTIONAL = frozenset({"region", "batch", "reason"})  # fields of the data that have the name of their column
 _SMALL = 8_000  # characters of a row, below which its event's size needs no look
 
 JSON = dict[str, Any]
@@ -178,6 +179,11 @@ class _Row:
         }
         return self._fact("approval.granted.v1", data, "", {"approved_on"} if assumed else set())
 
+    def _without_column(self) -> frozenset[str]:
+        """The fields that the edition has no column for: it does not say that they are empty."""
+        has = self.line.header.fields if self.line.header else {}
+        return OPTIONAL - frozenset(has)
+
     def _before(self, kind: str, now: str, remark: remarks.Remark) -> str:
         """The name at the time of the approval: lists show what it is now, and the remark says what it was."""
         for change in reversed(remark.changes):
@@ -280,7 +286,8 @@ class _Row:
             "data": {key: value for key, value in data.items() if value is not None}
             | {"source": self.edition.source(self.mapping), "published": self.line.published()},
         }
-        return Fact(self._event(document), self.place, self.mapping, not ending, frozenset(assumed))
+        unsaid = frozenset() if ending else self._without_column()
+        return Fact(self._event(document), self.place, self.mapping, not ending, frozenset(assumed) | unsaid)
 
     def _identity(self) -> str:
         if self.number:

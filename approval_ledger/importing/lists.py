@@ -55,6 +55,7 @@ class Understood:
     refusals: list[Refusal] = field(default_factory=list)
     refused: int = 0
     not_understood: list[tuple[int, str]] = field(default_factory=list)
+    doubtful: bool = False  # whether one of the notes may be what is left of a row
 
     @property
     def data(self) -> int:
@@ -80,7 +81,22 @@ def read(
         found = tables.read(path)
     except BadTable as error:
         return [], [Refusal(_written(path), _short(error))]
-    return [_understood(_written(path), table, mappings, options, seen) for table in found], []
+    understood = [_understood(_written(path), table, mappings, options, seen) for table in found]
+    if not any(table.headers or table.refusals for table in understood):
+        return understood, [Refusal(_written(path), _no_table(found, mappings))]
+    return understood, []
+
+
+def _no_table(found: Sequence[Table], mappings: Sequence[Mapping]) -> str:
+    """A file of nothing but notes was not meant to be one."""
+    first = next((text for table in found for row in table.rows for text in _different(row)), None)
+    if first is None:
+        return "has no row with a text in it"
+    divided = ": a CSV is divided by commas, semicolons or tabs" if found[0].about.startswith("CSV") else ""
+    return (
+        f"has no row that is a header{divided}. It begins with {title(first)[:60]!r}. "
+        f"A header must have a title for each of: {rows.wanted(mappings)}"
+    )
 
 
 def _understood(
@@ -128,6 +144,7 @@ def _take(result: Understood, line: Line, edition: Edition) -> None:
             result.empty += 1
         case "note":
             result.notes.append((line.row.number, " ".join(title(cell) for cell in _different(line.row))))
+            result.doubtful |= line.header is not None and rows.may_be_damaged(line.row, line.header)
         case "bad":
             _refuse(result, line.row, line.reason, line.column)
         case "data":

@@ -37,13 +37,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`number` counts the tables of a file from 1; `captions` are the lines that stand above it, the nearest last."""
+    """`number` counts the tables of a file from 1; `captions` are the lines that stand above it, the nearest last; where
+    it `merges`, two cells of one text that stand side by side may be one."""
 
     number: int
     rows: tuple[Row, ...]
     name: str = ""
     captions: tuple[str, ...] = ()
     about: str = ""
+    merges: bool = False
 
 
 @dataclass(slots=True)

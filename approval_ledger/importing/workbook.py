@@ -109,7 +109,7 @@ def _table(number: int, sheet: Any, budget: Budget) -> Table:
     about = "XLSX" + (f", {parser.formulas} formulas by their saved values" if parser.formulas else "")
     hidden = "" if sheet.sheet_state == "visible" else ", hidden"
     listed = tuple(_row(at, rows.get(at, ({}, {})), budget) for at in range(1, max(rows, default=0) + 1))
-    return Table(number, listed, sheet.title, (sheet.title,), about + hidden)
+    return Table(number, listed, sheet.title, (sheet.title,), about + hidden, merges=True)
 
 
 Cells = dict[int, str]
