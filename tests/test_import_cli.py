@@ -197,6 +197,15 @@ def test_given_a_mapping_of_ones_own_when_a_table_is_unknown_then_it_is_imported
     assert "bad-mapping" in ledger.run("import", file, "--mapping", "none", code=1).err
 
 
+def test_given_columns_that_are_kept_and_not_read_when_a_list_is_imported_then_they_are_named(
+    ledger: Ledger, listed: Listed
+) -> None:
+    file = listed((*ERNIE, "x", "y"), header=(*FILED, "审批人", "去向"))
+    ran = ledger.run("import", file)
+    assert f"columns kept as published, and not read: {file}, table 1: 审批人, 去向" in ran.out
+    assert "columns kept" not in ledger.run("import", listed(GLM, name="b.csv")).out
+
+
 # What is only reported
 
 

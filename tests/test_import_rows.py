@@ -195,8 +195,15 @@ def test_given_a_table_without_a_header_or_with_two_columns_for_one_field_when_i
         (("3", "北京市", "万知", "公司", "X-1", "2023-02-30"), "备案时间", "no such day"),
         (("3", "北京市", "万知", "公司", "X-1", "8/31/2023"), "备案时间", "which is the day"),
         (("3", "北京市", "万知", "公司", "X-1", "9999/1/1"), "备案时间", "future"),
+        (("3", "北京市", "万知", "公司", "X-1", "2024/1/22、2024/1/23"), "备案时间", "several dates"),
+        (("3", "北京市", "万知", "公司", "X-1", "2024年1月至3月"), "备案时间", "several dates"),
+        (
+            ("3", "北京市", "万知", "公司", "X-1", "2024/1/22 变更"),
+            "备案时间",
+            "words beside the date: write them in brackets",
+        ),
         (("3", "北京市", "万\u202e知", "公司", "X-1", "2023/8/31"), "模型名称", "U\\+202E"),
-        (("3", "北京市", "知" * 201, "公司", "X-1", "2023/8/31"), "模型名称", "200 characters"),
+        (("3", "北京市", "知" * 201, "公司", "X-1", "2023/8/31"), "模型名称", "200 characters.*move"),
         (("3", "北京市", "万知", "公司", "X-1", "2023/8/31", "更多"), "column 7", "beyond the last title"),
         (("3",), "", ""),
         (("北京市",) * 2, "", ""),
@@ -554,6 +561,82 @@ def test_given_no_date_anywhere_when_a_list_is_read_then_it_is_refused_unless_th
     assert "has no date" in one(understand(rows)).refusals[0].reason
     assert grants(one(understand(rows, published_on="2024-09")))[0].approved_on == "2024-09"
     assert grants(one(understand(rows, title="算法备案清单（2022年8月）")))[0].approved_on == "2022-08"
+
+
+@pytest.mark.parametrize(
+    ("captions", "on"),
+    [
+        (["根据2022年3月施行的规定，现公布备案清单", "算法备案清单（2022年10月）"], "2022-10"),
+        (["算法备案清单（2022年10月）", "根据2022年3月施行的规定，现公布备案清单"], "2022-10"),
+        (["根据2022年3月施行的规定，现公布备案清单（2022年10月）"], "2022-10"),
+        (["算法备案清单 2022年10月"], "2022-10"),
+        (["根据2022年3月施行的规定，现公布备案清单"], None),
+        (["算法备案清单（2022年10月）", "算法备案清单（2022年8月）"], None),
+    ],
+)
+def test_given_a_sentence_that_names_a_month_when_a_list_is_read_then_only_a_heading_dates_it(
+    understand: Understand, captions: list[str], on: str | None
+) -> None:
+    content = as_docx([ALGORITHMS, algorithm()], captions=captions)
+    table = one(understand(content))
+    assert [grant.approved_on for grant in grants(table)] == ([on] if on else [])
+    assert on or re.search("--title|--published-on", table.refusals[0].reason)
+    title = "算法备案清单（2022年9月）"
+    assert [grant.approved_on for grant in grants(one(understand(content, title=title)))] == ["2022-09"]
+
+
+# Columns that say that an approval ended
+
+
+@pytest.mark.parametrize(
+    ("status", "day", "remark", "ends", "listed"),
+    [
+        ("", "2024/8/5", "", ["2024-08-05"], 0),
+        ("已注销", "", "", ["2025"], 0),
+        ("已注销", "2024/8/5", "2024年8月5日已注销", ["2024-08-05"], 0),
+        ("已注销", "2024/8/5", "2024年8月6日已注销", ["2024-08-05"], 1),
+        ("正常", "", "", [], 0),
+        ("已备案", "-", "", [], 0),
+        ("暂停", "", "", [], 1),
+    ],
+)
+def test_given_columns_of_states_and_ends_when_a_list_is_read_then_they_act_like_one_remark(
+    understand: Understand, status: str, day: str, remark: str, ends: list[str], listed: int
+) -> None:
+    rows = [(*FILED, "备案状态", "注销日期", "备注"), (*ERNIE, status, day, remark)]
+    table = one(understand(rows, published_on="2025"))
+    found = [fact.event.data for fact in table.facts]
+    assert [data.revoked_on for data in found if isinstance(data, ApprovalRevoked)] == ends
+    assert len(table.not_understood) == listed
+    assert table.data == 1
+
+
+def test_given_an_end_that_no_date_is_when_a_list_is_read_then_its_column_is_named(
+    understand: Understand,
+) -> None:
+    (refusal,) = one(understand([(*FILED, "注销日期"), (*ERNIE, "去年")])).refusals
+    assert refusal.column == "注销日期"
+    (refusal,) = one(understand([(*FILED, "注销日期"), (*ERNIE, "9999/1/1")])).refusals
+    assert refusal.column == "注销日期"
+    (refusal,) = one(understand([(*FILED, "备注"), (*ERNIE, "9999年1月1日已注销")])).refusals
+    assert (refusal.column, "future" in refusal.reason) == ("备注", True)
+
+
+def test_given_a_list_of_ends_when_it_is_read_then_its_column_of_ends_is_its_date(
+    understand: Understand,
+) -> None:
+    rows = [
+        ("序号", "算法名称", "主体名称", "备案编号", "注销日期"),
+        ("1", "甲", "甲公司", "网信算备1号", "2024/8/5"),
+    ]
+    (fact,) = one(understand(rows)).facts
+    assert isinstance(fact.event.data, ApprovalRevoked)
+    rows = [
+        ("序号", "算法名称", "主体名称", "备案编号", "备案时间", "注销日期"),
+        ("1", "甲", "甲公司", "网信算备1号", "2023/8/5", ""),
+    ]
+    (fact,) = one(understand(rows)).facts
+    assert isinstance(fact.event.data, ApprovalGranted)
 
 
 # Identity

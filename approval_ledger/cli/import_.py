@@ -349,6 +349,7 @@ def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
     _list("proposed", (_proposed(proposal) for proposal in run.proposals))
     _list("corrected or retracted before, and left so", map(_there, (v for v in run.verdicts if v.settled)))
     _list("reworded", (f"{v.fact.place}: {', '.join(v.reworded)}" for v in run.verdicts if v.reworded))
+    _list("columns kept as published, and not read", _unread(run))
     _list("not understood, and kept as published", _left(run))
     if run.appended <= FEW:
         for identity, position in run.positions.items():
@@ -408,6 +409,16 @@ def _empty(run: Run) -> Iterator[str]:
         for t in run.tables
         if t.headers and not t.data and not t.refusals
     )
+
+
+def _unread(run: Run) -> Iterator[str]:
+    for table in run.tables:
+        kept: dict[str, None] = {}
+        for header in table.headers:
+            meant = header.untitled | set(header.fields.values())
+            kept |= dict.fromkeys(title for index, title in header.titles.items() if index not in meant)
+        if kept:
+            yield f"{table.file}, table {table.table.number}: {', '.join(kept)}"
 
 
 def _left(run: Run) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -127,7 +127,7 @@ class _Row:
         self.company = titles.name(self._cell("company"))
 
     def reading(self) -> Reading:
-        remark = self._remark()
+        remark = self._with_its_end(self._remark())
         own = self._revoked_row() if self.mapping.event == "revoked" else self._granted(remark)
         later = [fact for change in remark.changes for fact in self._became(change)]
         self._doubt(own, later)
@@ -147,6 +147,39 @@ class _Row:
             return remarks.read(self._cell("remark"))
         except ValueError as error:
             raise BadRow(str(error), self._title("remark")) from None
+
+    def _with_its_end(self, remark: remarks.Remark) -> remarks.Remark:
+        """A remark, and what columns of their own say of the end of an approval: one end, however often it is said."""
+        ends = [
+            *self._end_by_date(),
+            *(c for c in remark.changes if c.kind == "revoked"),
+            *self._end_by_status(),
+        ]
+        if not ends:
+            return remark
+        end = next((end for end in ends if end.on), ends[0])
+        if others := sorted({other.on for other in ends if other.on} - {end.on}):
+            self.notes.append(f"{', '.join(others)} (another day of the end than {end.on}, which is taken)")
+        return replace(remark, changes=(*(c for c in remark.changes if c.kind != "revoked"), end))
+
+    def _end_by_date(self) -> Iterator[remarks.Change]:
+        if text := self._cell("ended"):
+            try:
+                dated = dates.read(text)
+            except ValueError as error:
+                raise BadRow(str(error), self._title("ended")) from None
+            yield remarks.Change("revoked", titles.title(f"{self._title('ended')} {text}"), on=dated.on)
+
+    def _end_by_status(self) -> Iterator[remarks.Change]:
+        status = self._cell("status")
+        try:
+            found = remarks.read(status)
+        except ValueError as error:
+            raise BadRow(str(error), self._title("status")) from None
+        ends = [change for change in found.changes if change.kind == "revoked"]
+        if status and not ends and not remarks.is_in_force(status):
+            self.notes.append(f"{self._title('status')}: {' '.join(status.split())}")
+        yield from ends
 
     def _date(self) -> tuple[str, bool]:
         """The date, and whether the table does not give it."""
@@ -239,7 +272,7 @@ class _Row:
         if on is None:
             raise BadRow(
                 f"says {change.said!r}, and not when: give --published-on, the day on which the list was published",
-                self._title("remark"),
+                self._title("remark") or self._title("status"),
             )
         if change.on is None and remarks.has_date(self._cell("remark")):
             self.notes.append(f"{change.said} (no date is beside it: --published-on is taken)")
@@ -287,7 +320,13 @@ class _Row:
             | {"source": self.edition.source(self.mapping), "published": self.line.published()},
         }
         unsaid = frozenset() if ending else self._without_column()
-        return Fact(self._event(document), self.place, self.mapping, not ending, frozenset(assumed) | unsaid)
+        return Fact(
+            self._event(document, of_the_row=not ending),
+            self.place,
+            self.mapping,
+            not ending,
+            frozenset(assumed) | unsaid,
+        )
 
     def _identity(self) -> str:
         if self.number:
@@ -295,7 +334,7 @@ class _Row:
         named = f"{name_key(self.item)} / {name_key(self.company)}"
         return named if self.mapping.event == "revoked" else f"{named} / {self._date()[0]}"
 
-    def _event(self, document: JSON) -> Event:
+    def _event(self, document: JSON, *, of_the_row: bool) -> Event:
         try:
             event = from_json(document)
             if sum(map(len, self.line.row.cells)) > _SMALL:
@@ -303,8 +342,13 @@ class _Row:
         except InvalidEvent as error:
             fault = error.faults[0]
             published = fault.field.removeprefix("data.published.") if "published." in fault.field else ""
-            column = published or self._title(_COLUMN_OF.get(fault.field, "")) or fault.field
-            raise BadRow(fault.message, column) from None
+            field = _COLUMN_OF.get(fault.field, "")
+            if not of_the_row and field != "number":  # a remark says it, or a column of ends
+                field = "remark" if self._cell("remark") else "ended"
+            message = fault.message
+            if str(NAME_LIMIT) in message and not published:
+                message = f"has over {NAME_LIMIT} characters, which no name has: move what is no name into another column"
+            raise BadRow(message, published or self._title(field) or fault.field) from None
         except LedgerError as error:
             raise BadRow(str(error).removesuffix(" Nothing was stored.")) from None
         return event

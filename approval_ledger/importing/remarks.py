@@ -57,6 +57,9 @@ _REVOKED = re.compile(
     rf"(?:该|本)?(?:算法|模型|大模型|服务|应用|备案|备案编号|备案号|登记)?(?:已经?)?(?:于)?(?:{_DATE})?\s?(?:起)?(?:已经?)?(?:予以|被)?"
     rf"(?:注销|撤销|取消)(?:备案|登记)?(?:[(](?:{_DATE})[)])?(?:(?:{_DATE}))?"
 )
+_IN_FORCE = re.compile(
+    r"(?:正常|有效|存续|在用|生效|通过|备案|登记)(?:中|状态)?|已(?:通过|备案|登记|生效)|(?:备案|登记)(?:有效|通过|成功)"
+)
 _FILLER = re.compile(rf"变更内容|补登|补录|(?:{_DATE})|更新|新增|变更|已|于|[\s、，,；;。:\"“”()（）]")
 _SEPARATORS = re.compile(r"[，,；;。\n]")
 _STOPS = "；;。\n"
@@ -110,6 +113,11 @@ def read(text: str) -> Remark:
     others = [change for _, change in sorted(found, key=lambda pair: pair[0])]
     left = _FILLER.sub("", rest.replace("\0", ""))
     return Remark((*others, *revoked), left)
+
+
+def is_in_force(status: str) -> bool:
+    """Whether a status says nothing but that the approval counts."""
+    return _IN_FORCE.fullmatch("".join(status.split())) is not None
 
 
 def laid_out(text: str) -> str:

@@ -103,14 +103,20 @@ def _header(row: Row, keys: dict[int, str], mappings: Sequence[Mapping], merges:
     found = [header for mapping in mappings if (header := _as_header(row, mapping, merges)) is not None]
     if not found:
         return None
-    most = max(len(header.fields) for header in found)
-    best = [header for header in found if len(header.fields) == most]
+    most = max(map(_understood, found))
+    best = [header for header in found if _understood(header) == most]
     if len(best) > 1:
         names = " and ".join(header.mapping.name for header in best)
         raise BadTable(
             f"row {row.number} is a header for {names}: say which with --mapping. Nothing was stored."
         )
     return best[0]
+
+
+def _understood(header: Header) -> tuple[int, int]:
+    """How many columns are understood, first without those that say of a list of approvals which of them ended: they
+    would be the dates of a list of ends."""
+    return len(set(header.fields) - {"ended", "status"}), len(header.fields)
 
 
 def _as_header(row: Row, mapping: Mapping, merges: bool) -> Header | None:
