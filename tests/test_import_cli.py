@@ -209,6 +209,28 @@ def test_given_columns_that_are_kept_and_not_read_when_a_list_is_imported_then_t
 # What is only reported
 
 
+def test_given_a_row_that_gains_a_number_when_a_later_edition_is_imported_then_it_is_listed_and_not_counted_twice(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text(
+        'name = "ico"\nsource = "urn:ico"\nauthority = "ICO"\ninstrument = "approval"\nunit = "model"\n'
+        'required = ["item", "company", "date"]\npublisher.name = "ICO"\ncolumns.item = ["Model"]\n'
+        'columns.company = ["Firm"]\ncolumns.number = ["No"]\ncolumns.date = ["Day"]\n',
+        "utf-8",
+    )
+    header = ("Model", "Firm", "No", "Day")
+    first = listed(("Ernie", "Baidu", "", "2024-01-31"), header=header)
+    later = listed(("Ernie", "Baidu", "7", "2024-01-31"), name="b.csv", header=header)
+    target = tmp_path / "p"
+    ledger.run("import", first, "--mapping", own)
+    more = ("--mapping", own, "--cumulative", "--json")
+    document = ledger.run("import", later, *more, "--proposals", target, "--actor", "me").document
+    assert (statuses(document), document["disappeared"]) == (["differs"], [])
+    ledger.run("publish", target)
+    assert statuses(ledger.run("import", later, *more).document) == ["already"]
+
+
 def test_given_a_row_that_differs_when_it_is_imported_then_it_is_reported_and_a_proposal_settles_it(
     ledger: Ledger, listed: Listed, tmp_path: Path
 ) -> None:

@@ -162,6 +162,7 @@ def verdicts(facts: Sequence[Fact], held: Holding) -> list[Verdict]:
     """A verdict on each fact, in their order. Which of two rows that differ is taken does not depend on it."""
     held = _with_amendments(held, facts)
     same = _misspelt(facts, held)
+    same |= _numbered_since(facts, held, same)
     first: dict[Identity, Fact] = {}
     for fact in facts:
         known = first.get(same[fact.identity])
@@ -218,6 +219,41 @@ def _misspelt(facts: Sequence[Fact], held: Holding) -> dict[Identity, Identity]:
     }
 
 
+def _numbered_since(
+    facts: Sequence[Fact], held: Holding, same: dict[Identity, Identity]
+) -> dict[Identity, Identity]:
+    """For new identities of rows with a number that of the event without one for the same item, company and day; not
+    where two numbers would claim it."""
+    numberless = {
+        names: identity
+        for identity, one in held.events.items()
+        if (names := _names(identity[0], one.data)) and _number(one.data) is None
+    }
+    if not numberless:
+        return {}
+    claims: dict[Identity, set[Identity]] = {}
+    for fact in facts:
+        data = says(fact.event)
+        there = numberless.get(_names(fact.identity[0], data) or ())
+        is_new = fact.of_the_row and same[fact.identity] not in held.events
+        if there is not None and is_new and _number(data) is not None:
+            claims.setdefault(there, set()).add(fact.identity)
+    return {one: there for there, ones in claims.items() if len(ones) == 1 for one in ones}
+
+
+def _number(data: JSON) -> str | None:
+    number: str | None = data.get("item", {}).get("registry_number")
+    return number
+
+
+def _names(source: str, data: JSON) -> tuple[str, ...] | None:
+    """What tells a grant from others where numbers do not."""
+    if "approved_on" not in data:
+        return None
+    names = (alike(name_key(data["item"]["name"])), alike(name_key(data["company"]["name"])))
+    return source, *names, data["approved_on"]
+
+
 def _root(groups: dict[Identity, Identity], identity: Identity) -> Identity:
     while (above := groups.setdefault(identity, identity)) != identity:
         groups[identity] = identity = groups[above]
@@ -225,12 +261,10 @@ def _root(groups: dict[Identity, Identity], identity: Identity) -> Identity:
 
 
 def _likeness(source: str, data: JSON) -> tuple[str, ...] | None:
-    number = data.get("item", {}).get("registry_number")
-    if number is None or "approved_on" not in data:
+    number, names = _number(data), _names(source, data)
+    if number is None or names is None:
         return None
-    digits = "".join(filter(str.isdigit, number_key(number)))
-    names = (alike(name_key(data["item"]["name"])), alike(name_key(data["company"]["name"])))
-    return source, *names, data["approved_on"], digits
+    return *names, "".join(filter(str.isdigit, number_key(number)))
 
 
 def rank(fact: Fact) -> tuple[object, ...]:
