@@ -185,7 +185,7 @@ def test_given_a_table_without_a_header_or_with_two_columns_for_one_field_when_i
         (
             ("3", "北京市", "万知", "公司", "3.20115E+20", "2023/8/31"),
             "备案号",
-            "spreadsheet has rounded it|has rounded",
+            "has rounded",
         ),
         (("3", "北京市", "万知", "公司", "3.20115e20", "2023/8/31"), "备案号", "has rounded"),
         (("", "", "注意力大模型", "某公司", "", ""), "备案号", "is empty"),

@@ -267,6 +267,24 @@ def test_given_a_row_of_endless_empty_cells_when_a_workbook_is_read_then_they_ar
     assert built == 0
 
 
+def test_given_elements_that_are_no_rows_when_a_workbook_is_read_then_they_are_not_kept(
+    read: Callable[..., list[Table]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parse, roots = workbook.iterparse, []
+    other = b"<x/>" * 1_000 + b'<mergeCells><mergeCell ref="A1:B1"/></mergeCells>'
+    after = lambda sheet: sheet.replace(b"</sheetData>", b"</sheetData>" + other)  # noqa: E731  # it is one more change
+
+    def remembered(*arguments: Any, **more: Any) -> Any:
+        for event, element in parse(*arguments, **more):
+            roots.append(element)
+            yield event, element
+
+    monkeypatch.setattr(workbook, "iterparse", remembered)
+    (table,) = read(repacked(as_xlsx([("a",), ("1", "2")]), {"xl/worksheets/sheet1.xml": after}))
+    assert cells(table) == [("a", "a"), ("1", "2")]
+    assert (roots[0].tag.rpartition("}")[2], len(roots[0])) == ("worksheet", 0)
+
+
 def test_given_more_tags_than_any_list_has_when_an_archive_is_read_then_it_is_refused_before_it_is_parsed(
     read: Callable[..., list[Table]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,6 @@ from openpyxl.utils import get_column_letter
 # The streaming worksheet drops what this parser knows (merged ranges, which cell is a formula), and the other kind of
 # worksheet builds every cell of a merged range: A1:XFD1048576 would be 17 billion.
 from openpyxl.worksheet._reader import (
-    DATA_TAG,
     FORMULA_TAG,
     MERGE_TAG,
     ROW_TAG,
@@ -44,12 +43,13 @@ class _Parser(WorkSheetParser):  # type: ignore[misc]  # openpyxl has no types
 
     def parse(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         """Its rows, and nothing else but the merged ranges. openpyxl's own builds a row of any number of cells."""
-        held, inside, parent = 0, False, None
+        held, inside, above = 0, False, []
         for event, element in iterparse(self.source, events=("start", "end")):
             if event == "start":
                 inside = inside or element.tag in (ROW_TAG, MERGE_TAG)
-                parent = element if element.tag == DATA_TAG else parent
+                above.append(element)
                 continue
+            above.pop()
             held += inside
             if held > ELEMENTS_LIMIT:
                 raise BadTable(
@@ -58,13 +58,11 @@ class _Parser(WorkSheetParser):  # type: ignore[misc]  # openpyxl has no types
             if element.tag == ROW_TAG:
                 yield self.parse_row(element)
                 held, inside = 0, False
-                if parent is not None:
-                    parent.clear()  # its rows, which would add up
             elif element.tag == MERGE_TAG:
                 self.merged_cells = MergeCells.from_tree(element)
                 held, inside = 0, False
-            if not inside:
-                element.clear()
+            if above and not inside:
+                above[-1].clear()  # of what was read, and of what is not: it would add up
 
     def parse_cell(self, element: Any) -> dict[str, Any]:
         cell: dict[str, Any] = super().parse_cell(element)
