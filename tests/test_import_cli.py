@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from approval_ledger.cli import import_
 from approval_ledger.importing import compare, lists, mapping
 from approval_ledger.importing.lists import Options
 from events import Log, decode, parse
@@ -196,7 +197,38 @@ def test_given_a_mapping_of_ones_own_when_a_table_is_unknown_then_it_is_imported
     assert "bad-mapping" in ledger.run("import", file, "--mapping", "none", code=1).err
 
 
+def test_given_columns_that_are_kept_and_not_read_when_a_list_is_imported_then_they_are_named(
+    ledger: Ledger, listed: Listed
+) -> None:
+    file = listed((*ERNIE, "x", "y"), header=(*FILED, "审批人", "去向"))
+    ran = ledger.run("import", file)
+    assert f"columns kept as published, and not read: {file}, table 1: 审批人, 去向" in ran.out
+    assert "columns kept" not in ledger.run("import", listed(GLM, name="b.csv")).out
+
+
 # What is only reported
+
+
+def test_given_a_row_that_gains_a_number_when_a_later_edition_is_imported_then_it_is_listed_and_not_counted_twice(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    own = tmp_path / "mine.toml"
+    own.write_text(
+        'name = "ico"\nsource = "urn:ico"\nauthority = "ICO"\ninstrument = "approval"\nunit = "model"\n'
+        'required = ["item", "company", "date"]\npublisher.name = "ICO"\ncolumns.item = ["Model"]\n'
+        'columns.company = ["Firm"]\ncolumns.number = ["No"]\ncolumns.date = ["Day"]\n',
+        "utf-8",
+    )
+    header = ("Model", "Firm", "No", "Day")
+    first = listed(("Ernie", "Baidu", "", "2024-01-31"), header=header)
+    later = listed(("Ernie", "Baidu", "7", "2024-01-31"), name="b.csv", header=header)
+    target = tmp_path / "p"
+    ledger.run("import", first, "--mapping", own)
+    more = ("--mapping", own, "--cumulative", "--json")
+    document = ledger.run("import", later, *more, "--proposals", target, "--actor", "me").document
+    assert (statuses(document), document["disappeared"]) == (["differs"], [])
+    ledger.run("publish", target)
+    assert statuses(ledger.run("import", later, *more).document) == ["already"]
 
 
 def test_given_a_row_that_differs_when_it_is_imported_then_it_is_reported_and_a_proposal_settles_it(
@@ -301,7 +333,137 @@ def test_given_a_dry_run_when_a_list_is_imported_then_it_says_what_would_happen_
     assert (document["dry_run"], document["appended"], statuses(document)) == (True, 0, ["new"])
 
 
+def test_given_an_edition_without_a_column_or_with_it_under_another_title_when_it_is_imported_then_nothing_differs(
+    ledger: Ledger, listed: Listed
+) -> None:
+    without = tuple(title for title in FILED if title != "属地")
+    rows = [tuple(cell for at, cell in enumerate(row) if at != 1) for row in (ERNIE, GLM)]
+    renamed = tuple("所属省份" if title == "属地" else title for title in FILED)
+    first = ledger.run("import", listed(ERNIE), "--json").document
+    second = ledger.run("import", listed(*rows, name="b.csv", header=without), "--json").document
+    third = ledger.run("import", listed(ERNIE, GLM, name="c.csv", header=renamed), "--json").document
+    assert [statuses(document) for document in (first, second, third)] == [
+        ["appended"],
+        ["already", "appended"],
+        ["already", "already"],
+    ]
+    emptied = (ERNIE[0], "", *ERNIE[2:])
+    document = ledger.run("import", listed(emptied, name="d.csv"), "--json").document
+    assert document["events"][0]["differences"] == [{"field": "region", "held": "北京市", "listed": None}]
+
+
+@pytest.mark.parametrize("dash", ["\u2010", "\u2013", "－"])
+def test_given_a_remark_in_an_edition_with_other_dashes_when_it_is_imported_then_it_ends_the_same_approval(
+    ledger: Ledger, listed: Listed, dash: str
+) -> None:
+    header = (*FILED, "备注")
+    ledger.run("import", listed(ERNIE))
+    ended = (*changed(ERNIE, number=ERNIE[4].replace("-", dash)), "2024年8月5日已注销")
+    later = listed(ended, name="b.csv", header=header)
+    assert statuses(ledger.run("import", later, "--json").document) == ["already", "appended"]
+    assert set(statuses(ledger.run("import", later, "--json").document)) == {"already"}
+    (total,) = ledger.run("totals", "--json").document["answers"]
+    assert total["in_force"]["low"] == 0
+    gone = ledger.run("import", listed(GLM, name="c.csv"), "--cumulative", "--json").document
+    assert gone["disappeared"] == []
+
+
+def test_given_rows_of_one_number_that_differ_among_themselves_when_they_are_imported_then_nothing_is_proposed(
+    ledger: Ledger, listed: Listed
+) -> None:
+    rows = [ERNIE, changed(ERNIE, date="2023/9/1"), changed(ERNIE, date="2023/10/1", company="乙公司")]
+    for _ in range(2):  # also where the ledger has the earliest already
+        document = ledger.run("import", listed(*rows), "--json").document
+        assert statuses(document)[1:] == ["differs", "differs"]
+        assert document["proposals"] == []
+
+
+def test_given_several_rows_of_one_number_that_differ_from_the_ledger_when_they_are_imported_then_one_is_proposed(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    ledger.run("import", listed(ERNIE))
+    days = ("2023/10/1", "2023/8/1", "2023/9/1")
+    later = listed(*(changed(ERNIE, date=day) for day in days), name="b.csv")
+    target = tmp_path / "proposals.ndjson"
+    document = ledger.run("import", later, "--proposals", target, "--actor", "me", "--json").document
+    assert len(document["proposals"]) == 1
+    ledger.run("publish", target)
+    again = ledger.run("import", later, "--json").document
+    assert statuses(again) == ["differs", "already", "differs"]
+    assert again["proposals"] == []
+
+
+def test_given_a_note_that_may_be_what_is_left_of_a_row_when_a_whole_list_is_imported_then_nothing_has_disappeared(
+    ledger: Ledger, listed: Listed
+) -> None:
+    ledger.run("import", listed(ERNIE, GLM))
+    for note, gone in ((("", "", "说明书助手"), 0), (("说明：x",), 1)):
+        document = ledger.run("import", listed(ERNIE, note, name="b.csv"), "--cumulative", "--json").document
+        assert document["tables"][0]["notes"] != []
+        assert len(document["disappeared"]) == gone
+
+
+def test_given_proposals_that_cannot_be_written_when_a_list_is_imported_then_nothing_is_stored(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    ledger.run("import", listed(ERNIE))
+    later = listed(changed(ERNIE, date="2023/9/1"), GLM, name="b.csv")
+    ran = ledger.run("import", later, "--proposals", tmp_path / "none" / "p", "--actor", "me", code=1)
+    assert "name a new file for --proposals, in a folder that exists" in ran.err
+    assert ledger.log.head() == 1
+    same = tmp_path / "same"
+    ran = ledger.run("import", listed(ERNIE), "--proposals", same, "--actor", "me")
+    assert f"no corrections to propose: {same} was not written" in ran.out
+    assert not same.exists()
+
+
+def test_given_a_server_that_is_lost_before_the_first_append_when_proposals_are_written_then_their_file_goes_too(
+    server: Server, ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    ledger.run("import", listed(ERNIE))
+    later = listed(changed(ERNIE, date="2023/9/1"), GLM, name="b.csv")
+    target = tmp_path / "p"
+    with Proxy(server) as proxy:
+        proxy.lose_requests_with(b"beijing-chatglm", 1)
+        away = Ledger(server, proxy.url, name=ledger.name)
+        away.run("import", later, "--proposals", target, "--actor", "me", code=1)
+    assert not target.exists()
+    assert ledger.log.head() == 1
+
+
+def test_given_events_that_another_import_stores_meanwhile_when_a_list_is_imported_then_they_are_not_counted_as_its_own(
+    ledger: Ledger, listed: Listed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = import_.Run(lists.read(listed(ERNIE, GLM), mapping.shipped(), Options())[0], [])
+    import_._compare(run, ledger.log, cumulative=False, actor=None)
+    ledger.run("import", listed(ERNIE))
+    assert import_._append(run, ledger.log) is None
+    assert run.appended == 1
+    assert [import_._outcome(verdict, run)["status"] for verdict in run.verdicts] == ["already", "appended"]
+
+
 # What is refused
+
+
+def test_given_a_header_without_rows_when_it_is_imported_then_it_says_so_and_is_no_whole_list(
+    ledger: Ledger, listed: Listed
+) -> None:
+    assert "a header, and no row of the list below it" in ledger.run("import", listed()).out
+    assert "no row below it" in ledger.run("import", listed(), "--cumulative", code=1).err
+
+
+def test_given_options_that_no_event_can_hold_when_a_list_is_imported_then_that_is_said_once_and_as_usage(
+    ledger: Ledger, listed: Listed
+) -> None:
+    for option, value in [
+        ("--publisher", ""),
+        ("--publisher", "x" * 201),
+        ("--source-url", "www.cac.gov.cn"),
+        ("--title", "a\u202eb"),
+        ("--published-on", "9999-01-01"),
+    ]:
+        assert option in ledger.run("import", listed(ERNIE, GLM), option, value, code=2).complaint
+    assert ledger.keys() == []
 
 
 def test_given_one_bad_row_when_files_are_imported_then_nothing_is_unless_the_bad_are_skipped(

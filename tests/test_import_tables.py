@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import struct
 import zipfile
@@ -18,8 +19,15 @@ from docx.oxml.ns import nsdecls, qn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from approval_ledger.importing import archive, tables
-from approval_ledger.importing.tables import CELL_LIMIT, COLUMNS_LIMIT, ROWS_LIMIT, BadTable, Table
+from approval_ledger.importing import archive, tables, workbook
+from approval_ledger.importing.tables import (
+    CELL_LIMIT,
+    COLUMNS_LIMIT,
+    FILE_LIMIT,
+    ROWS_LIMIT,
+    BadTable,
+    Table,
+)
 
 from .lists import ERNIE, FILED, GLM, WRITERS, as_csv, as_docx, as_xlsx, repacked
 
@@ -91,7 +99,12 @@ def test_given_a_csv_in_any_encoding_and_delimiter_when_it_is_read_then_it_is_fo
         (b'a,b\n"1,2\n', "row 2 .* is no CSV"),
         (b'a,b\n"1"2,3\n', "row 2 .* is no CSV"),
         (b"a," + b"x" * (CELL_LIMIT + 1), "32,768 characters"),
-        (b"a," + b"x" * 200_000, "is no CSV: field larger"),
+        (b"a," + b"x" * 200_000, "row 1 .* has a cell of over 131,072 characters; at most 32,767 are taken"),
+        (b'{"a": 1}\n{"a": 2}\n', "NDJSON.*write an array"),
+        (
+            b'[{"a": 1}, {"a": "x", "b": ' + b"1" * 5_000 + b"}]",
+            "row 2, 'b': the number 1+ has too many digits",
+        ),
         (b"a," * (COLUMNS_LIMIT + 1) + b"b", "over 200 columns"),
         (b"a,b\n" * (ROWS_LIMIT + 1), "over 200,000 rows"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512), "save it as XLSX or DOCX"),
@@ -121,10 +134,22 @@ def test_given_a_file_that_is_away_or_endless_or_too_large_when_it_is_read_then_
     for path, says in [
         (tmp_path, "directory"),
         (tmp_path / "none", "No such file"),
-        (Path("/dev/zero"), "32 MiB"),
+        (Path("/dev/zero"), "no regular file"),
     ]:
         with pytest.raises(BadTable, match=says):
             tables.read(path)
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", FILE_LIMIT + 1)
+    with pytest.raises(BadTable, match="32 MiB"):
+        tables.read(tmp_path / "large")
+
+
+def test_given_a_pipe_that_nobody_writes_to_when_it_is_read_then_it_is_refused_and_not_waited_for(
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadTable, match="no regular file"):
+        tables.read(tmp_path / "pipe")
 
 
 def test_given_json_when_it_is_read_then_its_keys_are_the_titles_and_its_numbers_stay_as_written(
@@ -220,6 +245,59 @@ def test_given_a_sheet_that_is_nearly_empty_and_huge_when_it_is_read_then_that_c
     else:
         with pytest.raises(BadTable, match=says):
             read(content)
+
+
+def test_given_a_row_of_endless_empty_cells_when_a_workbook_is_read_then_they_are_not_built(
+    read: Callable[..., list[Table]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = as_xlsx([("a", "b"), ("1", "2")])
+    cells_ = b"".join(b'<c r="%d"/>' % number for number in range(300_000)).replace(b'r="', b'r="A')
+    wide = lambda sheet: sheet.replace(b"</row>", cells_ + b"</row>", 1)  # noqa: E731  # it is one more change
+    monkeypatch.setattr(archive, "RATIO_LIMIT", 10**9)
+    built = 0
+
+    def counted(parser: Any, element: Any) -> dict[str, Any]:
+        nonlocal built
+        built += 1
+        return {"row": 1, "column": 1, "value": None, "data_type": "n"}
+
+    monkeypatch.setattr(workbook._Parser, "parse_cell", counted)
+    with pytest.raises(BadTable, match="a row of over 200,000 elements"):
+        read(repacked(content, {"xl/worksheets/sheet1.xml": wide}))
+    assert built == 0
+
+
+def test_given_elements_that_are_no_rows_when_a_workbook_is_read_then_they_are_not_kept(
+    read: Callable[..., list[Table]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parse, roots = workbook.iterparse, []
+    other = b"<x/>" * 1_000 + b'<mergeCells><mergeCell ref="A1:B1"/></mergeCells>'
+    after = lambda sheet: sheet.replace(b"</sheetData>", b"</sheetData>" + other)  # noqa: E731  # it is one more change
+
+    def remembered(*arguments: Any, **more: Any) -> Any:
+        for event, element in parse(*arguments, **more):
+            roots.append(element)
+            yield event, element
+
+    monkeypatch.setattr(workbook, "iterparse", remembered)
+    (table,) = read(repacked(as_xlsx([("a",), ("1", "2")]), {"xl/worksheets/sheet1.xml": after}))
+    assert cells(table) == [("a", "a"), ("1", "2")]
+    assert (roots[0].tag.rpartition("}")[2], len(roots[0])) == ("worksheet", 0)
+
+
+def test_given_more_tags_than_any_list_has_when_an_archive_is_read_then_it_is_refused_before_it_is_parsed(
+    read: Callable[..., list[Table]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "TAGS_LIMIT", 100)
+    with pytest.raises(BadTable, match=r"over 100 tags.*divide it"):
+        read(as_xlsx(LIST))
+
+
+def test_given_characters_that_xml_cannot_hold_when_a_workbook_is_read_then_their_escapes_are_undone(
+    read: Callable[..., list[Table]],
+) -> None:
+    (table,) = read(as_xlsx([("文心_x000D_\n一言", "_x005F_x000D_", "_xD83D__xDE00_", "_xD83D_", "a_x_b")]))
+    assert cells(table) == [("文心\r\n一言", "_x000D_", "\U0001f600", "_xD83D_", "a_x_b")]
 
 
 def test_given_rows_out_of_order_when_a_workbook_is_read_then_it_is_refused(
@@ -379,6 +457,34 @@ def test_given_entities_in_any_encoding_when_a_file_is_read_then_it_is_refused_b
 
     with pytest.raises(BadTable, match="declares a document type or entities"):
         read(repacked(WRITERS[format](LIST), {MAIN[format]: declared}))
+
+
+@pytest.mark.parametrize("name", ["xl/sharedStrings.bin", "xl/worksheets/sheet9.XML", "word/part"])
+def test_given_entities_in_a_part_of_any_name_when_a_file_is_read_then_it_is_refused(
+    read: Callable[..., list[Table]], name: str
+) -> None:
+    with pytest.raises(BadTable, match="declares a document type or entities"):
+        read(repacked(as_xlsx(LIST), {name: b'<?xml version="1.0"?>' + LAUGHS + b"<x/>"}))
+
+
+@pytest.mark.parametrize("format", MAIN)
+def test_given_the_strict_form_of_a_format_when_it_is_read_then_it_says_to_save_the_ordinary_one(
+    read: Callable[..., list[Table]], format: str
+) -> None:
+    strict = lambda xml: xml.replace(  # noqa: E731  # it is one more change
+        b"http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument",
+        b"http://purl.oclc.org/ooxml/officeDocument/relationships/officeDocument",
+    )
+    with pytest.raises(BadTable, match=r"Strict .*save it as an ordinary XLSX or DOCX"):
+        read(repacked(WRITERS[format](LIST), {"_rels/.rels": strict}))
+
+
+def test_given_a_workbook_without_a_sheet_of_cells_when_it_is_read_then_it_is_refused(
+    read: Callable[..., list[Table]],
+) -> None:
+    none = lambda book: re.sub(rb"<sheet [^>]*/>", b"", book)  # noqa: E731  # it is one more change
+    with pytest.raises(BadTable, match="no sheet"):
+        read(repacked(as_xlsx(LIST), {"xl/workbook.xml": none}))
 
 
 @pytest.mark.parametrize("entities", [LAUGHS, OUTSIDE])

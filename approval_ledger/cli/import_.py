@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.markup import escape
 
 from events import BadQuestion, Event, LedgerError, Log, date_range, encode
+from events.catalog import Source
 from projections import PROJECTIONS
 from workers import ring
 
@@ -42,7 +45,13 @@ class Run:
     gone: list[Missing] = field(default_factory=list)
     proposals: list[Proposal] = field(default_factory=list)
     positions: dict[tuple[str, str], int] = field(default_factory=dict)
+    found: set[tuple[str, str]] = field(default_factory=set)  # what somebody stored since the ledger was read
     dry: bool = False
+
+    @property
+    def appended(self) -> int:
+        """How many events this run stored."""
+        return len(self.positions) - len(self.found)
 
     def new(self) -> list[Event]:
         """The events that the ledger has not."""
@@ -122,9 +131,9 @@ def import_(
 
     Importing a file again appends nothing; a later edition appends what is new, and what differs is reported.
     """
-    _check_options(proposals, actor, published_on)
-    options = Options(publisher, source_url, title, published_on)
-    run = _read(files, mappings.named(mapping or []), options)
+    _check_proposals(proposals, actor)
+    options = _options(publisher, source_url, title, published_on)
+    run = _read(files, mappings.named(mapping or []), options, cumulative)
     run.dry = dry_run
     if explain:
         _explain(run, json)
@@ -133,12 +142,11 @@ def import_(
         _refuse(run, json)
     with open_ledger(url, data, ledger) as opened:
         _compare(run, opened.log, cumulative, actor)
-        error = None if dry_run else _append(run, opened.log)
+        with _written(proposals, run):
+            error = None if dry_run else _append(run, opened.log)
+            if error is not None and not run.positions:
+                raise error
         name = opened.log.ledger
-    if error is not None and not run.positions:
-        raise error
-    if proposals is not None:
-        _write(proposals, run.proposals)
     try:
         _show(run, name, proposals, json)
         if error is not None:
@@ -156,27 +164,51 @@ def _say_how_far(run: Run, error: LedgerError) -> None:
     )
 
 
-def _check_options(target: Path | None, actor: str | None, published_on: str | None) -> None:
+def _check_proposals(target: Path | None, actor: str | None) -> None:
     if target is not None and not actor:
         raise typer.BadParameter("--proposals needs --actor: a correction says whose it is")
     if target is not None and target.exists():
         raise BadQuestion(f"{target} exists already: name another file for --proposals")
-    if published_on is not None:
-        try:
-            date_range(published_on)
-        except ValueError as error:
-            raise typer.BadParameter(f"--published-on: {error}") from None
 
 
-def _read(files: Sequence[Path], known: tuple[Mapping, ...], options: Options) -> Run:
+def _options(publisher: str | None, url: str | None, title: str | None, published_on: str | None) -> Options:
+    """What is given for every row, if an event can hold it: else each row would be refused for it."""
+    given = {
+        "publisher": "any" if publisher is None else publisher,
+        "url": url,
+        "title": title,
+        "published_on": published_on,
+    }
+    try:
+        Source.model_validate(given)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        option = {"url": "source-url"}.get(name := str(fault["loc"][0]), name.replace("_", "-"))
+        raise typer.BadParameter(f"--{option}: {fault['msg'].removeprefix('Value error, ')}") from None
+    begun = datetime.now(UTC) + timedelta(hours=14)  # somewhere on Earth
+    if published_on is not None and date_range(published_on).first > begun.date():
+        raise typer.BadParameter(f"--published-on: {published_on} lies in the future")
+    return Options(publisher, url, title, published_on)
+
+
+def _read(files: Sequence[Path], known: tuple[Mapping, ...], options: Options, cumulative: bool) -> Run:
     run = Run([], [])
     for path in dict.fromkeys(files):
         with _bar(f"reading {path.name}", None) as seen:
             tables, refusals = lists.read(path, known, options, seen)
         run.tables += tables
-        run.refusals += refusals
+        run.refusals += refusals or _without_rows(tables, cumulative)
     run.refusals += [refusal for table in run.tables for refusal in table.refusals]
     return run
+
+
+def _without_rows(tables: Sequence[Understood], cumulative: bool) -> list[Refusal]:
+    """A file with headers and no rows is no whole list."""
+    if any(table.data or table.refusals for table in tables):
+        return []
+    whole = cumulative or any(header.mapping.cumulative for table in tables for header in table.headers)
+    reason = "has a header and no row below it: a cumulative list has all rows"
+    return [Refusal(tables[0].file, reason)] if whole else []
 
 
 def _refuse(run: Run, json: bool) -> None:
@@ -199,7 +231,8 @@ def _compare(run: Run, log: Log, cumulative: bool, actor: str | None) -> None:
     with _bar("reading the ledger", log.head()) as seen:
         held = compare.holding(log, {fact.event.source for fact in facts}, seen)
     run.verdicts = compare.verdicts(facts, held)
-    if not run.refusals:  # a row that could not be read has not disappeared
+    if not run.refusals and not any(table.doubtful for table in run.tables):
+        # a row that could not be read has not disappeared
         run.gone = compare.missing(run.verdicts, held, all_lists=cumulative)
     run.proposals = proposals.propose(run.verdicts, run.gone, actor or "the editor")
 
@@ -229,6 +262,7 @@ def _append_chunks(run: Run, log: Log) -> LedgerError | None:
             except LedgerError as error:
                 return error
             run.positions |= {(receipt.source, receipt.id): receipt.position for receipt in receipts}
+            run.found |= {(receipt.source, receipt.id) for receipt in receipts if receipt.duplicate}
             seen(len(run.positions))
     return None
 
@@ -247,9 +281,39 @@ def _chunks(events: Sequence[Event]) -> Iterator[list[Event]]:
         yield chunk
 
 
+@contextmanager
+def _written(target: Path | None, run: Run) -> Iterator[None]:
+    """The proposals are in their file before anything is appended, and not there where nothing came of it."""
+    if target is None or not run.proposals:
+        yield
+        return
+    _write(target, run.proposals)
+    try:
+        yield
+    except BaseException:
+        if not run.positions:
+            target.unlink(missing_ok=True)
+        raise
+
+
 def _write(target: Path, found: Sequence[Proposal]) -> None:
-    with target.open("xb") as file:
-        file.writelines(line + b"\n" for proposal in found for line in proposal.lines())
+    try:
+        file = target.open("xb")
+    except OSError as error:
+        raise BadQuestion(_no_file(target, error)) from None
+    try:
+        with file:
+            file.writelines(line + b"\n" for proposal in found for line in proposal.lines())
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise BadQuestion(_no_file(target, error)) from None
+
+
+def _no_file(target: Path, error: OSError) -> str:
+    return (
+        f"{target} cannot be written ({error.strerror}): name a new file for --proposals, in a folder that exists and is yours. "
+        "Nothing was stored"
+    )
 
 
 # What is shown
@@ -286,19 +350,22 @@ def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
     _table(run)
     _list("refused", map(str, run.refusals), show.complain)
     _list("note", _notes(run))
+    _list("no rows", _empty(run))
     _list("differs", map(_difference, _unsettled(run)))
     _list("disappeared", (f"position {m.held.position}: {m.identity[1]}" for m in run.gone))
     _list("proposed", (_proposed(proposal) for proposal in run.proposals))
     _list("corrected or retracted before, and left so", map(_there, (v for v in run.verdicts if v.settled)))
     _list("reworded", (f"{v.fact.place}: {', '.join(v.reworded)}" for v in run.verdicts if v.reworded))
+    _list("columns kept as published, and not read", _unread(run))
     _list("not understood, and kept as published", _left(run))
-    if len(run.positions) <= FEW:
-        for (_, id_), position in run.positions.items():
-            show.plain(f"appended at {position}  {id_}")
+    if run.appended <= FEW:
+        for identity, position in run.positions.items():
+            if identity not in run.found:
+                show.plain(f"appended at {position}  {identity[1]}")
     elsewhere = Counter(verdict.status for verdict in run.verdicts)
-    done = f"{len(run.new()):,} to append" if run.dry else f"{len(run.positions):,} appended"
+    done = f"{len(run.new()):,} to append" if run.dry else f"{run.appended:,} appended"
     show.plain(
-        f"{done}, {elsewhere['already'] + elsewhere['repeats']:,} already there, {elsewhere['differs']:,} differ, "
+        f"{done}, {elsewhere['already'] + elsewhere['repeats'] + len(run.found):,} already there, {elsewhere['differs']:,} differ, "
         f"{len(run.gone):,} disappeared, {sum(table.refused for table in run.tables):,} refused"
     )
     if run.proposals:
@@ -307,6 +374,8 @@ def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
             f"written to {target}: read them, then publish them" if target else "--proposals FILE writes them"
         )
         show.plain(f"{events} corrections proposed, none published; {where}")
+    elif target:
+        show.plain(f"no corrections to propose: {target} was not written")
 
 
 def _table(run: Run) -> None:
@@ -341,6 +410,24 @@ def _notes(run: Run) -> Iterator[str]:
     )
 
 
+def _empty(run: Run) -> Iterator[str]:
+    return (
+        f"{t.file}, table {t.table.number}: a header, and no row of the list below it"
+        for t in run.tables
+        if t.headers and not t.data and not t.refusals
+    )
+
+
+def _unread(run: Run) -> Iterator[str]:
+    for table in run.tables:
+        kept: dict[str, None] = {}
+        for header in table.headers:
+            meant = header.untitled | set(header.fields.values())
+            kept |= dict.fromkeys(title for index, title in header.titles.items() if index not in meant)
+        if kept:
+            yield f"{table.file}, table {table.table.number}: {', '.join(kept)}"
+
+
 def _left(run: Run) -> Iterator[str]:
     return (
         f"{t.file}, table {t.table.number}, row {row}: {text[:120]}"
@@ -370,7 +457,7 @@ def _document(run: Run, ledger: str) -> dict[str, Any]:
     return {
         "ledger": ledger,
         "dry_run": run.dry,
-        "appended": len(run.positions),
+        "appended": run.appended,
         "tables": [_described(table, counts(table, verdicts)) for table, verdicts in _by_table(run)],
         "refused": [refusal.to_json() for refusal in run.refusals],
         "events": [_outcome(verdict, run) for verdict in run.verdicts],
@@ -391,6 +478,7 @@ def _document(run: Run, ledger: str) -> dict[str, Any]:
 def _outcome(verdict: Verdict, run: Run) -> dict[str, Any]:
     place = verdict.fact.place
     status = verdict.status
+    found = verdict.fact.identity in run.found
     stored = run.positions.get(verdict.fact.identity) if status == "new" else verdict.position
     fields = {
         "file": place.file,
@@ -399,7 +487,7 @@ def _outcome(verdict: Verdict, run: Run) -> dict[str, Any]:
         "type": verdict.fact.event.type,
         "source": verdict.fact.event.source,
         "id": verdict.fact.event.id,
-        "status": "appended" if status == "new" and stored is not None else status,
+        "status": status if status != "new" or stored is None else "already" if found else "appended",
         "position": stored,
         "differences": [{"field": d.field, "held": d.held, "listed": d.listed} for d in verdict.differences]
         or None,

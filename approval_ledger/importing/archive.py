@@ -13,9 +13,13 @@ DOCUMENT_LIMIT = 64 * 1024 * 1024  # bytes of a part that is read as one tree, w
 RATIO_LIMIT = 200  # bytes that come out of one; the lists seen have 10 to 25, an empty sheet 50, a bomb 1,000
 RATIO_FROM = 1024 * 1024  # bytes: what expands to less harms nobody
 MEMBERS_LIMIT = 2_000
+TAGS_LIMIT = (
+    10_000_000  # of all members: each element costs a hundred bytes and a microsecond, however short it is
+)
 _CHUNK = 1024 * 1024
 _TREES = ("word/", "xl/styles", "xl/workbook")
 _DECLARES = (b"<!DOCTYPE", b"<!ENTITY")
+_STRICT = b"http://purl.oclc.org/ooxml/officeDocument/relationships/officeDocument"
 
 
 def read(content: bytes) -> list[Table]:
@@ -40,14 +44,26 @@ def checked(content: bytes) -> set[str]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
             _check_directory(members, len(content))
-            left = EXPANDED_LIMIT
+            left, tags = EXPANDED_LIMIT, TAGS_LIMIT
             for member in members:
-                left -= _expanded(archive, member, left)
+                expanded, found = _expanded(archive, member, left)
+                left, tags = left - expanded, tags - found
+                if tags < 0:
+                    raise BadTable(f"has over {TAGS_LIMIT:,} tags. Nothing was stored: divide it.")
+            _refuse_strict(archive)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, ValueError, zlib.error) as error:
         raise BadTable(f"is a broken XLSX or DOCX ({error}). Nothing was stored.") from None
     except (NotImplementedError, RuntimeError) as error:
         raise BadTable(f"is packed in a way that no XLSX or DOCX is ({error}). Nothing was stored.") from None
     return {member.filename for member in members}
+
+
+def _refuse_strict(archive: zipfile.ZipFile) -> None:
+    """The readers know the transitional form only, and find nothing in the other."""
+    if "_rels/.rels" in archive.namelist() and _STRICT in archive.read("_rels/.rels"):
+        raise BadTable(
+            "is in the Strict form of Office Open XML: open it, and save it as an ordinary XLSX or DOCX. Nothing was stored."
+        )
 
 
 def _check_directory(members: list[zipfile.ZipInfo], size: int) -> None:
@@ -75,11 +91,10 @@ def _check_size(expanded: int, packed: int) -> None:
         raise BadTable(f"would expand more than {RATIO_LIMIT} times: it is a bomb. Nothing was stored.")
 
 
-def _expanded(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> int:
-    """How much really comes out of a member, whatever the directory says of it."""
-    size, before = 0, b""
+def _expanded(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> tuple[int, int]:
+    """How many bytes really come out of a member, whatever the directory says of it, and how many tags are in them."""
+    size, tags, before = 0, 0, b""
     limit = min(left, DOCUMENT_LIMIT) if member.filename.startswith(_TREES) else left
-    is_xml = member.filename.endswith((".xml", ".rels", ".vml"))
     with archive.open(member) as stream:
         while chunk := stream.read(_CHUNK):
             size += len(chunk)
@@ -87,14 +102,19 @@ def _expanded(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> i
                 raise BadTable(
                     f"{member.filename[:80]} expands to over {limit // 1024 // 1024} MiB. Nothing was stored: divide it."
                 )
-            if is_xml:
-                # No Office file declares a document type; UTF-16 has a zero byte beside each of these letters.
-                seen = (before + chunk).replace(b"\0", b"")
-                if any(word in seen for word in _DECLARES):
-                    raise BadTable(
-                        f"{member.filename[:80]} declares a document type or entities, which no XLSX or DOCX does: "
-                        "it is not read. Nothing was stored."
-                    )
-                before = chunk[-32:]
+            tags += chunk.count(b"<")
+            _refuse_declarations(before + chunk, member.filename)
+            before = chunk[-32:]
     _check_size(size, max(member.compress_size, 1))
-    return size
+    return size, tags
+
+
+def _refuse_declarations(data: bytes, name: str) -> None:
+    # No Office file declares a document type, and any part may be parsed, whatever it is called. UTF-16 has a zero byte
+    # beside each of these letters.
+    seen = data.replace(b"\0", b"")
+    if any(word in seen for word in _DECLARES):
+        raise BadTable(
+            f"{name[:80]} declares a document type or entities, which no XLSX or DOCX does: it is not read. "
+            "Nothing was stored."
+        )

@@ -11,8 +11,9 @@ from typing import Any, Literal
 from events import Event, Log, canonical, date_range, name_key, stored_json
 from events.catalog import ApprovalAmended, ApprovalRevoked, EventRetracted, EventSuperseded
 
-from .facts import Fact, Place
-from .titles import visible_key
+from .facts import OPTIONAL, Fact, Place
+from .mapping import Mapping
+from .titles import number_key, title_key, visible_key
 
 Identity = tuple[str, str]
 JSON = dict[str, Any]
@@ -154,17 +155,18 @@ def _referred(reference: JSON) -> Identity:
 
 
 def _approval(data: JSON, number: str) -> tuple[str, str, str]:
-    return name_key(data["authority"]), name_key(data["instrument"]), name_key(number)
+    return name_key(data["authority"]), name_key(data["instrument"]), number_key(number)
 
 
 def verdicts(facts: Sequence[Fact], held: Holding) -> list[Verdict]:
     """A verdict on each fact, in their order. Which of two rows that differ is taken does not depend on it."""
     held = _with_amendments(held, facts)
     same = _misspelt(facts, held)
+    same |= _numbered_since(facts, held, same)
     first: dict[Identity, Fact] = {}
     for fact in facts:
         known = first.get(same[fact.identity])
-        if known is None or _rank(fact) < _rank(known):
+        if known is None or rank(fact) < rank(known):
             first[same[fact.identity]] = fact
     taken: set[Identity] = set()
     judged = []
@@ -217,6 +219,41 @@ def _misspelt(facts: Sequence[Fact], held: Holding) -> dict[Identity, Identity]:
     }
 
 
+def _numbered_since(
+    facts: Sequence[Fact], held: Holding, same: dict[Identity, Identity]
+) -> dict[Identity, Identity]:
+    """For new identities of rows with a number that of the event without one for the same item, company and day; not
+    where two numbers would claim it."""
+    numberless = {
+        names: identity
+        for identity, one in held.events.items()
+        if (names := _names(identity[0], one.data)) and _number(one.data) is None
+    }
+    if not numberless:
+        return {}
+    claims: dict[Identity, set[Identity]] = {}
+    for fact in facts:
+        data = says(fact.event)
+        there = numberless.get(_names(fact.identity[0], data) or ())
+        is_new = fact.of_the_row and same[fact.identity] not in held.events
+        if there is not None and is_new and _number(data) is not None:
+            claims.setdefault(there, set()).add(fact.identity)
+    return {one: there for there, ones in claims.items() if len(ones) == 1 for one in ones}
+
+
+def _number(data: JSON) -> str | None:
+    number: str | None = data.get("item", {}).get("registry_number")
+    return number
+
+
+def _names(source: str, data: JSON) -> tuple[str, ...] | None:
+    """What tells a grant from others where numbers do not."""
+    if "approved_on" not in data:
+        return None
+    names = (alike(name_key(data["item"]["name"])), alike(name_key(data["company"]["name"])))
+    return source, *names, data["approved_on"]
+
+
 def _root(groups: dict[Identity, Identity], identity: Identity) -> Identity:
     while (above := groups.setdefault(identity, identity)) != identity:
         groups[identity] = identity = groups[above]
@@ -224,15 +261,13 @@ def _root(groups: dict[Identity, Identity], identity: Identity) -> Identity:
 
 
 def _likeness(source: str, data: JSON) -> tuple[str, ...] | None:
-    number = data.get("item", {}).get("registry_number")
-    if number is None or "approved_on" not in data:
+    number, names = _number(data), _names(source, data)
+    if number is None or names is None:
         return None
-    digits = "".join(filter(str.isdigit, name_key(number)))
-    names = (alike(name_key(data["item"]["name"])), alike(name_key(data["company"]["name"])))
-    return source, *names, data["approved_on"], digits
+    return *names, "".join(filter(str.isdigit, number_key(number)))
 
 
-def _rank(fact: Fact) -> tuple[object, ...]:
+def rank(fact: Fact) -> tuple[object, ...]:
     """The row with the earliest date is the approval's own; a later list repeats it."""
     data = says(fact.event)
     on = data.get("approved_on") or data.get("revoked_on") or data.get("amended_on")
@@ -256,10 +291,11 @@ def _in_this_run(fact: Fact, first: Fact, held: Holding) -> Verdict:
 
 def _in_the_ledger(fact: Fact, identity: Identity, there: Held, held: Holding, taken: bool) -> Verdict:
     listed, changes = says(fact.event), held.changes_of(there.data)
-    differences = _differences(_without(there.data), listed, fact.assumed, changes)
+    unsaid = fact.assumed | _unsaid(there.data, fact.mapping)
+    differences = _differences(_without(there.data), listed, unsaid, changes)
     # A list that repeats what was corrected is no news: whoever corrected it had read it.
     corrected = bool(differences) and any(
-        not _differences(_without(before), listed, fact.assumed, ()) for before in there.before
+        not _differences(_without(before), listed, unsaid, ()) for before in there.before
     )
     if differences and not corrected:
         return Verdict(fact, "differs", identity, there.position, differences=differences, target=there.by)
@@ -269,6 +305,14 @@ def _in_the_ledger(fact: Fact, identity: Identity, there: Held, held: Holding, t
     return Verdict(
         fact, status, identity, there.position, reworded=() if settled else reworded, settled=settled
     )
+
+
+def _unsaid(data: JSON, mapping: Mapping) -> frozenset[str]:
+    """The fields that an event lacks because its edition had no column for them."""
+    if "published" not in data:
+        return frozenset()
+    had = {mapping.meanings.get(title_key(title)) for title in data["published"]}
+    return frozenset(name for name in OPTIONAL if name not in had and name not in data)
 
 
 def _data(event: Event) -> JSON:

@@ -20,6 +20,8 @@ _TIME = re.compile(r"(?<=\d)(?:T|\s+)\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?!\d)", 
 _LAYOUT = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # not between digits: `3 1` is not 31
 _NOTE = re.compile(r"[(\[【](?P<in>[^()\[\]【】]*)[)\]】]|(?P<bare>补登|补录|补备案|补充登记)")
 _MONTH = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月(?:\s*(\d{1,2})\s*日)?", re.ASCII)
+_WHOLE = re.compile(r"(?<!\d)\d{4}(?:年\d{1,2}月(?:\d{1,2}日)?|([-/.])\d{1,2}\1\d{1,2})", re.ASCII)
+_RANGE = re.compile(r"\d{4}[年/.-]\d{1,2}[月/.-]?(?:\d{1,2}日?)?[至到~—–]", re.ASCII)
 KNOWN_NOTES = frozenset({"补登", "补录", "补备案", "补充登记"})
 
 
@@ -38,6 +40,10 @@ def read(text: str) -> Dated:
     match = _DAY.fullmatch(_NOTE.sub("", plain).strip(",;，；"))
     if match is None:
         raise ValueError(_complaint(text, plain))
+    if re.fullmatch(r"\d{4}\.1", plain, re.ASCII):
+        raise ValueError(
+            f"{plain!r} may be January, or October without its zero: write it as 2023-01 or 2023-10"
+        )
     month = match["m1"] or match["m2"] or match["m3"]
     day = match["d1"] or match["d2"] or match["d3"]
     return Dated(_partial(match["year"], month, day), tuple(note for note in notes if note))
@@ -51,6 +57,12 @@ def _partial(year: str, month: str | None, day: str | None) -> str:
 
 def _complaint(text: str, plain: str) -> str:
     shown = repr(" ".join(text.split())[:60])
+    if len(_WHOLE.findall(plain)) > 1 or _RANGE.match(plain):
+        return (
+            f"{shown} has several dates: write the day of the approval alone, and the others into the remark"
+        )
+    if (day := _WHOLE.match(plain)) and re.search(r"[^\W\d]", plain[day.end() :]):
+        return f"{shown} has words beside the date: write them in brackets, as 2024/1/2（补登）, or into the remark"
     if re.fullmatch(r"\d{5}(\.\d+)?", plain):
         return f"{shown} is the number of a spreadsheet's day, without its format: format the cell as a date"
     if re.search(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}", plain):
@@ -60,9 +72,22 @@ def _complaint(text: str, plain: str) -> str:
     return f"{shown} is no date: write it as 2024/1/31, 2024年1月31日 or, where no more is known, 2024年1月"
 
 
+def _months(text: str) -> set[tuple[str, ...]]:
+    return {match.groups() for match in _MONTH.finditer(text)}
+
+
+def is_heading(text: str) -> bool:
+    """Whether a line is a heading with its month, and no sentence that names a month."""
+    plain = unicodedata.normalize("NFKC", text)
+    in_brackets = any(_months(found["in"] or "") for found in _NOTE.finditer(plain))
+    return in_brackets or re.search("[,。;]", plain) is None
+
+
 def in_caption(text: str) -> str | None:
-    """The one date in a heading such as `…清单（2022年10月）`, or None."""
-    found = {match.groups() for match in _MONTH.finditer(unicodedata.normalize("NFKC", text))}
+    """The one date in a heading such as `…清单（2022年10月）`, or None. What stands in brackets comes first."""
+    plain = unicodedata.normalize("NFKC", text)
+    in_brackets = " ".join(found["in"] or "" for found in _NOTE.finditer(plain))
+    found = _months(in_brackets) or _months(plain)
     if len(found) != 1:
         return None
     try:

@@ -8,7 +8,7 @@ import io
 from collections import Counter
 from typing import Any
 
-from .tables import BadTable, Budget, Table
+from .tables import CELL_LIMIT, BadTable, Budget, Table
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _SAMPLE = 50  # rows that the delimiter is found from
@@ -69,9 +69,13 @@ def read(text: str, encoding: str) -> list[Table]:
         for number, cells in enumerate(reader, start=1):
             rows.append(budget.row(number, cells))  # what was read is needed where the next fails
     except csv.Error as error:
-        raise BadTable(
-            f"row {len(rows) + 1} (line {reader.line_num}) is no CSV: {error}. Nothing was stored."
-        ) from None
+        where = f"row {len(rows) + 1} (line {reader.line_num})"
+        if "field larger" in str(error):
+            raise BadTable(
+                f"{where} has a cell of over {csv.field_size_limit():,} characters; at most {CELL_LIMIT:,} are "
+                "taken. Is a quotation mark not closed? Nothing was stored."
+            ) from None
+        raise BadTable(f"{where} is no CSV: {error}. Nothing was stored.") from None
     return [Table(1, tuple(rows), about=f"CSV, {encoding}, {DELIMITERS[delimiter]}")]
 
 

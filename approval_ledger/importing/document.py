@@ -86,7 +86,7 @@ def _table(number: int, element: Any, captions: tuple[str, ...], budget: Budget)
         above = _cells(row, len(rows) + 1, above)
         width = max(above, default=-1) + 1
         rows.append(budget.row(len(rows) + 1, [above.get(index, "") for index in range(width)]))
-    return Table(number, tuple(rows), captions=captions, about="DOCX")
+    return Table(number, tuple(rows), captions=captions, about="DOCX", merges=True)
 
 
 def _cells(row: Any, number: int, above: dict[int, str]) -> dict[int, str]:

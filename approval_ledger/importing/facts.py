@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from events import Event, InvalidEvent, LedgerError, canonical, encode, from_json, name_key, parse
+from events import Event, InvalidEvent, LedgerError, canonical, date_range, encode, from_json, name_key, parse
 from events.catalog import NAME_LIMIT, REFERENCE_LIMIT, TEXT_LIMIT
 
 from . import dates, remarks, titles
 from .mapping import Mapping
 from .rows import Line
 
+OPTIONAL = frozenset({"region", "batch", "reason"})  # fields of the data that have the name of their column
 _SMALL = 8_000  # characters of a row, below which its event's size needs no look
 
 JSON = dict[str, Any]
@@ -126,9 +127,10 @@ class _Row:
         self.company = titles.name(self._cell("company"))
 
     def reading(self) -> Reading:
-        remark = self._remark()
+        remark = self._with_its_end(self._remark())
         own = self._revoked_row() if self.mapping.event == "revoked" else self._granted(remark)
         later = [fact for change in remark.changes for fact in self._became(change)]
+        self._doubt(own, later)
         if remark.left:
             self.notes.append(" ".join(self._cell("remark").split()))
         return Reading((own, *later), tuple(self.notes))
@@ -145,6 +147,39 @@ class _Row:
             return remarks.read(self._cell("remark"))
         except ValueError as error:
             raise BadRow(str(error), self._title("remark")) from None
+
+    def _with_its_end(self, remark: remarks.Remark) -> remarks.Remark:
+        """A remark, and what columns of their own say of the end of an approval: one end, however often it is said."""
+        ends = [
+            *self._end_by_date(),
+            *(c for c in remark.changes if c.kind == "revoked"),
+            *self._end_by_status(),
+        ]
+        if not ends:
+            return remark
+        end = next((end for end in ends if end.on), ends[0])
+        if others := sorted({other.on for other in ends if other.on} - {end.on}):
+            self.notes.append(f"{', '.join(others)} (another day of the end than {end.on}, which is taken)")
+        return replace(remark, changes=(*(c for c in remark.changes if c.kind != "revoked"), end))
+
+    def _end_by_date(self) -> Iterator[remarks.Change]:
+        if text := self._cell("ended"):
+            try:
+                dated = dates.read(text)
+            except ValueError as error:
+                raise BadRow(str(error), self._title("ended")) from None
+            yield remarks.Change("revoked", titles.title(f"{self._title('ended')} {text}"), on=dated.on)
+
+    def _end_by_status(self) -> Iterator[remarks.Change]:
+        status = self._cell("status")
+        try:
+            found = remarks.read(status)
+        except ValueError as error:
+            raise BadRow(str(error), self._title("status")) from None
+        ends = [change for change in found.changes if change.kind == "revoked"]
+        if status and not ends and not remarks.is_in_force(status):
+            self.notes.append(f"{self._title('status')}: {' '.join(status.split())}")
+        yield from ends
 
     def _date(self) -> tuple[str, bool]:
         """The date, and whether the table does not give it."""
@@ -176,6 +211,11 @@ class _Row:
             "batch": titles.name(self._cell("batch")) or None,
         }
         return self._fact("approval.granted.v1", data, "", {"approved_on"} if assumed else set())
+
+    def _without_column(self) -> frozenset[str]:
+        """The fields that the edition has no column for: it does not say that they are empty."""
+        has = self.line.header.fields if self.line.header else {}
+        return OPTIONAL - frozenset(has)
 
     def _before(self, kind: str, now: str, remark: remarks.Remark) -> str:
         """The name at the time of the approval: lists show what it is now, and the remark says what it was."""
@@ -232,14 +272,25 @@ class _Row:
         if on is None:
             raise BadRow(
                 f"says {change.said!r}, and not when: give --published-on, the day on which the list was published",
-                self._title("remark"),
+                self._title("remark") or self._title("status"),
             )
+        if change.on is None and remarks.has_date(self._cell("remark")):
+            self.notes.append(f"{change.said} (no date is beside it: --published-on is taken)")
         data = self._terms() | {"revoked_on": on, "reason": change.said}
         if self.number:
             data["registry_number"] = self.number
         else:
             data |= {"item": {"name": self.item}, "company": {"name": self.company}}
         return self._fact("approval.revoked.v1", data, ":revoked", set() if change.on else {"revoked_on"})
+
+    def _doubt(self, own: Fact, later: list[Fact]) -> None:
+        """Notes an end that is before the approval: one of the two dates is not what it seems."""
+        for fact in later:
+            began, ended = (says.event.data.model_dump() for says in (own, fact))
+            on, approved = ended.get("revoked_on"), began.get("approved_on")
+            if on and approved and date_range(on).last < date_range(approved).first:
+                said = ended.get("reason") or "it ended"
+                self.notes.append(f"{said} (doubtful: it ended on {on}, before the approval on {approved})")
 
     def _changes(self, change: remarks.Change) -> JSON | None:
         """What an amendment changes; None where the remark's name is not the one that the row has."""
@@ -268,7 +319,14 @@ class _Row:
             "data": {key: value for key, value in data.items() if value is not None}
             | {"source": self.edition.source(self.mapping), "published": self.line.published()},
         }
-        return Fact(self._event(document), self.place, self.mapping, not ending, frozenset(assumed))
+        unsaid = frozenset() if ending else self._without_column()
+        return Fact(
+            self._event(document, of_the_row=not ending),
+            self.place,
+            self.mapping,
+            not ending,
+            frozenset(assumed) | unsaid,
+        )
 
     def _identity(self) -> str:
         if self.number:
@@ -276,7 +334,7 @@ class _Row:
         named = f"{name_key(self.item)} / {name_key(self.company)}"
         return named if self.mapping.event == "revoked" else f"{named} / {self._date()[0]}"
 
-    def _event(self, document: JSON) -> Event:
+    def _event(self, document: JSON, *, of_the_row: bool) -> Event:
         try:
             event = from_json(document)
             if sum(map(len, self.line.row.cells)) > _SMALL:
@@ -284,8 +342,13 @@ class _Row:
         except InvalidEvent as error:
             fault = error.faults[0]
             published = fault.field.removeprefix("data.published.") if "published." in fault.field else ""
-            column = published or self._title(_COLUMN_OF.get(fault.field, "")) or fault.field
-            raise BadRow(fault.message, column) from None
+            field = _COLUMN_OF.get(fault.field, "")
+            if not of_the_row and field != "number":  # a remark says it, or a column of ends
+                field = "remark" if self._cell("remark") else "ended"
+            message = fault.message
+            if str(NAME_LIMIT) in message and not published:
+                message = f"has over {NAME_LIMIT} characters, which no name has: move what is no name into another column"
+            raise BadRow(message, published or self._title(field) or fault.field) from None
         except LedgerError as error:
             raise BadRow(str(error).removesuffix(" Nothing was stored.")) from None
         return event

@@ -55,6 +55,7 @@ class Understood:
     refusals: list[Refusal] = field(default_factory=list)
     refused: int = 0
     not_understood: list[tuple[int, str]] = field(default_factory=list)
+    doubtful: bool = False  # whether one of the notes may be what is left of a row
 
     @property
     def data(self) -> int:
@@ -80,7 +81,22 @@ def read(
         found = tables.read(path)
     except BadTable as error:
         return [], [Refusal(_written(path), _short(error))]
-    return [_understood(_written(path), table, mappings, options, seen) for table in found], []
+    understood = [_understood(_written(path), table, mappings, options, seen) for table in found]
+    if not any(table.headers or table.refusals for table in understood):
+        return understood, [Refusal(_written(path), _no_table(found, mappings))]
+    return understood, []
+
+
+def _no_table(found: Sequence[Table], mappings: Sequence[Mapping]) -> str:
+    """A file of nothing but notes was not meant to be one."""
+    first = next((text for table in found for row in table.rows for text in _different(row)), None)
+    if first is None:
+        return "has no row with a text in it"
+    divided = ": a CSV is divided by commas, semicolons or tabs" if found[0].about.startswith("CSV") else ""
+    return (
+        f"has no row that is a header{divided}. It begins with {title(first)[:60]!r}. "
+        f"A header must have a title for each of: {rows.wanted(mappings)}"
+    )
 
 
 def _understood(
@@ -90,16 +106,16 @@ def _understood(
     try:
         lines = rows.understand(table, mappings)
     except BadTable as error:
-        result.refused = sum(bool(row.filled or row.faults) for row in table.rows)
-        result.empty = len(table.rows) - result.refused
-        result.refusals.append(Refusal(file, _short(error), table.number))
-        return result
+        return _none_of_it(result, error)
     edition = Edition()
     above: list[str] = []  # what stands between the last row and here, the nearest last
     for number, line in enumerate(lines, start=1):
         seen(number)
         if line.kind == "header" and line.header is not None:
-            edition = _edition_below(result, line.header.mapping, edition, above, options)
+            try:
+                edition = _edition_below(result, line.header, edition, above, options)
+            except BadTable as error:
+                return _none_of_it(Understood(file, table), error)
         _take(result, line, edition)
         if line.kind in ("note", "empty"):
             above += line.row.filled
@@ -108,14 +124,25 @@ def _understood(
     return result
 
 
+def _none_of_it(result: Understood, error: BadTable) -> Understood:
+    result.refused = sum(bool(row.filled or row.faults) for row in result.table.rows)
+    result.empty = len(result.table.rows) - result.refused
+    result.refusals.append(Refusal(result.file, _short(error), result.table.number))
+    return result
+
+
 def _edition_below(
-    result: Understood, mapping: Mapping, before: Edition, above: Sequence[str], options: Options
+    result: Understood, header: Header, before: Edition, above: Sequence[str], options: Options
 ) -> Edition:
     """What is true of the rows below a header: a header that only repeats another changes nothing."""
-    near = above[-CAPTIONS:]
-    edition = _edition(options, mapping, [*reversed(near), *reversed(result.table.captions[-CAPTIONS:])])
-    repeated = bool(result.headers) and result.headers[-1].mapping == mapping
-    return before if repeated and _edition(options, mapping, near).caption is None else edition
+    near = _heading(above[-CAPTIONS:], header, options)
+    repeated = bool(result.headers) and result.headers[-1].mapping == header.mapping
+    if repeated and near is None:
+        return before
+    heading = near or _heading(result.table.captions[-CAPTIONS:], header, options)
+    text, on = heading or (None, None)
+    said = dates.in_caption(options.title or "")
+    return Edition(options.publisher, options.url, options.title, options.published_on, said or on, text)
 
 
 def _take(result: Understood, line: Line, edition: Edition) -> None:
@@ -128,6 +155,7 @@ def _take(result: Understood, line: Line, edition: Edition) -> None:
             result.empty += 1
         case "note":
             result.notes.append((line.row.number, " ".join(title(cell) for cell in _different(line.row))))
+            result.doubtful |= line.header is not None and rows.may_be_damaged(line.row, line.header)
         case "bad":
             _refuse(result, line.row, line.reason, line.column)
         case "data":
@@ -151,11 +179,22 @@ def _refuse(result: Understood, row: Row, reason: str, column: str) -> None:
     result.refusals.append(Refusal(result.file, reason, result.table.number, row.number, column))
 
 
-def _edition(options: Options, mapping: Mapping, captions: Sequence[str]) -> Edition:
-    about = [title(text) for text in captions if any(word in text for word in mapping.captions)]
-    dated = next(((text, on) for text in about if (on := dates.in_caption(text)) is not None), None)
-    text, on = dated or (None, dates.in_caption(options.title or ""))
-    return Edition(options.publisher, options.url, options.title, options.published_on, on, text)
+def _heading(lines: Sequence[str], header: Header, options: Options) -> tuple[str, str] | None:
+    """The nearest line that is a heading of the list, and the date in it. Raises BadTable where two disagree on what
+    nothing else gives."""
+    found = [
+        (text, on)
+        for text in map(title, reversed(lines))
+        if any(word in text for word in header.mapping.captions) and dates.is_heading(text)
+        if (on := dates.in_caption(text)) is not None
+    ]
+    decided = "date" in header.fields or dates.in_caption(options.title or "") is not None
+    if len({on[:7] for _, on in found}) > 1 and not decided:
+        shown = " and ".join(repr(text[:60]) for text, _ in found)
+        raise BadTable(
+            f"has headings of several months: {shown}. Give the right one, with its month, as --title."
+        )
+    return found[0] if found else None
 
 
 def _written(path: Path) -> str:

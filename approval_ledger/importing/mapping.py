@@ -17,7 +17,9 @@ from .titles import title_key
 
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 Titles = Annotated[list[Word], Field(max_length=50)]
-FieldName = Literal["item", "company", "number", "date", "region", "batch", "reason", "remark", "ordinal"]
+FieldName = Literal[
+    "item", "company", "number", "date", "region", "batch", "reason", "remark", "ended", "status", "ordinal"
+]
 FILE_LIMIT = 64 * 1024  # bytes
 
 
@@ -50,6 +52,8 @@ class Columns(_Strict):
     batch: Titles = []
     reason: Titles = []
     remark: Titles = []
+    ended: Titles = []
+    status: Titles = []
     ordinal: Titles = []
 
     def each(self) -> Iterator[tuple[FieldName, str]]:

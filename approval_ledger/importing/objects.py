@@ -31,8 +31,44 @@ def _parsed(text: str) -> Any:
     try:
         loads(text)
     except InvalidEvent as error:
-        raise BadTable(f"is no JSON that is taken: {error}") from None
-    return json.loads(text, parse_int=str, parse_float=str)  # a number as it is written: 1.10 is not 1.1
+        if "Extra data" in str(error) and text.lstrip().startswith("{"):
+            raise BadTable(
+                "is one JSON object after another (NDJSON): write an array, with [ before the first, a comma between two, "
+                "and ] after the last. Nothing was stored."
+            ) from None
+        raise BadTable(f"is no JSON that is taken: {_where(text)}{error}") from None
+    return _as_written(text)
+
+
+def _as_written(text: str) -> Any:
+    return json.loads(text, parse_int=_Number, parse_float=_Number)
+
+
+class _Number(str):
+    """A number as it is written: 1.10 is not 1.1."""
+
+    __slots__ = ()
+
+
+def _where(text: str) -> str:
+    """Where a number is that nobody could keep: `row 2, 'key': `; empty where something else is wrong."""
+    try:
+        entries, _ = _objects(_as_written(text))
+    except (ValueError, RecursionError, BadTable):
+        return ""
+    for row, entry in enumerate(entries, start=1):
+        for key, value in entry.items():
+            if isinstance(value, _Number) and not _is_taken(value):
+                return f"row {row}, {key[:40]!r}: "
+    return ""
+
+
+def _is_taken(number: str) -> bool:
+    try:
+        loads(number)
+    except InvalidEvent:
+        return False
+    return True
 
 
 def _objects(document: Any) -> tuple[list[dict[str, Any]], str]:

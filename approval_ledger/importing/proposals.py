@@ -10,7 +10,7 @@ from typing import Any
 from events import Event, canonical, encode, from_json
 from events.catalog import TEXT_LIMIT
 
-from .compare import Missing, Verdict, says
+from .compare import Missing, Verdict, rank, says
 from .facts import reference
 
 JSON = dict[str, Any]
@@ -31,16 +31,28 @@ class Proposal:
 
 
 def propose(verdicts: Iterable[Verdict], gone: Iterable[Missing], actor: str) -> list[Proposal]:
-    """A proposal for everything that differs or disappeared. Two rows with one difference give one."""
-    found = [_settle(verdict, actor) for verdict in verdicts if verdict.status == "differs"]
-    found += [_retract(missing, actor) for missing in gone]
-    by_events = {tuple(event.id for event in proposal.events): proposal for proposal in reversed(found)}
-    return list(reversed(by_events.values()))
+    """A proposal for everything that differs from the ledger, or disappeared; one for an identity, however many rows have it."""
+    found = [_settle(verdict, actor) for verdict in _that_count(verdicts)]
+    return found + [_retract(missing, actor) for missing in gone]
+
+
+def _that_count(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Of the rows of each identity the one that counts, where it differs from the ledger.
+
+    It is the one with the earliest date, and of those one that agrees with the ledger. Rows that differ from another row
+    alone are for their publisher to settle: a later date is mostly that of a later list.
+    """
+    best: dict[tuple[str, str], tuple[Any, Verdict]] = {}
+    for verdict in verdicts:
+        on, rest = rank(verdict.fact)
+        key = (on, verdict.status == "differs", rest)
+        if verdict.identity not in best or key < best[verdict.identity][0]:
+            best[verdict.identity] = key, verdict
+    return (v for _, v in best.values() if v.status == "differs" and v.position is not None)
 
 
 def _settle(verdict: Verdict, actor: str) -> Proposal:
-    where = f"position {verdict.position}" if verdict.position is not None else str(verdict.place)
-    why = f"{verdict.fact.place} differs from {where} in {'; '.join(map(str, verdict.differences))}"
+    why = f"{verdict.fact.place} differs from position {verdict.position} in {'; '.join(map(str, verdict.differences))}"
     if {difference.field for difference in verdict.differences} <= _NAMES and "approved_on" in says(
         verdict.fact.event
     ):

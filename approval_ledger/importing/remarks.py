@@ -12,6 +12,8 @@ from events import date_range
 _DATE = (
     r"\d{4}\s?年(?:\s?\d{1,2}\s?月(?:\s?\d{1,2}\s?日)?)?(?:、\s?\d{1,2}\s?月)*|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}"
 )
+# A remark has no two characters of white space in a row where it is matched, and nothing is given back of a run (`*+`):
+# else the time grows with a power of the remark's length.
 _QUOTED = r"[“”\"『「]\s*(?P<{0}>[^“”\"『』「」]{{1,200}}?)\s*[“”\"』」]"
 _BARE_FROM = r"(?P<{0}>[^“”\"，,；;。:\n]{{1,100}}?)"
 _BARE_TO = r"(?P<{0}>[^“”\"，,；;。、\n]{{1,100}})"
@@ -20,7 +22,7 @@ _INTO = r"\s*(?:变更为|更名为|更改为|改为|变更成)\s*"
 
 def _change(what: str, lead: str = "") -> list[re.Pattern[str]]:
     """`原X“A”变更为“B”` and its relatives, the quoted form first: what is quoted may hold a comma."""
-    head = rf"{lead}(?:原)?{what}\s*(?:由|原|从|:)*\s*"
+    head = rf"{lead}(?:原)?{what}\s*(?:由|原|从|:)*+\s*"
     quoted = head + _QUOTED.format("old") + _INTO + _QUOTED.format("new")
     bare = head + _BARE_FROM.format("old") + _INTO + _BARE_TO.format("new")
     return [re.compile(quoted), re.compile(bare)]
@@ -54,6 +56,9 @@ _PATTERNS: list[tuple[Kind, re.Pattern[str]]] = [
 _REVOKED = re.compile(
     rf"(?:该|本)?(?:算法|模型|大模型|服务|应用|备案|备案编号|备案号|登记)?(?:已经?)?(?:于)?(?:{_DATE})?\s?(?:起)?(?:已经?)?(?:予以|被)?"
     rf"(?:注销|撤销|取消)(?:备案|登记)?(?:[(](?:{_DATE})[)])?(?:(?:{_DATE}))?"
+)
+_IN_FORCE = re.compile(
+    r"(?:正常|有效|存续|在用|生效|通过|备案|登记)(?:中|状态)?|已(?:通过|备案|登记|生效)|(?:备案|登记)(?:有效|通过|成功)"
 )
 _FILLER = re.compile(rf"变更内容|补登|补录|(?:{_DATE})|更新|新增|变更|已|于|[\s、，,；;。:\"“”()（）]")
 _SEPARATORS = re.compile(r"[，,；;。\n]")
@@ -89,7 +94,7 @@ class Remark:
 
 def read(text: str) -> Remark:
     """What a remark says. Raises ValueError where a change is dated with a day that is none."""
-    text = text.strip()
+    text = laid_out(text)
     if not text:
         return Remark((), "")
     plain = text.translate(_HALF_WIDTH)
@@ -110,6 +115,16 @@ def read(text: str) -> Remark:
     return Remark((*others, *revoked), left)
 
 
+def is_in_force(status: str) -> bool:
+    """Whether a status says nothing but that the approval counts."""
+    return _IN_FORCE.fullmatch("".join(status.split())) is not None
+
+
+def laid_out(text: str) -> str:
+    """The text with each run of white space as one character of it: a line break, where it has one."""
+    return re.sub(r"\s+", lambda run: "\n" if "\n" in run[0] else " ", text.strip())
+
+
 def _part(text: str, match: re.Match[str], group: str) -> str | None:
     """A name as the remark writes it: what was searched has the same length."""
     if match.groupdict().get(group) is None:
@@ -121,19 +136,25 @@ def _part(text: str, match: re.Match[str], group: str) -> str | None:
 def _revocations(plain: str) -> Iterator[Change]:
     if "恢复" in plain:  # it ended and began again, and no event says that
         return
-    date: str | None = None
-    for clause in _SEPARATORS.split(plain):
-        clause = clause.strip()  # noqa: PLW2901
-        dates = re.findall(_DATE, clause)
-        date = _partial(dates[-1]) if dates else date
-        if clause and _REVOKED.fullmatch(clause):
-            yield Change("revoked", clause, on=date)
+    clauses = [clause.strip() for clause in _SEPARATORS.split(plain) if clause.strip()]
+    for before, clause, after in zip(["", *clauses], clauses, [*clauses[1:], ""], strict=False):
+        if _REVOKED.fullmatch(clause):
+            yield Change("revoked", clause, on=_last_date(clause) or _alone(before) or _alone(after))
+
+
+def _last_date(text: str) -> str | None:
+    dates = re.findall(_DATE, text)
+    return _partial(dates[-1]) if dates else None
+
+
+def _alone(clause: str) -> str | None:
+    """The date that is all of a clause: one with other words dates something else."""
+    return _partial(clause) if re.fullmatch(_DATE, clause) else None
 
 
 def _date_before(text: str, end: int) -> str | None:
     start = max(text.rfind(stop, 0, end) for stop in _STOPS) + 1
-    dates = re.findall(_DATE, text[start:end])
-    return _partial(dates[-1]) if dates else None
+    return _last_date(text[start:end])
 
 
 def _partial(text: str) -> str:
@@ -142,6 +163,11 @@ def _partial(text: str) -> str:
     written = parts[0] if "、" in text else "-".join([parts[0], *(f"{int(part):02d}" for part in parts[1:])])
     date_range(written)
     return written
+
+
+def has_date(text: str) -> bool:
+    """Whether a remark gives any date."""
+    return re.search(_DATE, text.translate(_HALF_WIDTH)) is not None
 
 
 def undated(said: str) -> str:

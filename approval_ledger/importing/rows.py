@@ -17,11 +17,12 @@ from .titles import is_nothing, title, title_key
 Kind = Literal["header", "empty", "note", "data", "bad"]
 
 _FOOTNOTE = re.compile(
-    r"[（(【\[]?\s*(?:注|备注|附注|注释|说明|备案说明|来源|数据来源|资料来源|截至|以上|合计|总计|共计|小计|附件|续表|notes?\b|source\b|total\b|[*＊※①])",
+    r"[（(【\[]?\s*(?:注(?=\s*\d{0,2}\s*[:：)）\]】.、]|\s*[\d①-⑳一二三四五六七八九十]{0,2}\s*$|释)|备注|附注|说明|备案说明|来源|数据来源|资料来源|截至|以上|合计|总计|共计|小计|附件|续表|notes?\b|source\b|total\b|[*＊※①])",
     re.IGNORECASE,
 )
 _LIKE_A_HEADER = "looks like a header, and lacks a column that the list must have"
 _BELOW_ONE = "stands below a row that looks like a header, and lacks a column that the list must have"
+_ROUNDED = re.compile(r"\d(?:\.\d{1,20})?[Ee]\+?\d{1,3}", re.ASCII)
 _FOOTNOTE_WORDS = 2  # different texts that a footnote row has at most: the word and the note
 
 
@@ -68,7 +69,9 @@ def understand(table: Table, mappings: Sequence[Mapping]) -> list[Line]:
     """Every row of a table, in order. Raises BadTable where none of them is a header, or one is a header of two mappings."""
     known = frozenset(key for mapping in mappings for _, key in mapping.columns.each())
     keys = [_keys(row, known) for row in table.rows]
-    headers = [_header(row, found, mappings) for row, found in zip(table.rows, keys, strict=True)]
+    headers = [
+        _header(row, found, mappings, table.merges) for row, found in zip(table.rows, keys, strict=True)
+    ]
     if not any(headers):
         if not any(row.filled for row in table.rows):
             return [Line(row, "empty") for row in table.rows]
@@ -94,14 +97,14 @@ def _keys(row: Row, known: frozenset[str]) -> dict[int, str]:
     return {i: key for i, cell in enumerate(row.cells) if cell and (key := title_key(cell)) in known}
 
 
-def _header(row: Row, keys: dict[int, str], mappings: Sequence[Mapping]) -> Header | None:
+def _header(row: Row, keys: dict[int, str], mappings: Sequence[Mapping], merges: bool) -> Header | None:
     if not keys:
         return None
-    found = [header for mapping in mappings if (header := _as_header(row, mapping)) is not None]
+    found = [header for mapping in mappings if (header := _as_header(row, mapping, merges)) is not None]
     if not found:
         return None
-    most = max(len(header.fields) for header in found)
-    best = [header for header in found if len(header.fields) == most]
+    most = max(map(_understood, found))
+    best = [header for header in found if _understood(header) == most]
     if len(best) > 1:
         names = " and ".join(header.mapping.name for header in best)
         raise BadTable(
@@ -110,7 +113,13 @@ def _header(row: Row, keys: dict[int, str], mappings: Sequence[Mapping]) -> Head
     return best[0]
 
 
-def _as_header(row: Row, mapping: Mapping) -> Header | None:
+def _understood(header: Header) -> tuple[int, int]:
+    """How many columns are understood, first without those that say of a list of approvals which of them ended: they
+    would be the dates of a list of ends."""
+    return len(set(header.fields) - {"ended", "status"}), len(header.fields)
+
+
+def _as_header(row: Row, mapping: Mapping, merges: bool) -> Header | None:
     """How a mapping understands a row as a header; None where it does not. Raises BadTable for two columns of one field."""
     keys = [title_key(cell) for cell in row.cells]
     if any(title_key(title) in keys for title in mapping.unless):
@@ -122,13 +131,13 @@ def _as_header(row: Row, mapping: Mapping) -> Header | None:
     if not set(mapping.required) <= set(found):
         return None
     for field, columns in found.items():
-        _refuse_two(row, field, columns)
+        _refuse_two(row, field, columns, merges)
     untitled = frozenset(index for index, cell in enumerate(row.cells) if not cell.strip())
     return Header(row.number, mapping, _titles(row), {field: found[field][0] for field in found}, untitled)
 
 
-def _refuse_two(row: Row, field: str, columns: Sequence[int]) -> None:
-    if any(not _merged(row, columns[0], column) for column in columns[1:]):
+def _refuse_two(row: Row, field: str, columns: Sequence[int], merges: bool) -> None:
+    if any(not (merges and _merged(row, columns[0], column)) for column in columns[1:]):
         titles = " and ".join(repr(title(row.cells[column])) for column in columns)
         raise BadTable(
             f"row {row.number} has {len(columns)} columns for {field}: {titles}. Write a mapping that names the right "
@@ -192,8 +201,10 @@ def _preamble(row: Row, titles: int) -> Line:
 def _is_note(row: Row, header: Header, stands_above: bool) -> bool:
     if not 0 < len(row.filled) <= _FOOTNOTE_WORDS or row.faults:
         return False
-    if len(row.filled) > 1 and not _lacking(row, header):
-        return False  # a list of two columns has rows of two texts
+    if len(row.filled) > 1 and (not _lacking(row, header) or _names_something(row, header)):
+        return (
+            False  # a list of two columns has rows of two texts, and a damaged row may begin like a footnote
+        )
     first = next(cell.strip() for cell in row.cells if cell.strip())
     if _FOOTNOTE.match(first):
         return True
@@ -205,6 +216,24 @@ def _is_note(row: Row, header: Header, stands_above: bool) -> bool:
     margin = min(index for index in header.titles if index not in header.untitled)
     meant = next((field for field, index in header.fields.items() if index == margin), "ordinal")
     return filled == [margin] and meant == "ordinal" and not re.fullmatch(r"[\d.\s]*", first)
+
+
+def _names_something(row: Row, header: Header) -> bool:
+    """Whether a row has a text of its own in the column of items, companies or numbers, as a damaged row has."""
+    first = next(cell for cell in row.cells if cell.strip())
+    others = (index for index in _naming(header) if index < len(row.cells) and row.cells[index].strip())
+    return may_be_damaged(row, header) or any(row.cells[index] != first for index in others)
+
+
+def may_be_damaged(row: Row, header: Header) -> bool:
+    """Whether what was taken for a note begins where the rows of the list have a name or a number."""
+    return next(index for index, cell in enumerate(row.cells) if cell.strip()) in _naming(header)
+
+
+def _naming(header: Header) -> set[int]:
+    """The columns of items, companies and numbers, but for the first, in which notes stand too."""
+    margin = min(index for index in header.titles if index not in header.untitled)
+    return {header.fields[f] for f in ("item", "company", "number") if f in header.fields} - {margin}
 
 
 def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:
@@ -225,6 +254,10 @@ def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:
         text = row.cells[number]
         if not is_nothing(text) and not any(character.isdigit() for character in text):
             return "is no registry number: it has no digit in it", header.title_of("number")
+        if _ROUNDED.fullmatch(text.strip()):
+            return (
+                f"{text.strip()!r} is a number that a spreadsheet has rounded: take it from the list again, as text"
+            ), header.title_of("number")
     return "", ""
 
 
@@ -241,13 +274,16 @@ def _no_header(table: Table, keys: Sequence[dict[int, str]], mappings: Sequence[
     best = max(range(len(keys)), key=lambda at: (len(keys[at]), len(table.rows[at].filled) > 1, -at))
     row = table.rows[best]
     found = ", ".join(repr(title(cell)[:40]) for cell in row.cells[:20] if cell.strip())
-    wanted = "; ".join(_wanted(mapping) for mapping in mappings)
     return (
-        f"has no row that is a header. The nearest is row {row.number}: {found}. A header must have a title for each of: {wanted}. "
+        f"has no row that is a header. The nearest is row {row.number}: {found}. A header must have a title for each of: {wanted(mappings)}. "
         "For another kind of table, write a mapping (docs/importing.md has an example) and give it with --mapping. "
         "Nothing was stored."
     )
 
 
-def _wanted(mapping: Mapping) -> str:
-    return f"{mapping.name}: {', '.join(getattr(mapping.columns, field)[0] for field in mapping.required)}"
+def wanted(mappings: Sequence[Mapping]) -> str:
+    """The titles that a header must have, by mapping."""
+    return "; ".join(
+        f"{mapping.name}: {', '.join(getattr(mapping.columns, field)[0] for field in mapping.required)}"
+        for mapping in mappings
+    )

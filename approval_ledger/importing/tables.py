@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,13 +37,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`number` counts the tables of a file from 1; `captions` are the lines that stand above it, the nearest last."""
+    """`number` counts the tables of a file from 1; `captions` are the lines that stand above it, the nearest last; where
+    it `merges`, two cells of one text that stand side by side may be one."""
 
     number: int
     rows: tuple[Row, ...]
     name: str = ""
     captions: tuple[str, ...] = ()
     about: str = ""
+    merges: bool = False
 
 
 @dataclass(slots=True)
@@ -78,6 +81,10 @@ def shortly(error: Exception) -> str:
 def content_of(path: Path) -> bytes:
     """The bytes of a file. Raises BadTable where it cannot be read or is too large."""
     try:
+        if not stat.S_ISREG(
+            path.stat().st_mode
+        ):  # before it is opened: a pipe would wait for somebody who writes
+            raise BadTable("is a directory, a pipe or a device, and no regular file: save it as one")
         with path.open("rb") as file:
             content = file.read(FILE_LIMIT + 1)  # no more, whatever the file is: a device never ends
     except OSError as error:

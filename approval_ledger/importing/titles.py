@@ -16,8 +16,8 @@ _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−－﹣"), "-")
 _BRACKETED = re.compile(r"[(（【\[〔][^()（）【】\[\]〔〕]*[)）】\]〕]")
 _MARKS = "*＊※†‡:：#⁰¹²³⁴⁵⁶⁷⁸⁹①②③④⑤⑥⑦⑧⑨⑩"
 _NOTE = re.compile(
-    r"(?:[*＊※†‡#⁰¹²³⁴⁵⁶⁷⁸⁹①②③④⑤⑥⑦⑧⑨⑩]|\[\d{1,2}\]|【\d{1,2}】"
-    r"|[\[【（(](?:注|note)\s*\d{0,2}[\]】）)]|[（(](?:注|note)\s*\d{0,2}[:：][^（）()]*[）)])+\s*$",
+    r"(?:[*＊※†‡⁰¹²³⁴⁵⁶⁷⁸⁹①②③④⑤⑥⑦⑧⑨⑩]|\[\d{1,2}\]|【\d{1,2}】"
+    r"|[\[【（(](?:注\s*\d{0,2}|note\s*\d{1,2})[\]】）)]|[（(](?:注\s*\d{0,2}|note\s*\d{1,2})[:：][^（）()]*[）)])+\s*$",
     re.IGNORECASE,
 )
 _BETWEEN_WIDE = re.compile(
@@ -50,13 +50,17 @@ def name(text: str) -> str:
 
 
 def number(text: str) -> str:
-    """The registry number in a cell: numbers have no white space in them, but cells break them into lines."""
-    return _without_note("".join(text.split()))
+    """The registry number in a cell, without white space, widths and the kind of its dashes: one spelling, so that what
+    ends an approval names the one that began. The cell is kept as it was among the published ones."""
+    return visible_key(_without_note("".join(text.split())))
 
 
 def _without_note(text: str) -> str:
     # The pattern takes a time that grows with the square of a text, and a longer one is no name.
-    return text if len(text) > NAME_LIMIT else _NOTE.sub("", text)
+    if len(text) > NAME_LIMIT:
+        return text
+    bare = _NOTE.sub("", text)
+    return bare if len(bare) != 1 else text  # `Q*` is a name
 
 
 def number_key(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from datetime import date, datetime, time
@@ -13,12 +14,21 @@ from openpyxl.utils import get_column_letter
 
 # The streaming worksheet drops what this parser knows (merged ranges, which cell is a formula), and the other kind of
 # worksheet builds every cell of a merged range: A1:XFD1048576 would be 17 billion.
-from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
+from openpyxl.worksheet._reader import (
+    FORMULA_TAG,
+    MERGE_TAG,
+    ROW_TAG,
+    MergeCells,
+    WorkSheetParser,
+    iterparse,
+)
 
 from .tables import COLUMNS_LIMIT, ROWS_LIMIT, BadTable, Budget, Row, Table, shortly
 
 MERGED_LIMIT = 2_000_000  # cells that merged ranges may fill
+ELEMENTS_LIMIT = 200_000  # of one row, or of all merged ranges: a row of 16,384 cells has a sixth of them
 EXACT_DIGITS = 15  # what a spreadsheet keeps of a number
+_ESCAPED = re.compile(r"(?:_x[0-9A-Fa-f]{4}_)+")
 
 Faults = dict[int, str]
 
@@ -30,6 +40,29 @@ class _Parser(WorkSheetParser):  # type: ignore[misc]  # openpyxl has no types
         super().__init__(*arguments, **more)
         self.uncalculated: set[tuple[int, int]] = set()
         self.formulas = 0
+
+    def parse(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """Its rows, and nothing else but the merged ranges. openpyxl's own builds a row of any number of cells."""
+        held, inside, above = 0, False, []
+        for event, element in iterparse(self.source, events=("start", "end")):
+            if event == "start":
+                inside = inside or element.tag in (ROW_TAG, MERGE_TAG)
+                above.append(element)
+                continue
+            above.pop()
+            held += inside
+            if held > ELEMENTS_LIMIT:
+                raise BadTable(
+                    f"has a row of over {ELEMENTS_LIMIT:,} elements, or as many merged cells. Nothing was stored."
+                )
+            if element.tag == ROW_TAG:
+                yield self.parse_row(element)
+                held, inside = 0, False
+            elif element.tag == MERGE_TAG:
+                self.merged_cells = MergeCells.from_tree(element)
+                held, inside = 0, False
+            if above and not inside:
+                above[-1].clear()  # of what was read, and of what is not: it would add up
 
     def parse_cell(self, element: Any) -> dict[str, Any]:
         cell: dict[str, Any] = super().parse_cell(element)
@@ -47,13 +80,16 @@ def read(content: bytes) -> list[Table]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and extensions, which say nothing of the cells
             book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-            return [_table(number, sheet, budget) for number, sheet in enumerate(book.worksheets, start=1)]
+            found = [_table(number, sheet, budget) for number, sheet in enumerate(book.worksheets, start=1)]
     except BadTable:
         raise
     except Exception as error:  # noqa: BLE001  # a broken file makes openpyxl raise nearly anything
         raise BadTable(
             f"is no XLSX that can be read ({type(error).__name__}: {shortly(error)}). Nothing was stored: open and save it anew."
         ) from None
+    if not found:
+        raise BadTable("has no sheet with cells in it. Nothing was stored.")
+    return found
 
 
 def _table(number: int, sheet: Any, budget: Budget) -> Table:
@@ -71,7 +107,7 @@ def _table(number: int, sheet: Any, budget: Budget) -> Table:
     about = "XLSX" + (f", {parser.formulas} formulas by their saved values" if parser.formulas else "")
     hidden = "" if sheet.sheet_state == "visible" else ", hidden"
     listed = tuple(_row(at, rows.get(at, ({}, {})), budget) for at in range(1, max(rows, default=0) + 1))
-    return Table(number, listed, sheet.title, (sheet.title,), about + hidden)
+    return Table(number, listed, sheet.title, (sheet.title,), about + hidden, merges=True)
 
 
 Cells = dict[int, str]
@@ -121,7 +157,7 @@ def _written(value: object) -> str:
         case None:
             return ""
         case str():
-            return value
+            return _ESCAPED.sub(_unescaped, value)
         case bool():
             return "TRUE" if value else "FALSE"
         case datetime() if value.time() == time():
@@ -132,6 +168,15 @@ def _written(value: object) -> str:
             return value.isoformat()
         case _:
             return str(value)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    """What escapes stand for (`_x000D_` is a carriage return); half of a pair stands for nothing."""
+    units = b"".join(bytes.fromhex(unit)[::-1] for unit in re.findall(r"_x(.{4})_", found[0]))
+    try:
+        return units.decode("utf-16-le")
+    except UnicodeDecodeError:
+        return found[0]
 
 
 def _fill_merged(rows: dict[int, tuple[Cells, Faults]], parser: _Parser) -> None:
