@@ -19,7 +19,8 @@ from docx.oxml.ns import nsdecls, qn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from approval_ledger.importing import archive, tables, workbook
+from approval_ledger.importing import archive, mapping, tables, workbook
+from approval_ledger.importing.mapping import BadMapping
 from approval_ledger.importing.tables import (
     CELL_LIMIT,
     COLUMNS_LIMIT,
@@ -150,6 +151,8 @@ def test_given_a_pipe_that_nobody_writes_to_when_it_is_read_then_it_is_refused_a
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(BadTable, match="no regular file"):
         tables.read(tmp_path / "pipe")
+    with pytest.raises(BadMapping, match="no regular file"):
+        mapping.named([str(tmp_path / "pipe")])
 
 
 def test_given_json_when_it_is_read_then_its_keys_are_the_titles_and_its_numbers_stay_as_written(

@@ -151,6 +151,8 @@ def _named(word: str) -> Mapping:
     if word in known:
         return known[word]
     try:
+        if Path(word).exists() and not Path(word).is_file():  # a pipe would be waited for
+            raise BadMapping(f"{word} is no regular file")
         with Path(word).open("rb") as file:
             content = file.read(FILE_LIMIT + 1)
     except OSError as error:
