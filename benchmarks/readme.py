@@ -35,32 +35,41 @@ def replaced(readme: str, section: str) -> str:
 
 def section(summary: dict[str, Any]) -> str:
     """The figures that have a target, each with its verdict, and the peers."""
-    about = summary["bench"]["about"]
     figures = [of_json(line) for line in summary["bench"]["figures"]]
     judged = [figure for figure in figures if figure.met is not None]
     met = sum(figure.met is True for figure in judged)
     lines = [
-        f"{about['events']:,} events; Python {about['python']}, redis-py {about['redis']}, RQ {about['rq']}, "
-        f"{about['server']}; {about['cores']} shared cores, with a load of {about['load at the start']} at the start and "
-        f"{about['load at the end']} at the end. {met} of {len(judged)} targets are met.",
+        f"{conditions(summary['bench']['about'])} {met} of {len(judged)} targets are met.",
         "",
         *table(["what", "measured", "ratio", "to", "target", ""], [row(figure) for figure in judged]),
     ]
     return "\n".join([*lines, *peers(summary.get("peers")), ""])
 
 
+def conditions(about: dict[str, Any]) -> str:
+    """On what it was measured, and what else ran there."""
+    return (
+        f"{about['events']:,} events; Python {about['python']}, redis-py {about['redis']}, RQ {about['rq']}, "
+        f"{about['server']}; {about['cores']} shared cores, with a load of {about['load at the start']} at the start and "
+        f"{about['load at the end']} at the end."
+    )
+
+
 def peers(summary: dict[str, Any] | None) -> list[str]:
     """The same job on other software; the best of each column is bold."""
     if summary is None:
         return []
+    heading = (
+        f"The same job on other software (`make bench-peers`), with the same {summary['events']:,} events; the best of each "
+        "column in bold:"
+    )
     return [
         "",
-        f"The same job on other software (`make bench-peers`), {summary['events']:,} events of the same bytes; the best of each "
-        "column in bold:",
+        heading,
         "",
-        *table(["", *COLUMNS.values(), "durable how"], peer_rows(summary["peers"])),
+        *table(["", *COLUMNS.values(), "each write is durable by"], peer_rows(summary["peers"])),
         "",
-        *(f"{name} is not in the table: {why}.  " for name, why in summary["missing"].items()),
+        *(f"Not in the table: {name}; {why}." for name, why in summary["missing"].items()),
     ]
 
 
