@@ -39,6 +39,8 @@ PEERS = {
 }
 """Each with its module, and what it needs."""
 
+PATIENCE = 300.0  # seconds for one peer
+
 
 class Missing(Exception):
     """A peer could not be measured, and why."""
@@ -114,14 +116,18 @@ def environment(module: str) -> str:
 
 def run(python: str, module: str, place: str, file: Path, seconds: float) -> dict[str, Any]:
     """What one peer measured, in a process of its own. Raises Missing."""
-    done = subprocess.run(
-        [python, "-m", f"benchmarks.peers.{module}", file, place, str(seconds)],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [python, "-m", f"benchmarks.peers.{module}", file, place, str(seconds)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        raise Missing(f"it did not end within {PATIENCE:g} s") from None
     if done.returncode:
         raise Missing(f"it failed: {(done.stderr.strip().splitlines() or ['without a word'])[-1]}")
     return dict(json.loads(done.stdout))

@@ -84,10 +84,6 @@ class Stored:
     def wait(self, after: int) -> None:  # noqa: ARG002
         time.sleep(POLL)
 
-    def close(self) -> None:
-        self.loop.run_until_complete(self.store.close())
-        self.view.close()
-
 
 if __name__ == "__main__":
     job.main(Stored)

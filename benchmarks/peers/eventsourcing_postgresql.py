@@ -71,10 +71,6 @@ class Recorded:
         while next(self.subscription).id <= after:
             pass
 
-    def close(self) -> None:
-        if self.subscription is not None:
-            self.subscription.stop()
-
 
 if __name__ == "__main__":
     job.main(Recorded)

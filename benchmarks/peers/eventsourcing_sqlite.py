@@ -66,9 +66,6 @@ class Recorded:
     def wait(self, after: int) -> None:  # noqa: ARG002
         time.sleep(POLL)
 
-    def close(self) -> None:
-        self.recorder.datastore.close()
-
 
 if __name__ == "__main__":
     job.main(Recorded)

@@ -20,6 +20,7 @@ CALL = 1_000  # events an append
 PAGE = 500  # events a commit of the projection
 RATE = 100  # events a second, for the latency
 WARM_UP = 20
+PATIENCE = 60.0  # seconds, after the last event
 
 Stored = tuple[int, bytes]
 Counts = dict[str, int]
@@ -47,9 +48,6 @@ class Peer(Protocol):
 
     def wait(self, after: int) -> object:
         """Returns when there may be events after a position, as this software wakes a reader, or after a while."""
-
-    def close(self) -> object:
-        """Ends what would keep the process."""
 
 
 def add(changed: Counts, counts: Counts, payload: bytes) -> None:
@@ -176,7 +174,11 @@ def _latencies(
         time.sleep(max(0.0, started + number / RATE - time.monotonic()))
         peer.append([event])
         returned.append(time.monotonic())
+    if not ours.poll(PATIENCE):
+        process.kill()
+        raise SystemExit("its reader did not take what was appended")
     seen: list[float] = ours.recv()
+    process.kill()  # a subscription may have threads that keep it
     process.join()
     return [(a - b) * 1000 for a, b in zip(seen[WARM_UP:], returned[WARM_UP:], strict=True)]
 
@@ -198,4 +200,3 @@ def _follow(
         else:
             peer.wait(projector.position)
     out.send(seen)
-    peer.close()

@@ -62,9 +62,6 @@ class Ledger:
     def wait(self, after: int) -> None:
         next(self.log.follow(after, wait=1.0))
 
-    def close(self) -> None:
-        self.log.client.close()
-
 
 class Advance:
     """See `job.Steps`."""

@@ -65,9 +65,6 @@ class Table:
         for _ in self.database.notifies(timeout=1, stop_after=1):
             pass
 
-    def close(self) -> None:
-        self.database.close()
-
 
 if __name__ == "__main__":
     job.main(Table)

@@ -63,9 +63,6 @@ class Table:
     def wait(self, after: int) -> None:  # noqa: ARG002
         time.sleep(POLL)
 
-    def close(self) -> None:
-        self.database.close()
-
 
 if __name__ == "__main__":
     job.main(Table)

@@ -44,9 +44,6 @@ class Stream:
     def wait(self, after: int) -> None:
         self.client.xread({"peer:log": _id(after)}, count=1, block=1_000)
 
-    def close(self) -> None:
-        self.client.close()
-
 
 def _id(position: int) -> str:
     return f"{position >> 20}-{position & 0xFFFFF}"
