@@ -5,10 +5,10 @@ BIN := .venv/bin
 READY := .venv/ready
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help demo test check bench lock wheel clean
+.PHONY: help demo test check bench bench-peers bench-readme lock wheel clean
 
 help: ## show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
 
 # pip is the one that Python brings: it checks hashes, and needs nothing else first.
 $(READY): requirements/dev.txt pyproject.toml
@@ -31,17 +31,32 @@ check: $(READY) ## lint, format, types, import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(READY) ## throughput, each figure beside a yardstick of the same run
-	@$(BIN)/python benchmarks/throughput.py
+bench: $(READY) .venv-bench/ready ## each cost beside a yardstick of the same run, with charts; BENCH="--events 1000000"
+	@$(BIN)/python -m benchmarks $(BENCH)
+	@.venv-bench/bin/python benchmarks/charts.py
+
+bench-peers: $(READY) ## the same job on other software, each in an environment of its own
+	@$(BIN)/python -m benchmarks.peers $(BENCH)
+
+bench-readme: $(READY) ## write what was measured into the README
+	@$(BIN)/python -m benchmarks.readme
+
+.venv-bench/ready: requirements/bench.txt
+	@echo "setting up .venv-bench (once)"
+	@$(PYTHON) -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --only-binary :all: -r $<
+	@touch $@
 
 lock: $(READY) ## resolve the dependencies anew and pin them with their hashes
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install uv
 	@$(LOCK) pyproject.toml -o requirements/run.txt
 	@$(LOCK) -c requirements/run.txt --extra parquet --group dev pyproject.toml -o requirements/dev.txt
 	@echo hatchling | $(LOCK) --no-annotate -c requirements/dev.txt - -o requirements/build.txt
+	@echo 'matplotlib>=3.11,<4' | $(LOCK) --no-annotate --python-version 3.11 -c requirements/dev.txt - -o requirements/bench.txt
+	@for peer in requirements/peers/*.in; do $(LOCK) --no-annotate --python-version 3.11 $$peer -o $${peer%.in}.txt; done
 
 wheel: $(READY) ## build the wheel into dist/
 	@$(BIN)/hatchling build -t wheel
 
 clean: ## remove what the targets made
-	@rm -rf .venv dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-bench .venv-peers dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from events import Event
@@ -17,30 +18,53 @@ DAYS = 1_000
 PRODUCER = "urn:benchmark:generator"
 
 
-def approvals(count: int) -> Iterator[Event]:
-    """`count` events: approvals of 300 companies in 40 batches over 1,000 days, and 3 % retractions of earlier ones."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a producer knows before it builds an event: plain values. `retracts` is the number of an earlier event."""
+
+    number: int
+    company: int
+    approved_on: str
+    batch: int
+    retracts: int | None
+
+
+def facts(count: int, companies: int = COMPANIES) -> Iterator[Facts]:
+    """`count` times what an event says: approvals in 40 batches over 1,000 days, and 3 % retractions of earlier ones."""
     chance = random.Random(count)  # nothing secret
-    source = Source(publisher="CAC", url="https://www.cac.gov.cn/", published_on="2024-04-02")
     for number in range(count):
-        if number and chance.random() < CORRECTED:
-            target = EventReference(source=PRODUCER, id=f"e{chance.randrange(number)}")
-            data: ApprovalGranted | EventRetracted = EventRetracted(
-                target=target, reason="entered twice", actor="editor"
-            )
-        else:
-            data = _grant(number, chance, source)
-        yield Event(id=f"e{number}", source=PRODUCER, data=data)
+        retracts = chance.randrange(number) if number and chance.random() < CORRECTED else None
+        day = FIRST_DAY + timedelta(days=chance.randrange(DAYS))
+        yield Facts(number, chance.randrange(companies), str(day), chance.randrange(1, BATCHES + 1), retracts)
 
 
-def _grant(number: int, chance: random.Random, source: Source) -> ApprovalGranted:
-    company = chance.randrange(COMPANIES)
+def build(fact: Facts) -> Event:
+    """The event, validated by the models of the catalog, as a producer builds it."""
+    if fact.retracts is None:
+        return Event(id=f"e{fact.number}", source=PRODUCER, data=_grant(fact))
+    target = EventReference(source=PRODUCER, id=f"e{fact.retracts}")
+    retracted = EventRetracted(target=target, reason="entered twice", actor="editor")
+    return Event(id=f"e{fact.number}", source=PRODUCER, data=retracted)
+
+
+def approvals(count: int, companies: int = COMPANIES) -> Iterator[Event]:
+    """`count` events."""
+    return map(build, facts(count, companies))
+
+
+def company_name(number: int) -> str:
+    """What company `number` is called."""
+    return f"北京智能科技{number}有限公司"
+
+
+def _grant(fact: Facts) -> ApprovalGranted:
     return ApprovalGranted(
         authority="CAC",
         instrument="filing",
         unit="service",
-        item=Item(name=f"模型 {number}", registry_number=f"Beijing-Model{number}-2024"),
-        company=Holder(name=f"北京智能科技{company}有限公司"),
-        approved_on=str(FIRST_DAY + timedelta(days=chance.randrange(DAYS))),
-        batch=chance.randrange(1, BATCHES + 1),
-        source=source,
+        item=Item(name=f"模型 {fact.number}", registry_number=f"Beijing-Model{fact.number}-2024"),
+        company=Holder(name=company_name(fact.company)),
+        approved_on=fact.approved_on,
+        batch=fact.batch,
+        source=Source(publisher="CAC", url="https://www.cac.gov.cn/", published_on="2024-04-02"),
     )

@@ -206,7 +206,7 @@ def test_every_requirement_is_pinned_by_hash_and_no_file_names_where_it_is_from(
 
 
 def test_the_lock_files_agree_and_cover_what_the_project_declares() -> None:
-    assert set(LOCKS) == {"build.txt", "dev.txt", "run.txt"}
+    assert set(LOCKS) == {"bench.txt", "build.txt", "dev.txt", "run.txt"}
     run, dev, build = (pins(LOCKS[name]) for name in ("run.txt", "dev.txt", "build.txt"))
     assert {name_of(line) for line in PROJECT["project"]["dependencies"]} <= set(run)
     assert {name_of(line) for line in PROJECT["dependency-groups"]["dev"]} <= set(dev)

@@ -1,0 +1,47 @@
+"""Draws benchmarks/results/growth.json as PNG charts. Needs requirements/bench.txt, and nothing of the project."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")  # draws into files, and needs no screen
+
+from matplotlib import pyplot as plt
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    """One chart a curve."""
+    for curve in json.loads((RESULTS / "growth.json").read_text("utf-8")):
+        draw(curve, RESULTS / f"growth-{curve['name']}.png")
+
+
+def draw(curve: dict[str, Any], path: Path) -> None:
+    """What it costs against what grows, from zero up, with the line that it may not cross."""
+    sizes, costs = zip(*curve["points"], strict=True)
+    allowed = curve["target"] * dict(curve["points"])[curve["base"]]
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    axes.plot(sizes, costs, marker="o", label="measured")
+    axes.axhline(
+        allowed, color="tab:red", linestyle="--", label=f"target: {curve['target']} x at {curve['base']:,}"
+    )
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=30)
+    axes.minorticks_off()
+    axes.set_ylim(0, max(*costs, allowed) * 1.15)
+    axes.set_xlabel(curve["grows"])
+    axes.set_ylabel(curve["cost"])
+    axes.set_title(curve["title"])
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
