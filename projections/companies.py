@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from events import DecodedEvent, name_key
@@ -81,6 +81,13 @@ def record(documents: Documents, company: str) -> dict[str, Any] | None:
     approvals, and those of them that are `unnumbered`."""
     found: dict[str, Any] | None = documents.get(_record(company))
     return found
+
+
+def records(documents: Documents, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Those of many names that have a record, fetched at once."""
+    listed = list(names)
+    documents.fetch(map(_record, listed))
+    return {name: held for name in listed if (held := record(documents, name)) is not None}
 
 
 def all_names(documents: Documents) -> list[str]:

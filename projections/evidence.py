@@ -479,12 +479,12 @@ def _batch(
 
 def _granted_to(documents: Documents, groups: Iterable[identities.Group], counted: str) -> dict[str, int]:
     """How many approvals were granted to each company that an announcement names, under all names that may be its."""
-    granted: dict[str, int] = {}
-    for group in groups:
-        if group.mark not in granted:
-            held = [companies.record(documents, name) for name in sorted(group.names | group.disputed)]
-            granted[group.mark] = sum(record["granted"].get(counted, 0) for record in held if record)
-    return granted
+    names_of = {group.mark: group.names | group.disputed for group in groups}
+    held = companies.records(documents, sorted(frozenset[str]().union(*names_of.values())))
+    return {
+        mark: sum(held[name]["granted"].get(counted, 0) for name in names if name in held)
+        for mark, names in names_of.items()
+    }
 
 
 def _revoked(views: Views, one: Mapping[str, frozenset[int]]) -> tuple[Days, ...]:

@@ -112,7 +112,9 @@ class Identities:
         """For each of the `names` (as keys), those that are the same company, or may be: where several companies claim
         one of the names, it may be any of them."""
         found: dict[str, Group] = {}
-        for alias in names:
+        listed = list(names)
+        self._documents.fetch(map(_alias, listed))
+        for alias in listed:
             claimants = self._with_perhaps(self.find(alias))
             companies = {alias: alias}
             for company in claimants:
