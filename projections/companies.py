@@ -21,7 +21,7 @@ from . import approvals, buckets, identities, pages, terms
 from .projection import Documents, key
 
 name = "companies"
-version = 1
+version = 2
 handles = frozenset(
     model.TYPE
     for model in (
@@ -40,7 +40,7 @@ def needs(event: DecodedEvent) -> list[str]:
     match event.data:
         case ApprovalGranted() as grant:
             company = name_key(grant.company.name)
-            return [*approvals.needs(grant), _record(company), key("history", company)]
+            return [*approvals.needs(terms.key_for(grant), grant), _record(company), key("history", company)]
         case _:
             return []
 
@@ -141,7 +141,7 @@ def history(documents: Documents, company: str) -> list[tuple[int, dict[str, Any
 
 def _grant(documents: Documents, grant: ApprovalGranted, position: int, stands: bool) -> None:
     counted = terms.key_for(grant)
-    changes = approvals.record(documents, grant, position, stands=stands)
+    changes = approvals.record(documents, counted, grant, position, stands=stands)
     counts = [(approval, counted, sign) for sign, approval in changes]
     entry = grant.model_dump(mode="json", exclude_none=True, exclude={"company", "source", "published"})
     _note(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Protocol
 
 from events import TermsDiffer, name_key
@@ -21,6 +22,7 @@ class Counts(Protocol):
     def unit(self) -> str: ...
 
 
+@lru_cache(maxsize=1_024)
 def key_of(authority: str, instrument: str, unit: str) -> str:
     """The key of the terms, equal for every spelling of their names."""
     return key(name_key(authority), name_key(instrument), name_key(unit))
@@ -31,9 +33,9 @@ def key_for(data: Counts) -> str:
     return key_of(data.authority, data.instrument, data.unit)
 
 
-def needs(data: Counts) -> list[str]:
+def needs(terms: str) -> str:
     """The document that `seen` will ask for."""
-    return [_counted(key_for(data))]
+    return _counted(terms)
 
 
 def seen(documents: Documents, data: Counts, stands: bool) -> str:

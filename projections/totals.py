@@ -11,7 +11,7 @@ from . import approvals, pages, terms
 from .projection import Documents, key
 
 name = "totals"
-version = 1
+version = 2
 handles = frozenset({m.TYPE for m in (ApprovalGranted, ApprovalRevoked, TotalReported, TermsEquated)})
 
 SAMPLE = 4  # positions kept for each day, as evidence: the rest is a count
@@ -22,8 +22,8 @@ def needs(event: DecodedEvent) -> list[str]:
         case ApprovalGranted() as grant:
             counted = terms.key_for(grant)
             return [
-                *approvals.needs(grant),
-                *terms.needs(grant),
+                *approvals.needs(counted, grant),
+                terms.needs(counted),
                 _days(counted, "granted", _month(grant.approved_on)),
                 _months(counted, "granted"),
             ]
@@ -35,7 +35,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     match event.data:
         case ApprovalGranted() as grant:
             counted = terms.seen(documents, grant, stands)
-            for sign, approval in approvals.record(documents, grant, event.position, stands=stands):
+            for sign, approval in approvals.record(documents, counted, grant, event.position, stands=stands):
                 _count(documents, counted, "granted", approval.on, approval.position, sign)
         case ApprovalRevoked() as revocation:
             _revoke(documents, revocation, event.position, stands)
