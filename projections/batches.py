@@ -94,10 +94,7 @@ def _count(documents: Documents, counted: str, batch: str, approval: approvals.A
     if held is None:
         held = {"count": 0, "companies": {}, "sample": []}
         documents.put(_batches(counted), sorted([*(documents.get(_batches(counted)) or []), batch]))
-    of_company = held["companies"].get(approval.company, 0) + sign
-    companies = {other: n for other, n in held["companies"].items() if other != approval.company}
-    if of_company:
-        companies[approval.company] = of_company
+    companies = terms.with_times(held["companies"], approval.company, sign)
     sample = [*held["sample"], approval.position] if sign > 0 else held["sample"]
     kept = sorted(p for p in sample if sign > 0 or p != approval.position)[:SAMPLE]
     count = held["count"] + sign

@@ -129,9 +129,9 @@ def _count(documents: Documents, counted: str, kind: str, on: str, position: int
         sample = sorted([*sample, position])[:SAMPLE]
     else:
         sample = [other for other in sample if other != position]
-    changed = {day: entry for day, entry in held.items() if day != on}
-    if count + sign:
-        changed[on] = [count + sign, sample]
+    changed = {**held, on: [count + sign, sample]}
+    if not count + sign:
+        del changed[on]
     documents.put(_days(counted, kind, month), changed or None)
     if not changed:
         left = [other for other in documents.get(_months(counted, kind)) if other != month]
