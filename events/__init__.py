@@ -20,6 +20,7 @@ from .codec import (
 from .connection import connect, masked, storage
 from .envelope import Event, Receipt, RecordedEvent
 from .errors import (
+    AddressRefused,
     BadQuestion,
     Fault,
     IdConflict,
@@ -45,6 +46,7 @@ from .quantities import Count, DateRange, Interval, Share, date_range
 
 __all__ = [
     "CATALOG",
+    "AddressRefused",
     "BadQuestion",
     "Count",
     "DateRange",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Literal
 
 from pydantic import Field
@@ -81,6 +82,11 @@ class RecordedEvent:
     def recorded_at(self) -> datetime:
         """The server's clock at the append, UTC; never earlier than that of the position before."""
         return datetime.fromtimestamp(self.recorded_ms / 1000, UTC)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the entry's id and its bytes, in hex: who remembers it notices another log."""
+        return sha256(f"{self.position}-{self.recorded_ms}\n".encode() + self.payload).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

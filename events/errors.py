@@ -7,6 +7,7 @@
     │   ├── IdConflict             the same source and id were recorded before, with other bytes
     │   ├── StaleExpectation       the ledger or the subject is not where the caller expected it
     │   ├── NotDurable             the server would lose acknowledged events; says what to change
+    │   ├── AddressRefused         events are not sent to such a URL, or to where it points
     │   ├── BadQuestion            a reader asked for something that cannot be asked
     │   └── TermsDiffer            two figures count different things and must not be combined
     ├── StorageUnavailable         the server is away, read-only, full or busy: nothing was stored
@@ -112,6 +113,10 @@ class NotDurable(Refused):
             "this server could lose an acknowledged event, so nothing was stored. "
             + "; ".join(map(str, findings))
         )
+
+
+class AddressRefused(Refused):
+    code = "address-refused"
 
 
 class BadQuestion(Refused):

@@ -12,6 +12,11 @@ pattern                             type    writer       lost if it goes
 {name}:projection:<p>:<g>:past      hash    commit.lua   its snapshots: answers about the past fold the whole log, until a replay
 {name}:projection:<p>:<g>:changed   set     commit.lua   what the next snapshot will hold: that one is then lost, as above
 {name}:bell:<p>                     string  doorbell     nothing: it expires, and the reconciler rings
+{name}:webhooks                     set     webhooks     who is subscribed: add the subscriptions again
+{name}:webhook:<id>                 hash    settle.lua   one subscription with its secret and its cursor (subscriptions.py makes it)
+{name}:webhook:<id>:dead            hash    settle.lua   its dead letters: which events it never took
+{name}:webhook:<id>:bell            string  deliver.py   nothing: it expires, and whoever looks next rings
+{name}:webhook:<id>:lease           string  deliver.py   nothing: it expires; until then two workers may send the same
 """
 
 from __future__ import annotations
@@ -75,6 +80,26 @@ def changed(ledger: str, name: str, generation: int) -> str:
 
 def bell(ledger: str, name: str) -> str:
     return f"{{{ledger}}}:bell:{name}"
+
+
+def webhooks(ledger: str) -> str:
+    return f"{{{ledger}}}:webhooks"
+
+
+def webhook(ledger: str, id: str) -> str:
+    return f"{{{ledger}}}:webhook:{id}"
+
+
+def dead_letters(ledger: str, id: str) -> str:
+    return f"{webhook(ledger, id)}:dead"
+
+
+def webhook_bell(ledger: str, id: str) -> str:
+    return f"{webhook(ledger, id)}:bell"
+
+
+def webhook_lease(ledger: str, id: str) -> str:
+    return f"{webhook(ledger, id)}:lease"
 
 
 def identity(source: str, id: str) -> bytes:

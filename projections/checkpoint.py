@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 from events import RecordedEvent
 
@@ -18,9 +17,4 @@ class Checkpoint:
     @classmethod
     def at(cls, event: RecordedEvent) -> Checkpoint:
         """The checkpoint of a projection whose last event is this one."""
-        return cls(event.position, entry_digest(event))
-
-
-def entry_digest(event: RecordedEvent) -> str:
-    """SHA-256 over the entry's id and its bytes, in hex."""
-    return sha256(f"{event.position}-{event.recorded_ms}\n".encode() + event.payload).hexdigest()
+        return cls(event.position, event.digest)

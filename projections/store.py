@@ -24,7 +24,7 @@ from events import (
 )
 
 from . import past
-from .checkpoint import Checkpoint, entry_digest
+from .checkpoint import Checkpoint
 from .digest import digest_of_stored
 from .lockstep import PAGE, Entry, Lookup, Outcome, advance_together, fetch_documents, reason_of
 from .projection import Projection, advance
@@ -278,7 +278,7 @@ class Generation:
 
     def require_same_log(self, remembered: Checkpoint, found: RecordedEvent | None) -> None:
         """Raises LogForked where `found` is not the entry that `remembered` is at."""
-        if found is not None and entry_digest(found) == remembered.entry:
+        if found is not None and found.digest == remembered.entry:
             return
         what = "the log ends before it" if found is None else "another event is there now"
         raise LogForked(

@@ -21,6 +21,7 @@ from events import (
     storage,
 )
 from projections import PROJECTIONS, Generation, Projection, Store, replay
+from webhooks import dead_letters, subscriptions
 from workers import queue_length, run_here, run_here_in, supervise, workers_alive
 
 from .. import telemetry
@@ -218,6 +219,7 @@ def _status(log: Log, where: str) -> dict[str, Any]:
         },
         "head": head,
         "projections": projections,
+        "webhooks": _webhooks_status(log),
         "workers": workers_alive(log.client, log.ledger),
         "queue": queue_length(log.client, log.ledger),
         "says": says,
@@ -240,6 +242,17 @@ def _projection_status(log: Log, projection: Projection, head: int | None, says:
         "digest": digest,
         "parked": len(generation.parked()),
         "readable": checkpoint is not None,
+    }
+
+
+def _webhooks_status(log: Log) -> dict[str, int]:
+    """Counts: `approvals webhook list` has the rest. What a receiver does not take is no fault of the ledger's."""
+    there = subscriptions.all_of(log)
+    return {
+        "enabled": sum(each.enabled for each in there),
+        "disabled": sum(not each.enabled for each in there),
+        "failing": sum(each.enabled and each.tries > 0 for each in there),
+        "dead_letters": sum(dead_letters.count(log, [each.id for each in there]).values()),
     }
 
 
@@ -285,6 +298,11 @@ def _show_status(report: dict[str, Any]) -> None:
             for p in report["projections"]
         ),
     )
+    if any((webhooks := report["webhooks"]).values()):
+        show.plain(
+            f"webhooks: {webhooks['enabled']} enabled ({webhooks['failing']} failing), {webhooks['disabled']} disabled, "
+            f"{webhooks['dead_letters']} dead letters"
+        )
     for line in report["says"]:
         show.complain(line)
 

@@ -1,0 +1,19 @@
+"""DELIVERIES: events of the log, sent to those who subscribed. May import `events`; knows neither projections nor RQ nor the terminal.
+
+A subscription has a cursor of its own in the log. So a replay of the projections, which are unknown here, sends nothing again.
+"""
+
+from . import dead_letters, subscriptions
+from .delivering import Attempt, deliveries, is_due, send_again, send_test
+from .subscriptions import Subscription
+
+__all__ = [
+    "Attempt",
+    "Subscription",
+    "dead_letters",
+    "deliveries",
+    "is_due",
+    "send_again",
+    "send_test",
+    "subscriptions",
+]

@@ -1,0 +1,210 @@
+"""Deliveries of one subscription: each event after its cursor, in order, at least once."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from events import (
+    DecodedEvent,
+    InvalidEvent,
+    Log,
+    LogForked,
+    RecordedEvent,
+    as_json_line,
+    canonical,
+    decode,
+    keys,
+)
+
+from . import dead_letters, schedule, signing, subscriptions
+from .dead_letters import DeadLetter
+from .schedule import Next
+from .sending import Answer, post
+from .subscriptions import Changes, Subscription, settle
+
+CONTENT_TYPE = "application/cloudevents+json"
+TEST_TYPE = "webhook.test.v1"
+_NO_EVENT = Answer(0, "the log holds no event there: restore a backup")
+_PAGE = 100  # entries that are read at once where most may be of types that nobody asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try, and what followed: it was delivered, will be tried again in `seconds`, or was set aside; or the subscription was
+    disabled."""
+
+    subscription: Subscription
+    position: int
+    answer: Answer
+    then: Literal["delivered", "again", "set-aside", "disable"]
+    seconds: float = 0.0
+
+
+def is_due(subscription: Subscription, head: int, now: float) -> bool:
+    """Whether there is something to send, or to pass over, `now` (in Unix seconds), in a log that ends at `head`."""
+    # A cursor beyond the head is of another log, which is to be found out.
+    return subscription.enabled and subscription.due_ms <= now * 1000 and subscription.position != head
+
+
+def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> Iterator[Attempt]:
+    """Tries what is due now, and yields each try when its outcome is stored; ends where nothing is due.
+
+    If the process dies between an answer and the next line of ours, the same is sent again, with the same `webhook-id`. Each
+    event is read anew with the subscription: it may be disabled, removed or moved meanwhile.
+    Raises LogForked where the log is not the one that was read before, and disables the subscription; LogDamaged,
+    StorageUnavailable.
+    """
+    while (subscription := subscriptions.find(log, id)) is not None:
+        if not subscription.enabled or subscription.due_ms > clock() * 1000:
+            return
+        try:
+            found = _next(log, subscription)
+        except LogForked as error:
+            subscriptions.disable(log, id, str(error))
+            raise
+        if found is None:
+            return
+        seen, event, decoded = found
+        attempt = _try(log, seen, event, decoded, clock)
+        if attempt is None:
+            return  # somebody else came first
+        yield attempt
+
+
+def _next(
+    log: Log, subscription: Subscription
+) -> tuple[Subscription, RecordedEvent, DecodedEvent | None] | None:
+    """The next event that it wants, or that is none at all; the cursor is moved on past those that it does not want."""
+    while True:
+        page = _page(log, subscription)
+        for event in page:
+            decoded = _decoded(event)
+            if decoded is None or subscription.wants(decoded.type):
+                return subscription, event, decoded
+        if not page or not settle(
+            log, subscription, {"position": page[-1].position, "entry": page[-1].digest}
+        ):
+            return None
+        moved = subscriptions.find(log, subscription.id)
+        if moved is None or not moved.enabled:
+            return None
+        subscription = moved
+
+
+def _page(log: Log, subscription: Subscription) -> list[RecordedEvent]:
+    count = _PAGE if subscription.types else 1
+    at = subscription.position
+    if not at:
+        return log.page(0, count)
+    page = log.page(at - 1, count + 1)  # with the entry at the cursor, so that another log is noticed
+    if not page or page[0].digest != subscription.entry:
+        what = "another event is there now" if page else "the log ends before it"
+        raise LogForked(
+            f"ledger {log.ledger}: webhook {subscription.id} has got up to position {at}, and {what}. The log was rolled back or "
+            "replaced. Nothing was sent. Restore the log; or, if this log is the right one, "
+            f"run `approvals webhook enable {subscription.id} --after POSITION`."
+        )
+    return page[1:]
+
+
+def _decoded(event: RecordedEvent) -> DecodedEvent | None:
+    try:
+        return decode(event)
+    except InvalidEvent:
+        return None
+
+
+def _try(
+    log: Log,
+    seen: Subscription,
+    event: RecordedEvent,
+    decoded: DecodedEvent | None,
+    clock: Callable[[], float],
+) -> Attempt | None:
+    """One try, with its outcome stored; None where somebody else moved the subscription on meanwhile."""
+    answer = _NO_EVENT if decoded is None else _send(seen, event, decoded, clock)
+    if answer.is_success:
+        done = settle(log, seen, _past(event), whatever_failed=True)
+        return Attempt(seen, event.position, answer, "delivered") if done else None
+    now_ms = int(clock() * 1000)
+    tries, refusals = seen.tries + 1, seen.refusals + schedule.is_refusal(answer)
+    following = Next("set-aside") if decoded is None else schedule.after(answer, tries, refusals)
+    failed: Changes = {"tries": tries, "refusals": refusals, "says": answer.says}
+    if following.what == "set-aside":
+        letter = DeadLetter(event.position, event.digest, tries, answer.status, answer.says, now_ms)
+        done = settle(log, seen, _past(event), dead=letter)
+    elif following.what == "disable":
+        done = settle(log, seen, failed | {"enabled": 0})
+    else:
+        done = settle(log, seen, failed | {"due_ms": now_ms + int(following.seconds * 1000)})
+    return Attempt(seen, event.position, answer, following.what, following.seconds) if done else None
+
+
+def _past(event: RecordedEvent) -> Changes:
+    """The cursor at `event`, with nothing tried of the next one."""
+    return {
+        "position": event.position,
+        "entry": event.digest,
+        "tries": 0,
+        "refusals": 0,
+        "due_ms": 0,
+        "says": "",
+    }
+
+
+def _send(
+    subscription: Subscription, event: RecordedEvent, decoded: DecodedEvent, clock: Callable[[], float]
+) -> Answer:
+    # By what the event is, and not by its position: in a log that was restored and written anew another may be there.
+    identity = keys.identity(decoded.source, decoded.id).hex()
+    return _post(subscription, f"{subscription.id}-{identity}", as_json_line(event), clock)
+
+
+def _post(subscription: Subscription, id: str, body: bytes, clock: Callable[[], float]) -> Answer:
+    headers = signing.headers(subscription.secret, id, int(clock()), body)
+    return post(
+        subscription.url, headers | {"Content-Type": CONTENT_TYPE}, body, private=subscription.private
+    )
+
+
+def send_again(log: Log, id: str, position: int) -> Answer:
+    """Sends a dead letter once more, now, and forgets it where it is taken.
+
+    Raises BadQuestion where there is none, LogForked where the log is another one.
+    """
+    letter = dead_letters.get(log, id, position)
+    subscription, event = subscriptions.get(log, id), log.at(position)
+    if event is None or event.digest != letter.entry:
+        raise LogForked(
+            f"ledger {log.ledger}: position {position} does not hold the event that webhook {id} did not take: the log was rolled "
+            f"back or replaced. Nothing was sent. Restore the log, or run `approvals webhook drop {id} {position}`"
+        )
+    if (decoded := _decoded(event)) is None:
+        return _NO_EVENT
+    answer = _send(subscription, event, decoded, time.time)
+    if answer.is_success:
+        dead_letters.drop(log, id, position)
+    else:
+        dead_letters.keep(log, id, letter.after(answer, int(time.time() * 1000)))
+    return answer
+
+
+def send_test(log: Log, id: str) -> Answer:
+    """Sends an event that is not of the log, once, now, also where the subscription is disabled. Raises BadQuestion."""
+    subscription = subscriptions.get(log, id)
+    name = f"test-{secrets.token_hex(8)}"
+    body = canonical(
+        {
+            "specversion": "1.0",
+            "id": name,
+            "source": f"urn:approval-ledger:{log.ledger}",
+            "type": TEST_TYPE,
+            "time": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        }
+    )
+    return _post(subscription, f"{id}-{name}", body, time.time)

@@ -1,0 +1,1 @@
+"""Server-side functions of the deliveries, one a file."""

@@ -1,0 +1,26 @@
+"""Signatures by the convention of Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+
+PREFIX = "whsec_"
+SECRET_BYTES = 32
+
+
+def new_secret() -> str:
+    """A secret as its receiver takes it: `whsec_` and the base64 of random bytes."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+def headers(secret: str, id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The headers that go with `body`. `id` is the same at every try, `timestamp` (Unix seconds) that of this try."""
+    key = base64.b64decode(secret.removeprefix(PREFIX))
+    signature = hmac.digest(key, f"{id}.{timestamp}.".encode() + body, "sha256")
+    return {
+        "webhook-id": id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+    }

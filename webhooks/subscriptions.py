@@ -1,0 +1,230 @@
+"""Who gets which events, where to, and how far each has got: one hash a subscription, changed by compare-and-set."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from events import CATALOG, BadQuestion, Log, keys, load_function, storage
+
+from . import addresses, signing
+from .dead_letters import DeadLetter
+
+Changes = dict[str, str | int]
+
+_ID = re.compile(r"[0-9a-f]{12}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription, as read.
+
+    `types` is empty for all of them. `position` is the last event of the log that it is done with: delivered, not wanted, or
+    set aside; `entry` is the digest of that entry, "" at 0. Of the event after it, `tries` have failed, in `refusals` of which
+    the receiver was there and did not take it; it is not tried again before `due_ms`. `says` is why the last try failed, or
+    why the subscription is not enabled.
+    """
+
+    id: str
+    url: str
+    secret: str = field(repr=False)
+    types: tuple[str, ...]
+    private: bool
+    created_ms: int
+    enabled: bool
+    position: int
+    entry: str
+    tries: int = 0
+    refusals: int = 0
+    due_ms: int = 0
+    says: str = ""
+
+    def wants(self, type: str) -> bool:
+        return not self.types or type in self.types
+
+    @property
+    def host(self) -> str:
+        """The part of the URL that may be told to anyone: paths and queries are passwords to many a receiver."""
+        return addresses.target(self.url).authority
+
+
+def add(
+    log: Log, url: str, types: Iterable[str] = (), *, private: bool = False, after: int | None = None
+) -> Subscription:
+    """Subscribes `url` to the events after position `after` (default: those that are appended from now on).
+
+    Raises AddressRefused for a URL that events are not sent to, also where its host has a private address now and that was
+    not allowed; BadQuestion for a type or a position that there is not.
+    """
+    wanted = tuple(dict.fromkeys(types))
+    if unknown := [each for each in wanted if each not in CATALOG]:
+        raise BadQuestion(f"{unknown[0][:80]!r} is no event type; the types are {', '.join(CATALOG)}")
+    to = addresses.target(url)
+    if not private:
+        _require_public_now(to)
+    position, entry = _cursor(log, after)
+    subscription = Subscription(
+        id=secrets.token_hex(6),
+        url=url,
+        secret=signing.new_secret(),
+        types=wanted,
+        private=private,
+        created_ms=time.time_ns() // 1_000_000,
+        enabled=True,
+        position=position,
+        entry=entry,
+    )
+    with storage(writing=True):
+        pipeline = log.client.pipeline(transaction=True)
+        pipeline.hset(
+            keys.webhook(log.ledger, subscription.id), mapping=cast(dict[Any, Any], _written(subscription))
+        )
+        pipeline.sadd(keys.webhooks(log.ledger), subscription.id)
+        pipeline.execute()
+    return subscription
+
+
+def _require_public_now(to: addresses.Target) -> None:
+    try:
+        found = addresses.reachable(to, private=True)
+    except OSError:
+        return  # maybe it will resolve where the workers are; it is checked there, at every try
+    addresses.require_public(found)
+
+
+def all_of(log: Log) -> list[Subscription]:
+    """All subscriptions, from the oldest."""
+    with storage():
+        ids = cast(set[bytes], log.client.smembers(keys.webhooks(log.ledger)))
+        pipeline = log.client.pipeline(transaction=False)
+        for each in ids:
+            pipeline.hgetall(keys.webhook(log.ledger, each.decode()))
+        found = zip(ids, pipeline.execute(), strict=True)
+    read = [_read(each.decode(), stored) for each, stored in found if stored]
+    return sorted(read, key=lambda subscription: (subscription.created_ms, subscription.id))
+
+
+def find(log: Log, id: str) -> Subscription | None:
+    """The subscription `id`, or None where there is none (any more)."""
+    if _ID.fullmatch(id) is None:
+        return None
+    with storage():
+        stored = cast(dict[bytes, bytes], log.client.hgetall(keys.webhook(log.ledger, id)))
+    return _read(id, stored) if stored else None
+
+
+def get(log: Log, id: str) -> Subscription:
+    """The subscription `id`. Raises BadQuestion where there is none."""
+    if (subscription := find(log, id)) is None:
+        raise BadQuestion(f"there is no subscription {id[:40]!r}: `approvals webhook list` shows them")
+    return subscription
+
+
+def remove(log: Log, id: str) -> None:
+    """Ends a subscription, and forgets its dead letters. Raises BadQuestion where there is none."""
+    get(log, id)
+    with storage(writing=True):
+        pipeline = log.client.pipeline(transaction=True)
+        pipeline.srem(keys.webhooks(log.ledger), id)
+        pipeline.delete(keys.webhook(log.ledger, id), keys.dead_letters(log.ledger, id))
+        pipeline.execute()
+
+
+def enable(log: Log, id: str, *, after: int | None = None) -> Subscription:
+    """Goes on at once where the subscription stands, or after position `after`. Raises BadQuestion."""
+    while True:
+        subscription = get(log, id)
+        changes: Changes = {"enabled": 1, "tries": 0, "refusals": 0, "due_ms": 0, "says": ""}
+        if after is not None:
+            changes["position"], changes["entry"] = _cursor(log, after)
+        if settle(log, subscription, changes):
+            return get(log, id)
+
+
+def disable(log: Log, id: str, why: str) -> Subscription:
+    """Sends nothing more until it is enabled again, and keeps its place. Raises BadQuestion."""
+    while not settle(log, get(log, id), {"enabled": 0, "says": why}):
+        pass
+    return get(log, id)
+
+
+def settle(
+    log: Log,
+    seen: Subscription,
+    changes: Changes,
+    *,
+    dead: DeadLetter | None = None,
+    whatever_failed: bool = False,
+) -> bool:
+    """Writes `changes` of its hash, and the dead letter of an event that is given up; False, and nothing, where the subscription is not as
+    it was `seen` any more. `whatever_failed`: also where other tries of the same event have failed meanwhile.
+    """
+    names = [keys.webhook(log.ledger, seen.id), keys.dead_letters(log.ledger, seen.id)]
+    position, letter = ("", b"") if dead is None else (dead.position, dead.to_bytes())
+    pairs = [part for pair in changes.items() for part in pair]
+    script = log.client.register_script(load_function("settle", f"{__package__}.functions"))
+    with storage(writing=True):
+        reply = script(
+            keys=names,
+            args=[seen.position, "" if whatever_failed else seen.tries, position, letter, *pairs],
+        )
+    return bool(reply)
+
+
+def _cursor(log: Log, after: int | None) -> tuple[int, str]:
+    """A position of the log, and the digest of the entry there. Raises BadQuestion."""
+    head = log.head()
+    position = head if after is None else after
+    if not 0 <= position <= head:
+        raise BadQuestion(f"the log ends at position {head}: there is nothing after {position} yet")
+    if not position:
+        return 0, ""
+    event = log.at(position)
+    assert event is not None  # the head is not before it
+    return position, event.digest
+
+
+def _written(subscription: Subscription) -> Changes:
+    return {
+        "url": subscription.url,
+        "secret": subscription.secret,
+        "types": " ".join(subscription.types),
+        "private": int(subscription.private),
+        "created_ms": subscription.created_ms,
+        "enabled": int(subscription.enabled),
+        "position": subscription.position,
+        "entry": subscription.entry,
+        "tries": subscription.tries,
+        "refusals": subscription.refusals,
+        "due_ms": subscription.due_ms,
+        "says": subscription.says,
+    }
+
+
+def _read(id: str, stored: dict[bytes, bytes]) -> Subscription:
+    text = {name.decode(): value.decode() for name, value in stored.items()}
+    try:
+        return Subscription(
+            id=id,
+            url=text["url"],
+            secret=text["secret"],
+            types=tuple(text["types"].split()),
+            private=text["private"] == "1",
+            created_ms=int(text["created_ms"]),
+            enabled=text["enabled"] == "1",
+            position=int(text["position"]),
+            entry=text["entry"],
+            tries=int(text["tries"]),
+            refusals=int(text["refusals"]),
+            due_ms=int(text["due_ms"]),
+            says=text["says"],
+        )
+    except (KeyError, ValueError) as error:
+        raise BadQuestion(
+            f"webhook {id} is not what this software writes ({error!r}): something else wrote to it. "
+            f"Run `approvals webhook remove {id}` and add it again"
+        ) from None
