@@ -354,8 +354,7 @@ def test_a_log_that_was_replaced_is_told_once_and_nothing_is_changed(log: Log, s
     before = projected(log)
     for _ in range(3):
         failed, looked = len(workers.said("job_failed")), len(workers.said("looked"))
-        for name in ALL:
-            doorbell.answer(log.client, log.ledger, name)
+        doorbell.answer(log.client, log.ledger, ALL)
         ring_for_all(log)
         eventually(lambda failed=failed: len(workers.said("job_failed")) >= failed + len(ALL))  # type: ignore[misc]
         eventually(lambda looked=looked: len(workers.said("looked")) > looked + 2)  # type: ignore[misc]
