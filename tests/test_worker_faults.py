@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -351,7 +350,7 @@ def test_a_log_that_was_replaced_is_told_once_and_nothing_is_changed(log: Log, s
         for key in (keys.log, keys.ids):
             at_once.rename(key(another.ledger), key(log.ledger))
         at_once.execute()
-    before = projected(log)
+    before = stored(log, "projection:")
     for _ in range(3):
         failed, looked = len(workers.said("job_failed")), len(workers.said("looked"))
         doorbell.answer(log.client, log.ledger, ALL)
@@ -361,14 +360,9 @@ def test_a_log_that_was_replaced_is_told_once_and_nothing_is_changed(log: Log, s
     said = workers.said("reconciler")
     assert [line["code"] for line in said] == ["log-forked"] * len(ALL)
     assert {name for name in ALL for line in said if f"projection {name} " in line["says"]} == {*ALL}
-    assert projected(log) == before
+    assert stored(log, "projection:") == before
     assert not workers.said("worker_died")
     assert workers.ended() is None
-
-
-def projected(log: Log) -> dict[str, Any]:
-    """Everything that the projections of a ledger have stored."""
-    return {key: held for key, held in stored(log).items() if ":projection:" in key}
 
 
 # Here and now, in several processes

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from events import Log, storage
-from projections import PROJECTIONS, Fenced, Generation, Store
-from projections.lockstep import advance_together
+from projections import PROJECTIONS, Fenced, Generation, Store, advance_together
 
 
 class Drain:
