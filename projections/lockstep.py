@@ -111,14 +111,15 @@ def advance_together(
     return [outcomes[generation] for generation in generations]
 
 
-_CONCERNS_ALL = (StorageUnavailable, MemoryError)
+CONCERNS_ALL = (StorageUnavailable, MemoryError)
+"""What keeps every projection from going on; anything else concerns the one that it comes from."""
 
 
 @contextmanager
 def _alone(
     generation: Generation,
     outcomes: dict[Generation, Outcome],
-    but_for: tuple[type[Exception], ...] = _CONCERNS_ALL,
+    but_for: tuple[type[Exception], ...] = CONCERNS_ALL,
 ) -> Iterator[None]:
     """What goes wrong in here concerns one generation, and the others go on."""
     try:

@@ -26,6 +26,7 @@ from events import (
     DecodedEvent,
     LedgerError,
     Log,
+    LogDamaged,
     LogForked,
     StorageUnavailable,
     connect,
@@ -443,6 +444,29 @@ def test_one_that_cannot_go_on_leaves_the_others_to_linger(log: Log) -> None:
         )  # its bell is off, and only its
         worker.stops.set()
     assert list(worker.failed) == ["totals"]
+
+
+def test_one_whose_generations_something_else_wrote_does_not_keep_it_from_the_others(log: Log) -> None:
+    errors: dict[str, Exception] = {}
+    log.client.set(keys.projection(log.ledger, "totals"), "something else's")
+    append(log, 40)
+    jobs.advance(log.client, log.ledger, list(PROJECTIONS), failed=errors.__setitem__)
+    assert {position(log, name) for name in PROJECTIONS if name != "totals"} == {1}
+    assert [(name, type(error)) for name, error in errors.items()] == [("totals", LogDamaged)]
+
+
+def test_one_whose_generations_something_else_writes_meanwhile_stops_alone(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorbell, "BELL_MS", 200)
+    with lingering(log) as worker:
+        log.client.delete(pointer := keys.projection(log.ledger, "totals"))
+        log.client.set(pointer, "something else's")
+        eventually(lambda: worker.failed)
+        append(log, 41)
+        eventually(lambda: {position(log, name) for name in PROJECTIONS if name != "totals"} == {2})
+        worker.stops.set()
+    assert [(name, type(error)) for name, error in worker.failed.items()] == [("totals", LogDamaged)]
 
 
 class Lingering:

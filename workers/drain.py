@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from events import Log, storage
 from projections import PROJECTIONS, Fenced, Generation, Store, advance_together
+from projections.lockstep import CONCERNS_ALL
 
 
 class Drain:
@@ -28,7 +29,13 @@ class Drain:
     def take(self, names: Iterable[str]) -> None:
         """Moves these on, too. Raises KeyError for a projection that there is not."""
         for name in names:
-            self._live[name] = Store(self.log, PROJECTIONS[name]).open_live()
+            store = Store(self.log, PROJECTIONS[name])
+            try:
+                self._live[name] = store.open_live()
+            except CONCERNS_ALL:
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever is stored there, the others must go on
+                self._give_up(name, error)
 
     def keep(self, names: Iterable[str]) -> None:
         """Moves these on, and no others any more."""
@@ -44,8 +51,7 @@ class Drain:
             if isinstance(outcome, Exception) and not isinstance(
                 outcome, Fenced
             ):  # fenced: somebody came first
-                del self._live[name]
-                self._failed(name, outcome)
+                self._give_up(name, outcome)
         return any(outcomes.values()) or self.follow_switches()
 
     def follow_switches(self) -> bool:
@@ -56,10 +62,18 @@ class Drain:
             pipeline = self.log.client.pipeline(transaction=False)
             for generation in self._live.values():
                 pipeline.hget(generation.store.pointer, "live")
-            lives = dict(zip(self.names, pipeline.execute(), strict=True))
-        switched = [name for name, live in lives.items() if int(live or 0) != self._live[name].number]
+            lives = dict(zip(self.names, pipeline.execute(raise_on_error=False), strict=True))
+        switched = [
+            name
+            for name, live in lives.items()
+            if isinstance(live, Exception) or int(live or 0) != self._live[name].number
+        ]
         self.take(switched)
         return bool(switched)
+
+    def _give_up(self, name: str, error: Exception) -> None:
+        self._live.pop(name, None)
+        self._failed(name, error)
 
     def wait(self, seconds: float) -> None:
         """Waits for an event that not all have taken yet; for `seconds` at most."""
