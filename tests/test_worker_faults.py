@@ -23,9 +23,10 @@ from .conftest import new_ledger
 from .given import HISTORY, append, folded, stored, url_of
 from .servers import Server
 from .strategies import report
-from .worker_main import BELL_MS, GATE, GATED, PATIENCE, Gated, Supervised, eventually
+from .worker_main import BELL_MS, GATE, GATED, LINGER, PATIENCE, Gated, Supervised, eventually
 
 ENVIRONMENT = {GATED: "1"}
+FOR_EVER = "1000000"
 UNGATED = Gated()
 ALL = {**PROJECTIONS, UNGATED.name: UNGATED}
 
@@ -204,7 +205,35 @@ def test_a_worker_that_was_stopped_and_wakes_up_late_changes_nothing(
     assert not workers.said("job_failed")
 
 
+def test_two_share_the_projections_and_what_one_had_that_is_killed_is_taken_over(log: Log) -> None:
+    """Both linger until the test ends, and nobody rings but the reconciler."""
+    with Supervised(url_of(log), log.ledger, 2, environment={LINGER: FOR_EVER}) as workers:
+        workers.when_alive(2)
+        append(log, 40)
+        ring(log.client, log.ledger, PROJECTIONS)
+        caught_up(log, *PROJECTIONS)
+        holders = {log.client.get(keys.bell(log.ledger, name)) for name in PROJECTIONS}
+        assert len(holders) == 2
+        os.kill(next(iter(workers.workers())), signal.SIGKILL)
+        append(log, 41)
+        caught_up(log, *PROJECTIONS)
+        assert len(workers.said("worker_died")) == 1
+
+
 # Ends
+
+
+def test_a_worker_that_lingers_leaves_when_it_is_told_to_and_takes_its_bells_off(log: Log) -> None:
+    append(log, 40)
+    with Supervised(url_of(log), log.ledger, environment={LINGER: FOR_EVER}) as workers:
+        caught_up(log, *PROJECTIONS)
+        bells = [keys.bell(log.ledger, name) for name in PROJECTIONS]
+        assert log.client.exists(*bells) == len(bells)
+        workers.process.send_signal(signal.SIGTERM)
+        assert workers.exit() == 0
+        assert log.client.exists(*bells) == 0
+        assert not workers.said("job_failed")  # as where its time would have been over
+        assert not workers.said("asked_to_stop_again")
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM to the supervisor"])

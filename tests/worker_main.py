@@ -26,7 +26,7 @@ import structlog
 from approval_ledger import telemetry
 from events import DecodedEvent, catalog, connect, keys
 from projections import PROJECTIONS, Documents
-from workers import doorbell, processes, supervise
+from workers import doorbell, jobs, processes, supervise
 from workers.reconcile import Reconciler
 from workers.worker import BellWorker
 
@@ -186,7 +186,8 @@ def configure() -> None:
     processes._BACKOFF = (0.1, 0.4)
     processes._SETTLED = float("inf")
     doorbell.BELL_MS = BELL_MS
-    processes.LINGER = float(os.environ.get(LINGER, "0.2"))  # type: ignore[attr-defined]
+    processes.LINGER = linger = float(os.environ.get(LINGER, "0.2"))  # type: ignore[attr-defined]
+    jobs.SLICE = max(jobs.SLICE, linger)
     _log_calls_of(Reconciler, "look", "looked")
     _log_calls_of(BellWorker, "request_stop", "asked_to_stop")
     _log_calls_of(BellWorker, "request_force_stop", "asked_to_stop_again")
