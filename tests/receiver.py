@@ -52,6 +52,7 @@ class Receiver:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.replies: Callable[[Request], Reply] = lambda _: Reply()
+        self.answered = 0
         self._arrived = threading.Condition()
         receiver = self
 
@@ -87,10 +88,13 @@ class Receiver:
     def positions(self) -> list[int]:
         return [request.position for request in self.requests]
 
-    def when(self, count: int) -> list[Request]:
-        """The requests, once there are so many."""
+    def when(self, count: int, *, answered: int = 0) -> list[Request]:
+        """The requests, once there are so many, of which so many are answered."""
         with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self.requests) >= count, 60), self.requests
+            there = self._arrived.wait_for(
+                lambda: len(self.requests) >= count and self.answered >= answered, 60
+            )
+            assert there, self.requests
             return list(self.requests)
 
     def reply(self, *statuses: int) -> None:
@@ -109,6 +113,9 @@ class Receiver:
         handler.send_header("Content-Length", str(len(reply.body)))
         handler.end_headers()
         handler.wfile.write(reply.body)
+        with self._arrived:
+            self.answered += 1
+            self._arrived.notify_all()
 
     def close(self) -> None:
         self._server.shutdown()

@@ -26,7 +26,8 @@ import structlog
 from approval_ledger import telemetry
 from events import DecodedEvent, catalog, connect, keys
 from projections import PROJECTIONS, Documents
-from workers import doorbell, jobs, processes, supervise
+from webhooks import schedule
+from workers import deliver, doorbell, jobs, processes, supervise
 from workers.reconcile import Reconciler
 from workers.worker import BellWorker
 
@@ -38,6 +39,7 @@ GATED = "LEDGER_TEST_GATED"  # set, where `Gated` is to be one of the projection
 PERIOD = "LEDGER_TEST_PERIOD"  # seconds between two looks of the reconciler
 LINGER = "LEDGER_TEST_LINGER"  # seconds that a worker waits for the next event
 BELL_MS = 500
+LEASE = 2.0  # seconds that a webhook is a worker's own
 GATE = 4_000_000  # a report of so many is not counted by `Gated` until its gate is open
 
 
@@ -104,6 +106,12 @@ class Supervised:
             for each in self._client.client_list(_type="normal")
             if each["name"].rsplit("-", 2)[0] == self._prefix
         }
+
+    def courier(self) -> int | None:
+        """The process that delivers to webhooks, where one is connected."""
+        prefix = self._prefix.replace("worker", "courier", 1)
+        names = [str(each["name"]) for each in self._client.client_list(_type="normal")]
+        return next((int(n.rsplit("-", 2)[1]) for n in names if n.rsplit("-", 2)[0] == prefix), None)
 
     def when_alive(self, count: int = 1) -> list[int]:
         """The numbers of the processes, once exactly `count` workers wait for a job."""
@@ -185,7 +193,9 @@ def configure() -> None:
     processes.PERIOD = float(os.environ.get(PERIOD, "0.1"))  # type: ignore[attr-defined]
     processes._BACKOFF = (0.1, 0.4)
     processes._SETTLED = float("inf")
-    doorbell.BELL_MS = BELL_MS
+    doorbell.BELL_MS = deliver.BELL_MS = BELL_MS
+    deliver.PERIOD, deliver.LEASE = 0.1, LEASE
+    schedule.DELAYS = (0.01,) * len(schedule.DELAYS)
     processes.LINGER = linger = float(os.environ.get(LINGER, "0.2"))  # type: ignore[attr-defined]
     jobs.SLICE = max(jobs.SLICE, linger)
     _log_calls_of(Reconciler, "look", "looked")

@@ -12,7 +12,7 @@ from typing import Literal
 
 from .sending import Answer
 
-DELAYS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+DELAYS: tuple[float, ...] = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds before each further try, as Standard Webhooks suggests: 10 tries in three days."""
 REFUSALS = 5
 """So often an event is offered to a receiver that refuses it: for 2 h 35 min."""

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from events import CATALOG, BadQuestion, Log, keys, load_function, storage
 
-from . import addresses, signing
+from . import addresses, dead_letters, signing
 from .dead_letters import DeadLetter
 
 Changes = dict[str, str | int]
@@ -96,21 +96,33 @@ def _require_public_now(to: addresses.Target) -> None:
     addresses.require_public(found)
 
 
-def all_of(log: Log) -> list[Subscription]:
-    """All subscriptions, from the oldest."""
+def is_id(text: str) -> bool:
+    """Whether a subscription may be called that."""
+    return _ID.fullmatch(text) is not None
+
+
+def ids(log: Log) -> list[str]:
+    """What the subscriptions are called."""
     with storage():
-        ids = cast(set[bytes], log.client.smembers(keys.webhooks(log.ledger)))
+        stored = cast(set[bytes], log.client.smembers(keys.webhooks(log.ledger)))
+    return sorted(each.decode() for each in stored)
+
+
+def all_of(log: Log) -> list[Subscription]:
+    """All subscriptions, from the oldest. Raises BadQuestion where something else wrote to one of them."""
+    names = ids(log)
+    with storage():
         pipeline = log.client.pipeline(transaction=False)
-        for each in ids:
-            pipeline.hgetall(keys.webhook(log.ledger, each.decode()))
-        found = zip(ids, pipeline.execute(), strict=True)
-    read = [_read(each.decode(), stored) for each, stored in found if stored]
+        for each in names:
+            pipeline.hgetall(keys.webhook(log.ledger, each))
+        found = zip(names, pipeline.execute(), strict=True)
+    read = [_read(each, stored) for each, stored in found if stored]
     return sorted(read, key=lambda subscription: (subscription.created_ms, subscription.id))
 
 
 def find(log: Log, id: str) -> Subscription | None:
     """The subscription `id`, or None where there is none (any more)."""
-    if _ID.fullmatch(id) is None:
+    if not is_id(id):
         return None
     with storage():
         stored = cast(dict[bytes, bytes], log.client.hgetall(keys.webhook(log.ledger, id)))
@@ -120,13 +132,29 @@ def find(log: Log, id: str) -> Subscription | None:
 def get(log: Log, id: str) -> Subscription:
     """The subscription `id`. Raises BadQuestion where there is none."""
     if (subscription := find(log, id)) is None:
-        raise BadQuestion(f"there is no subscription {id[:40]!r}: `approvals webhook list` shows them")
+        raise _missing(id)
     return subscription
+
+
+def _missing(id: str) -> BadQuestion:
+    return BadQuestion(f"there is no subscription {id[:40]!r}: `approvals webhook list` shows them")
+
+
+def counts(log: Log) -> dict[str, int]:
+    """How many are enabled, of these are failing, are disabled; and how many dead letters there are."""
+    there = all_of(log)
+    return {
+        "enabled": sum(each.enabled for each in there),
+        "failing": sum(each.enabled and each.tries > 0 for each in there),
+        "disabled": sum(not each.enabled for each in there),
+        "dead_letters": sum(dead_letters.count(log, [each.id for each in there]).values()),
+    }
 
 
 def remove(log: Log, id: str) -> None:
     """Ends a subscription, and forgets its dead letters. Raises BadQuestion where there is none."""
-    get(log, id)
+    if id not in ids(log):  # it need not be readable
+        raise _missing(id)
     with storage(writing=True):
         pipeline = log.client.pipeline(transaction=True)
         pipeline.srem(keys.webhooks(log.ledger), id)

@@ -1,14 +1,16 @@
-"""PROCESSES: thin RQ shells around the log and the projections. May import `events` and `projections`.
+"""PROCESSES: thin RQ shells around the log, the projections and the webhooks. May import `events`, `projections` and `webhooks`.
 
 RQ carries wake-ups, never facts: whatever it loses or is told, the log and the checkpoints say what is to be done.
 """
 
 from .alive import workers_alive
+from .deliver import deliver_here
 from .doorbell import ring
 from .processes import queue_length, run_here, run_here_in, supervise
 from .reconcile import progress
 
 __all__ = [
+    "deliver_here",
     "progress",
     "queue_length",
     "ring",

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.context import SpawnProcess
@@ -18,7 +19,9 @@ from redis import Redis
 
 from events import LedgerError, Log, StorageUnavailable, connect, storage
 from projections import PROJECTIONS
+from webhooks import subscriptions
 
+from . import deliver
 from .alive import CONNECTION_NAME, connection_name, share_of
 from .jobs import LINGER, advance
 from .queues import DoorbellQueue, doorbell, enqueue, ledger_of, take
@@ -30,6 +33,9 @@ logger = structlog.get_logger("workers")
 _BACKOFF = (0.5, 10.0)  # seconds before a worker that died is replaced: first, then twice as long, up to this
 _SETTLED = 10.0  # seconds: one that lived longer did not die of what the one before died of
 _TICK = 0.1
+
+Process = Callable[[str, str, Callable[[], None]], None]
+"""What a process does, given the server's URL, the ledger and how to set up its log."""
 
 
 def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
@@ -93,20 +99,22 @@ def supervise(
 
 
 class Supervisor:
-    """Starts workers, replaces those that die, and looks after lost bells."""
+    """Starts workers, and one for webhooks where there are any, replaces those that die, and looks after lost bells."""
 
     def __init__(
         self, url: str, ledger: str, count: int, configure: Callable[[], None], stop: threading.Event
     ) -> None:
         self._arguments = (url, ledger, configure)
         self._ledger = ledger
-        self._count = count
+        self._wanted: Counter[Process] = Counter({_work: count})  # so many processes of each kind
         self._stop = stop
         # No event: a signal handler that sets one, in the middle of a look at the same one, waits for ever.
         self._stopped_by_signal = False
         self._client = connect(url)
         self._reconciler = Reconciler(self._client, ledger)
-        self._workers: dict[SpawnProcess, float] = {}  # and when each was started
+        self._workers: dict[
+            SpawnProcess, tuple[Process, float]
+        ] = {}  # what each does, and when it was started
         self._asked_to_stop: set[SpawnProcess] = set()
         self._wait = 0.0
         self._start_again_at: float | None = None
@@ -119,7 +127,7 @@ class Supervisor:
         }
         try:
             self._start()
-            logger.info("workers_started", ledger=self._ledger, workers=self._count)
+            logger.info("workers_started", ledger=self._ledger, workers=self._wanted[_work])
             next_look = 0.0
             while not (self._stop.is_set() or self._stopped_by_signal):
                 self._replace_the_dead()
@@ -140,16 +148,18 @@ class Supervisor:
     def _start(self) -> None:
         # Spawned, so that no thread, socket or lock comes along.
         context = multiprocessing.get_context("spawn")
-        while len(self._workers) < self._count:
-            process = context.Process(target=_work, args=self._arguments, name=CONNECTION_NAME)
+        missing = self._wanted.copy()
+        missing.subtract(target for target, _ in self._workers.values())
+        for target in missing.elements():
+            process = context.Process(target=target, args=self._arguments, name=CONNECTION_NAME)
             process.start()
-            self._workers[process] = time.monotonic()
+            self._workers[process] = target, time.monotonic()
 
     def _replace_the_dead(self) -> None:
         now = time.monotonic()
         first, longest = _BACKOFF
         for process in [process for process in self._workers if not process.is_alive()]:
-            lived = now - self._workers.pop(process)
+            lived = now - self._workers.pop(process)[1]
             if self._start_again_at is None:
                 self._wait = first if lived > _SETTLED else min(max(first, 2 * self._wait), longest)
                 self._start_again_at = now + self._wait
@@ -166,6 +176,9 @@ class Supervisor:
             errors = list(found.values())
             if rung:
                 logger.warning("rung_again", ledger=self._ledger, projections=rung)
+            if not self._wanted[_deliver] and subscriptions.ids(Log(self._client, self._ledger)):
+                self._wanted[_deliver] = 1
+                self._start()
         except Exception as error:  # noqa: BLE001  # whatever is wrong with the log or the server, the workers must outlast it
             errors = [error]
         says = {str(error): getattr(error, "code", type(error).__name__) for error in errors}
@@ -186,14 +199,32 @@ class Supervisor:
 
 
 def _work(url: str, ledger: str, configure: Callable[[], None]) -> None:
+    _begin(configure)
+    name = _unique(connection_name(ledger))
+    with _last_words(), storage():
+        client = connect(url, timeout=SOCKET_TIMEOUT, name=name)
+        worker(client, ledger, name, linger=LINGER).work(logging_level="ERROR")
+
+
+def _deliver(url: str, ledger: str, configure: Callable[[], None]) -> None:
+    _begin(configure)
+    name = _unique(f"{deliver.CONNECTION_NAME}-{ledger}")
+    with _last_words(), storage():
+        watched = Log(connect(url, timeout=SOCKET_TIMEOUT), ledger)
+        threading.Thread(target=deliver.watch, args=(watched,), daemon=True).start()
+        client = connect(url, timeout=SOCKET_TIMEOUT, name=name)
+        deliver.courier(client, ledger, name).work(logging_level="ERROR")
+
+
+def _begin(configure: Callable[[], None]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's to hand on
     configure()
     take_over_logging()
     threading.Thread(target=_stop_with_parent, daemon=True).start()
-    name = f"{connection_name(ledger)}-{os.getpid()}-{time.time_ns():x}"
-    with _last_words(), storage():
-        client = connect(url, timeout=SOCKET_TIMEOUT, name=name)
-        worker(client, ledger, name, linger=LINGER).work(logging_level="ERROR")
+
+
+def _unique(name: str) -> str:
+    return f"{name}-{os.getpid()}-{time.time_ns():x}"
 
 
 def _stop_with_parent() -> None:

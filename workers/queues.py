@@ -23,12 +23,14 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 
 from projections import PROJECTIONS
+from webhooks import subscriptions
 
 logger = structlog.get_logger("workers")
 
 ADVANCE = "workers.jobs.advance"
-ALLOWED = frozenset({ADVANCE})
-"""The functions that a job may name. Each takes a ledger and a projection."""
+DELIVER = "workers.deliver.deliver"
+QUEUES = {ADVANCE: "doorbell", DELIVER: "webhooks"}
+"""The functions that a job may name, and the queue that each comes by. Each takes a ledger, and a projection or a webhook."""
 
 JOB_TIMEOUT = 30  # seconds, whatever the hash says
 JOB_TTL = 300  # seconds that a job may wait in the queue
@@ -137,7 +139,7 @@ class DoorbellQueue(Queue):
             if _JOB_ID.fullmatch(raw_id) is None:
                 raise RefusedJob("its id is none that RQ gives")
             job = AllowedJob.fetch(raw_id.decode(), connection=connection)
-            if job.origin != queue.name or name(job.args[0]) != queue.name:
+            if job.origin != queue.name or name(job.args[0], str(job.func_name)) != queue.name:
                 raise RefusedJob(f"it is of the queue {job.origin[:80]!r}, for the ledger {job.args[0]!r}")
         except NoSuchJobError as error:
             _put_away(connection, queue, raw_id, error)
@@ -147,9 +149,9 @@ class DoorbellQueue(Queue):
         return job, queue
 
 
-def name(ledger: str) -> str:
+def name(ledger: str, function: str = ADVANCE) -> str:
     """The name of a ledger's queue; it carries the ledger's hash tag."""
-    return f"{{{ledger}}}:doorbell"
+    return f"{{{ledger}}}:{QUEUES[function]}"
 
 
 def ledger_of(queue: Queue) -> str:
@@ -157,29 +159,29 @@ def ledger_of(queue: Queue) -> str:
     return queue.name.removeprefix("{").removesuffix("}:doorbell")
 
 
-def doorbell(client: Redis, ledger: str) -> DoorbellQueue:
+def doorbell(client: Redis, ledger: str, function: str = ADVANCE) -> DoorbellQueue:
     """The queue of one ledger."""
-    return DoorbellQueue(name(ledger), connection=client, serializer=JSONSerializer)
+    return DoorbellQueue(name(ledger, function), connection=client, serializer=JSONSerializer)
 
 
-def enqueue(queue: DoorbellQueue, ledger: str, projections: Iterable[str]) -> None:
-    """Puts a job for each projection into the queue, in one round trip."""
-    names = list(projections)
+def enqueue(queue: DoorbellQueue, ledger: str, chosen: Iterable[str], function: str = ADVANCE) -> None:
+    """Puts a job for each projection (or webhook) into the queue, in one round trip."""
+    names = list(chosen)
     try:
-        _enqueue(queue, ledger, names)
+        _enqueue(queue, ledger, names, function)
     except ResponseError as error:
         if "WRONGTYPE" not in str(error):
             raise
         _put_away_what_is_no_list(queue.connection, queue)
-        _enqueue(queue, ledger, names)
+        _enqueue(queue, ledger, names, function)
 
 
-def _enqueue(queue: DoorbellQueue, ledger: str, projections: Iterable[str]) -> None:
+def _enqueue(queue: DoorbellQueue, ledger: str, chosen: Iterable[str], function: str) -> None:
     with queue.connection.pipeline() as pipeline:
-        for projection in projections:
+        for each in chosen:
             queue.enqueue_call(
-                ADVANCE,
-                args=(ledger, projection),
+                function,
+                args=(ledger, each),
                 timeout=JOB_TIMEOUT,
                 result_ttl=0,
                 ttl=JOB_TTL,
@@ -214,15 +216,17 @@ def take_out(job: Job, queue: Queue, connection: Redis) -> None:
 
 def _call(data: bytes) -> tuple[str, list[str]]:
     function, instance, arguments, keywords = json.loads(_decompressed(data))
-    if function not in ALLOWED:
+    if function not in QUEUES:
         raise RefusedJob(f"{function!r:.80} is no job of ours")
     if instance is not None or keywords != {} or not isinstance(arguments, list):
         raise RefusedJob("its arguments are not those of our jobs")
     if not all(isinstance(argument, str) and len(argument) <= _ARGUMENT_LIMIT for argument in arguments):
         raise RefusedJob("its arguments are not short strings")
-    _, projection = arguments
-    if projection not in PROJECTIONS:
-        raise RefusedJob(f"there is no projection {projection[:80]!r}")
+    _, of = arguments
+    if function == ADVANCE and of not in PROJECTIONS:
+        raise RefusedJob(f"there is no projection {of[:80]!r}")
+    if function == DELIVER and not subscriptions.is_id(of):
+        raise RefusedJob(f"{of[:80]!r} names no webhook")
     return function, arguments
 
 

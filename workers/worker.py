@@ -68,7 +68,7 @@ class BellWorker(SimpleWorker):
         started = time.monotonic()
         try:
             with UnixSignalDeathPenalty(JOB_TIMEOUT, JobTimedOut):  # type: ignore[no-untyped-call]  # RQ has none here
-                self._advance(ledger, first, queue)
+                self.run(ledger, first, queue)
         except LedgerError as error:
             _say_failed(job.description, error, started)
         except (Exception, JobTimedOut) as error:  # the worker's loop goes on, whatever becomes of one job
@@ -82,7 +82,8 @@ class BellWorker(SimpleWorker):
         self.set_state("idle")
         self._last_heartbeat = float("-inf")
 
-    def _advance(self, ledger: str, first: str, queue: DoorbellQueue) -> None:
+    def run(self, ledger: str, first: str, queue: DoorbellQueue) -> None:
+        """What the job is: here, to move on the projection `first` and those that it takes along."""
         started = time.monotonic()
 
         def failed(name: str, error: Exception) -> None:

@@ -21,8 +21,8 @@ from events import (
     storage,
 )
 from projections import PROJECTIONS, Generation, Projection, Store, replay
-from webhooks import dead_letters, subscriptions
-from workers import queue_length, run_here, run_here_in, supervise, workers_alive
+from webhooks import subscriptions
+from workers import deliver_here, queue_length, run_here, run_here_in, supervise, workers_alive
 
 from .. import telemetry
 from . import show
@@ -219,7 +219,7 @@ def _status(log: Log, where: str) -> dict[str, Any]:
         },
         "head": head,
         "projections": projections,
-        "webhooks": _webhooks_status(log),
+        "webhooks": _or_say(lambda: subscriptions.counts(log), says),
         "workers": workers_alive(log.client, log.ledger),
         "queue": queue_length(log.client, log.ledger),
         "says": says,
@@ -242,17 +242,6 @@ def _projection_status(log: Log, projection: Projection, head: int | None, says:
         "digest": digest,
         "parked": len(generation.parked()),
         "readable": checkpoint is not None,
-    }
-
-
-def _webhooks_status(log: Log) -> dict[str, int]:
-    """Counts: `approvals webhook list` has the rest. What a receiver does not take is no fault of the ledger's."""
-    there = subscriptions.all_of(log)
-    return {
-        "enabled": sum(each.enabled for each in there),
-        "disabled": sum(not each.enabled for each in there),
-        "failing": sum(each.enabled and each.tries > 0 for each in there),
-        "dead_letters": sum(dead_letters.count(log, [each.id for each in there]).values()),
     }
 
 
@@ -298,7 +287,7 @@ def _show_status(report: dict[str, Any]) -> None:
             for p in report["projections"]
         ),
     )
-    if any((webhooks := report["webhooks"]).values()):
+    if (webhooks := report["webhooks"]) and any(webhooks.values()):
         show.plain(
             f"webhooks: {webhooks['enabled']} enabled ({webhooks['failing']} failing), {webhooks['disabled']} disabled, "
             f"{webhooks['dead_letters']} dead letters"
@@ -310,7 +299,12 @@ def _show_status(report: dict[str, Any]) -> None:
 def work(
     *,
     workers: Workers = 1,
-    burst: Annotated[bool, typer.Option("--burst", help="Stop when every projection is caught up.")] = False,
+    burst: Annotated[
+        bool,
+        typer.Option(
+            "--burst", help="Stop when every projection is caught up, and what is due is sent to webhooks."
+        ),
+    ] = False,
     url: Url = None,
     data: Data = None,
     ledger: Ledger = None,
@@ -322,6 +316,8 @@ def work(
             run_here(opened.log.client, opened.log.ledger)
         elif burst:
             run_here_in(workers, opened.url, opened.log.ledger, telemetry.configure)
+        if burst:
+            deliver_here(opened.log.client, opened.log.ledger)
         else:
             supervise(opened.url, opened.log.ledger, workers, configure=telemetry.configure)
 

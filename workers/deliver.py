@@ -1,0 +1,155 @@
+"""Deliveries to webhooks as jobs: a process of their own, so that a receiver that takes its time holds up no projection.
+
+Whoever appends rings for projections only. Here a thread follows the log and looks at the cursors, as the reconciler does, and
+rings for each subscription that is behind and due: at once where an event comes, and every few seconds for tries whose time has
+come and for bells that were lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+from redis import Redis
+from redis.exceptions import LockNotOwnedError
+from redis.lock import Lock
+from rq.serializers import JSONSerializer
+
+import webhooks
+from events import LedgerError, Log, keys, storage
+from webhooks import Attempt, subscriptions
+
+from .queues import DELIVER, DoorbellQueue, doorbell, enqueue
+from .worker import WORKER_TTL, BellWorker
+
+logger = structlog.get_logger("workers")
+
+CONNECTION_NAME = "approvals-courier"
+PERIOD = 2.0  # seconds between two looks, where nothing is appended
+SLICE = 5.0  # seconds after which a job begins no further try, and rings for the rest: other subscriptions have their turn
+LEASE = (
+    30.0  # seconds that a subscription is a worker's own at most: one try, with resolving the name, takes 20
+)
+BELL_MS = 5_000
+
+
+class Courier(BellWorker):
+    """Runs the jobs that deliver."""
+
+    def run(self, ledger: str, first: str, queue: DoorbellQueue) -> None:  # noqa: ARG002
+        """Delivers what is due to the webhook `first`."""
+        if deliver(self.connection, ledger, first, stopping=lambda: self._stop_requested):
+            ring(self.connection, ledger, [first])
+
+
+def courier(client: Redis, ledger: str, name: str) -> Courier:
+    """A worker on the queue of one ledger's webhooks. `client` is its own: RQ changes the time-out of the one it is given."""
+    return Courier(
+        [doorbell(client, ledger, DELIVER)],
+        name=name,
+        connection=client,
+        serializer=JSONSerializer,
+        worker_ttl=WORKER_TTL,
+        maintenance_interval=60,
+    )
+
+
+def deliver(client: Redis, ledger: str, id: str, *, stopping: Callable[[], bool] = lambda: False) -> bool:
+    """Delivers what is due to one webhook, and returns True where it left before all was done.
+
+    One worker at a time does so: another one that comes by leaves it alone. A worker that dies keeps the others out until its
+    lease is over. Raises what `webhooks.deliveries` raises.
+    """
+    lease = client.lock(keys.webhook_lease(ledger, id), timeout=LEASE, blocking=False, thread_local=False)
+    with storage(writing=True):
+        client.delete(keys.webhook_bell(ledger, id))  # before the cursor is read: who rings later has a job
+        if not lease.acquire():
+            return False
+    until, is_left = time.monotonic() + SLICE, False
+    try:
+        for attempt in webhooks.deliveries(Log(client, ledger), id):
+            _tell(attempt)
+            if is_left := stopping() or time.monotonic() >= until:
+                break
+    except LedgerError:
+        _release(lease)
+        raise
+    _release(
+        lease
+    )  # and of anything else that ends a job the lease is left to expire, and not taken up at once
+    return is_left
+
+
+def _release(lease: Lock) -> None:
+    with suppress(LockNotOwnedError, LedgerError), storage(writing=True):  # else it expires
+        lease.release()
+
+
+def deliver_here(client: Redis, ledger: str) -> None:
+    """Delivers, in this process, what is due now."""
+    log = Log(client, ledger)
+    for each in due(log, log.head()):
+        while deliver(client, ledger, each):
+            pass
+
+
+def due(log: Log, head: int) -> list[str]:
+    """The subscriptions that there is something to send to, in a log that ends at `head`. One that is unreadable is told of."""
+    found = []
+    for each in subscriptions.ids(log):
+        try:
+            subscription = subscriptions.find(log, each)
+        except LedgerError as error:
+            _complain(error)
+            continue
+        if subscription is not None and webhooks.is_due(subscription, head, time.time()):
+            found.append(each)
+    return found
+
+
+def ring(client: Redis, ledger: str, ids: list[str]) -> None:
+    """Asks for deliveries, unless that is asked for already."""
+    with storage(writing=True):
+        rung = [
+            each for each in ids if client.set(keys.webhook_bell(ledger, each), "rung", nx=True, px=BELL_MS)
+        ]
+        if rung:
+            enqueue(doorbell(client, ledger, DELIVER), ledger, rung, DELIVER)
+
+
+def watch(log: Log) -> None:
+    """Rings for what is due, for ever."""
+    while True:
+        try:
+            head = log.head()
+            ring(log.client, log.ledger, due(log, head))
+            next(log.follow(head, wait=PERIOD))
+        except LedgerError as error:
+            _complain(error)
+            time.sleep(PERIOD)
+
+
+_complaints: set[str] = set()
+
+
+def _complain(error: LedgerError) -> None:
+    if str(error) not in _complaints:  # each once
+        _complaints.add(str(error))
+        logger.error("webhooks", code=error.code, says=str(error))
+
+
+def _tell(attempt: Attempt) -> None:
+    about = {
+        "webhook": attempt.subscription.id,
+        "host": attempt.subscription.host,
+        "position": attempt.position,
+        "says": attempt.answer.says,
+    }
+    if attempt.then == "again":
+        logger.warning("webhook_failed", **about, again_in=round(attempt.seconds))
+    elif attempt.then == "set-aside":
+        logger.error("webhook_set_aside", **about)
+    elif attempt.then == "disable":
+        logger.error("webhook_disabled", **about)
