@@ -160,6 +160,16 @@ def test_dead_letters_are_listed_sent_again_and_dropped(ledger: Ledger, receiver
     assert webhook(ledger, "drop", name).out == "dropped: nothing\n"
 
 
+def test_where_nobody_answers_the_other_dead_letters_are_not_tried(
+    ledger: Ledger, receiver: Receiver
+) -> None:
+    name = with_dead_letters(ledger, receiver, 2)
+    receiver.close()
+    ran = webhook(ledger, "retry", name, "--json", code=1)
+    assert [each["position"] for each in ran.document["retried"]] == [1]
+    assert ran.err == "no answer came, so 1 more were not tried\n"
+
+
 def test_a_test_that_is_not_taken_says_so(ledger: Ledger, receiver: Receiver) -> None:
     name = added(ledger, receiver)["id"]
     receiver.reply(404)

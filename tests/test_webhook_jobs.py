@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from structlog.testing import capture_logs
 
-from events import Log, LogForked, keys
+from events import BadQuestion, Log, LogForked, keys
 from projections import PROJECTIONS, Store
 from webhooks import Subscription, dead_letters, schedule, subscriptions
 from workers import deliver as delivering
@@ -210,26 +209,47 @@ def test_the_bell_is_rung_once_until_a_job_takes_it_off(log: Log, subscription: 
     queue = doorbell(log.client, log.ledger, DELIVER)
     append(log, 40)
     for _ in range(3):
-        ring(log.client, log.ledger, due(log, log.head()))
+        ring(log.client, log.ledger, due(log, log.head(), []))
     assert len(queue) == 1
     deliver(log.client, log.ledger, subscription.id)
-    assert due(log, log.head()) == []
+    assert due(log, log.head(), []) == []
     append(log, 41)
-    ring(log.client, log.ledger, due(log, log.head()))
+    ring(log.client, log.ledger, due(log, log.head(), []))
     assert len(queue) == 2
 
 
-def test_a_subscription_that_is_unreadable_is_told_of_once_and_keeps_no_other_waiting(
-    log: Log, receiver: Receiver, subscription: Subscription
-) -> None:
+def broken_beside(log: Log, receiver: Receiver) -> Subscription:
+    """One that something else wrote to."""
     broken = subscriptions.add(log, receiver.url, private=True)
     log.client.hset(keys.webhook(log.ledger, broken.id), "tries", "x")
+    return broken
+
+
+def test_a_subscription_that_is_unreadable_is_told_of_and_keeps_no_other_waiting(
+    log: Log, receiver: Receiver, subscription: Subscription
+) -> None:
+    broken = broken_beside(log, receiver)
     append(log, 40)
-    with capture_logs() as said:
-        assert due(log, 1) == due(log, 1) == [subscription.id]
-    assert [(line["event"], line["code"]) for line in said] == [("webhooks", "bad-question")]
+    with pytest.raises(BadQuestion, match=f"webhook remove {broken.id}"):
+        deliver_here(log.client, log.ledger)
+    assert receiver.positions == [1]
     subscriptions.remove(log, broken.id)
+    deliver_here(log.client, log.ledger)
     assert subscriptions.ids(log) == [subscription.id]
+
+
+def test_what_is_unreadable_is_told_once_as_long_as_it_lasts(
+    log: Log, receiver: Receiver, subscription: Subscription, supervised: Supervised
+) -> None:
+    broken = broken_beside(log, receiver)
+    for figure in (40, 41):
+        append(log, figure)
+        receiver.when(figure - 39)
+    eventually(lambda: supervised.said("webhooks"))
+    append(log, 42)
+    receiver.when(3)
+    (said,) = supervised.said("webhooks")
+    assert (said["code"], broken.id in said["says"]) == ("bad-question", True)
 
 
 def test_another_log_ends_the_job_and_disables_the_subscription(
@@ -241,7 +261,7 @@ def test_another_log_ends_the_job_and_disables_the_subscription(
     with pytest.raises(LogForked):
         deliver(log.client, log.ledger, subscription.id)
     assert not log.client.exists(keys.webhook_lease(log.ledger, subscription.id))
-    assert due(log, log.head()) == []
+    assert due(log, log.head(), []) == []
 
 
 def test_a_burst_delivers_what_is_due_and_ends(

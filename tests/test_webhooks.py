@@ -458,8 +458,24 @@ def test_another_log_than_the_one_that_was_read_is_noticed_and_nothing_is_sent(
     assert receiver.positions == [1, 2, *range(1, left + 2)]
 
 
-def test_a_subscription_that_something_else_wrote_to_says_so(log: Log, subscription: Subscription) -> None:
-    log.client.hset(keys.webhook(log.ledger, subscription.id), "position", "x")
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("position", "x"),
+        ("url", "ftp://a.example"),
+        ("secret", "whsec_?"),
+        ("says", b"\xff"),
+        ("types", None),
+    ],
+)
+def test_a_subscription_that_something_else_wrote_to_says_so(
+    log: Log, subscription: Subscription, field: str, value: str | bytes | None
+) -> None:
+    key = keys.webhook(log.ledger, subscription.id)
+    if value is None:
+        log.client.hdel(key, field)
+    else:
+        log.client.hset(key, field, value)  # type: ignore[arg-type]
     with pytest.raises(BadQuestion, match="something else wrote to it"):
         subscriptions.get(log, subscription.id)
 

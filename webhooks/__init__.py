@@ -5,9 +5,11 @@ A subscription has a cursor of its own in the log. So a replay of the projection
 
 from . import dead_letters, subscriptions
 from .delivering import Attempt, deliveries, is_due, send_again, send_test
+from .sending import Answer
 from .subscriptions import Subscription
 
 __all__ = [
+    "Answer",
     "Attempt",
     "Subscription",
     "dead_letters",

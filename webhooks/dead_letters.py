@@ -56,9 +56,10 @@ def count(log: Log, ids: list[str]) -> dict[str, int]:
 
 def get(log: Log, id: str, position: int) -> DeadLetter:
     """Raises BadQuestion where there is none."""
-    for letter in all_of(log, id):
-        if letter.position == position:
-            return letter
+    with storage():
+        stored = cast(bytes | None, log.client.hget(keys.dead_letters(log.ledger, id), str(position)))
+    if stored is not None:
+        return _read(position, stored)
     raise BadQuestion(
         f"subscription {id} has no dead letter at position {position}: `approvals webhook failures {id}` lists them"
     )

@@ -15,10 +15,14 @@ def new_secret() -> str:
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
+def key(secret: str) -> bytes:
+    """The random bytes of a secret. Raises ValueError where it is none."""
+    return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+
+
 def headers(secret: str, id: str, timestamp: int, body: bytes) -> dict[str, str]:
     """The headers that go with `body`. `id` is the same at every try, `timestamp` (Unix seconds) that of this try."""
-    key = base64.b64decode(secret.removeprefix(PREFIX))
-    signature = hmac.digest(key, f"{id}.{timestamp}.".encode() + body, "sha256")
+    signature = hmac.digest(key(secret), f"{id}.{timestamp}.".encode() + body, "sha256")
     return {
         "webhook-id": id,
         "webhook-timestamp": str(timestamp),

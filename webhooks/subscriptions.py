@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from events import CATALOG, BadQuestion, Log, keys, load_function, storage
+from events import CATALOG, AddressRefused, BadQuestion, Log, keys, load_function, storage
 
 from . import addresses, dead_letters, signing
 from .dead_letters import DeadLetter
@@ -105,7 +105,7 @@ def ids(log: Log) -> list[str]:
     """What the subscriptions are called."""
     with storage():
         stored = cast(set[bytes], log.client.smembers(keys.webhooks(log.ledger)))
-    return sorted(each.decode() for each in stored)
+    return sorted(each.decode("utf-8", "replace") for each in stored)
 
 
 def all_of(log: Log) -> list[Subscription]:
@@ -234,8 +234,10 @@ def _written(subscription: Subscription) -> Changes:
 
 
 def _read(id: str, stored: dict[bytes, bytes]) -> Subscription:
-    text = {name.decode(): value.decode() for name, value in stored.items()}
     try:
+        text = {name.decode(): value.decode() for name, value in stored.items()}
+        addresses.target(text["url"])
+        signing.key(text["secret"])
         return Subscription(
             id=id,
             url=text["url"],
@@ -251,7 +253,7 @@ def _read(id: str, stored: dict[bytes, bytes]) -> Subscription:
             due_ms=int(text["due_ms"]),
             says=text["says"],
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, AddressRefused) as error:
         raise BadQuestion(
             f"webhook {id} is not what this software writes ({error!r}): something else wrote to it. "
             f"Run `approvals webhook remove {id}` and add it again"

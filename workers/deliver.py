@@ -18,10 +18,10 @@ from redis.lock import Lock
 from rq.serializers import JSONSerializer
 
 import webhooks
-from events import LedgerError, Log, keys, storage
+from events import BadQuestion, LedgerError, Log, StorageUnavailable, keys, storage
 from webhooks import Attempt, subscriptions
 
-from .queues import DELIVER, DoorbellQueue, doorbell, enqueue
+from .queues import DELIVER, JOB_TIMEOUT, DoorbellQueue, doorbell, enqueue
 from .worker import WORKER_TTL, BellWorker
 
 logger = structlog.get_logger("workers")
@@ -29,9 +29,7 @@ logger = structlog.get_logger("workers")
 CONNECTION_NAME = "approvals-courier"
 PERIOD = 2.0  # seconds between two looks, where nothing is appended
 SLICE = 5.0  # seconds after which a job begins no further try, and rings for the rest: other subscriptions have their turn
-LEASE = (
-    30.0  # seconds that a subscription is a worker's own at most: one try, with resolving the name, takes 20
-)
+LEASE = JOB_TIMEOUT + 5.0  # seconds that a subscription is a worker's own: the time of a job, and some more
 BELL_MS = 5_000
 
 
@@ -76,9 +74,8 @@ def deliver(client: Redis, ledger: str, id: str, *, stopping: Callable[[], bool]
     except LedgerError:
         _release(lease)
         raise
-    _release(
-        lease
-    )  # and of anything else that ends a job the lease is left to expire, and not taken up at once
+    # Whatever else ends a job (its time is over, a mistake of ours) leaves the lease to expire: it is not tried again at once.
+    _release(lease)
     return is_left
 
 
@@ -88,21 +85,28 @@ def _release(lease: Lock) -> None:
 
 
 def deliver_here(client: Redis, ledger: str) -> None:
-    """Delivers, in this process, what is due now."""
-    log = Log(client, ledger)
-    for each in due(log, log.head()):
-        while deliver(client, ledger, each):
-            pass
+    """Delivers, in this process, what is due now. What keeps one webhook from it is raised when the others are served."""
+    log, errors = Log(client, ledger), list[LedgerError]()
+    for each in due(log, log.head(), errors):
+        try:
+            while deliver(client, ledger, each):
+                pass
+        except StorageUnavailable:
+            raise
+        except LedgerError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
-def due(log: Log, head: int) -> list[str]:
-    """The subscriptions that there is something to send to, in a log that ends at `head`. One that is unreadable is told of."""
+def due(log: Log, head: int, errors: list[LedgerError]) -> list[str]:
+    """The webhooks that there is something to send to, in a log that ends at `head`. Adds to `errors` what is unreadable."""
     found = []
     for each in subscriptions.ids(log):
         try:
             subscription = subscriptions.find(log, each)
-        except LedgerError as error:
-            _complain(error)
+        except BadQuestion as error:
+            errors.append(error)
             continue
         if subscription is not None and webhooks.is_due(subscription, head, time.time()):
             found.append(each)
@@ -121,23 +125,20 @@ def ring(client: Redis, ledger: str, ids: list[str]) -> None:
 
 def watch(log: Log) -> None:
     """Rings for what is due, for ever."""
+    said: set[str] = set()
     while True:
+        errors: list[LedgerError] = []
         try:
             head = log.head()
-            ring(log.client, log.ledger, due(log, head))
+            ring(log.client, log.ledger, due(log, head, errors))
             next(log.follow(head, wait=PERIOD))
         except LedgerError as error:
-            _complain(error)
+            errors.append(error)
             time.sleep(PERIOD)
-
-
-_complaints: set[str] = set()
-
-
-def _complain(error: LedgerError) -> None:
-    if str(error) not in _complaints:  # each once
-        _complaints.add(str(error))
-        logger.error("webhooks", code=error.code, says=str(error))
+        for each in errors:
+            if str(each) not in said:  # each once, as long as it lasts
+                logger.error("webhooks", code=each.code, says=str(each))
+        said = set(map(str, errors))
 
 
 def _tell(attempt: Attempt) -> None:

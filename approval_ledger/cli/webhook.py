@@ -10,7 +10,7 @@ import typer
 
 import webhooks
 from events import Log
-from webhooks import Subscription, dead_letters, subscriptions
+from webhooks import Answer, Subscription, dead_letters, subscriptions
 
 from . import show
 from .options import Data, Json, Ledger, Url, as_utf8, open_ledger
@@ -181,7 +181,7 @@ def retry(
     """Send dead letters once more, now; those that are taken are none any more. Exit 1 if one is not."""
     with open_ledger(url, data, ledger) as opened:
         chosen = _chosen(opened.log, id, positions)
-        answers = {position: webhooks.send_again(opened.log, id, position) for position in chosen}
+        answers = _send_again(opened.log, id, chosen)
     results = [
         {
             "position": position,
@@ -202,6 +202,8 @@ def retry(
             ),
             empty="there are no dead letters",
         )
+    if left := len(chosen) - len(answers):
+        show.complain(f"no answer came, so {left} more were not tried")
     if not all(answer.is_success for answer in answers.values()):
         raise typer.Exit(1)
 
@@ -254,6 +256,16 @@ def _chosen(log: Log, id: str, positions: Iterable[int] | None) -> list[int]:
     return [dead_letters.get(log, id, position).position for position in dict.fromkeys(named)]
 
 
+def _send_again(log: Log, id: str, chosen: list[int]) -> dict[int, Answer]:
+    """One after the other, up to the first that nobody answers: the next one would wait as long for nothing."""
+    answers: dict[int, Answer] = {}
+    for position in chosen:
+        answers[position] = webhooks.send_again(log, id, position)
+        if not answers[position].status:
+            break
+    return answers
+
+
 def _reports(log: Log, chosen: list[Subscription]) -> list[dict[str, Any]]:
     dead, head = dead_letters.count(log, [each.id for each in chosen]), log.head()
     return [
@@ -284,7 +296,7 @@ def _show_one(log: Log, changed: Subscription, json: bool) -> None:
 
 def _state(report: dict[str, Any]) -> str:
     if not report["enabled"]:
-        return f"disabled: {report['says']}"
+        return f"disabled: {report['says'] or 'by hand'}"
     if report["tries"]:
         return f"{report['tries']} failed, the next try is at {report['next_try']}: {report['says']}"
     return "enabled"
