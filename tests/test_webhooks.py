@@ -426,6 +426,21 @@ def test_a_worker_that_was_paused_changes_nothing_when_it_wakes_up(
     assert subscriptions.get(log, subscription.id).position == 3
 
 
+def test_two_workers_that_fail_at_the_same_time_count_as_one_try(
+    log: Log, receiver: Receiver, subscription: Subscription
+) -> None:
+    append(log, 40)
+
+    def reply(_: Request) -> Reply:
+        if len(receiver.requests) == 1:
+            assert [attempt.then for attempt in deliver(log, subscription)] == ["again"]
+        return Reply(503)
+
+    receiver.replies = reply
+    assert deliver(log, subscription) == []
+    assert subscriptions.get(log, subscription.id).tries == 1
+
+
 def test_a_replay_sends_nothing_again(log: Log, receiver: Receiver, subscription: Subscription) -> None:
     append(log, 40, 41)
     deliver(log, subscription)
