@@ -29,7 +29,7 @@ from events import (
     keys,
 )
 from projections import PROJECTIONS, Documents, Fenced, Generation, Store, digest, fold, queries
-from projections import store as store_module
+from projections import stored as stored_documents
 from projections.checkpoint import Checkpoint
 from projections.replay import adopt, rebuild
 
@@ -55,9 +55,9 @@ from .strategies import report
 class Careless(Generation):
     """Commits whoever was there since: a worker without compare-and-set."""
 
-    def _commit(self, last: Any, parked: dict[int, str]) -> None:
-        self._checkpoint = self.checkpoint()
-        super()._commit(last, parked)
+    def commit_call(self, last: Any, parked: dict[int, str]) -> list[Any]:
+        self.reached = self.checkpoint()
+        return super().commit_call(last, parked)
 
 
 # Folding
@@ -94,7 +94,7 @@ def test_at_every_checkpoint_the_stored_documents_are_those_of_a_plain_fold(log:
 def test_a_handle_that_forgets_what_it_has_cached_counts_the_same(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "CACHED", 2)
+    monkeypatch.setattr(stored_documents, "CACHED", 2)
     append(log, *range(20, 40), *range(20, 40))
     live = Store(log, Tally()).open_live()
     drain(live, limit=7)
@@ -556,9 +556,9 @@ def test_control_of_a_parked_event_there_would_be_a_trace(log: Log) -> None:
     class Forgetful(Generation):
         """Keeps what the failed event has changed."""
 
-        def _fold(self, events: Any) -> tuple[int, dict[int, str]]:
-            self._apply(events)
-            return len(events), {}
+        def fold(self, entries: Any, lookup: Any) -> tuple[int, dict[int, str]]:
+            self._apply(entries, lookup)
+            return len(entries), {}
 
     append(log, 40, 13)
     store = Store(log, Tally())
