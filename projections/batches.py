@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from events import DecodedEvent, name_key
@@ -27,6 +28,7 @@ def needs(event: DecodedEvent) -> list[str]:
                 _placed(counted),
                 *terms.needs(grant),
                 _members(counted, batch_key(batch)),
+                _placed_of(counted, name_key(grant.company.name)),
                 _batches(counted),
             ]
         case _:
@@ -43,6 +45,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
             of = batch_key(batch)
             for sign, approval in approvals.record(documents, grant, event.position, stands=stands, among=of):
                 _count(documents, counted, of, approval, sign)
+                _count_of(documents, counted, of, approval.company, sign)
             # Once more, whichever batch it is: reports may put one approval in two.
             for sign, _ in approvals.record(documents, grant, event.position, stands=stands, among=ANY):
                 documents.put(_placed(counted), (documents.get(_placed(counted)) or 0) + sign or None)
@@ -68,10 +71,21 @@ def reports(documents: Documents, counted: str) -> list[tuple[int, dict[str, Any
 
 
 def members(documents: Documents, counted: str) -> dict[str, dict[str, Any]]:
-    """By batch, the distinct approvals that name it: `count`, by `companies`, and some `sample` positions."""
+    """By batch, the distinct approvals that name it: `count`, and some `sample` positions."""
     batches: list[str] = documents.get(_batches(counted)) or []
     documents.fetch([_members(counted, batch) for batch in batches])
     return {batch: documents.get(_members(counted, batch)) for batch in batches}
+
+
+def members_of(documents: Documents, counted: str, companies: Iterable[str]) -> dict[str, dict[str, int]]:
+    """By batch, how many of its distinct approvals each of these companies has (names, as keys), of those that have any."""
+    listed = list(companies)
+    documents.fetch([_placed_of(counted, company) for company in listed])
+    found: dict[str, dict[str, int]] = {}
+    for company in listed:
+        for batch, count in (documents.get(_placed_of(counted, company)) or {}).items():
+            found.setdefault(batch, {})[company] = count
+    return found
 
 
 def placed(documents: Documents, counted: str) -> int:
@@ -92,19 +106,23 @@ def _count(documents: Documents, counted: str, batch: str, approval: approvals.A
     place = _members(counted, batch)
     held: dict[str, Any] | None = documents.get(place)
     if held is None:
-        held = {"count": 0, "companies": {}, "sample": []}
+        held = {"count": 0, "sample": []}
         documents.put(_batches(counted), sorted([*(documents.get(_batches(counted)) or []), batch]))
-    of_company = held["companies"].get(approval.company, 0) + sign
-    companies = {other: n for other, n in held["companies"].items() if other != approval.company}
-    if of_company:
-        companies[approval.company] = of_company
     sample = [*held["sample"], approval.position] if sign > 0 else held["sample"]
     kept = sorted(p for p in sample if sign > 0 or p != approval.position)[:SAMPLE]
     count = held["count"] + sign
-    documents.put(place, {"count": count, "companies": companies, "sample": kept} if count else None)
+    documents.put(place, {"count": count, "sample": kept} if count else None)
     if not count:
         left = [other for other in documents.get(_batches(counted)) if other != batch]
         documents.put(_batches(counted), left or None)
+
+
+def _count_of(documents: Documents, counted: str, batch: str, company: str, sign: int) -> None:
+    place = _placed_of(counted, company)
+    held: dict[str, int] = documents.get(place) or {}
+    count = held.get(batch, 0) + sign
+    others = {other: n for other, n in held.items() if other != batch}
+    documents.put(place, (others | {batch: count} if count else others) or None)
 
 
 SAMPLE = 4  # positions kept as evidence: the rest is a count
@@ -116,6 +134,10 @@ def _placed(counted: str) -> str:
 
 def _batches(counted: str) -> str:
     return key("batches", counted)
+
+
+def _placed_of(counted: str, company: str) -> str:
+    return key("placed", counted, company)
 
 
 def _members(counted: str, batch: str) -> str:

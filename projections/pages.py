@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .projection import Documents, key
 
 PAGE = 32  # entries
+AHEAD = 16  # pages that are read at once
 
 
 def keep(documents: Documents, name: str, position: int, entry: Any, stands: bool) -> None:
@@ -50,12 +51,21 @@ def remove(documents: Documents, name: str, position: int) -> None:
         documents.put(name, firsts[:kept] or None)
 
 
-def read(documents: Documents, name: str) -> Iterator[tuple[int, Any]]:
-    """Every position with its entry, in order."""
-    pages = [_page(name, page) for page in range(len(documents.get(name) or []))]
-    documents.fetch(pages)
-    for page in pages:
-        yield from map(tuple, documents.get(page) or [])
+def read(documents: Documents, name: str, after: int = 0) -> Iterator[tuple[int, Any]]:
+    """Every later position with its entry, in order. Pages are read as far as they are asked for, some at a time."""
+    firsts: list[int] = documents.get(name) or []
+    pages = [_page(name, page) for page in range(max(bisect_right(firsts, after) - 1, 0), len(firsts))]
+    for index, page in enumerate(pages):
+        if index % AHEAD == 0:
+            documents.fetch(pages[index : index + AHEAD])
+        yield from ((position, entry) for position, entry in documents.get(page) or [] if position > after)
+
+
+def fetch(documents: Documents, names: Iterable[str]) -> None:
+    """Reads many lists ahead, in two round trips."""
+    listed = list(names)
+    documents.fetch(listed)
+    documents.fetch(_page(name, page) for name in listed for page in range(len(documents.get(name) or [])))
 
 
 def first(documents: Documents, name: str) -> int | None:
