@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 import redis
@@ -276,9 +277,10 @@ def _payloads(events: Sequence[Event]) -> list[bytes]:
     seen: dict[tuple[str, str], int] = {}
     payloads = []
     faults: list[Fault] = []
+    now = datetime.now(UTC)
     for index, event in enumerate(events):
         try:
-            payload = check(event)
+            payload = check(event, now)
         except InvalidEvent as error:
             faults += [replace(fault, index=index) for fault in error.faults]
             continue

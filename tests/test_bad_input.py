@@ -838,6 +838,16 @@ MADE = {
         "validation",
         "data.authority",
     ),
+    "bytes that are no text for a name": (
+        Event("e1", "urn:desk", changed(authority=b"\xff")),
+        "validation",
+        "data",
+    ),
+    "what is no JSON for a name": (
+        Event("e1", "urn:desk", changed(authority=object())),
+        "validation",
+        "data",
+    ),
     "a share that is no number": (
         Event(
             "e1",
@@ -876,6 +886,7 @@ MADE = {
         "unknown-type",
         "data",
     ),
+    "None for a source": (replace(report("e1"), source=None), "missing-field", "source"),
     "a number for an id": (replace(report("e1"), id=7), "validation", "id"),
     "half a surrogate pair for an id": (replace(report("e1"), id="\ud800"), "validation", "id"),
     "an id of 257 bytes": (replace(report("e1"), id="零" * 86), "too-long", "id"),
