@@ -20,7 +20,6 @@ from .quantities import EARLIEST_YEAR, PartialDate
 from .upcast import upcast
 
 EVENT_LIMIT = 64 * 1024  # bytes of one event
-BATCH_BYTES_LIMIT = 8 * 1024 * 1024
 NESTING_LIMIT = 16
 CLOCK_TOLERANCE = timedelta(minutes=5)
 # A date has begun somewhere on Earth 14 hours before it begins in UTC (Kiribati, UTC+14).

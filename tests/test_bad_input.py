@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count as numbers
 
 import pytest
 
@@ -28,10 +29,9 @@ from events import (
     read_events,
     valid_events,
 )
+from events.batch import BATCH_BYTES_LIMIT, BATCH_LIMIT
 from events.catalog import CATALOG, EventData, MarketEstimated, Source, UsageReported
-from events.codec import BATCH_BYTES_LIMIT
 from events.envelope import CONTENT_TYPE
-from events.log import BATCH_LIMIT
 from events.quantities import Count
 
 from .conftest import new_ledger
@@ -785,6 +785,12 @@ def test_a_batch_of_too_many_is_refused_before_any_is_looked_at(held, nothing_st
     with pytest.raises(TooLarge, match="at most 10,000 events, not 10,001") as refused:
         held.append([report("e")] * (BATCH_LIMIT + 1))
     says_what_was_wrong_in_few_words(refused.value)
+    nothing_stored(held)
+
+
+def test_of_events_without_end_none_is_asked_for_after_the_first_that_is_too_many(held, nothing_stored):
+    with pytest.raises(TooLarge, match="at most 10,000 events, not 10,001"):
+        held.append(report(f"e{number}") for number in numbers())
     nothing_stored(held)
 
 
