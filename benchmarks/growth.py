@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from events import Log
-from projections import PROJECTIONS, Store, queries
+from projections import PROJECTIONS, Store, advance_together, queries
 from workers import run_here
 
 from .append import append_all
@@ -110,10 +110,10 @@ def _projected(bench: Bench, lengths: list[int]) -> tuple[Curve, Curve]:
 
 
 def _one_more(log: Log, known: Any) -> float:
-    """The median cost of one further event, where each projection's process is at the head and has what it read lately."""
+    """The median cost of one further event, where a process is at the head and has what it read lately."""
     generations = [Store(log, projection).open_live() for projection in PROJECTIONS.values()]
     took = []
     for _ in range(SAMPLES):
         log.append([build(next(known))])
-        took.append(seconds(lambda: [generation.advance() for generation in generations]))
+        took.append(seconds(lambda: advance_together(generations)))
     return statistics.median(took)

@@ -22,6 +22,7 @@ from events import (
 from events.catalog import EventRetracted, EventSuperseded
 
 from . import past
+from .checkpoint import Checkpoint
 from .projection import WAITING, Projection, correction_key
 
 if TYPE_CHECKING:
@@ -110,14 +111,15 @@ def advance_together(
     return [outcomes[generation] for generation in generations]
 
 
-_CONCERNS_ALL = (StorageUnavailable, MemoryError)
+CONCERNS_ALL = (StorageUnavailable, MemoryError)
+"""What keeps every projection from going on; anything else concerns the one that it comes from."""
 
 
 @contextmanager
 def _alone(
     generation: Generation,
     outcomes: dict[Generation, Outcome],
-    but_for: tuple[type[Exception], ...] = _CONCERNS_ALL,
+    but_for: tuple[type[Exception], ...] = CONCERNS_ALL,
 ) -> Iterator[None]:
     """What goes wrong in here concerns one generation, and the others go on."""
     try:
@@ -246,9 +248,8 @@ def _commit_each(parts: Sequence[_Part], outcomes: dict[Generation, Outcome]) ->
     """Each by a call of its own, which succeeds or fails alone; all sent at once, so that the server syncs its disk once."""
     if not parts:
         return
-    calls = [
-        part.generation.commit_call(part.entries[part.taken - 1].recorded, part.parked) for part in parts
-    ]
+    ends = [Checkpoint.at(part.entries[part.taken - 1].recorded) for part in parts]
+    calls = [part.generation.commit_call(end, part.parked) for part, end in zip(parts, ends, strict=True)]
     replies = _send(parts, calls)
     if unknown := [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]:
         store = parts[0].generation.store
@@ -257,9 +258,9 @@ def _commit_each(parts: Sequence[_Part], outcomes: dict[Generation, Outcome]) ->
         again = _send([parts[index] for index in unknown], [calls[index] for index in unknown])
         for index, reply in zip(unknown, again, strict=True):
             replies[index] = reply
-    for part, reply in zip(parts, replies, strict=True):
+    for part, reply, end in zip(parts, replies, ends, strict=True):
         with _alone(part.generation, outcomes, but_for=(MemoryError,)):
-            part.generation.read_commit(_answer(reply, writing=True), part.entries[part.taken - 1].recorded)
+            part.generation.read_commit(_answer(reply, writing=True), end)
             outcomes[part.generation] = part.taken
 
 

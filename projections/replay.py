@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from events import BadQuestion, LogForked, ParkedEvents, StorageUnavailable
+from events import BadQuestion, LogForked, ParkedEvents
 
-from .lockstep import advance_together
+from .lockstep import CONCERNS_ALL, advance_together
 from .past import digest_of_past
 from .store import Behind, DocumentsLost, Fenced, Generation, Store
 
@@ -56,16 +56,25 @@ def rebuild_together(
     `progress` hears of each position that all have reached. Raises what keeps all from being rebuilt, such as
     StorageUnavailable: all the new generations are gone then.
     """
-    lives = [store.open_live() for store in stores]
-    made: list[Generation] = []
+    made: dict[Store, Generation] = {}
+    outcomes: dict[Store, Rebuilt | Exception] = {}
+    lives: dict[Store, Generation] = {}
     try:
-        made.extend(store.open_new() for store in stores)
-        errors = _catch_up_together(made, progress)
-        return [_finished(new, live, errors.get(new)) for new, live in zip(made, lives, strict=True)]
+        for store in stores:
+            try:
+                lives[store], made[store] = store.open_live(), store.open_new()
+            except CONCERNS_ALL:
+                raise
+            except Exception as why:  # noqa: BLE001  # whatever keeps this one from being rebuilt, the others are
+                outcomes[store] = why
+        errors = _catch_up_together(list(made.values()), progress)
+        for store, new in made.items():
+            outcomes[store] = _finished(new, lives[store], errors.get(new))
     except BaseException:
-        for new in made:
-            new.store.drop(new.number)
+        for store, new in made.items():
+            store.drop(new.number)
         raise
+    return [outcomes[store] for store in stores]
 
 
 def _finished(new: Generation, live: Generation, error: Exception | None) -> Rebuilt | Exception:
@@ -73,9 +82,9 @@ def _finished(new: Generation, live: Generation, error: Exception | None) -> Reb
         try:
             _require_whole(new)
             return _compared(new, live)
-        except (StorageUnavailable, MemoryError):
+        except CONCERNS_ALL:
             raise
-        except Exception as why:  # noqa: BLE001  # whatever keeps this one from being rebuilt, the others are
+        except Exception as why:  # noqa: BLE001  # as above
             error = why
     new.store.drop(new.number)
     return error

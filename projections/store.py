@@ -361,10 +361,9 @@ class Generation:
                 return index, error
         return len(entries), None
 
-    def commit_call(self, last: RecordedEvent, parked: dict[int, str]) -> list[str | bytes | int]:
-        """What `commit.lua` is called with, to write what was folded up to `last`: the number of keys, the keys, the rest."""
+    def commit_call(self, checkpoint: Checkpoint, parked: dict[int, str]) -> list[str | bytes | int]:
+        """What `commit.lua` is called with, to write what was folded up to there: the number of keys, the keys, the rest."""
         assert self.documents is not None
-        checkpoint = Checkpoint.at(last)
         changes = self.documents.changes()
         places = [*_keys_of(self.store, self.number), self.store.pointer]
         call: list[str | bytes | int] = [
@@ -384,14 +383,14 @@ class Generation:
             call += [position, reason]
         return call
 
-    def read_commit(self, reply: list[bytes], last: RecordedEvent) -> None:
-        """Moves on to `last`, where that was committed. Raises Fenced or DocumentsLost where nothing was written."""
+    def read_commit(self, reply: list[bytes], checkpoint: Checkpoint) -> None:
+        """Moves on to there, where that was committed. Raises Fenced or DocumentsLost where nothing was written."""
         assert self.documents is not None
         if reply[0] == b"LOST":
             raise self._lost(int(reply[1] or 0), int(reply[2]))
         if reply[0] != b"OK":
             raise Fenced
-        self.reached = Checkpoint.at(last)
+        self.reached = checkpoint
         self.documents.committed()
 
 

@@ -468,8 +468,8 @@ def folded(log: Log, projection: Projection, upto: int | None = None) -> tuple[i
     return len(recorded), digest(fold(projection, recorded))
 
 
-def stored(log: Log) -> dict[str, Any]:
-    """Everything that the server holds of a ledger, to compare."""
+def stored(log: Log, kind: str = "") -> dict[str, Any]:
+    """Everything that the server holds of a ledger, to compare; or what is of one kind, such as `projection:`."""
     client: Any = log.client
     read = {
         b"hash": client.hgetall,
@@ -478,7 +478,8 @@ def stored(log: Log) -> dict[str, Any]:
         b"list": lambda key: client.lrange(key, 0, -1),
     }
     return {
-        key.decode(): read[client.type(key)](key) for key in client.scan_iter(f"{{{log.ledger}}}:*", 1000)
+        key.decode(): read[client.type(key)](key)
+        for key in client.scan_iter(f"{{{log.ledger}}}:{kind}*", 1000)
     }
 
 

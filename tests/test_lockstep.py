@@ -23,8 +23,16 @@ from events import (
     encode,
     keys,
 )
-from projections import PROJECTIONS, Fenced, Generation, MemoryDocuments, Store, advance, lockstep
-from projections.lockstep import advance_together
+from projections import (
+    PROJECTIONS,
+    Fenced,
+    Generation,
+    MemoryDocuments,
+    Store,
+    advance,
+    advance_together,
+    lockstep,
+)
 
 from .conftest import new_ledger
 from .given import HISTORY, Tally, append, folded, retract

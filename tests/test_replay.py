@@ -283,6 +283,14 @@ def test_one_that_cannot_be_rebuilt_leaves_nothing_and_does_not_keep_it_from_the
     assert heard == [4, 5]  # `tally` ends its page at what it parks
 
 
+def test_one_whose_generations_something_else_wrote_does_not_keep_it_from_the_others(store: Store) -> None:
+    shares, totals = (Store(store.log, PROJECTIONS[name]) for name in ("shares", "totals"))
+    store.client.set(shares.pointer, "something else's")
+    first, refused, last = rebuild_together([store, shares, totals])
+    assert isinstance(refused, LogDamaged)
+    assert [type(each) for each in (first, last)] == [Rebuilt, Rebuilt]
+
+
 def test_a_pass_that_is_broken_off_leaves_nothing_of_any(store: Store) -> None:
     totals = Store(store.log, PROJECTIONS["totals"])
 

@@ -53,9 +53,9 @@ from .strategies import report
 class Careless(Generation):
     """Commits whoever was there since: a worker without compare-and-set."""
 
-    def commit_call(self, last: Any, parked: dict[int, str]) -> list[Any]:
+    def commit_call(self, checkpoint: Any, parked: dict[int, str]) -> list[Any]:
         self.reached = self.checkpoint()
-        return super().commit_call(last, parked)
+        return super().commit_call(checkpoint, parked)
 
 
 # Folding
