@@ -128,8 +128,7 @@ def _projected(bench: Bench, lengths: list[int]) -> list[Curve]:
         asked = [seconds(lambda: queries.totals(log, known_at=log.head() - BACK)) for _ in range(SAMPLES)]
         live.append((length, statistics.median(each for ordinary, _ in ends for each in ordinary) * 1e3))
         # The lower of two: there are few to take a mean of, and others run on this machine.
-        ending = min(last - statistics.median(ordinary) for ordinary, last in ends)
-        kept.append((length, ending / past.EVERY * 1e6))
+        kept.append((length, min(last for _, last in ends) / past.EVERY * 1e6))
         before.append((length, statistics.median(asked) * 1e3))
     back = f"totals as known {BACK:,} events ago"
     return [
