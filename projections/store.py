@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
@@ -31,6 +31,8 @@ from .projection import Projection, advance
 from .stored import StoredDocuments
 
 CHANGED = 20_000  # documents that end a page early: one call takes a million arguments at most, and holds up all others
+SCANNED = 1_000  # documents that a digest reads at once, about
+DIGEST_TRIES = 3  # to read all documents while no writer moves on
 FIRST = 1  # the number of the first generation
 
 
@@ -255,15 +257,42 @@ class Generation:
         return {int(at): found[at].decode() for at in sorted(found, key=int)}
 
     def digest(self) -> tuple[int, str]:
-        """The position, and the digest of all documents at it, read together."""
+        """The position, and the digest of all documents at it.
+
+        They are read some at a time, so that it takes no memory for all; or, where a writer moves on at every try, at once.
+        """
+        for _ in range(DIGEST_TRIES):
+            position = self._position()
+            with suppress(Fenced):
+                return position, digest_of_stored(self._documents_at(position) if position else ())
         with storage():
             pipeline = self.store.client.pipeline(transaction=True)
             pipeline.hget(self.state_key, "position")
             pipeline.hgetall(self.documents_key)
-            position, documents = cast(tuple[bytes | None, dict[bytes, bytes]], pipeline.execute())
-        if not (at := _whole(position)):
-            documents = {}  # what is there is of another time
-        return at, digest_of_stored({name.decode(): value for name, value in documents.items()})
+            at, documents = cast(tuple[bytes | None, dict[bytes, bytes]], pipeline.execute())
+        return _whole(at), digest_of_stored((name.decode(), value) for name, value in documents.items())
+
+    def _position(self) -> int:
+        with storage():
+            return _whole(cast(bytes | None, self.store.client.hget(self.state_key, "position")))
+
+    def _documents_at(self, position: int) -> Iterator[tuple[str, bytes]]:
+        """The stored documents in the server's order, maybe some of them twice. Raises Fenced where they are of a `position`
+        no longer."""
+        cursor = 0
+        while True:
+            with storage():
+                pipeline = self.store.client.pipeline(transaction=True)
+                pipeline.hscan(self.documents_key, cursor, count=SCANNED)
+                pipeline.hget(self.state_key, "position")
+                (cursor, found), at = cast(
+                    tuple[tuple[int, dict[bytes, bytes]], bytes | None], tuple(pipeline.execute())
+                )
+            if _whole(at) != position:
+                raise Fenced
+            yield from ((name.decode(), value) for name, value in found.items())
+            if not cursor:
+                return
 
     def open(self, state: dict[bytes, bytes], held: int, live: bytes | None) -> None:
         """Remembers where it is, as read (see `read_state`). One that was removed stays as it is: it takes nothing."""

@@ -431,10 +431,10 @@ def retract(id: str, by: str, source: str = DESK) -> Event:
 def append_raw(log: Log, payload: bytes, *, id: str, source: str = DESK) -> int:
     """Appends bytes that this software would refuse, as a newer producer's software does; returns their position."""
     places = [keys.log(log.ledger), keys.ids(log.ledger), keys.subjects(log.ledger)]
-    arguments = ["", "", "", keys.identity(source, id), payload, "", 0]
+    arguments = ["", "", "", keys.identity(source, id), payload]
     reply: Any = log.client.register_script(load_function("append"))(keys=places, args=arguments)
     assert reply[0] == b"OK", reply
-    return int(reply[1])
+    return int(reply[1]) + 1
 
 
 def append_newer(log: Log, *, id: str, type: str = "total.reported.v9", **data: object) -> int:

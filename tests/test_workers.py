@@ -765,6 +765,25 @@ def test_who_catches_up_rings_again_for_jobs_that_others_took_and_never_ran(
     assert digests(log) == all_folded(log)
 
 
+def test_who_catches_up_leaves_to_others_what_they_look_after_as_long_as_they_do(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, 40)
+    hold(log.client, log.ledger, ["totals"], "another")
+    others = [name for name in PROJECTIONS if name != "totals"]
+    seen = []
+
+    def pause(_: float) -> None:
+        seen.append((position(log, "totals"), [position(log, name) for name in others]))
+        if len(seen) == 2:
+            answer(log.client, log.ledger, ["totals"])  # its time is over
+
+    monkeypatch.setattr(processes.time, "sleep", pause)
+    assert run_here(log.client, log.ledger) == len(PROJECTIONS)
+    assert seen == [(0, [1] * len(others))] * 2
+    assert digests(log) == all_folded(log)
+
+
 def test_what_cannot_go_on_is_raised_when_the_others_have_gone_on(log: Log) -> None:
     append(log, 40, 41)
     run_here(log.client, log.ledger)

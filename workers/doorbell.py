@@ -62,6 +62,14 @@ def still_held(client: Redis, ledger: str, projections: Iterable[str], holder: s
     return held
 
 
+def not_held(client: Redis, ledger: str, projections: Iterable[str]) -> list[str]:
+    """Those of `projections` that nobody looks after, whether somebody has rung for them or not."""
+    names = list(projections)
+    with storage():
+        found = client.mget([keys.bell(ledger, name) for name in names])
+    return [name for name, by in zip(names, found, strict=True) if by in (None, _RUNG.encode())]
+
+
 def answer(client: Redis, ledger: str, projections: Iterable[str]) -> None:
     """Takes bells off. To be called before the log is looked at for the last time: a bell that is rung later has its own job.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import uuid4
 
 from redis import Redis
 
-from events import Log
+from events import LedgerError, Log
 
 from . import doorbell
 from .doorbell import answer, hold, ring, still_held
@@ -38,7 +39,7 @@ def advance(
     rings again for what is left.
 
     `failed` hears of each projection that cannot go on, and why. Raises KeyError for a projection that there is not, and
-    what keeps all of them from going on: the bells are off again in a few seconds, and the reconciler rings.
+    what keeps all of them from going on: the reconciler rings again.
     """
     log, holder = Log(client, ledger), uuid4().hex
 
@@ -47,24 +48,30 @@ def advance(
         failed(name, why)
 
     drain = Drain(log, give_up)
-    hold(client, ledger, names, holder)
-    drain.take(names)
-    quiet_since = looked = began = time.monotonic()
-    while drain.names and not stopping():
-        more, now = drain.page(), time.monotonic()
-        if more:
-            quiet_since = now
-        if now - began >= SLICE or (not more and now - quiet_since >= linger):
-            break
-        if not more:
-            drain.wait(LOOK)
-        if now - looked > doorbell.BELL_MS / 5_000:
-            looked = now
-            drain.keep(still_held(client, ledger, drain.names, holder))
-            drain.follow_switches()
-            if not more and (waiting := rung()):
-                hold(client, ledger, waiting, holder)
-                drain.take(waiting)
+    try:
+        hold(client, ledger, names, holder)
+        drain.take(names)
+        quiet_since = looked = began = time.monotonic()
+        while drain.names and not stopping():
+            more, now = drain.page(), time.monotonic()
+            if more:
+                quiet_since = now
+            if now - began >= SLICE or (not more and now - quiet_since >= linger):
+                break
+            if not more:
+                drain.wait(LOOK)
+            if now - looked > doorbell.BELL_MS / 5_000:
+                looked = now
+                drain.keep(still_held(client, ledger, drain.names, holder))
+                drain.follow_switches()
+                if not more and (waiting := rung()):
+                    hold(client, ledger, waiting, holder)
+                    drain.take(waiting)
+    except BaseException:
+        # So that nobody waits until they go off by themselves; the job's own error is the one to hear of.
+        with suppress(LedgerError):
+            answer(client, ledger, [*names, *drain.names])
+        raise
     answer(client, ledger, drain.names)
     if drain.page():
         ring(client, ledger, drain.names)

@@ -23,6 +23,7 @@ from webhooks import subscriptions
 
 from . import deliver
 from .alive import CONNECTION_NAME, connection_name, share_of
+from .doorbell import not_held
 from .jobs import LINGER, advance
 from .queues import DoorbellQueue, doorbell, enqueue, ledger_of, take
 from .reconcile import PERIOD, Reconciler, behind
@@ -42,14 +43,18 @@ def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
     """Runs the jobs of `ledger` in this process until every projection is caught up, and returns how many it ran.
 
     No signal handler, no thread: Ctrl-C is Ctrl-C. At most `share` of them run together (all, by default): where others run
-    jobs too, they have theirs. A worker elsewhere may take some; then this one rings again, until nothing is left to do. A
-    projection that cannot go on does not keep it from the others; what it raises, is raised when they are caught up.
+    jobs too, they have theirs. A worker elsewhere may take some; then this one waits for it, or rings again where that one
+    does not keep its bells on, until nothing is left to do. A projection that cannot go on does not keep it from the
+    others; what it raises, is raised when they are caught up.
     """
     log, queue, ran = Log(client, ledger), doorbell(client, ledger), 0
     errors: dict[str, Exception] = {}
     while names := behind(log, errors):
-        with storage():
-            enqueue(queue, ledger, names)
+        if free := not_held(client, ledger, names):
+            with storage():
+                enqueue(queue, ledger, free)
+        else:
+            time.sleep(_TICK)
         ran += _drain_queue(client, queue, errors, share or len(PROJECTIONS))
     if ran:
         with storage():
