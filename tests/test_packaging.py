@@ -98,7 +98,9 @@ def test_the_metadata_names_the_command_the_licence_and_what_is_needed(
     assert metadata.get_payload() == (ROOT / project["readme"]).read_text("utf-8")
     listed = metadata.get_all("Requires-Dist", [])
     optional = {name_of(line) for line in listed if "extra ==" in line}
-    assert optional == {name_of(line) for line in project["optional-dependencies"]["parquet"]}
+    assert optional == {
+        name_of(line) for lines in project["optional-dependencies"].values() for line in lines
+    }
     needed = {name_of(line) for line in listed if "extra ==" not in line}
     assert needed == {name_of(line) for line in project["dependencies"]}
     entry_points = ConfigParser()
@@ -210,9 +212,11 @@ def test_the_lock_files_agree_and_cover_what_the_project_declares() -> None:
     run, dev, build = (pins(LOCKS[name]) for name in ("run.txt", "dev.txt", "build.txt"))
     assert {name_of(line) for line in PROJECT["project"]["dependencies"]} <= set(run)
     assert {name_of(line) for line in PROJECT["dependency-groups"]["dev"]} <= set(dev)
-    extra = {name_of(line) for line in PROJECT["project"]["optional-dependencies"]["parquet"]}
-    assert extra <= set(dev)
-    assert not extra & set(run)
+    extras = PROJECT["project"]["optional-dependencies"]
+    parquet, charts = ({name_of(line) for line in extras[extra]} for extra in ("parquet", "charts"))
+    assert parquet | charts <= set(dev)
+    assert not parquet & set(run)
+    assert charts <= set(run)  # the image serves the page, which draws with it
     assert {name_of(line) for line in PROJECT["build-system"]["requires"]} <= set(build)
     for smaller in (run, build):
         version = {name: line.split()[0] for name, line in smaller.items()}
