@@ -98,7 +98,8 @@ def test_the_metadata_names_the_command_the_licence_and_what_is_needed(
     assert metadata.get_payload() == (ROOT / project["readme"]).read_text("utf-8")
     listed = metadata.get_all("Requires-Dist", [])
     optional = {name_of(line) for line in listed if "extra ==" in line}
-    assert optional == {name_of(line) for line in project["optional-dependencies"]["parquet"]}
+    extras = project["optional-dependencies"]
+    assert optional == {name_of(line) for extra in extras.values() for line in extra}
     needed = {name_of(line) for line in listed if "extra ==" not in line}
     assert needed == {name_of(line) for line in project["dependencies"]}
     entry_points = ConfigParser()
@@ -210,7 +211,8 @@ def test_the_lock_files_agree_and_cover_what_the_project_declares() -> None:
     run, dev, build = (pins(LOCKS[name]) for name in ("run.txt", "dev.txt", "build.txt"))
     assert {name_of(line) for line in PROJECT["project"]["dependencies"]} <= set(run)
     assert {name_of(line) for line in PROJECT["dependency-groups"]["dev"]} <= set(dev)
-    extra = {name_of(line) for line in PROJECT["project"]["optional-dependencies"]["parquet"]}
+    extras = PROJECT["project"]["optional-dependencies"]
+    extra = {name_of(line) for each in extras.values() for line in each}
     assert extra <= set(dev)
     assert not extra & set(run)
     assert {name_of(line) for line in PROJECT["build-system"]["requires"]} <= set(build)
