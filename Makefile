@@ -50,7 +50,7 @@ bench-readme: $(READY) ## write what was measured into the README
 lock: $(READY) ## resolve the dependencies anew and pin them with their hashes
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install uv
 	@$(LOCK) --extra charts pyproject.toml -o requirements/run.txt
-	@$(LOCK) -c requirements/run.txt --extra charts --extra parquet --group dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) -c requirements/run.txt --extra charts --extra parquet --extra tracing --group dev pyproject.toml -o requirements/dev.txt
 	@echo hatchling | $(LOCK) --no-annotate -c requirements/dev.txt - -o requirements/build.txt
 	@echo 'matplotlib>=3.11,<4' | $(LOCK) --no-annotate --python-version 3.11 -c requirements/dev.txt - -o requirements/bench.txt
 	@for peer in requirements/peers/*.in; do $(LOCK) --no-annotate --python-version 3.11 $$peer -o $${peer%.in}.txt; done

@@ -8,6 +8,7 @@
     │   ├── StaleExpectation       the ledger or the subject is not where the caller expected it
     │   ├── NotDurable             the server would lose acknowledged events; says what to change
     │   ├── BadQuestion            a reader asked for something that cannot be asked
+    │   │   └── UnknownCompany         no company has the name that was asked for
     │   └── TermsDiffer            two figures count different things and must not be combined
     ├── StorageUnavailable         the server is away, read-only, full or busy: nothing was stored
     │   └── OutcomeUnknown         no reply came: it may be stored; call again with the same ids
@@ -116,6 +117,10 @@ class NotDurable(Refused):
 
 class BadQuestion(Refused):
     code = "bad-question"
+
+
+class UnknownCompany(BadQuestion):
+    code = "unknown-company"
 
 
 class TermsDiffer(Refused):

@@ -11,7 +11,7 @@ import typer
 
 from events import LedgerError
 
-from . import chart, cite, demo, diff, export, import_, operate, publish, read, show
+from . import chart, cite, demo, diff, export, import_, operate, publish, read, serve, show
 
 
 def _show_version(wanted: bool) -> None:
@@ -41,7 +41,7 @@ def _options(
     pass
 
 
-for part in (publish, import_, read, diff, export, chart, cite, operate, demo):
+for part in (publish, import_, read, diff, export, chart, cite, operate, serve, demo):
     part.add_to(app)
 
 

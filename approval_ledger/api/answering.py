@@ -1,0 +1,202 @@
+"""An answer over HTTP: as of where the ledger is, in the form that was asked for, and not computed twice."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from threading import Lock
+from typing import Any
+
+from fastapi import Request, Response
+
+from events import Lagging, Log, canonical
+from projections import PROJECTIONS, Answer, Asked, Store
+
+from .. import exporting
+from .problems import Behind, RequestRefused
+from .settings import Settings
+
+NEAR = 500  # events: so many the answer folds in memory itself, so that whoever publishes sees it at once
+PATIENCE = 5.0  # seconds to wait for projections that are further behind than that
+LOOK = 0.05  # seconds between two looks at them
+KEPT_BYTES = 32 * 1024 * 1024
+PINNED_SECONDS = 3_600
+VERSION = version("approval-ledger")
+
+JSON, CSV, PARQUET = "application/json", "text/csv; charset=utf-8", "application/vnd.apache.parquet"
+MEDIA_TYPES = {"json": JSON, "csv": CSV, "parquet": PARQUET}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a ledger and its projections are: with equal standings, equal questions have equal answers."""
+
+    ledger: str
+    head: int
+    recorded_ms: int
+    generations: tuple[int, ...]
+    reached: int
+
+    @classmethod
+    def of(cls, log: Log) -> Standing:
+        """As it is now. Raises what the log and the stores raise. Writes nothing: a reader makes no generation."""
+        generations, positions = [], []
+        for projection in PROJECTIONS.values():
+            store = Store(log, projection)
+            generations.append(number := store.live())
+            positions.append(store.generation(number).checkpoint().position if number else 0)
+        head = log.head()  # after the checkpoints: read before, it could be behind them
+        newest = log.at(head) if head else None
+        recorded_ms = 0 if newest is None else newest.recorded_ms
+        return cls(log.ledger, head, recorded_ms, tuple(generations), min(positions))
+
+    @property
+    def behind(self) -> int:
+        return self.head - self.reached
+
+
+class Answers:
+    """The last answers, as they were sent, up to a number of bytes; a tag always stands for the same bytes."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._size = 0
+        self._lock = Lock()
+
+    def get(self, tag: str) -> bytes | None:
+        with self._lock:
+            if tag in self._kept:
+                self._kept.move_to_end(tag)
+            return self._kept.get(tag)
+
+    def keep(self, tag: str, content: bytes) -> None:
+        with self._lock:
+            self._size += len(content) - len(self._kept.pop(tag, b""))
+            self._kept[tag] = content
+            while self._size > KEPT_BYTES:
+                _, gone = self._kept.popitem(last=False)
+                self._size -= len(gone)
+
+
+def answered(
+    request: Request,
+    log: Log,
+    ask: Callable[..., Answer],
+    asked: Asked,
+    *,
+    question: Mapping[str, Any],
+    form: str = "json",
+    fresh_for: int | None = None,
+) -> Response:
+    """The answer to a question; 304 where the client has it already. `question` is all that was asked beside the axes.
+
+    `fresh_for` is for how many seconds nobody need ask again; None where the next event may change the answer.
+    """
+    if asked["at_least"] > (head := log.head()):
+        raise Lagging(
+            f"ledger {log.ledger} ends at position {head}: it has no position {asked['at_least']} yet"
+        )
+    now = standing(log, asked)
+    words = canonical([request.url.path, dict(question), dict(asked), form, VERSION])
+    near = asked["known_at"] is None and now.behind <= NEAR
+    asking: Asked = {**asked, "at_least": now.head} if near else asked
+    tag = _tag(now, words)
+    cache = _cache_control(request, fresh_for)
+    if _has(request, tag):
+        return Response(status_code=304, headers={"ETag": tag, "Cache-Control": cache, "Vary": "Accept"})
+    kept: Answers = request.app.state.answers
+    content = kept.get(tag)
+    if content is None:
+        answer = ask(log, **asking)
+        content = _content(log, answer, form, question)
+        if isinstance(asked["known_at"], int) or _is_of(now, log, answer):
+            kept.keep(tag, content)
+        else:
+            tag = ""
+    headers = {"Cache-Control": cache, "Vary": "Accept"} | ({"ETag": tag} if tag else {})
+    if form != "json":
+        name = f"{log.ledger}-{request.url.path.split('/')[3]}.{form}"
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
+
+
+def standing(log: Log, asked: Asked) -> Standing:
+    """Where the ledger is, once its projections are near enough to what is asked. Raises Behind where they do not come."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        now = Standing.of(log)
+        if asked["known_at"] is not None or now.behind <= NEAR or now.reached >= max(asked["at_least"], 1):
+            return now
+        if time.monotonic() > deadline:
+            raise Behind(
+                f"the projections of ledger {log.ledger} are {now.behind:,} events behind its head, {now.head:,}: ask again "
+                f"when workers have moved them on (`approvals work --ledger {log.ledger}` runs some)"
+            )
+        time.sleep(LOOK)
+
+
+def _is_of(now: Standing, log: Log, answer: Answer) -> bool:
+    """Whether an answer is of this standing: not of one that came meanwhile, or of projections that are far behind."""
+    return (log.head() if "known_at" in answer else answer["position"]) == now.head
+
+
+def _tag(now: Standing, words: bytes) -> str:
+    standing = [now.ledger, now.head, now.recorded_ms, list(now.generations)]
+    return f'"{sha256(canonical(standing) + words).hexdigest()[:32]}"'
+
+
+def _has(request: Request, tag: str) -> bool:
+    given = request.headers.get("if-none-match", "")
+    return given.strip() == "*" or tag in re.findall(r'"[^"]*"', given)
+
+
+def _content(log: Log, answer: Answer, form: str, question: Mapping[str, Any]) -> bytes:
+    if form == "json":
+        return exporting.to_json(answer)
+    table = exporting.tabulated(answer)
+    if form == "csv":
+        return exporting.to_csv(table)
+    return exporting.to_parquet(table, exporting.described(log, answer, form, question))
+
+
+def _cache_control(request: Request, seconds: int | None) -> str:
+    who = cache_scope(request)
+    return f"{who}, no-cache" if seconds is None else f"{who}, max-age={seconds}"
+
+
+def cache_scope(request: Request) -> str:
+    """Who may keep an answer: anyone on the way, or the reader alone."""
+    settings: Settings = request.app.state.settings
+    return "public" if settings.reads_are_public else "private"
+
+
+def form_of(request: Request, asked_for: str | None, forms: Mapping[str, str]) -> str:
+    """Which of `forms` (by name, the media type of each) is wanted: by `format`, or else by the Accept header.
+
+    Raises RequestRefused (406) where none of them is.
+    """
+    if asked_for is not None and asked_for in forms:
+        return asked_for
+    if asked_for is None:
+        for accepted in _by_preference(request.headers.get("accept", "*/*")):
+            for name, media_type in forms.items():
+                kind = media_type.partition(";")[0]
+                if accepted in (kind, "*/*", f"{kind.partition('/')[0]}/*"):
+                    return name
+    raise RequestRefused(406, "not-acceptable", f"this can be had as {', '.join(forms.values())}")
+
+
+def _by_preference(accept: str) -> Sequence[str]:
+    weighed = []
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        weight = float(quality) if re.fullmatch(r"[01](\.\d{0,3})?", quality, re.ASCII) else 0.0
+        if weight > 0:
+            weighed.append((-weight, kind.count("*"), kind))
+    return [kind for _, _, kind in sorted(weighed, key=lambda each: each[:2])]

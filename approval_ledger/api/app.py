@@ -1,0 +1,67 @@
+"""The application: routes, middleware and state put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from redis import Redis
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from events import LedgerError
+
+from . import health, log, publishing, reading, streaming
+from .answering import Answers
+from .guard import Guard
+from .journal import Journal
+from .ledgers import Ledgers
+from .parameters import once_each
+from .problems import of_http, of_validation, problem
+from .settings import Settings
+from .streaming import Streams
+
+
+def create_app(client: Redis, settings: Settings, *, where: str = "a server") -> FastAPI:
+    """The ledgers on the server of `client`, over HTTP. `where` is what `status` calls that server."""
+    app = FastAPI(
+        title="approval-ledger",
+        version=version("approval-ledger"),
+        summary="A ledger of AI model approvals: figures as bounds, with their evidence, that anyone can replay.",
+        license_info={"name": "MIT", "identifier": "MIT"},
+        # Their pages load scripts from another host.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        dependencies=[Depends(once_each)],
+        middleware=[Middleware(Journal), Middleware(Guard, settings=settings)],
+    )
+    app.state.settings = settings
+    app.state.where = where
+    app.state.ledgers = Ledgers(client)
+    app.state.answers = Answers()
+    app.state.streams = Streams(settings.streams)
+    handlers: dict[Any, Any] = {
+        LedgerError: problem,
+        RequestValidationError: of_validation,
+        HTTPException: of_http,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+    parts = (publishing, streaming, log, reading, health)  # a stream before the event at a position
+    for part in parts:
+        app.include_router(part.router)
+    app.state.routes = [route for part in parts for route in part.router.routes]
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    streams: Streams = app.state.streams
+    streams.close()
