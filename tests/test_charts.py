@@ -521,4 +521,4 @@ def test_where_the_library_for_pictures_is_missing_the_words_say_what_to_install
 
 def test_an_unknown_company_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     ran = ledger.run("chart", "companies", "Nobody", "-o", tmp_path / "t.json", code=1)
-    assert ran.err.startswith("bad-question: no company is named 'Nobody' here")
+    assert ran.err.startswith("unknown-company: no company is named 'Nobody' here")

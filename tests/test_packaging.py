@@ -77,13 +77,15 @@ def test_the_wheel_holds_the_four_packages_the_examples_and_nothing_else(
     held = {name for name in files if ".dist-info/" not in name}
     assert held == sources | examples
     assert {name.partition("/")[0] for name in held} == set(PACKAGES)
-    assert {Path(name).suffix for name in sources} == {".py", ".lua", ".toml", ".typed"}
+    code, page = {".py", ".lua", ".toml", ".typed"}, {".html", ".css", ".js", ".svg"}
+    assert {Path(name).suffix for name in sources} == code | page
     assert {
         "events/functions/append.lua",
         "projections/functions/commit.lua",
         "projections/functions/switch.lua",
     } <= held
     assert "approval_ledger/examples/2024-01-news.ndjson" in held
+    assert "approval_ledger/web/static/index.html" in held
     assert "approval_ledger/importing/mappings/cac-genai-filings.toml" in held
 
 

@@ -91,10 +91,12 @@ def answered(
     *,
     question: Mapping[str, Any],
     form: str = "json",
+    written: Callable[[Answer], bytes] | None = None,
     fresh_for: int | None = None,
 ) -> Response:
     """The answer to a question; 304 where the client has it already. `question` is all that was asked beside the axes.
 
+    It is `written` so (as JSON), where the answer itself is not what is wanted.
     `fresh_for` is for how many seconds nobody need ask again; None where the next event may change the answer.
     """
     if asked["at_least"] > (head := log.head()):
@@ -113,7 +115,7 @@ def answered(
     content = kept.get(tag)
     if content is None:
         answer = ask(log, **asking)
-        content = _content(log, answer, form, question)
+        content = _content(log, answer, form, question) if written is None else written(answer)
         if isinstance(asked["known_at"], int) or _is_of(now, log, answer):
             kept.keep(tag, content)
         else:

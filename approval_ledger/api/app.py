@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 
 from events import LedgerError
 
+from ..web import charts, page
 from . import health, log, publishing, reading, streaming
 from .answering import Answers
 from .guard import Guard
@@ -53,7 +54,15 @@ def create_app(client: Redis, settings: Settings, *, where: str = "a server") ->
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
-    parts = (publishing, streaming, log, reading, health)  # a stream before the event at a position
+    parts = (
+        publishing,
+        streaming,
+        log,
+        reading,
+        charts,
+        health,
+        page,
+    )  # a stream before the event at a position
     for part in parts:
         app.include_router(part.router)
     app.state.routes = [route for part in parts for route in part.router.routes]

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from events import LedgerError, connect
 
+from ..web.page import prepare
 from .app import create_app
 from .settings import Settings
 
@@ -133,6 +134,7 @@ def server_of(app: FastAPI) -> uvicorn.Server:
 
 def serve(url: str, settings: Settings, listening: socket.socket, where: str) -> None:
     """Serves until SIGINT or SIGTERM."""
+    threading.Thread(target=prepare, daemon=True).start()
     client = connect(url, name="approvals-http")
     with closing(client), suppress(KeyboardInterrupt):  # uvicorn raises it again when all has ended
         server_of(create_app(client, settings, where=where)).run(sockets=[listening])

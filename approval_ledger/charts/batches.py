@@ -8,7 +8,16 @@ from typing import Any
 from projections import Answer
 
 from . import rows
-from .theme import Look, Specification, contradicting, diamond, framed, nothing, told_contradictions
+from .theme import (
+    Look,
+    Specification,
+    contradicting,
+    diamond,
+    framed,
+    nothing,
+    told_contradictions,
+    with_data,
+)
 
 MOST = 40  # rows
 STEP = 44  # pixels a row
@@ -50,14 +59,14 @@ def _body(batches: list[Row], look: Look) -> Mapping[str, Any]:
             "x": rows.counts(top, width),
             "tooltip": {"field": "says", "type": "nominal"},
         },
-        "layer": [
+        "layer": with_data(
             *rows.ranges(look, "low", "high"),
             rows.bar("zero", "low", 18, rows.explained(look, "undisclosed")),
             rows.bar("zero", "named", 8, rows.explained(look, "named")),
             *rows.names(look),
             rows.figures("end"),
             _alone(batches, look),
-        ],
+        ),
     }
 
 

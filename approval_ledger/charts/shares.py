@@ -64,10 +64,16 @@ def _body(found: list[tuple[Row, Row]], look: Look) -> Mapping[str, Any]:
         "data": {"values": values},
         "vconcat" if narrow else "hconcat": [
             _panel(look.words.stock, rows.counts(top, width), width, len(values), stocks),
-            _panel(look.words.share, rows.counts(WHOLE * ROOM, width), width, len(values), shares),
+            _panel(look.words.share, _percent(width), width, len(values), shares),
         ],
         "spacing": SPACING,
     }
+
+
+def _percent(width: int) -> dict[str, Any]:
+    x = rows.counts(WHOLE * ROOM, width)
+    x["axis"]["values"] = [0, 50, 100] if width < 250 else [0, 25, 50, 75, 100]
+    return x
 
 
 def _written(which: str, at: str, colour: str | None = None) -> Specification:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, timedelta
 from typing import Any, Literal
 
 from projections import Answer
@@ -25,7 +25,6 @@ WIDTH = 760
 PADDING = 16
 LEGEND = 500  # pixels of a legend on one line
 
-DAY = 86_400.0  # seconds
 MARGIN = 0.015  # of the time axis, on either side
 
 SANS = (
@@ -153,28 +152,35 @@ def legend(look: Look, names: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def axis_of_days(look: Look, first: str, last: str, width: int) -> dict[str, Any]:
-    """The time axis from a little before the first day, so that what happened on it is seen whole, to a little after the last.
+def with_data(*layers: Specification) -> list[Specification]:
+    """The layers that have something to draw, of which a reader need not be warned."""
+    return [layer for layer in layers if "data" not in layer or layer["data"]["values"]]
 
-    In UTC: a day is the same day wherever it is read.
-    """
-    start, end = (
-        datetime.combine(date.fromisoformat(day), time.min, UTC).timestamp() for day in (first, last)
-    )
-    margin = max(DAY, (end - start) * MARGIN)
+
+def axis_of_days(look: Look, first: str, last: str, width: int) -> dict[str, Any]:
+    """The time axis. In UTC: a day is the same day wherever it is read."""
+    days = date.fromisoformat(last) - date.fromisoformat(first)
     return {
         "type": "temporal",
-        "scale": {
-            "type": "utc",
-            "domain": [round(1000 * (start - margin)), round(1000 * (end + margin))],
-            "nice": False,
-        },
+        "scale": {"type": "utc", "nice": False},
         "axis": {
             "title": None,
-            "format": look.words.month_axis if end - start > 90 * DAY else look.words.day_axis,
+            "format": look.words.month_axis if days.days > 90 else look.words.day_axis,
             "labelOverlap": True,
             "tickCount": max(2, width // 100),
         },
+    }
+
+
+def ends_of_days(first: str, last: str) -> Specification:
+    """What makes that axis reach from a little before the first day, so that what happened on it is seen whole, to a little
+    after the last: two marks that nobody sees, for Vega-Lite warns of a domain that is given to x and x2."""
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    margin = max(timedelta(1), (end - start) * MARGIN)
+    return {
+        "data": {"values": [{"end": str(start - margin)}, {"end": str(end + margin)}]},
+        "mark": {"type": "point", "opacity": 0},
+        "encoding": {"x": {"field": "end"}, "y": {"value": 0}, "tooltip": {"value": None}},
     }
 
 

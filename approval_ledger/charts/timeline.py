@@ -9,7 +9,7 @@ from events import date_range
 from projections import Answer
 
 from . import rows
-from .theme import Look, Specification, axis_of_days, framed, nothing
+from .theme import Look, Specification, axis_of_days, ends_of_days, framed, nothing
 
 MOST = 60  # rows
 STEP = 40  # pixels a row
@@ -131,5 +131,5 @@ def _body(entries: list[Row], look: Look) -> Mapping[str, Any]:
             "x": axis_of_days(look, *days, width),
             "tooltip": {"field": "says", "type": "nominal"},
         },
-        "layer": [ranged, exact, *rows.names(look)],
+        "layer": [ends_of_days(*days), ranged, exact, *rows.names(look)],
     }

@@ -17,11 +17,13 @@ from .theme import (
     clipped,
     contradicting,
     diamond,
+    ends_of_days,
     fading,
     framed,
     legend,
     nothing,
     told_contradictions,
+    with_data,
     wrapped,
 )
 
@@ -105,7 +107,8 @@ def _panel(
             },
             "tooltip": {"field": "says", "type": "nominal"},
         },
-        "layer": [
+        "layer": with_data(
+            ends_of_days(*days),
             _possible([span for span in spans if not span["open"]], look),
             _unbounded(_joined([span for span in spans if span["open"]]), look),
             _known(spans, look, "named", "low", "undisclosed"),
@@ -114,7 +117,7 @@ def _panel(
             _columns(spans, top),
             _certain(found["steps"], look),
             _contradictions(_marked(found, look, reports), look, marked=marked),
-        ],
+        ),
     }
 
 
