@@ -6,7 +6,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from threading import Lock
@@ -14,8 +14,8 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from events import Lagging, Log, canonical
-from projections import PROJECTIONS, Answer, Asked, Store
+from events import Lagging, Log, canonical, storage
+from projections import PROJECTIONS, Answer, Asked, Generation, Projection, Store, queries
 
 from .. import exporting
 from .problems import Behind, RequestRefused
@@ -43,21 +43,45 @@ class Standing:
     reached: int
 
     @classmethod
-    def of(cls, log: Log) -> Standing:
-        """As it is now. Raises what the log and the stores raise. Writes nothing: a reader makes no generation."""
-        generations, positions = [], []
-        for projection in PROJECTIONS.values():
-            store = Store(log, projection)
-            generations.append(number := store.live())
-            positions.append(store.generation(number).checkpoint().position if number else 0)
+    def of(cls, log: Log, needed: Sequence[Projection], *, live: bool) -> Standing:
+        """As it is now; `live`: with how far the `needed` projections are. Raises what the log and the stores raise. Writes
+        nothing: a reader makes no generation."""
+        generations = _live(log, needed)
+        reached = _reached(log, generations) if live else 0
         head = log.head()  # after the checkpoints: read before, it could be behind them
-        newest = log.at(head) if head else None
-        recorded_ms = 0 if newest is None else newest.recorded_ms
-        return cls(log.ledger, head, recorded_ms, tuple(generations), min(positions))
+        return cls(log.ledger, head, _recorded_ms(log, head), tuple(g.number for g in generations), reached)
+
+    def at(self, log: Log, position: int) -> Standing:
+        """The same for a question about a position of the past, which does not mind how long the log is."""
+        return replace(self, head=position, recorded_ms=_recorded_ms(log, position))
 
     @property
     def behind(self) -> int:
         return self.head - self.reached
+
+
+def _recorded_ms(log: Log, position: int) -> int:
+    found = log.at(position) if position else None
+    return 0 if found is None else found.recorded_ms
+
+
+def _live(log: Log, needed: Sequence[Projection]) -> list[Generation]:
+    stores = [Store(log, projection) for projection in needed]
+    with storage():
+        pipeline = log.client.pipeline(transaction=False)
+        for store in stores:
+            pipeline.hget(store.pointer, "live")
+        numbers = pipeline.execute()
+    return [store.generation(int(number or 1)) for store, number in zip(stores, numbers, strict=True)]
+
+
+def _reached(log: Log, generations: Sequence[Generation]) -> int:
+    with storage():
+        pipeline = log.client.pipeline(transaction=True)
+        for generation in generations:
+            generation.ask_state(pipeline)
+        replies = iter(pipeline.execute())
+    return min(generation.read_state(next(replies), next(replies)).position for generation in generations)
 
 
 class Answers:
@@ -89,6 +113,7 @@ def answered(
     ask: Callable[..., Answer],
     asked: Asked,
     *,
+    projection: str,
     question: Mapping[str, Any],
     form: str = "json",
     fresh_for: int | None = None,
@@ -101,7 +126,7 @@ def answered(
         raise Lagging(
             f"ledger {log.ledger} ends at position {head}: it has no position {asked['at_least']} yet"
         )
-    now = standing(log, asked)
+    now = standing(log, projection, asked)
     words = canonical([request.url.path, dict(question), dict(asked), form, VERSION])
     near = asked["known_at"] is None and now.behind <= NEAR
     asking: Asked = {**asked, "at_least": now.head} if near else asked
@@ -120,17 +145,21 @@ def answered(
             tag = ""
     headers = {"Cache-Control": cache, "Vary": "Accept"} | ({"ETag": tag} if tag else {})
     if form != "json":
-        name = f"{log.ledger}-{request.url.path.split('/')[3]}.{form}"
+        name = f"{log.ledger}-{projection}.{form}"
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
 
 
-def standing(log: Log, asked: Asked) -> Standing:
+def standing(log: Log, projection: str, asked: Asked) -> Standing:
     """Where the ledger is, once its projections are near enough to what is asked. Raises Behind where they do not come."""
+    needed = [PROJECTIONS[projection]] if projection in ("shares", "sources") else queries.COUNTING
+    if asked["known_at"] is not None:
+        now = Standing.of(log, needed, live=False)
+        return now.at(log, asked["known_at"]) if isinstance(asked["known_at"], int) else now
     deadline = time.monotonic() + PATIENCE
     while True:
-        now = Standing.of(log)
-        if asked["known_at"] is not None or now.behind <= NEAR or now.reached >= max(asked["at_least"], 1):
+        now = Standing.of(log, needed, live=True)
+        if now.behind <= NEAR or now.reached >= max(asked["at_least"], 1):
             return now
         if time.monotonic() > deadline:
             raise Behind(

@@ -20,6 +20,7 @@ from .answering import Answers
 from .guard import Guard
 from .journal import Journal
 from .ledgers import Ledgers
+from .limits import Limits
 from .parameters import once_each
 from .problems import of_http, of_validation, problem
 from .settings import Settings
@@ -45,6 +46,7 @@ def create_app(client: Redis, settings: Settings, *, where: str = "a server") ->
     app.state.where = where
     app.state.ledgers = Ledgers(client)
     app.state.answers = Answers()
+    app.state.limits = Limits(settings.rate)
     app.state.streams = Streams(settings.streams)
     handlers: dict[Any, Any] = {
         LedgerError: problem,
