@@ -127,27 +127,50 @@ def answered(
             f"ledger {log.ledger} ends at position {head}: it has no position {asked['at_least']} yet"
         )
     now = standing(log, projection, asked)
-    words = canonical([request.url.path, dict(question), dict(asked), form, VERSION])
     near = asked["known_at"] is None and now.behind <= NEAR
     asking: Asked = {**asked, "at_least": now.head} if near else asked
-    tag = _tag(now, words)
-    cache = _cache_control(request, fresh_for)
+
+    def build() -> tuple[bytes, bool]:
+        answer = ask(log, **asking)
+        settled = isinstance(asked["known_at"], int) or _is_of(now, log, answer)
+        return _content(log, answer, form, question), settled
+
+    name = f"{log.ledger}-{projection}.{form}"
+    return sent(
+        request,
+        now,
+        [dict(question), dict(asked), form],
+        build,
+        media_type=MEDIA_TYPES[form],
+        headers={} if form == "json" else {"Content-Disposition": f'attachment; filename="{name}"'},
+        fresh_for=fresh_for,
+    )
+
+
+def sent(
+    request: Request,
+    now: Standing,
+    words: Sequence[Any],
+    build: Callable[[], tuple[bytes, bool]],
+    *,
+    media_type: str,
+    headers: Mapping[str, str],
+    fresh_for: int | None = None,
+) -> Response:
+    """What `build` gives for a standing and the words of a question, from what was kept, or 304; `build` also says whether
+    what it gives is of that standing, and not of one that came meanwhile: only then it has a tag, and is kept."""
+    tag = _tag(now, canonical([request.url.path, *words, VERSION]))
+    always = {"Cache-Control": _cache_control(request, fresh_for), "Vary": "Accept"}
     if _has(request, tag):
-        return Response(status_code=304, headers={"ETag": tag, "Cache-Control": cache, "Vary": "Accept"})
+        return Response(status_code=304, headers=always | {"ETag": tag})
     kept: Answers = request.app.state.answers
     content = kept.get(tag)
     if content is None:
-        answer = ask(log, **asking)
-        content = _content(log, answer, form, question)
-        if isinstance(asked["known_at"], int) or _is_of(now, log, answer):
-            kept.keep(tag, content)
-        else:
-            tag = ""
-    headers = {"Cache-Control": cache, "Vary": "Accept"} | ({"ETag": tag} if tag else {})
-    if form != "json":
-        name = f"{log.ledger}-{projection}.{form}"
-        headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
+        content, settled = build()
+        if not settled:
+            return Response(content, media_type=media_type, headers={**always, **headers})
+        kept.keep(tag, content)
+    return Response(content, media_type=media_type, headers={**always, **headers, "ETag": tag})
 
 
 def standing(log: Log, projection: str, asked: Asked) -> Standing:

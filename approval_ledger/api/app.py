@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 
 from events import LedgerError
 
-from . import health, log, publishing, reading, streaming
+from . import feeds, health, log, metrics, publishing, reading, streaming
 from .answering import Answers
 from .guard import Guard
 from .journal import Journal
@@ -29,6 +29,8 @@ from .streaming import Streams
 
 def create_app(client: Redis, settings: Settings, *, where: str = "a server") -> FastAPI:
     """The ledgers on the server of `client`, over HTTP. `where` is what `status` calls that server."""
+    ledgers, streams = Ledgers(client), Streams(settings.streams)
+    counted = metrics.Metrics(ledgers.log(settings.ledger), streams)
     app = FastAPI(
         title="approval-ledger",
         version=version("approval-ledger"),
@@ -40,14 +42,15 @@ def create_app(client: Redis, settings: Settings, *, where: str = "a server") ->
         redirect_slashes=False,
         lifespan=_lifespan,
         dependencies=[Depends(once_each)],
-        middleware=[Middleware(Journal), Middleware(Guard, settings=settings)],
+        middleware=[Middleware(Journal, metrics=counted), Middleware(Guard, settings=settings)],
     )
     app.state.settings = settings
     app.state.where = where
-    app.state.ledgers = Ledgers(client)
+    app.state.ledgers = ledgers
     app.state.answers = Answers()
     app.state.limits = Limits(settings.rate)
-    app.state.streams = Streams(settings.streams)
+    app.state.streams = streams
+    app.state.metrics = counted
     handlers: dict[Any, Any] = {
         LedgerError: problem,
         RequestValidationError: of_validation,
@@ -55,7 +58,15 @@ def create_app(client: Redis, settings: Settings, *, where: str = "a server") ->
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
-    parts = (publishing, streaming, log, reading, health)  # a stream before the event at a position
+    parts = (
+        publishing,
+        streaming,
+        log,
+        reading,
+        feeds,
+        health,
+        metrics,
+    )  # a stream before the event at a position
     for part in parts:
         app.include_router(part.router)
     app.state.routes = [route for part in parts for route in part.router.routes]
