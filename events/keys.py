@@ -12,6 +12,7 @@ pattern                             type    writer       lost if it goes
 {name}:projection:<p>:<g>:past      hash    commit.lua   its snapshots: answers about the past fold the whole log, until a replay
 {name}:projection:<p>:<g>:changed   set     commit.lua   what the next snapshot will hold: that one is then lost, as above
 {name}:bell:<p>                     string  doorbell     nothing: it expires, and the reconciler rings
+{name}:tokens                       hash    tokens.py    access over HTTP with a token: make new ones
 """
 
 from __future__ import annotations
@@ -75,6 +76,10 @@ def changed(ledger: str, name: str, generation: int) -> str:
 
 def bell(ledger: str, name: str) -> str:
     return f"{{{ledger}}}:bell:{name}"
+
+
+def tokens(ledger: str) -> str:
+    return f"{{{ledger}}}:tokens"
 
 
 def identity(source: str, id: str) -> bytes:

@@ -148,11 +148,19 @@ def test_what_a_client_has_is_not_sent_again(api: Api, history: Log, path: str) 
 
 
 def test_tags_differ_by_question_by_form_and_by_position(api: Api, log: Log) -> None:
-    paths = ["totals", "totals?valid_at=2024", "totals?format=csv", "batches", "totals?known_at=0"]
+    paths = ["totals", "totals?valid_at=2024", "totals?format=csv", "batches"]
     tags = [api.get(log, path).headers["etag"] for path in paths]
     api.post(log, text(event()))
     tags += [api.get(log, path).headers["etag"] for path in paths]
     assert len(set(tags)) == len(tags)
+
+
+def test_the_tag_of_what_was_known_at_a_position_stays_while_the_log_grows(api: Api, log: Log) -> None:
+    api.post(log, text(event("e1")))
+    paths = ["totals?known_at=1", "diff?projection=totals&from=0&to=1"]
+    tags = [api.get(log, path).headers["etag"] for path in paths]
+    api.post(log, text(event("e2")))
+    assert [api.get(log, path).headers["etag"] for path in paths] == tags
 
 
 def test_what_cannot_change_may_be_kept(api: Api, history: Log) -> None:

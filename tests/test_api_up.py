@@ -31,7 +31,8 @@ def address(up: Running) -> str:
     """The address that is printed, once it answers."""
     for _ in range(3):
         if found := re.match(
-            r"(http://127\.0\.0\.1:\d+)/ledgers/\S+ \(this machine alone reaches it\)", up.line()
+            r"(http://127\.0\.0\.1:\d+)/ledgers/\S+ \(this machine alone reaches it; reading needs no token, appending none\)",
+            up.line(),
         ):
             until(lambda: _answers(found[1]))
             return found[1]

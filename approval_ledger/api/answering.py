@@ -6,7 +6,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from threading import Lock
@@ -14,8 +14,8 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from events import Lagging, Log, canonical
-from projections import PROJECTIONS, Answer, Asked, Store
+from events import Lagging, Log, canonical, storage
+from projections import PROJECTIONS, Answer, Asked, Generation, Projection, Store, queries
 
 from .. import exporting
 from .problems import Behind, RequestRefused
@@ -43,21 +43,45 @@ class Standing:
     reached: int
 
     @classmethod
-    def of(cls, log: Log) -> Standing:
-        """As it is now. Raises what the log and the stores raise. Writes nothing: a reader makes no generation."""
-        generations, positions = [], []
-        for projection in PROJECTIONS.values():
-            store = Store(log, projection)
-            generations.append(number := store.live())
-            positions.append(store.generation(number).checkpoint().position if number else 0)
+    def of(cls, log: Log, needed: Sequence[Projection], *, live: bool) -> Standing:
+        """As it is now; `live`: with how far the `needed` projections are. Raises what the log and the stores raise. Writes
+        nothing: a reader makes no generation."""
+        generations = _live(log, needed)
+        reached = _reached(log, generations) if live else 0
         head = log.head()  # after the checkpoints: read before, it could be behind them
-        newest = log.at(head) if head else None
-        recorded_ms = 0 if newest is None else newest.recorded_ms
-        return cls(log.ledger, head, recorded_ms, tuple(generations), min(positions))
+        return cls(log.ledger, head, _recorded_ms(log, head), tuple(g.number for g in generations), reached)
+
+    def at(self, log: Log, position: int) -> Standing:
+        """The same for a question about a position of the past, which does not mind how long the log is."""
+        return replace(self, head=position, recorded_ms=_recorded_ms(log, position))
 
     @property
     def behind(self) -> int:
         return self.head - self.reached
+
+
+def _recorded_ms(log: Log, position: int) -> int:
+    found = log.at(position) if position else None
+    return 0 if found is None else found.recorded_ms
+
+
+def _live(log: Log, needed: Sequence[Projection]) -> list[Generation]:
+    stores = [Store(log, projection) for projection in needed]
+    with storage():
+        pipeline = log.client.pipeline(transaction=False)
+        for store in stores:
+            pipeline.hget(store.pointer, "live")
+        numbers = pipeline.execute()
+    return [store.generation(int(number or 1)) for store, number in zip(stores, numbers, strict=True)]
+
+
+def _reached(log: Log, generations: Sequence[Generation]) -> int:
+    with storage():
+        pipeline = log.client.pipeline(transaction=True)
+        for generation in generations:
+            generation.ask_state(pipeline)
+        replies = iter(pipeline.execute())
+    return min(generation.read_state(next(replies), next(replies)).position for generation in generations)
 
 
 class Answers:
@@ -89,6 +113,7 @@ def answered(
     ask: Callable[..., Answer],
     asked: Asked,
     *,
+    projection: str,
     question: Mapping[str, Any],
     form: str = "json",
     written: Callable[[Answer], bytes] | None = None,
@@ -103,36 +128,64 @@ def answered(
         raise Lagging(
             f"ledger {log.ledger} ends at position {head}: it has no position {asked['at_least']} yet"
         )
-    now = standing(log, asked)
-    words = canonical([request.url.path, dict(question), dict(asked), form, VERSION])
+    now = standing(log, projection, asked)
     near = asked["known_at"] is None and now.behind <= NEAR
     asking: Asked = {**asked, "at_least": now.head} if near else asked
-    tag = _tag(now, words)
-    cache = _cache_control(request, fresh_for)
+
+    def build() -> tuple[bytes, bool]:
+        answer = ask(log, **asking)
+        settled = isinstance(asked["known_at"], int) or _is_of(now, log, answer)
+        content = _content(log, answer, form, question) if written is None else written(answer)
+        return content, settled
+
+    name = f"{log.ledger}-{projection}.{form}"
+    return sent(
+        request,
+        now,
+        [dict(question), dict(asked), form],
+        build,
+        media_type=MEDIA_TYPES[form],
+        headers={} if form == "json" else {"Content-Disposition": f'attachment; filename="{name}"'},
+        fresh_for=fresh_for,
+    )
+
+
+def sent(
+    request: Request,
+    now: Standing,
+    words: Sequence[Any],
+    build: Callable[[], tuple[bytes, bool]],
+    *,
+    media_type: str,
+    headers: Mapping[str, str],
+    fresh_for: int | None = None,
+) -> Response:
+    """What `build` gives for a standing and the words of a question, from what was kept, or 304; `build` also says whether
+    what it gives is of that standing, and not of one that came meanwhile: only then it has a tag, and is kept."""
+    tag = _tag(now, canonical([request.url.path, *words, VERSION]))
+    always = {"Cache-Control": _cache_control(request, fresh_for), "Vary": "Accept"}
     if _has(request, tag):
-        return Response(status_code=304, headers={"ETag": tag, "Cache-Control": cache, "Vary": "Accept"})
+        return Response(status_code=304, headers=always | {"ETag": tag})
     kept: Answers = request.app.state.answers
     content = kept.get(tag)
     if content is None:
-        answer = ask(log, **asking)
-        content = _content(log, answer, form, question) if written is None else written(answer)
-        if isinstance(asked["known_at"], int) or _is_of(now, log, answer):
-            kept.keep(tag, content)
-        else:
-            tag = ""
-    headers = {"Cache-Control": cache, "Vary": "Accept"} | ({"ETag": tag} if tag else {})
-    if form != "json":
-        name = f"{log.ledger}-{request.url.path.split('/')[3]}.{form}"
-        headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
+        content, settled = build()
+        if not settled:
+            return Response(content, media_type=media_type, headers={**always, **headers})
+        kept.keep(tag, content)
+    return Response(content, media_type=media_type, headers={**always, **headers, "ETag": tag})
 
 
-def standing(log: Log, asked: Asked) -> Standing:
+def standing(log: Log, projection: str, asked: Asked) -> Standing:
     """Where the ledger is, once its projections are near enough to what is asked. Raises Behind where they do not come."""
+    needed = [PROJECTIONS[projection]] if projection in ("shares", "sources") else queries.COUNTING
+    if asked["known_at"] is not None:
+        now = Standing.of(log, needed, live=False)
+        return now.at(log, asked["known_at"]) if isinstance(asked["known_at"], int) else now
     deadline = time.monotonic() + PATIENCE
     while True:
-        now = Standing.of(log)
-        if asked["known_at"] is not None or now.behind <= NEAR or now.reached >= max(asked["at_least"], 1):
+        now = Standing.of(log, needed, live=True)
+        if now.behind <= NEAR or now.reached >= max(asked["at_least"], 1):
             return now
         if time.monotonic() > deadline:
             raise Behind(

@@ -16,11 +16,12 @@ from starlette.middleware import Middleware
 from events import LedgerError
 
 from ..web import charts, page
-from . import health, log, publishing, reading, streaming
+from . import feeds, health, log, metrics, publishing, reading, streaming
 from .answering import Answers
 from .guard import Guard
 from .journal import Journal
 from .ledgers import Ledgers
+from .limits import Limits
 from .parameters import once_each
 from .problems import of_http, of_validation, problem
 from .settings import Settings
@@ -29,6 +30,8 @@ from .streaming import Streams
 
 def create_app(client: Redis, settings: Settings, *, where: str = "a server") -> FastAPI:
     """The ledgers on the server of `client`, over HTTP. `where` is what `status` calls that server."""
+    ledgers, streams = Ledgers(client), Streams(settings.streams)
+    counted = metrics.Metrics(ledgers.log(settings.ledger), streams)
     app = FastAPI(
         title="approval-ledger",
         version=version("approval-ledger"),
@@ -40,13 +43,15 @@ def create_app(client: Redis, settings: Settings, *, where: str = "a server") ->
         redirect_slashes=False,
         lifespan=_lifespan,
         dependencies=[Depends(once_each)],
-        middleware=[Middleware(Journal), Middleware(Guard, settings=settings)],
+        middleware=[Middleware(Journal, metrics=counted), Middleware(Guard, settings=settings)],
     )
     app.state.settings = settings
     app.state.where = where
-    app.state.ledgers = Ledgers(client)
+    app.state.ledgers = ledgers
     app.state.answers = Answers()
-    app.state.streams = Streams(settings.streams)
+    app.state.limits = Limits(settings.rate)
+    app.state.streams = streams
+    app.state.metrics = counted
     handlers: dict[Any, Any] = {
         LedgerError: problem,
         RequestValidationError: of_validation,
@@ -60,7 +65,9 @@ def create_app(client: Redis, settings: Settings, *, where: str = "a server") ->
         log,
         reading,
         charts,
+        feeds,
         health,
+        metrics,
         page,
     )  # a stream before the event at a position
     for part in parts:

@@ -270,3 +270,27 @@ def status() -> Responses:
     """Those of a ledger's status."""
     own: Responses = {200: {"model": Status, "description": "How it is."}}
     return own | problems()
+
+
+def feed() -> Responses:
+    """Those of an Atom feed."""
+    own: Responses = {
+        200: {
+            "content": {"application/atom+xml": {"schema": {"type": "string"}}},
+            "description": "An Atom feed.",
+        },
+        304: {"description": _DESCRIPTIONS[304]},
+    }
+    return own | problems()
+
+
+def metrics() -> Responses:
+    """Those of the metrics."""
+    text = {"schema": {"type": "string"}}
+    own: Responses = {
+        200: {
+            "content": {"text/plain": text, "application/openmetrics-text": text},
+            "description": "Metrics for Prometheus.",
+        }
+    }
+    return own | problems()

@@ -11,6 +11,7 @@ from projections import PROJECTIONS, Store
 
 from ..status import live_generation, status_of
 from . import documents, parameters
+from .access import READING
 from .ledgers import Ledgers, LogOf
 from .settings import Settings
 
@@ -61,7 +62,7 @@ def _readiness(ledgers: Ledgers, settings: Settings) -> dict[str, Any]:
     }
 
 
-@router.get("/ledgers/{ledger}/status", responses=documents.status())
+@router.get("/ledgers/{ledger}/status", responses=documents.status(), dependencies=[READING])
 def status(request: Request, log: LogOf, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001
     """The server's durability, the head, and each projection's position, lag, generation, digest and parked events."""
     # Where the server is, is nobody's business who reads over HTTP.

@@ -10,6 +10,7 @@ import structlog
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .metrics import Metrics
 from .problems import written
 
 logger = structlog.get_logger("http")
@@ -25,8 +26,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 class Journal:
     """Outermost: whatever a request ends with is written down once, with its id, which the answer carries too."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,6 +57,8 @@ class Journal:
                 says = f"this software failed; its log has the reason under the request id {request_id}"
                 await written(Request(scope), 500, "internal", says)(scope, receive, sending)
         finally:
+            seconds = time.perf_counter() - started
+            self._metrics.count(scope, status, seconds)
             logger.info(
                 "request",
                 request_id=request_id,
@@ -63,7 +66,7 @@ class Journal:
                 path=_path(scope),
                 status=status,
                 bytes=size,
-                ms=round(1000 * (time.perf_counter() - started), 1),
+                ms=round(1000 * seconds, 1),
                 client=(scope.get("client") or ("",))[0],
                 **({"token": scope["token"]} if "token" in scope else {}),
                 **({"appended": _span(scope["appended"])} if scope.get("appended") else {}),

@@ -14,11 +14,12 @@ from fastapi.responses import StreamingResponse
 from events import Log, RecordedEvent, as_json_line, canonical
 
 from . import documents, parameters
+from .access import READING
 from .answering import cache_scope, form_of
 from .ledgers import LogOf
 from .problems import RequestRefused
 
-router = APIRouter(prefix="/ledgers/{ledger}", tags=["log"])
+router = APIRouter(prefix="/ledgers/{ledger}", tags=["log"], dependencies=[READING])
 
 EVENT = "application/cloudevents+json"
 FORMS = {"json": "application/json", "ndjson": "application/x-ndjson"}

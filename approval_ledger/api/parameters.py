@@ -174,5 +174,9 @@ class Following(Parameters):
     )
 
 
+class CompanyFeed(Parameters):
+    name: Annotated[Text, Field(description="Any name of the company.")]
+
+
 class Nothing(Parameters):
     """No parameter at all."""

@@ -29,11 +29,12 @@ from projections import PROJECTIONS
 from workers import ring
 
 from . import documents
+from .access import APPENDING
 from .body import BATCH_LIMIT, EVENT_LIMIT, body_of
 from .ledgers import LogOf
 from .problems import RequestRefused
 
-router = APIRouter(prefix="/ledgers/{ledger}", tags=["log"])
+router = APIRouter(prefix="/ledgers/{ledger}", tags=["log"], dependencies=[APPENDING])
 
 BATCH_EVENTS = 1_000  # over HTTP; an import of more goes through the command
 STRUCTURED, BATCHED, BINARY = (

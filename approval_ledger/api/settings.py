@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
+DEFAULT_RATE = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,16 @@ class Settings:
     port: int = DEFAULT_PORT
     public_reads: bool | None = None
     hosts: tuple[str, ...] = ()
-    rate: float | None = 200.0
+    rate: float | None = DEFAULT_RATE
     streams: int = 1_000
     lag: int = 1_000
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine reaches the server."""
+        """Whether only this machine reaches the server, as far as can be told: other names mean that something passes
+        requests on."""
+        if self.hosts:
+            return False
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:

@@ -24,10 +24,11 @@ from starlette.types import Receive, Scope, Send
 from events import Lagging, LedgerError, Log, RecordedEvent, StorageUnavailable, as_json_line
 
 from . import documents, parameters
+from .access import READING
 from .ledgers import LogOf
 from .problems import RequestRefused
 
-router = APIRouter(prefix="/ledgers/{ledger}", tags=["log"])
+router = APIRouter(prefix="/ledgers/{ledger}", tags=["log"], dependencies=[READING])
 logger = structlog.get_logger("http")
 
 MEDIA_TYPE = "text/event-stream"

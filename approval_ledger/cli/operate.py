@@ -22,12 +22,12 @@ from projections import PROJECTIONS, Projection, Store, replay
 from workers import run_here, run_here_in, supervise, workers_alive
 
 from .. import telemetry
-from ..api.settings import DEFAULT_HOST, DEFAULT_PORT
+from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE
 from ..examples_at import example
 from ..status import live_generation, status_of
 from . import show
 from .options import Data, Json, Ledger, Url, open_ledger
-from .serve import AllowHost, Host, Port, PublicReads, http_settings, show_address
+from .serve import AllowHost, Host, Port, PublicReads, Rate, http_settings, show_address
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="PROJECTION", help="Which; all, where none is named.")
@@ -238,6 +238,7 @@ def up(
     port: Port = DEFAULT_PORT,
     allow_host: AllowHost = None,
     public_reads: PublicReads = None,
+    rate: Rate = DEFAULT_RATE,
     with_history: Annotated[
         bool,
         typer.Option(
@@ -255,13 +256,13 @@ def up(
     telemetry.configure()
     with open_ledger(url, data, ledger) as opened:
         log = opened.log
-        settings = http_settings(log, host, port, allow_host, public_reads)
+        settings = http_settings(log, host, port, allow_host, public_reads, rate)
         with bound(settings) as listening:
             if with_history:
                 _publish_history(log)
             show.plain(f"ledger {log.ledger} on {opened.where}, at position {log.head()}; Ctrl-C stops it")
             show.plain(f"from another terminal: approvals status --url {masked(opened.url)}")
-            show_address(settings, listening)
+            show_address(settings, listening, log)
             with Serving(opened.url, settings, listening, masked(opened.url), telemetry.configure):
                 supervise(opened.url, log.ledger, workers, configure=telemetry.configure)
 

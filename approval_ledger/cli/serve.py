@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from events import Log, masked
+from events import BadQuestion, Log, masked
 
-from .. import telemetry
-from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, Settings
+from .. import telemetry, tokens
+from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE, Settings
 from . import show
 from .options import Data, Ledger, Url, open_ledger
 
@@ -33,6 +33,11 @@ PublicReads = Annotated[
     ),
 ]
 
+Rate = Annotated[
+    float,
+    typer.Option(metavar="N", min=0, help="Requests a second that each client may make; 0 is no limit."),
+]
+
 
 def add_to(app: typer.Typer) -> None:
     """Adds the command."""
@@ -45,6 +50,7 @@ def serve(
     port: Port = DEFAULT_PORT,
     allow_host: AllowHost = None,
     public_reads: PublicReads = None,
+    rate: Rate = DEFAULT_RATE,
     url: Url = None,
     data: Data = None,
     ledger: Ledger = None,
@@ -55,21 +61,32 @@ def serve(
     telemetry.configure()
     with open_ledger(url, data, ledger) as opened:
         opened.log.head()  # whoever starts this hears at once that nothing is there, and not the first reader
-        settings = http_settings(opened.log, host, port, allow_host, public_reads)
+        settings = http_settings(opened.log, host, port, allow_host, public_reads, rate)
         with serving.bound(settings) as listening:
-            show_address(settings, listening)
+            show_address(settings, listening, opened.log)
             serving.serve(opened.url, settings, listening, masked(opened.url))
 
 
 def http_settings(
-    log: Log, host: str, port: int, allow_host: list[str] | None, public_reads: bool | None
+    log: Log, host: str, port: int, allow_host: list[str] | None, public_reads: bool | None, rate: float
 ) -> Settings:
-    """What the options say."""
-    return Settings(log.ledger, host, port, public_reads, tuple(allow_host or ()))
+    """What the options say. Raises BadQuestion where others reach the server, and nobody could do anything there."""
+    settings = Settings(log.ledger, host, port, public_reads, tuple(allow_host or ()), rate or None)
+    if not settings.loopback and not settings.reads_are_public and not tokens.any_of(log):
+        raise BadQuestion(
+            f"other machines reach {host}, and ledger {log.ledger} has no token: make one with `approvals token create`, or let "
+            "everybody read with --public-reads"
+        )
+    return settings
 
 
-def show_address(settings: Settings, listening: socket.socket) -> None:
+def show_address(settings: Settings, listening: socket.socket, log: Log) -> None:
     """Where the API is, and who may use it."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    who = "this machine alone reaches it" if settings.loopback else "other machines reach it"
-    show.plain(f"http://{host}:{listening.getsockname()[1]}/ledgers/{settings.ledger} ({who})")
+    where = "this machine alone reaches it" if settings.loopback else "other machines reach it"
+    reading = "no token" if settings.reads_are_public else "a token"
+    appending = "none" if settings.loopback and not tokens.any_of(log) else "a token"
+    port = listening.getsockname()[1]
+    show.plain(
+        f"http://{host}:{port}/ledgers/{settings.ledger} ({where}; reading needs {reading}, appending {appending})"
+    )

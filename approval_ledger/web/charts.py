@@ -12,10 +12,11 @@ from projections import Answer
 
 from .. import charts as drawing
 from ..api import documents, parameters
+from ..api.access import READING
 from ..api.answering import PINNED_SECONDS, answered
 from ..api.ledgers import LogOf
 
-router = APIRouter(prefix="/ledgers/{ledger}/charts", tags=["charts"])
+router = APIRouter(prefix="/ledgers/{ledger}/charts", tags=["charts"], dependencies=[READING])
 
 
 class Chart(parameters.AsOf):
@@ -101,6 +102,7 @@ def _chart(request: Request, log: LogOf, name: str, query: Chart) -> Response:
         log,
         drawing.question(name, question),
         asked,
+        projection=name,
         question=question | look,
         written=drawn,
         fresh_for=PINNED_SECONDS if isinstance(asked["known_at"], int) else None,
