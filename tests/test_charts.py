@@ -332,8 +332,6 @@ def test_nothing_from_a_source_is_part_of_an_expression(history: Log) -> None:
     allowed = {
         "datum.open",
         "!datum.open",
-        "datum.exact",
-        "!datum.exact",
         "datum.told",
         "datum.any",
         "!datum.unknown",

@@ -9,7 +9,7 @@ from events import date_range
 from projections import Answer
 
 from . import rows
-from .theme import Look, Specification, axis_of_days, ends_of_days, framed, nothing
+from .theme import Look, Specification, axis_of_days, ends_of_days, framed, nothing, with_data
 
 MOST = 60  # rows
 STEP = 40  # pixels a row
@@ -106,12 +106,12 @@ def _body(entries: list[Row], look: Look) -> Mapping[str, Any]:
     ]
     days = min(entry["from"] for entry in entries), max(entry["to"] for entry in entries)
     ranged = {
-        "transform": [{"filter": "!datum.exact"}],
+        "data": {"values": [row for row in values if not row["exact"]]},
         "mark": {"type": "bar", "height": 10, "cursor": "pointer", "color": look.colours.undisclosed},
         "encoding": {"x": {"field": "from"}, "x2": {"field": "to"}},
     }
     exact = {
-        "transform": [{"filter": "datum.exact"}],
+        "data": {"values": [row for row in values if row["exact"]]},
         "mark": {
             "type": "point",
             "filled": True,
@@ -131,5 +131,5 @@ def _body(entries: list[Row], look: Look) -> Mapping[str, Any]:
             "x": axis_of_days(look, *days, width),
             "tooltip": {"field": "says", "type": "nominal"},
         },
-        "layer": [ends_of_days(*days), ranged, exact, *rows.names(look)],
+        "layer": with_data(ends_of_days(*days), ranged, exact, *rows.names(look)),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -78,14 +79,21 @@ def _read(name: str) -> bytes:
 def _vega() -> bytes:
     """The module, compressed. It is made in a process of its own, which takes 90 MB of memory with it when it ends."""
     made = "import sys; from approval_ledger import charts; sys.stdout.buffer.write(charts.javascript())"
-    done = subprocess.run([sys.executable, "-c", made], stdout=subprocess.PIPE, check=True)  # noqa: S603  # our own words
+    done = subprocess.run(  # noqa: S603  # our own words
+        [sys.executable, "-c", made],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # it may be interrupted with the server, and has nothing to say of that
+        check=True,
+    )
     return gzip.compress(done.stdout, mtime=0)
 
 
 def prepare() -> None:
     """Makes what takes seconds to make, before a reader waits for it."""
     if _can_draw():
-        _vega()
+        with suppress(subprocess.CalledProcessError):  # whoever asks for it hears of it
+            _vega()
 
 
 @cache

@@ -182,7 +182,7 @@ function replace(parent, nodes) {
 
 /** The focus stays where it was, though what had it was made anew. */
 function refocus(key) {
-  if (key && !document.activeElement?.dataset?.key) find(key)?.focus({ preventScroll: true });
+  if (key && document.activeElement === document.body) find(key)?.focus({ preventScroll: true });
 }
 
 function foot({ words, state: now }, { answer, data }) {

@@ -36,7 +36,7 @@ export function doubt(entry, words) {
 /** The figure of a chart: drawn once the rest is on the screen, with its text beside it. */
 export function chart(page, name, parameters = {}) {
   const drawn = element("div", { class: "drawn" });
-  const words = element("p", null);
+  const words = element("p", { id: `words-of-${name}` });
   const figure = element("figure", { class: "chart", "data-chart": name },
     drawn,
     element("details", null, element("summary", null, page.words.inWords), words));
@@ -66,6 +66,11 @@ async function draw(page, name, parameters, drawn, words) {
     const positions = item?.datum?.evidence;
     if (positions?.length) page.go({ evidence: [...positions].join(",") });
   });
+  // Its parts are no text that can be read in order: the chart is one picture, told by its words and by the table.
+  drawn.querySelector("svg").setAttribute("aria-hidden", "true");
+  drawn.setAttribute("role", "img");
+  drawn.setAttribute("aria-label", [specification.title.text].flat().join(" "));
+  drawn.setAttribute("aria-describedby", words.id);
   drawn.setAttribute("data-drawn", theme);
 }
 
