@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -15,7 +16,7 @@ from starlette.middleware import Middleware
 
 from events import LedgerError
 
-from . import feeds, health, log, metrics, publishing, reading, streaming
+from . import documents, feeds, health, log, metrics, publishing, reading, streaming
 from .answering import Answers
 from .guard import Guard
 from .journal import Journal
@@ -69,6 +70,7 @@ def create_app(client: Redis, settings: Settings, *, where: str = "a server") ->
     )  # a stream before the event at a position
     for part in parts:
         app.include_router(part.router)
+    app.openapi = partial(documents.described, app)  # type: ignore[method-assign]  # as FastAPI's own documentation has it
     app.state.routes = [route for part in parts for route in part.router.routes]
     return app
 
