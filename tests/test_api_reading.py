@@ -272,11 +272,11 @@ def test_a_question_that_is_none_is_422(api: Api, history: Log, path: str) -> No
 def test_an_event_cannot_be_changed(api: Api, history: Log, method: str) -> None:
     answer = api.client.request(method, f"/ledgers/{history.ledger}/events/1")
     problem(answer, 405, "method-not-allowed")
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, HEAD"
 
 
 def test_every_method_of_a_path_is_named(api: Api, history: Log) -> None:
-    assert api.client.put(f"/ledgers/{history.ledger}/events").headers["allow"] == "GET, POST"
+    assert api.client.put(f"/ledgers/{history.ledger}/events").headers["allow"] == "GET, HEAD, POST"
 
 
 def test_what_is_nowhere_is_404(api: Api) -> None:
@@ -284,3 +284,17 @@ def test_what_is_nowhere_is_404(api: Api) -> None:
     problem(api.client.get("/ledgers/cac/totals/"), 404, "not-found")
     for path in ("/docs", "/redoc"):
         problem(api.client.get(path), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    "path", ["totals", "events/1", "events?format=ndjson", "companies/Nobody", "events/stream"]
+)
+def test_head_is_get_without_the_body(api: Api, history: Log, path: str) -> None:
+    head = api.client.head(f"/ledgers/{history.ledger}/{path}")
+    with api.client.stream("GET", f"/ledgers/{history.ledger}/{path}") as get:
+        changing = {"x-request-id", "date", "transfer-encoding", "connection"}
+        assert head.status_code == get.status_code
+        assert {n: v for n, v in head.headers.items() if n not in changing} == {
+            n: v for n, v in get.headers.items() if n not in changing
+        }
+    assert head.content == b""

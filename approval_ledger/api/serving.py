@@ -20,6 +20,7 @@ from events import LedgerError, connect
 
 from .app import create_app
 from .settings import Settings
+from .tracing import asked_for
 
 logger = structlog.get_logger("http")
 
@@ -135,7 +136,8 @@ def serve(url: str, settings: Settings, listening: socket.socket, where: str) ->
     """Serves until SIGINT or SIGTERM."""
     client = connect(url, name="approvals-http")
     with closing(client), suppress(KeyboardInterrupt):  # uvicorn raises it again when all has ended
-        server_of(create_app(client, settings, where=where)).run(sockets=[listening])
+        app = create_app(client, settings, where=where, traced=asked_for(os.environ))
+        server_of(app).run(sockets=[listening])
 
 
 def _serve(

@@ -216,7 +216,10 @@ class EventStream(Response):
         del self.headers["content-length"]
         self._streams, self._log, self._head, self._after = streams, log, head, after
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as a response is called
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("head"):
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            return
         follower = self._streams.enter(self._log, self._head)
         over = [
             asyncio.create_task(_gone(receive)),
