@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import redis
 from opentelemetry.trace import TracerProvider
 
 from approval_ledger.api.app import create_app
@@ -59,12 +60,20 @@ def problem(response: httpx.Response, status: int, code: str) -> Any:
 
 
 @contextmanager
-def running(server: Server, tracer_provider: TracerProvider | None = None, **changes: Any) -> Iterator[Api]:
+def running(
+    server: Server,
+    tracer_provider: TracerProvider | None = None,
+    client: redis.Redis | None = None,
+    **changes: Any,
+) -> Iterator[Api]:
     """An API of the ledgers on `server`, for the time of a block."""
     settings = replace(Settings("cac", port=0, rate=None), **changes)
     listening = bound(settings)
     app = create_app(
-        server.client(), settings, traced=tracer_provider is not None, tracer_provider=tracer_provider
+        client or server.client(),
+        settings,
+        traced=tracer_provider is not None,
+        tracer_provider=tracer_provider,
     )
     serving = server_of(app)
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]})

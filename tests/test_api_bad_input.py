@@ -13,12 +13,13 @@ import httpx
 import pytest
 
 from approval_ledger import tokens
-from events import Log, canonical
+from events import Log, canonical, connect
 from projections import queries
 
 from .api import BATCHED, STRUCTURED, Api, problem, running
 from .command import SOURCE, TERMS, TOTAL, event, text, until
 from .given import stored
+from .proxy import Proxy
 from .servers import Server
 
 
@@ -510,3 +511,37 @@ def test_a_damaged_log_is_said_and_nothing_is_appended(api: Api, log: Log) -> No
     problem(api.post(log, text(event("e3"))), 500, "log-damaged")
     problem(api.get(log, "totals"), 500, "log-damaged")
     problem(api.get(log, "events?format=ndjson"), 500, "log-damaged")
+
+
+@pytest.mark.stores
+def test_after_a_lost_answer_the_same_event_is_sent_again_and_is_there_once(server: Server, log: Log) -> None:
+    with Proxy(server) as proxy:
+        client = connect(proxy.url)
+        with running(server, client=client) as api:
+            api.post(log, text(event("e1")))
+            proxy.lose_replies_to(b"EVALSHA", 1)
+            lost = api.post(log, text(event("e2")))
+            document = problem(lost, 504, "outcome-unknown")
+            assert "Send the same events again" in document["detail"]
+            assert "retry-after" in lost.headers
+            again = api.post(log, text(event("e2")))
+            assert (again.status_code, again.json()["position"]) == (200, 2)
+        client.close()
+    assert log.head() == 2
+
+
+@pytest.mark.stores
+def test_what_nobody_foresaw_is_a_problem_with_the_id_under_which_the_log_has_the_reason(
+    api: Api, log: Log, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setattr(Log, "append", fail)
+    answer = api.post(log, text(event()), X_Request_ID="mine")
+    document = problem(answer, 500, "internal")
+    assert document["request_id"] == "mine"
+    assert "ZeroDivisionError" not in answer.text
+    assert "secret" not in answer.text
+    line = logged(capfd, "[error")
+    assert "mine" in line

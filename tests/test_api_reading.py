@@ -7,6 +7,7 @@ import json
 import pytest
 
 from approval_ledger import exporting
+from approval_ledger.api import answering
 from events import Log, as_json_line, canonical
 from projections import diff, queries
 from workers import run_here
@@ -298,3 +299,46 @@ def test_head_is_get_without_the_body(api: Api, history: Log, path: str) -> None
             n: v for n, v in get.headers.items() if n not in changing
         }
     assert head.content == b""
+
+
+# Projections that are behind
+
+
+def test_projections_that_are_far_behind_are_waited_for_and_then_said_to_be(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "NEAR", 1)
+    monkeypatch.setattr(answering, "PATIENCE", 0.0)
+    log.append(HISTORY[:3])
+    answer = api.get(log, "totals")
+    document = problem(answer, 503, "lagging")
+    assert answer.headers["retry-after"] == "1"
+    assert f"approvals work --ledger {log.ledger}" in document["detail"]
+    run_here(log.client, log.ledger)
+    assert api.get(log, "totals").json()["position"] == 3
+
+
+def test_an_answer_of_an_earlier_position_says_so_and_is_not_kept(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "NEAR", 1)
+    monkeypatch.setattr(answering, "PATIENCE", 0.0)
+    log.append(HISTORY[:3])
+    run_here(log.client, log.ledger)
+    log.append(HISTORY[3:6])
+    answer = api.get(log, "totals")
+    assert (answer.json()["position"], "etag" in answer.headers) == (3, False)
+    problem(api.get(log, "totals?at_least=6"), 503, "lagging")
+    assert api.get(log, "totals?at_least=3").json()["position"] == 3
+    assert api.get(log, "totals?known_at=6").json()["position"] == 6
+
+
+def test_what_is_kept_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "KEPT_BYTES", 10)
+    answers = answering.Answers()
+    for tag in "abc":
+        answers.keep(tag, b"12345")
+    answers.get("b")
+    answers.keep("d", b"1")
+    answers.keep("b", b"123456789")
+    assert [answers.get(tag) for tag in "abcd"] == [None, b"123456789", None, b"1"]

@@ -25,6 +25,7 @@ from .tracing import asked_for
 logger = structlog.get_logger("http")
 
 GRACE = 10  # seconds that requests have to end in, once the server is told to
+UNTAKEN_MS = 60_000
 _BACKLOG = 2_048
 _AGAIN = 0.5  # seconds before a server that died is started again
 
@@ -42,6 +43,10 @@ def bound(settings: Settings) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(
+            socket, "TCP_USER_TIMEOUT"
+        ):  # connections inherit it: what a client does not take is not kept for ever
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)
         listening.bind((settings.host, settings.port))
         listening.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
