@@ -9,7 +9,6 @@ from events import DateRange, date_range, name_key
 from events.catalog import ApprovalGranted, ApprovalRevoked
 
 from .projection import Documents, key
-from .terms import key_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,39 +26,37 @@ Change = tuple[int, Approval]
 """+1 and an approval that is there now, or -1 and one that is there no longer."""
 
 
-def needs(grant: ApprovalGranted, among: str = "") -> list[str]:
+def needs(counted: str, grant: ApprovalGranted) -> list[str]:
     """The documents that `record` will ask for."""
-    return [_unnumbered(grant, among), *([_numbered(grant, among)] if grant.item.registry_number else [])]
+    return [_unnumbered(counted, grant), *([_numbered(counted, grant)] if grant.item.registry_number else [])]
 
 
 def record(
-    documents: Documents, grant: ApprovalGranted, position: int, *, stands: bool, among: str = ""
+    documents: Documents, counted: str, grant: ApprovalGranted, position: int, *, stands: bool
 ) -> list[Change]:
-    """Counts a report in, or out again, and returns how the set of distinct approvals changed.
+    """Counts a report in, or out again, and returns how the set of distinct approvals of the terms `counted` changed.
 
-    A report without a number is the same approval as one with a number and the same item and company. `among` names the
-    set: two reports of one approval may put it in different batches, and neither may be counted in the other's.
+    A report without a number is the same approval as one with a number and the same item and company.
     """
-    report = [position, grant.approved_on, name_key(grant.company.name), name_key(grant.item.name)]
-    bare = _unnumbered(grant, among)
-    before: dict[str, list[Any]] = documents.get(bare) or {"reports": [], "numbered": []}
-    changes: list[Change] = []
-    if grant.item.registry_number is None:
-        after = before | {"reports": _with(before["reports"], report, stands)}
-    else:
-        after = before | {"numbered": _with(before["numbered"], position, stands)}
-        numbered = _numbered(grant, among)
-        known: list[Any] = documents.get(numbered) or []
-        now = _with(known, report, stands)
-        documents.put(numbered, now or None)
-        changes += _changes(_approval(known, numbered=True), _approval(now, numbered=True))
-    documents.put(bare, after if after["reports"] or after["numbered"] else None)
-    return changes + _changes(_alone(before), _alone(after))
+    was, now = _record(documents, counted, grant, position, [], stands)
+    return _changes(was.approvals(), now.approvals())
+
+
+def record_of(
+    documents: Documents, counted: str, grant: ApprovalGranted, position: int, batch: str, *, stands: bool
+) -> tuple[list[Change], list[Change]]:
+    """The same, of a report that puts the approval in a `batch` (a key): how the approvals of that batch changed, and how
+    those of any batch did. Two reports may put one approval in different batches, and it is counted in both."""
+    was, now = _record(documents, counted, grant, position, [batch], stands)
+    return (
+        _changes(was.of(batch).approvals(), now.of(batch).approvals()),
+        _changes(was.approvals(), now.approvals()),
+    )
 
 
 def of_number(documents: Documents, counted: str, number: str) -> Approval | None:
     """The approval of a registry number (as a key), among all; it is its who is named by the earliest report that stands."""
-    return _approval(documents.get(key("number", counted, "", number)) or [], numbered=True)
+    return _approval(documents.get(key("number", counted, number)) or [], numbered=True)
 
 
 def revoked_key(revocation: ApprovalRevoked) -> str:
@@ -71,25 +68,72 @@ def revoked_key(revocation: ApprovalRevoked) -> str:
     return key("item", name_key(revocation.item.name), name_key(revocation.company.name))
 
 
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """The reports that tell on one grant: those of its registry number, and what is known of its item and company, that is,
+    the reports without a number, and the marks of those with one. Each says its batch at the end, where batches count."""
+
+    of_number: list[list[Any]]
+    without: list[list[Any]]
+    marks: list[list[Any]]
+
+    def of(self, batch: str) -> _Reports:
+        """Those of them that are of one batch."""
+        return _Reports(
+            *(
+                [held for held in kept if held[-1] == batch]
+                for kept in (self.of_number, self.without, self.marks)
+            )
+        )
+
+    def approvals(self) -> list[Approval | None]:
+        """The approval with the number, and the one without, where there are these."""
+        return [
+            _approval(self.of_number, numbered=True),
+            None if self.marks else _approval(self.without, numbered=False),
+        ]
+
+
+def _record(
+    documents: Documents, counted: str, grant: ApprovalGranted, position: int, batch: list[str], stands: bool
+) -> tuple[_Reports, _Reports]:
+    report = [position, grant.approved_on, name_key(grant.company.name), name_key(grant.item.name), *batch]
+    bare = _unnumbered(counted, grant)
+    held: dict[str, Any] = documents.get(bare) or {"reports": [], "numbered": []}
+    without, marks = held["reports"], held["numbered"]
+    if grant.item.registry_number is None:
+        was = _Reports([], without, marks)
+        now = _Reports([], _with(without, report, stands), marks)
+    else:
+        numbered = _numbered(counted, grant)
+        known: list[Any] = documents.get(numbered) or []
+        was = _Reports(known, without, marks)
+        now = _Reports(_with(known, report, stands), without, _with(marks, [position, *batch], stands))
+        documents.put(numbered, now.of_number or None)
+    left = now.without or now.marks
+    documents.put(bare, {"reports": now.without, "numbered": now.marks} if left else None)
+    return was, now
+
+
 def _with(reports: list[Any], report: Any, stands: bool) -> list[Any]:
     return sorted([*reports, report]) if stands else [held for held in reports if held != report]
 
 
-def _approval(reports: list[Any], *, numbered: bool) -> Approval | None:
+def _approval(reports: list[list[Any]], *, numbered: bool) -> Approval | None:
     if not reports:
         return None
-    position, _, company, item = reports[0]
-    return Approval(position, span([on for _, on, _, _ in reports]), company, item, numbered)
+    position, _, company, item, *_ = reports[0]
+    return Approval(position, span([held[1] for held in reports]), company, item, numbered)
 
 
-def _alone(document: dict[str, list[Any]]) -> Approval | None:
-    return None if document["numbered"] else _approval(document["reports"], numbered=False)
-
-
-def _changes(before: Approval | None, after: Approval | None) -> list[Change]:
-    if before == after:
-        return []
-    return [*([(-1, before)] if before else []), *([(1, after)] if after else [])]
+def _changes(was: list[Approval | None], now: list[Approval | None]) -> list[Change]:
+    return [
+        (sign, approval)
+        for before, after in zip(was, now, strict=True)
+        if before != after
+        for sign, approval in ((-1, before), (1, after))
+        if approval is not None
+    ]
 
 
 def span(dates: list[str]) -> str:
@@ -106,10 +150,10 @@ def span(dates: list[str]) -> str:
     return str(days.first) if days.first == days.last else f"{days.first}/{days.last}"
 
 
-def _unnumbered(grant: ApprovalGranted, among: str) -> str:
-    return key("item", key_for(grant), among, name_key(grant.item.name), name_key(grant.company.name))
+def _unnumbered(counted: str, grant: ApprovalGranted) -> str:
+    return key("item", counted, name_key(grant.item.name), name_key(grant.company.name))
 
 
-def _numbered(grant: ApprovalGranted, among: str) -> str:
+def _numbered(counted: str, grant: ApprovalGranted) -> str:
     assert grant.item.registry_number is not None
-    return key("number", key_for(grant), among, name_key(grant.item.registry_number))
+    return key("number", counted, name_key(grant.item.registry_number))

@@ -11,10 +11,8 @@ from . import approvals, pages, terms
 from .projection import Documents, key
 
 name = "batches"
-version = 1
+version = 2
 handles = frozenset({BatchAnnounced.TYPE, ApprovalGranted.TYPE})
-
-ANY = "any batch"  # no key of a batch: those have a # or a tab
 
 
 def needs(event: DecodedEvent) -> list[str]:
@@ -22,10 +20,9 @@ def needs(event: DecodedEvent) -> list[str]:
         case ApprovalGranted(batch=batch) as grant if batch is not None:
             counted = terms.key_for(grant)
             return [
-                *approvals.needs(grant, batch_key(batch)),
-                *approvals.needs(grant, ANY),
+                *approvals.needs(counted, grant),
                 _placed(counted),
-                *terms.needs(grant),
+                terms.needs(counted),
                 _members(counted, batch_key(batch)),
                 _batches(counted),
             ]
@@ -41,11 +38,14 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
         case ApprovalGranted(batch=batch) as grant if batch is not None:
             counted = terms.seen(documents, grant, stands)
             of = batch_key(batch)
-            for sign, approval in approvals.record(documents, grant, event.position, stands=stands, among=of):
+            in_batch, in_any = approvals.record_of(
+                documents, counted, grant, event.position, of, stands=stands
+            )
+            for sign, approval in in_batch:
                 _count(documents, counted, of, approval, sign)
-            # Once more, whichever batch it is: reports may put one approval in two.
-            for sign, _ in approvals.record(documents, grant, event.position, stands=stands, among=ANY):
-                documents.put(_placed(counted), (documents.get(_placed(counted)) or 0) + sign or None)
+            if in_any:
+                more = sum(sign for sign, _ in in_any)
+                documents.put(_placed(counted), (documents.get(_placed(counted)) or 0) + more or None)
         case _:
             pass
 
@@ -94,10 +94,7 @@ def _count(documents: Documents, counted: str, batch: str, approval: approvals.A
     if held is None:
         held = {"count": 0, "companies": {}, "sample": []}
         documents.put(_batches(counted), sorted([*(documents.get(_batches(counted)) or []), batch]))
-    of_company = held["companies"].get(approval.company, 0) + sign
-    companies = {other: n for other, n in held["companies"].items() if other != approval.company}
-    if of_company:
-        companies[approval.company] = of_company
+    companies = terms.with_times(held["companies"], approval.company, sign)
     sample = [*held["sample"], approval.position] if sign > 0 else held["sample"]
     kept = sorted(p for p in sample if sign > 0 or p != approval.position)[:SAMPLE]
     count = held["count"] + sign

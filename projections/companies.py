@@ -21,7 +21,7 @@ from . import approvals, buckets, identities, pages, terms
 from .projection import Documents, key
 
 name = "companies"
-version = 1
+version = 2
 handles = frozenset(
     model.TYPE
     for model in (
@@ -40,7 +40,7 @@ def needs(event: DecodedEvent) -> list[str]:
     match event.data:
         case ApprovalGranted() as grant:
             company = name_key(grant.company.name)
-            return [*approvals.needs(grant), _record(company), key("history", company)]
+            return [*approvals.needs(terms.key_for(grant), grant), _record(company), key("history", company)]
         case _:
             return []
 
@@ -141,7 +141,7 @@ def history(documents: Documents, company: str) -> list[tuple[int, dict[str, Any
 
 def _grant(documents: Documents, grant: ApprovalGranted, position: int, stands: bool) -> None:
     counted = terms.key_for(grant)
-    changes = approvals.record(documents, grant, position, stands=stands)
+    changes = approvals.record(documents, counted, grant, position, stands=stands)
     counts = [(approval, counted, sign) for sign, approval in changes]
     entry = grant.model_dump(mode="json", exclude_none=True, exclude={"company", "source", "published"})
     _note(
@@ -194,7 +194,7 @@ def _note(
     of = name_key(company)
     pages.keep(documents, key("history", of), position, entry, stands)
     held = documents.get(_record(of)) or {"spelled": {}, "granted": {}, "unnumbered": {}}
-    spelled = terms.with_spelling(held["spelled"], company, stands)
+    spelled = terms.with_times(held["spelled"], company, 1 if stands else -1)
     documents.put(_record(of), held | {"spelled": spelled})
     for approval, counted, sign in counts:
         _count(documents, approval, counted, sign)
@@ -207,19 +207,13 @@ def _note(
 
 def _count(documents: Documents, approval: approvals.Approval, counted: str, sign: int) -> None:
     held = documents.get(_record(approval.company))
-    changed = held | {"granted": _changed(held["granted"], counted, sign)}
+    changed = held | {"granted": terms.with_times(held["granted"], counted, sign)}
     if not approval.numbered:
-        changed["unnumbered"] = _changed(held["unnumbered"], counted, sign)
+        changed["unnumbered"] = terms.with_times(held["unnumbered"], counted, sign)
         change = buckets.add if counted in changed["unnumbered"] else buckets.discard
         if (counted in changed["unnumbered"]) != (counted in held["unnumbered"]):
             change(documents, key("unnumbered", counted), approval.company)
     documents.put(_record(approval.company), changed)
-
-
-def _changed(counts: dict[str, int], counted: str, sign: int) -> dict[str, int]:
-    count = counts.get(counted, 0) + sign
-    others = {other: n for other, n in counts.items() if other != counted}
-    return others | ({counted: count} if count else {})
 
 
 def _later(entry: dict[str, Any], company: str) -> list[str]:

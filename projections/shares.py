@@ -11,7 +11,7 @@ from . import buckets, pages
 from .projection import Documents, key
 
 name = "shares"
-version = 1
+version = 2
 handles = frozenset({MarketEstimated.TYPE})
 
 

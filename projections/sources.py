@@ -13,7 +13,7 @@ from . import pages
 from .projection import Documents, key
 
 name = "sources"
-version = 1
+version = 2
 handles = frozenset(CATALOG)
 
 

@@ -11,7 +11,7 @@ from . import approvals, pages, terms
 from .projection import Documents, key
 
 name = "totals"
-version = 1
+version = 2
 handles = frozenset({m.TYPE for m in (ApprovalGranted, ApprovalRevoked, TotalReported, TermsEquated)})
 
 SAMPLE = 4  # positions kept for each day, as evidence: the rest is a count
@@ -22,8 +22,8 @@ def needs(event: DecodedEvent) -> list[str]:
         case ApprovalGranted() as grant:
             counted = terms.key_for(grant)
             return [
-                *approvals.needs(grant),
-                *terms.needs(grant),
+                *approvals.needs(counted, grant),
+                terms.needs(counted),
                 _days(counted, "granted", _month(grant.approved_on)),
                 _months(counted, "granted"),
             ]
@@ -35,7 +35,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     match event.data:
         case ApprovalGranted() as grant:
             counted = terms.seen(documents, grant, stands)
-            for sign, approval in approvals.record(documents, grant, event.position, stands=stands):
+            for sign, approval in approvals.record(documents, counted, grant, event.position, stands=stands):
                 _count(documents, counted, "granted", approval.on, approval.position, sign)
         case ApprovalRevoked() as revocation:
             _revoke(documents, revocation, event.position, stands)
@@ -129,9 +129,9 @@ def _count(documents: Documents, counted: str, kind: str, on: str, position: int
         sample = sorted([*sample, position])[:SAMPLE]
     else:
         sample = [other for other in sample if other != position]
-    changed = {day: entry for day, entry in held.items() if day != on}
-    if count + sign:
-        changed[on] = [count + sign, sample]
+    changed = {**held, on: [count + sign, sample]}
+    if not count + sign:
+        del changed[on]
     documents.put(_days(counted, kind, month), changed or None)
     if not changed:
         left = [other for other in documents.get(_months(counted, kind)) if other != month]

@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import redis
+from opentelemetry.trace import TracerProvider
 
 from approval_ledger.api.app import create_app
 from approval_ledger.api.serving import bound, server_of
@@ -58,11 +60,22 @@ def problem(response: httpx.Response, status: int, code: str) -> Any:
 
 
 @contextmanager
-def running(server: Server, **changes: Any) -> Iterator[Api]:
+def running(
+    server: Server,
+    tracer_provider: TracerProvider | None = None,
+    client: redis.Redis | None = None,
+    **changes: Any,
+) -> Iterator[Api]:
     """An API of the ledgers on `server`, for the time of a block."""
     settings = replace(Settings("cac", port=0, rate=None), **changes)
     listening = bound(settings)
-    serving = server_of(create_app(server.client(), settings))
+    app = create_app(
+        client or server.client(),
+        settings,
+        traced=tracer_provider is not None,
+        tracer_provider=tracer_provider,
+    )
+    serving = server_of(app)
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]})
     thread.start()
     api = Api(listening, lambda: serving.handle_exit(0, None))

@@ -12,7 +12,7 @@ from approval_ledger.api.problems import RequestRefused
 from events import Log, keys
 
 from .api import Api, problem, running
-from .command import Ledger, event, text
+from .command import Ledger, event, text, until
 from .given import stored
 from .servers import Server
 
@@ -165,8 +165,14 @@ def test_the_token_that_appended_is_in_the_log_of_requests(
 ) -> None:
     made, text_ = tokens.create(log, ["append"])
     api.post(log, text(event()), Authorization=f"Bearer {text_}")
-    said = "".join(capfd.readouterr())
-    assert made.id in said
+    said = ""
+
+    def written() -> bool:
+        nonlocal said
+        said += "".join(capfd.readouterr())
+        return f"token={made.id}" in said
+
+    until(written)
     assert text_.split(".")[2] not in said
 
 

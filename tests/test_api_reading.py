@@ -7,6 +7,7 @@ import json
 import pytest
 
 from approval_ledger import exporting
+from approval_ledger.api import answering
 from events import Log, as_json_line, canonical
 from projections import diff, queries
 from workers import run_here
@@ -272,11 +273,11 @@ def test_a_question_that_is_none_is_422(api: Api, history: Log, path: str) -> No
 def test_an_event_cannot_be_changed(api: Api, history: Log, method: str) -> None:
     answer = api.client.request(method, f"/ledgers/{history.ledger}/events/1")
     problem(answer, 405, "method-not-allowed")
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, HEAD"
 
 
 def test_every_method_of_a_path_is_named(api: Api, history: Log) -> None:
-    assert api.client.put(f"/ledgers/{history.ledger}/events").headers["allow"] == "GET, POST"
+    assert api.client.put(f"/ledgers/{history.ledger}/events").headers["allow"] == "GET, HEAD, POST"
 
 
 def test_what_is_nowhere_is_404(api: Api) -> None:
@@ -284,3 +285,60 @@ def test_what_is_nowhere_is_404(api: Api) -> None:
     problem(api.client.get("/ledgers/cac/totals/"), 404, "not-found")
     for path in ("/docs", "/redoc"):
         problem(api.client.get(path), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    "path", ["totals", "events/1", "events?format=ndjson", "companies/Nobody", "events/stream"]
+)
+def test_head_is_get_without_the_body(api: Api, history: Log, path: str) -> None:
+    head = api.client.head(f"/ledgers/{history.ledger}/{path}")
+    with api.client.stream("GET", f"/ledgers/{history.ledger}/{path}") as get:
+        changing = {"x-request-id", "date", "transfer-encoding", "connection"}
+        assert head.status_code == get.status_code
+        assert {n: v for n, v in head.headers.items() if n not in changing} == {
+            n: v for n, v in get.headers.items() if n not in changing
+        }
+    assert head.content == b""
+
+
+# Projections that are behind
+
+
+def test_projections_that_are_far_behind_are_waited_for_and_then_said_to_be(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "NEAR", 1)
+    monkeypatch.setattr(answering, "PATIENCE", 0.0)
+    log.append(HISTORY[:3])
+    answer = api.get(log, "totals")
+    document = problem(answer, 503, "lagging")
+    assert answer.headers["retry-after"] == "1"
+    assert f"approvals work --ledger {log.ledger}" in document["detail"]
+    run_here(log.client, log.ledger)
+    assert api.get(log, "totals").json()["position"] == 3
+
+
+def test_an_answer_of_an_earlier_position_says_so_and_is_not_kept(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "NEAR", 1)
+    monkeypatch.setattr(answering, "PATIENCE", 0.0)
+    log.append(HISTORY[:3])
+    run_here(log.client, log.ledger)
+    log.append(HISTORY[3:6])
+    answer = api.get(log, "totals")
+    assert (answer.json()["position"], "etag" in answer.headers) == (3, False)
+    problem(api.get(log, "totals?at_least=6"), 503, "lagging")
+    assert api.get(log, "totals?at_least=3").json()["position"] == 3
+    assert api.get(log, "totals?known_at=6").json()["position"] == 6
+
+
+def test_what_is_kept_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "KEPT_BYTES", 10)
+    answers = answering.Answers()
+    for tag in "abc":
+        answers.keep(tag, b"12345")
+    answers.get("b")
+    answers.keep("d", b"1")
+    answers.keep("b", b"123456789")
+    assert [answers.get(tag) for tag in "abcd"] == [None, b"123456789", None, b"1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -183,3 +184,27 @@ def test_all_streams_end_with_the_server(server: Server, log: Log) -> None:
         api.stop()
         with pytest.raises(EOFError):
             reader.next()
+
+
+def test_a_reader_that_takes_nothing_is_let_go(api: Api, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    def followed() -> bool:
+        return f"follow-{log.ledger}" in [thread.name for thread in threading.enumerate()]
+
+    monkeypatch.setattr(streaming, "SEND_SECONDS", 0.2)
+    monkeypatch.setattr(
+        streaming, "frame", lambda event: b"id: %d\ndata: %b\n\n" % (event.position, b"x" * 1_000_000)
+    )
+    append(log, *range(1, 31))
+    with socket.create_connection(("127.0.0.1", api.port)) as connection:
+        path = f"/ledgers/{log.ledger}/events/stream?after=0"
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        until(followed)
+        until(lambda: not followed())
+
+
+@pytest.mark.parametrize("sizes", [[1], [10, 20, 30], [70_000, 1, 1, 65_535, 1], [65_536, 65_536]])
+def test_what_is_sent_at_once_is_bounded_and_nothing_is_left_out(sizes: list[int]) -> None:
+    frames = [bytes([n]) * size for n, size in enumerate(sizes)]
+    pieces = list(streaming._pieces(frames))
+    assert b"".join(pieces) == b"".join(frames)
+    assert all(0 < len(piece) <= max(streaming.PIECE, *sizes) for piece in pieces)

@@ -210,7 +210,12 @@ def test_a_figure_that_another_version_gave_for_the_same_events_changed_because_
     append(log, total("=9", "2023-09-30"))
     causes = changed(log, "totals", kept)["CAC/approval/model total"]["because"]
     assert causes == [
-        {"cause": "new projection version", "versions": [0, 1], "from": exactly(7), "to": exactly(8)},
+        {
+            "cause": "new projection version",
+            "versions": [0, PROJECTIONS["totals"].version],
+            "from": exactly(7),
+            "to": exactly(8),
+        },
         {"cause": "new event", "events": [2], "more": 0, "from": exactly(8), "to": exactly(9)},
     ]
 
@@ -292,7 +297,10 @@ def test_the_command_shows_each_change_with_its_cause(server: Server, tmp_path: 
     assert since_kept.out == in_json.out
     assert "8–99" in in_words.out
     assert "correction 2, 3; new event 4" in in_words.out
-    assert f"ledger {ledger.name} from position 2 to 4, totals version 1, digest " in in_words.out
+    assert (
+        f"ledger {ledger.name} from position 2 to 4, totals version {PROJECTIONS['totals'].version}, digest "
+        in in_words.out
+    )
     assert nothing.out.startswith("no figure changed\n")
     assert no_answer.err.startswith(f"bad-question: {broken} holds no answer as --json prints it: line 1")
     assert missing.err == rf"bad-question: cannot read {tmp_path}/\x1b[31m: No such file or directory" + "\n"

@@ -503,7 +503,11 @@ def test_a_file_is_described_beside_it(history: Ledger, tmp_path: Path) -> None:
     }
     answer = queries.totals(history.log, steps=True, valid_at="2024-01-31", known_at=100)
     assert about["answer_digest"] == answer["digest"]
-    assert picked(about, "ledger", "projection", "version") == [history.name, "totals", 1]
+    assert picked(about, "ledger", "projection", "version") == [
+        history.name,
+        "totals",
+        PROJECTIONS["totals"].version,
+    ]
     assert picked(about, "position", "valid_at", "known_at") == [100, "2024-01-31", 100]
     assert about["question"] == {"steps": True}
     assert [column["name"] for column in about["columns"]] == list(read_csv(content)[0])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from opentelemetry.trace import NoOpTracerProvider, TracerProvider
 from redis import Redis
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -16,9 +18,10 @@ from starlette.middleware import Middleware
 from events import LedgerError
 
 from ..web import charts, page
-from . import feeds, health, log, metrics, publishing, reading, streaming
+from . import documents, feeds, health, log, metrics, publishing, reading, streaming
 from .answering import Answers
 from .guard import Guard
+from .head import Head
 from .journal import Journal
 from .ledgers import Ledgers
 from .limits import Limits
@@ -26,10 +29,19 @@ from .parameters import once_each
 from .problems import of_http, of_validation, problem
 from .settings import Settings
 from .streaming import Streams
+from .tracing import Tracing
 
 
-def create_app(client: Redis, settings: Settings, *, where: str = "a server") -> FastAPI:
-    """The ledgers on the server of `client`, over HTTP. `where` is what `status` calls that server."""
+def create_app(
+    client: Redis,
+    settings: Settings,
+    *,
+    where: str = "a server",
+    traced: bool = False,
+    tracer_provider: TracerProvider | None = None,
+) -> FastAPI:
+    """The ledgers on the server of `client`, over HTTP. `where` is what `status` calls that server. `traced`: what traces go
+    to is `tracer_provider`, or else what OTEL_* says."""
     ledgers, streams = Ledgers(client), Streams(settings.streams)
     counted = metrics.Metrics(ledgers.log(settings.ledger), streams)
     app = FastAPI(
@@ -43,7 +55,18 @@ def create_app(client: Redis, settings: Settings, *, where: str = "a server") ->
         redirect_slashes=False,
         lifespan=_lifespan,
         dependencies=[Depends(once_each)],
-        middleware=[Middleware(Journal, metrics=counted), Middleware(Guard, settings=settings)],
+        telemetry={
+            "tracing": traced,
+            "tracer_provider": tracer_provider,
+            "auto_configure": traced and tracer_provider is None,
+            "metrics": False,
+            "logs": False,
+        },
+        middleware=[
+            Middleware(Journal, metrics=counted),
+            Middleware(Guard, settings=settings),
+            Middleware(Head),
+        ],
     )
     app.state.settings = settings
     app.state.where = where
@@ -52,6 +75,7 @@ def create_app(client: Redis, settings: Settings, *, where: str = "a server") ->
     app.state.limits = Limits(settings.rate)
     app.state.streams = streams
     app.state.metrics = counted
+    app.state.tracing = Tracing(tracer_provider) if traced else Tracing(NoOpTracerProvider())
     handlers: dict[Any, Any] = {
         LedgerError: problem,
         RequestValidationError: of_validation,
@@ -72,6 +96,7 @@ def create_app(client: Redis, settings: Settings, *, where: str = "a server") ->
     )  # a stream before the event at a position
     for part in parts:
         app.include_router(part.router)
+    app.openapi = partial(documents.described, app)  # type: ignore[method-assign]  # as FastAPI's own documentation has it
     app.state.routes = [route for part in parts for route in part.router.routes]
     return app
 

@@ -48,6 +48,12 @@ class Guard:
                 "foreign-host",
                 "this server does not go by the name in the Host header: `--allow-host` gives it one",
             )
+        if "content-length" in headers and "transfer-encoding" in headers:
+            raise RequestRefused(
+                400,
+                "bad-request",
+                "give either a Content-Length or a Transfer-Encoding: with both, a body has two lengths",
+            )
         if method in ("GET", "HEAD"):
             return
         origin = headers.get("origin")

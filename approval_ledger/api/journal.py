@@ -36,19 +36,29 @@ class Journal:
         scope["request_id"] = request_id = _given_id(scope) or uuid4().hex
         started = time.perf_counter()
         status, size = 0, 0
+        unread = _has_body(scope)
+
+        async def receiving() -> Message:
+            nonlocal unread
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                unread = False
+            return message
 
         async def sending(message: Message) -> None:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message["headers"], *_ALWAYS, (b"x-request-id", request_id.encode())]
+                if unread:  # or the server would go on to read it, however long it is, and throw it away
+                    headers.append((b"connection", b"close"))
                 message = {**message, "headers": headers}
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receiving, sending)
         except Exception:
             logger.exception(
                 "request_failed", request_id=request_id, method=scope["method"], path=_path(scope)
@@ -71,6 +81,11 @@ class Journal:
                 **({"token": scope["token"]} if "token" in scope else {}),
                 **({"appended": _span(scope["appended"])} if scope.get("appended") else {}),
             )
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = dict(scope["headers"])
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 def _given_id(scope: Scope) -> str | None:

@@ -72,7 +72,7 @@ def _address(request: Request, query: parameters.Page, last: int) -> str:
 def event(
     request: Request,
     log: LogOf,
-    position: Annotated[parameters.Position, Path(ge=1)],
+    position: Annotated[parameters.Place, Path()],
     query: Annotated[parameters.Nothing, Query()],  # noqa: ARG001  # it refuses every parameter
 ) -> Response:
     """One event, as it is stored. It never changes, and may be kept for ever."""

@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
+from opentelemetry import trace
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from projections import Asked
@@ -16,7 +17,7 @@ MOST_POSITION = 2**53 - 1
 PAGE_LIMIT = 1_000
 _IN_A_URL = frozenset({"token", "access_token", "api_key", "apikey", "key", "authorization"})
 
-_DAY = (
+DAY = (
     r"(19|[2-9]\d)\d\d(-(0[1-9]|1[0-2])|-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])"
     r"|-(0[13-9]|1[0-2])-(29|30)|-(0[13578]|1[02])-31)?"
 )
@@ -27,6 +28,7 @@ def once_each(request: Request) -> None:
     given = [name for name, _ in request.query_params.multi_items()]
     for name in given:
         if name.lower() in _IN_A_URL:
+            trace.get_current_span().set_attribute("url.query", "REDACTED")
             raise RequestRefused(
                 400,
                 "token-in-url",
@@ -46,14 +48,30 @@ def _digits(value: Any) -> Any:
 
 
 Digits = BeforeValidator(_digits)
-Position = Annotated[int, Digits, Field(ge=0, le=MOST_POSITION)]
-PageLimit = Annotated[int, Digits, Field(ge=1, le=PAGE_LIMIT)]
+Position = Annotated[
+    int,
+    Digits,
+    Field(ge=0, le=MOST_POSITION),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST_POSITION}),
+]
+Place = Annotated[
+    int,
+    Digits,
+    Field(ge=1, le=MOST_POSITION),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_POSITION}),
+]
+PageLimit = Annotated[
+    int,
+    Digits,
+    Field(ge=1, le=PAGE_LIMIT),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": PAGE_LIMIT}),
+]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Switch = Annotated[Literal["true", "false"], Field()]
 Date = Annotated[
     str,
     Field(max_length=10),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DAY}$", "examples": ["2024-01-31", "2024-01", "2024"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{DAY}$", "examples": ["2024-01-31", "2024-01", "2024"]}),
 ]
 Moment = Annotated[
     str,
@@ -62,7 +80,7 @@ Moment = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 0, "maximum": MOST_POSITION},
-                {"type": "string", "pattern": f"^{_DAY}$"},
+                {"type": "string", "pattern": f"^{DAY}$"},
                 {"type": "string", "format": "date-time"},
             ],
             "examples": ["17", "2024-02-01T08:00:00Z", "2024-02-01"],

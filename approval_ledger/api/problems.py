@@ -134,7 +134,8 @@ def _methods(request: Request) -> set[str]:
     # Starlette names those of the first route of this path alone, and one path has two.
     path = request.scope["path"]
     routes = [route for route in request.app.state.routes if route.path_regex.match(path)]
-    return {method for route in routes for method in route.methods}
+    found = {method for route in routes for method in route.methods}
+    return found | ({"HEAD"} if "GET" in found else set())
 
 
 def _status(error: LedgerError) -> int:

@@ -33,6 +33,7 @@ from .access import APPENDING
 from .body import BATCH_LIMIT, EVENT_LIMIT, body_of
 from .ledgers import LogOf
 from .problems import RequestRefused
+from .tracing import Tracing
 
 router = APIRouter(prefix="/ledgers/{ledger}", tags=["log"], dependencies=[APPENDING])
 
@@ -62,12 +63,13 @@ async def publish(request: Request, log: LogOf) -> Response:
 
 def _publish(request: Request, log: Log, mode: Mode, content: bytes) -> Response:
     events = _events(request, mode, content)
-    receipts = log.append(
-        events,
-        expected_position=_expected_position(request),
-        expected_subject=_expected_subject(request, events),
-    )
-    appended = [receipt for receipt in receipts if not receipt.duplicate]
+    expected_position, expected_subject = _expected_position(request), _expected_subject(request, events)
+    tracing: Tracing = request.app.state.tracing
+    with tracing.appending(log, events) as span:
+        receipts = log.append(events, expected_position=expected_position, expected_subject=expected_subject)
+        appended = [receipt for receipt in receipts if not receipt.duplicate]
+        if appended:
+            tracing.appended(span, log, appended[-1].position)
     if appended:
         with suppress(LedgerError):  # a lost bell costs time and nothing else, and the events are stored
             ring(log.client, log.ledger, PROJECTIONS)

@@ -21,10 +21,12 @@ from events import LedgerError, connect
 from ..web.page import prepare
 from .app import create_app
 from .settings import Settings
+from .tracing import asked_for
 
 logger = structlog.get_logger("http")
 
 GRACE = 10  # seconds that requests have to end in, once the server is told to
+UNTAKEN_MS = 60_000
 _BACKLOG = 2_048
 _AGAIN = 0.5  # seconds before a server that died is started again
 
@@ -42,6 +44,10 @@ def bound(settings: Settings) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(
+            socket, "TCP_USER_TIMEOUT"
+        ):  # connections inherit it: what a client does not take is not kept for ever
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)
         listening.bind((settings.host, settings.port))
         listening.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
@@ -137,7 +143,8 @@ def serve(url: str, settings: Settings, listening: socket.socket, where: str) ->
     threading.Thread(target=prepare, daemon=True).start()
     client = connect(url, name="approvals-http")
     with closing(client), suppress(KeyboardInterrupt):  # uvicorn raises it again when all has ended
-        server_of(create_app(client, settings, where=where)).run(sockets=[listening])
+        app = create_app(client, settings, where=where, traced=asked_for(os.environ))
+        server_of(app).run(sockets=[listening])
 
 
 def _serve(

@@ -11,7 +11,7 @@ import asyncio
 import re
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Annotated
@@ -36,6 +36,7 @@ HEARTBEAT = 15.0  # seconds without an event, after which a comment keeps the co
 SEND_SECONDS = 30.0
 RECENT = 1_000  # events kept for readers that are not far behind
 PAGE = 200  # events read from the log at once by a reader that is further behind
+PIECE = 64 * 1024  # bytes sent at once, as far as whole events are no longer
 _WAIT = 0.5  # seconds: so long after its end a follower may go on to wait
 _AGAIN = 1.0  # seconds between two tries of a follower to reach the server
 
@@ -216,7 +217,10 @@ class EventStream(Response):
         del self.headers["content-length"]
         self._streams, self._log, self._head, self._after = streams, log, head, after
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as a response is called
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("head"):
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            return
         follower = self._streams.enter(self._log, self._head)
         over = [
             asyncio.create_task(_gone(receive)),
@@ -258,11 +262,23 @@ class EventStream(Response):
                 frames = [frame(event) for event in page]
             if frames:
                 position += len(frames)
-                yield b"".join(frames)
+                for piece in _pieces(frames):
+                    yield piece
                 continue
             await follower.news(HEARTBEAT)
             if position >= follower.head and follower.error is None:
                 yield b": nothing new\n\n"
+
+
+def _pieces(frames: list[bytes]) -> Iterator[bytes]:
+    """The frames together, in few pieces: what is in one waits in memory for a slow reader."""
+    piece = bytearray()
+    for each in frames:
+        if piece and len(piece) + len(each) > PIECE:
+            yield bytes(piece)
+            piece.clear()
+        piece += each
+    yield bytes(piece)
 
 
 async def _gone(receive: Receive) -> None:
