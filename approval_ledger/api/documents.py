@@ -323,6 +323,17 @@ _ANSWERS: dict[str, type[Answer]] = {
     "shares": Shares,
     "sources": Sources,
 }
+
+
+class Chart(BaseModel):
+    """A Vega-Lite specification, with its data in it; `description` is the chart in words."""
+
+    model_config = ConfigDict(extra="allow")
+
+    description: str
+    config: dict[str, Any]
+
+
 _DESCRIBED: list[type[BaseModel]] = [
     Problem,
     Difference,
@@ -332,6 +343,7 @@ _DESCRIBED: list[type[BaseModel]] = [
     Alive,
     Readiness,
     Status,
+    Chart,
     *_ANSWERS.values(),
 ]
 _TEXT: dict[str, Any] = {"schema": {"type": "string"}}
@@ -385,6 +397,11 @@ def answers(projection: str) -> Responses:
     csv, parquet = (MEDIA_TYPES[form].partition(";")[0] for form in ("csv", "parquet"))
     content = {JSON: _schema(_ANSWERS[projection]), csv: _TEXT, parquet: _BYTES}
     return _found(content, f"The {projection}.", 406, 409, tagged=True)
+
+
+def chart() -> Responses:
+    """Those of a chart."""
+    return _found({JSON: _schema(Chart)}, "The chart.", 409, tagged=True)
 
 
 def diff() -> Responses:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, WithJsonSchema
 
 from events import canonical
 from projections import Answer
@@ -25,7 +25,10 @@ class Chart(parameters.AsOf):
     language: drawing.Language = "en"
     theme: drawing.Theme = "light"
     width: Annotated[
-        int, parameters.Digits, Field(ge=drawing.NARROWEST, le=drawing.WIDEST, description="In pixels.")
+        int,
+        parameters.Digits,
+        Field(ge=drawing.NARROWEST, le=drawing.WIDEST, description="In pixels."),
+        WithJsonSchema({"type": "integer", "minimum": drawing.NARROWEST, "maximum": drawing.WIDEST}),
     ] = drawing.WIDTH
 
 
@@ -41,47 +44,31 @@ class Companies(Chart):
     ] = None
 
 
-class Specification(BaseModel):
-    """A Vega-Lite specification, with its data in it; `description` is the chart in words."""
-
-    model_config = ConfigDict(extra="allow")
-
-    description: str
-    config: dict[str, Any]
-
-
-_OWN: documents.Responses = {
-    200: {"model": Specification, "description": "The chart."},
-    304: {"description": "The client has it already."},
-}
-_RESPONSES = _OWN | documents.problems(409)
-
-
-@router.get("/totals", responses=_RESPONSES)
+@router.get("/totals", responses=documents.chart())
 def totals(request: Request, log: LogOf, query: Annotated[Totals, Query()]) -> Response:
     """The figures that the reports allow from day to day."""
     return _chart(request, log, "totals", query)
 
 
-@router.get("/batches", responses=_RESPONSES)
+@router.get("/batches", responses=documents.chart())
 def batches(request: Request, log: LogOf, query: Annotated[Chart, Query()]) -> Response:
     """The sizes that the reports of each batch allow."""
     return _chart(request, log, "batches", query)
 
 
-@router.get("/companies", responses=_RESPONSES)
+@router.get("/companies", responses=documents.chart())
 def companies(request: Request, log: LogOf, query: Annotated[Companies, Query()]) -> Response:
     """The companies by approvals; or one of them by its days, under all its names."""
     return _chart(request, log, "companies", query)
 
 
-@router.get("/shares", responses=_RESPONSES)
+@router.get("/shares", responses=documents.chart())
 def shares(request: Request, log: LogOf, query: Annotated[Chart, Query()]) -> Response:
     """Each estimator's stocks and shares, as ranges."""
     return _chart(request, log, "shares", query)
 
 
-@router.get("/sources", responses=_RESPONSES)
+@router.get("/sources", responses=documents.chart())
 def sources(request: Request, log: LogOf, query: Annotated[Chart, Query()]) -> Response:
     """Who said it first, and who repeats it."""
     return _chart(request, log, "sources", query)
