@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help demo test check bench bench-peers bench-readme lock wheel clean
+.PHONY: help demo up test check bench bench-peers bench-readme lock wheel clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -21,6 +21,9 @@ $(READY): requirements/dev.txt pyproject.toml
 
 demo: $(READY) ## publish real history, project it, read it, replay it
 	@$(BIN)/approvals demo
+
+up: $(READY) ## serve the ledger over HTTP, with workers, until Ctrl-C; UP="--with-history" loads the real history
+	@$(BIN)/approvals up $(UP)
 
 test: $(READY) ## the tests, against real servers
 	@$(BIN)/python -m pytest -n 2
@@ -49,8 +52,8 @@ bench-readme: $(READY) ## write what was measured into the README
 
 lock: $(READY) ## resolve the dependencies anew and pin them with their hashes
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install uv
-	@$(LOCK) pyproject.toml -o requirements/run.txt
-	@$(LOCK) -c requirements/run.txt --extra parquet --group dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) --extra charts pyproject.toml -o requirements/run.txt
+	@$(LOCK) -c requirements/run.txt --extra charts --extra parquet --extra tracing --group dev pyproject.toml -o requirements/dev.txt
 	@echo hatchling | $(LOCK) --no-annotate -c requirements/dev.txt - -o requirements/build.txt
 	@echo 'matplotlib>=3.11,<4' | $(LOCK) --no-annotate --python-version 3.11 -c requirements/dev.txt - -o requirements/bench.txt
 	@for peer in requirements/peers/*.in; do $(LOCK) --no-annotate --python-version 3.11 $$peer -o $${peer%.in}.txt; done

@@ -13,6 +13,15 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(
 )
 
 
+class _ToStructlog(logging.Handler):
+    """Libraries log by the standard library; their warnings are lines like ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger(record.name).log(
+            record.levelno, "library", of=record.name, says=record.getMessage(), exc_info=record.exc_info
+        )
+
+
 def configure() -> None:
     """Lines for people on a terminal, JSON elsewhere. Called once in each process."""
     terminal = sys.stderr.isatty()
@@ -35,3 +44,4 @@ def configure() -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(handlers=[_ToStructlog()], level=logging.WARNING, force=True)

@@ -18,12 +18,12 @@ from typing import Any
 from approval_ledger import embedded
 from events import connect
 
-from . import append, catchup, growth, latency, memory, rebuilds
+from . import append, catchup, growth, latency, memory, rebuilds, served
 from .figures import Figure, row
 from .measure import Bench
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = {part.PART: part.measure for part in (append, catchup, rebuilds, memory, latency)}
+PARTS = {part.PART: part.measure for part in (append, catchup, rebuilds, memory, latency, served)}
 """In this order: those in REST look at what `append` left."""
 REST = {rebuilds.PART, memory.PART}
 

@@ -37,6 +37,7 @@ from .errors import (
     StorageUnavailable,
     TermsDiffer,
     TooLarge,
+    UnknownCompany,
 )
 from .feed import Submission, read_events, valid_events
 from .functions import load as load_function
@@ -74,6 +75,7 @@ __all__ = [
     "Submission",
     "TermsDiffer",
     "TooLarge",
+    "UnknownCompany",
     "UnknownVersion",
     "as_json_line",
     "canonical",

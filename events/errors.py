@@ -9,6 +9,7 @@
     │   ├── NotDurable             the server would lose acknowledged events; says what to change
     │   ├── AddressRefused         events are not sent to such a URL, or to where it points
     │   ├── BadQuestion            a reader asked for something that cannot be asked
+    │   │   └── UnknownCompany         no company has the name that was asked for
     │   └── TermsDiffer            two figures count different things and must not be combined
     ├── StorageUnavailable         the server is away, read-only, full or busy: nothing was stored
     │   └── OutcomeUnknown         no reply came: it may be stored; call again with the same ids
@@ -121,6 +122,10 @@ class AddressRefused(Refused):
 
 class BadQuestion(Refused):
     code = "bad-question"
+
+
+class UnknownCompany(BadQuestion):
+    code = "unknown-company"
 
 
 class TermsDiffer(Refused):

@@ -17,6 +17,7 @@ pattern                             type    writer       lost if it goes
 {name}:webhook:<id>:dead            hash    settle.lua   its dead letters: which events it never took
 {name}:webhook:<id>:bell            string  deliver.py   nothing: it expires, and whoever looks next rings
 {name}:webhook:<id>:lease           string  deliver.py   nothing: it expires; until then two workers may send the same
+{name}:tokens                       hash    tokens.py    access over HTTP with a token: make new ones
 """
 
 from __future__ import annotations
@@ -100,6 +101,10 @@ def webhook_bell(ledger: str, id: str) -> str:
 
 def webhook_lease(ledger: str, id: str) -> str:
     return f"{webhook(ledger, id)}:lease"
+
+
+def tokens(ledger: str) -> str:
+    return f"{{{ledger}}}:tokens"
 
 
 def identity(source: str, id: str) -> bytes:

@@ -67,7 +67,7 @@ def batches(log: Log, *, whole_evidence: bool = False, **asked: Unpack[Asked]) -
 def companies(log: Log, name: str | None = None, **asked: Unpack[Asked]) -> Answer:
     """Every company with its approvals and its share of them; or, by any of its `name`s, one company with its history.
 
-    Raises BadQuestion where the ledger knows no company of that name.
+    Raises UnknownCompany where the ledger knows no company of that name.
     """
     return _answer(log, companies_fold, COUNTING, partial(answers.companies_in, name=name), asked)
 

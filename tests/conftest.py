@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from events import Log
 
+from .api import Api, running
 from .servers import BINARIES, Server
 
 # No test is judged by a clock: a slow machine is slow, and nothing more.
@@ -56,9 +57,22 @@ def start_server() -> Iterator[Callable[..., Server]]:
         yield lambda *kind, **settings: servers.enter_context(Server(*kind, **settings))
 
 
+@pytest.fixture(scope="session")
+def api(server: Server) -> Iterator[Api]:
+    """The HTTP API of all ledgers on the shared server, to whoever is on this machine."""
+    with running(server) as api:
+        yield api
+
+
 @pytest.fixture
 def log(server: Server) -> Log:
     """An empty ledger."""
+    return Log(server.client(), new_ledger())
+
+
+@pytest.fixture(scope="module")
+def module_log(server: Server) -> Log:
+    """An empty ledger for the tests of one module together."""
     return Log(server.client(), new_ledger())
 
 

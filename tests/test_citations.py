@@ -353,7 +353,7 @@ def test_the_command_says_why_a_reference_does_not_hold_and_exits_1(history: Led
 def test_the_command_cites_what_the_same_words_ask_elsewhere(history: Ledger) -> None:
     refused, asked = history.together(("cite", "companies", ""), ("companies", ""), code=1)
     assert refused.err == asked.err
-    assert refused.err.startswith("bad-question: no company is named ''")
+    assert refused.err.startswith("unknown-company: no company is named ''")
     empty, nothing = history.together(
         ("cite", "totals", "--authority", "", "--known-at", "104", "--json"),
         ("totals", "--authority", "", "--known-at", "104", "--json"),

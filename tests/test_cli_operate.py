@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -318,12 +319,13 @@ def test_work_projects_what_is_there_and_stops_with_every_worker_when_told(serve
 
 def test_up_serves_whoever_attaches_and_the_last_to_leave_stops_the_server(data: Path) -> None:
     where = ("--data", data)
-    with Running("up", *where) as first:
+    with Running("up", "--port", "0", *where) as first:
         assert first.line() == f"ledger cac on the embedded server on {data}, at position 0; Ctrl-C stops it"
         url = first.line().removeprefix("from another terminal: approvals status --url ")
-        with connect(url) as client, Running("up", *where) as second:
+        with connect(url) as client, Running("up", "--port", "0", *where) as second:
             second.line()
             assert second.line().endswith(f" --url {url}")
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/ledgers/cac .*", first.line())
             until(lambda: workers_alive(client, "cac") == 2)
             status = approvals("status", "--json", *where).document
             assert status["workers"] == 2
@@ -344,7 +346,7 @@ def test_up_serves_whoever_attaches_and_the_last_to_leave_stops_the_server(data:
 def test_up_that_is_killed_takes_its_workers_along_and_leaves_a_server_that_the_next_command_stops(
     data: Path,
 ) -> None:
-    with Running("up", "--data", data) as up:
+    with Running("up", "--port", "0", "--data", data) as up:
         up.line()
         url = up.line().rpartition(" ")[2]
         with connect(url) as client:

@@ -305,7 +305,7 @@ def test_questions_that_cannot_be_asked_say_what_is_missing(news: Ledger) -> Non
     for ran, words in zip(
         refused,
         (
-            r"bad-question: no company is named 'Nobody\x1b[31m' here",
+            r"unknown-company: no company is named 'Nobody\x1b[31m' here",
             "bad-question: nothing is counted as CAC/",
             "bad-question: there is no estimate by 'Nobody'",
             f"lagging: ledger {news.name} ends at position 17: it has no position 18 yet\n",
@@ -357,7 +357,7 @@ def test_a_read_sees_what_was_published_before_it_where_no_worker_is_alive(ledge
 
 def test_a_read_sees_what_was_published_before_it_where_workers_are_alive(data: Path) -> None:
     where = ("--data", data)
-    with Running("up", *where) as up:
+    with Running("up", "--port", "0", *where) as up:
         assert up.line().startswith(f"ledger cac on the embedded server on {data}, at position 0")
         url = up.line().rpartition(" ")[2]
         with connect(url) as client:
@@ -497,7 +497,16 @@ COMMANDS = (
         ("cite",),
         ("replay",),
     ),
-    *(("status",), ("work",), ("up",), ("demo",), ("park", "list"), ("park", "show"), ("park", "retry")),
+    *(
+        ("status",),
+        ("work",),
+        ("up",),
+        ("serve",),
+        ("demo",),
+        ("park", "list"),
+        ("park", "show"),
+        ("park", "retry"),
+    ),
 )
 
 
@@ -510,7 +519,7 @@ def test_every_command_has_help_that_tells_its_defaults() -> None:
         assert "\x1b" not in shown.output
         assert "[default: approvals-data]" in shown.output
         assert ("[default: cac]" in shown.output) == (command != ("demo",))
-        assert ("--json" in shown.output) == (command not in (("work",), ("up",)))
+        assert ("--json" in shown.output) == (command not in (("work",), ("up",), ("serve",)))
     groups = [
         (command.name or command.callback.__name__.rstrip("_"))
         for command in app.registered_commands
@@ -559,7 +568,7 @@ def test_a_password_is_never_shown(start_server: Callable[..., Server]) -> None:
         assert SECRET not in ran.out + ran.err
     for ran in refused:
         assert ran.err.count("\n") == 1
-    with Running("up", "--url", good) as up:
+    with Running("up", "--port", "0", "--url", good) as up:
         assert "unix://:***@" in up.line()
         said = up.line()
         until(lambda: workers_alive(client, "cac"))

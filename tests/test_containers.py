@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,8 +32,9 @@ def test_the_server_keeps_what_it_acknowledges() -> None:
     assert "healthcheck:" in COMPOSE
 
 
-def test_no_port_is_published() -> None:
-    assert "ports:" not in COMPOSE
+def test_http_alone_is_published_and_to_this_machine_alone() -> None:
+    assert COMPOSE.count("ports:") == 1
+    assert re.findall(r'^ +- "(.*:\d+)"$', COMPOSE, re.MULTILINE) == ["127.0.0.1:8765:8765"]
 
 
 def test_the_image_runs_as_a_user_that_is_not_root_with_dependencies_checked_by_hash() -> None:

@@ -77,7 +77,8 @@ def test_the_wheel_holds_the_five_packages_the_examples_and_nothing_else(
     held = {name for name in files if ".dist-info/" not in name}
     assert held == sources | examples
     assert {name.partition("/")[0] for name in held} == set(PACKAGES)
-    assert {Path(name).suffix for name in sources} == {".py", ".lua", ".toml", ".typed"}
+    code, page = {".py", ".lua", ".toml", ".typed"}, {".html", ".css", ".js", ".svg"}
+    assert {Path(name).suffix for name in sources} == code | page
     assert {
         "events/functions/append.lua",
         "projections/functions/commit.lua",
@@ -85,6 +86,7 @@ def test_the_wheel_holds_the_five_packages_the_examples_and_nothing_else(
         "webhooks/functions/settle.lua",
     } <= held
     assert "approval_ledger/examples/2024-01-news.ndjson" in held
+    assert "approval_ledger/web/static/index.html" in held
     assert "approval_ledger/importing/mappings/cac-genai-filings.toml" in held
 
 
@@ -99,7 +101,8 @@ def test_the_metadata_names_the_command_the_licence_and_what_is_needed(
     assert metadata.get_payload() == (ROOT / project["readme"]).read_text("utf-8")
     listed = metadata.get_all("Requires-Dist", [])
     optional = {name_of(line) for line in listed if "extra ==" in line}
-    assert optional == {name_of(line) for line in project["optional-dependencies"]["parquet"]}
+    extras = project["optional-dependencies"]
+    assert optional == {name_of(line) for extra in extras.values() for line in extra}
     needed = {name_of(line) for line in listed if "extra ==" not in line}
     assert needed == {name_of(line) for line in project["dependencies"]}
     entry_points = ConfigParser()
@@ -211,9 +214,12 @@ def test_the_lock_files_agree_and_cover_what_the_project_declares() -> None:
     run, dev, build = (pins(LOCKS[name]) for name in ("run.txt", "dev.txt", "build.txt"))
     assert {name_of(line) for line in PROJECT["project"]["dependencies"]} <= set(run)
     assert {name_of(line) for line in PROJECT["dependency-groups"]["dev"]} <= set(dev)
-    extra = {name_of(line) for line in PROJECT["project"]["optional-dependencies"]["parquet"]}
-    assert extra <= set(dev)
-    assert not extra & set(run)
+    extras = PROJECT["project"]["optional-dependencies"]
+    charts = {name_of(line) for line in extras["charts"]}
+    others = {name_of(line) for extra, lines in extras.items() if extra != "charts" for line in lines}
+    assert charts | others <= set(dev)
+    assert not others & set(run)
+    assert charts <= set(run)  # the image serves the page, which draws with it
     assert {name_of(line) for line in PROJECT["build-system"]["requires"]} <= set(build)
     for smaller in (run, build):
         version = {name: line.split()[0] for name, line in smaller.items()}

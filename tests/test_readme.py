@@ -11,14 +11,15 @@ import pytest
 
 from events import Log
 
+from .api import Api
 from .command import APPROVALS, ROOT
 from .given import url_of
 
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
 
 
 def test_the_python_examples_run_as_written_and_in_order(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,6 +58,31 @@ def test_the_commands_run_as_written_and_what_they_publish_or_import_is_stored_o
     for line in again:
         run(line, log)
     assert log.head() == head
+
+
+def test_the_curl_lines_run_as_written_and_in_order(api: Api, log: Log) -> None:
+    pages = (README, (ROOT / "docs" / "http.md").read_text("utf-8"))
+    lines = [
+        line
+        for page in pages
+        for block in blocks("sh", page)
+        for line in block.splitlines()
+        if "curl " in line
+    ]
+    assert len(lines) >= 8
+    for line in lines:
+        there = line.replace("http://127.0.0.1:8765/ledgers/cac", f"{api.url}/ledgers/{log.ledger}")
+        done = subprocess.run(
+            there.replace("http://127.0.0.1:8765", api.url),
+            shell=True,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (line, done)
+        assert done.stdout, line
+    assert log.head() == 2
 
 
 def test_every_command_and_option_that_exists_is_in_the_readme_or_in_its_help() -> None:
@@ -99,3 +125,13 @@ def test_every_key_is_in_the_legend_of_the_storage_page() -> None:
     assert {
         pattern.split("<sha")[0] for pattern in patterns if pattern.split("<sha")[0] not in storage
     } == set()
+
+
+def test_every_metric_and_every_line_of_http_is_in_its_page() -> None:
+    page = (ROOT / "docs" / "http.md").read_text("utf-8")
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "approval_ledger" / "api").glob("*.py"))
+    metrics = set(re.findall(r'"(approvals_[a-z_]+)"', sources))
+    lines = set(re.findall(r'logger\.(?:info|warning|error|exception)\(\s*"([a-z_]+)"', sources))
+    codes = set(re.findall(r'(?:RequestRefused|written)\(\s*(?:request, )?\d{3},\s*"([a-z-]+)"', sources))
+    assert (len(metrics), len(lines), len(codes)) >= (10, 5, 10)
+    assert {name for name in metrics | lines | codes if f"`{name}" not in page} == set()

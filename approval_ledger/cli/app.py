@@ -11,7 +11,7 @@ import typer
 
 from events import LedgerError
 
-from . import cite, demo, diff, export, import_, operate, publish, read, show, webhook
+from . import chart, cite, demo, diff, export, import_, operate, publish, read, serve, show, token, webhook
 
 
 def _show_version(wanted: bool) -> None:
@@ -41,7 +41,7 @@ def _options(
     pass
 
 
-for part in (publish, import_, read, diff, export, cite, operate, webhook, demo):
+for part in (publish, import_, read, diff, export, chart, cite, operate, serve, token, webhook, demo):
     part.add_to(app)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Unpack
 
 import typer
@@ -15,6 +14,7 @@ from projections import PROJECTIONS, Asked, Store, queries, replay
 from workers import run_here_in
 
 from .. import telemetry
+from ..examples_at import example
 from ..importing import lists, mapping
 from . import read, show
 from .options import Data, Json, Url, open_ledger
@@ -61,12 +61,12 @@ def demo(*, url: Url = None, data: Data = None, json: Json = False) -> None:
         coarse = Log(client, f"{run}-news-5-points")
         history = Log(client, f"{run}-history")
         say = _Say(quiet=json)
-        events = valid_events(_example("2024-01-news.ndjson").read_bytes())
+        events = valid_events(example("2024-01-news.ndjson").read_bytes())
         say.heading(
             "The approvals by the end of January 2024: as the news had it, and as the regulator's list of April has it"
         )
         _publish(listed, events, at, say)
-        total, equation, *later = valid_events(_example("2024-04-list.ndjson").read_bytes())
+        total, equation, *later = valid_events(example("2024-04-list.ndjson").read_bytes())
         _publish(listed, [*_list_of_april(), total, equation], at, say)
         conclusions = list(_then_and_now(listed))
         if not json:
@@ -84,7 +84,7 @@ def demo(*, url: Url = None, data: Data = None, json: Json = False) -> None:
             _show_ledger(news)
             _show_conclusions(conclusions)
         say.heading("The whole history, from many sources, that do not agree")
-        _publish(history, valid_events(_example("history.ndjson").read_bytes()), at, say)
+        _publish(history, valid_events(example("history.ndjson").read_bytes()), at, say)
         if not json:
             _show_ledger(history)
             _show_chart(history)
@@ -95,6 +95,7 @@ def demo(*, url: Url = None, data: Data = None, json: Json = False) -> None:
         show.json({"ledgers": ledgers, "conclusions": [_conclusion(c) for c in conclusions]})
     else:
         _show_digests(ledgers)
+        show.heading("To look at it, and to publish to it over HTTP: approvals up --with-history")
     if not all(digest["equal"] for digest in digests) or not all(c.reached for c in conclusions):
         raise LedgerError(
             "a replay differs from the live projections, or a conclusion was not reached: see above"
@@ -114,16 +115,9 @@ class _Say:
             show.plain(text)
 
 
-def _example(name: str) -> Path:
-    """An example; installed, it lies in the package, in a checkout beside it."""
-    package = Path(__file__).parents[1]
-    packaged = package / "examples" / name
-    return packaged if packaged.is_file() else package.parent / "examples" / name
-
-
 def _list_of_april() -> list[Event]:
     """The events of the CAC's list of 2 April 2024: all 117 services filed by 28 March, each with its date."""
-    path = _example("lists/cac-2024-04-filed.csv")
+    path = example("lists/cac-2024-04-filed.csv")
     tables, _ = lists.read(path, mapping.named([]), lists.Options(published_on="2024-04-02"))
     return [fact.event for table in tables for fact in table.facts]
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
@@ -15,18 +14,20 @@ from events import (
     Log,
     RecordedEvent,
     as_json_line,
-    durability,
     loads,
     masked,
-    storage,
+    valid_events,
 )
-from projections import PROJECTIONS, Generation, Projection, Store, replay
-from webhooks import subscriptions
-from workers import deliver_here, queue_length, run_here, run_here_in, supervise, workers_alive
+from projections import PROJECTIONS, Projection, Store, replay
+from workers import deliver_here, run_here, run_here_in, supervise, workers_alive
 
 from .. import telemetry
+from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE
+from ..examples_at import example
+from ..status import live_generation, status_of
 from . import show
 from .options import Data, Json, Ledger, Url, open_ledger
+from .serve import AllowHost, Host, Port, PublicReads, Rate, http_settings, show_address
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="PROJECTION", help="Which; all, where none is named.")
@@ -191,74 +192,13 @@ def _show_back(ledger: str, numbers: dict[str, int], json: bool) -> None:
 def status(*, url: Url = None, data: Data = None, ledger: Ledger = None, json: Json = False) -> None:
     """The server and its durability, the head, and each projection's position, lag, generation, digest and parked events."""
     with open_ledger(url, data, ledger) as opened:
-        report = _status(opened.log, opened.where)
+        report = status_of(opened.log, opened.where)
     if json:
         show.json(report)
     else:
         _show_status(report)
     if report["says"]:
         raise typer.Exit(1)
-
-
-def _status(log: Log, where: str) -> dict[str, Any]:
-    says: list[str] = []
-    head = _or_say(log.head, says)
-    findings = [str(finding) for finding in durability.check(log.client)]
-    says += findings
-    with storage():
-        server = log.client.info("server")
-    projections = [_projection_status(log, projection, head, says) for projection in PROJECTIONS.values()]
-    return {
-        "ledger": log.ledger,
-        "server": {
-            "where": where,
-            "software": server.get("server_name", "redis"),
-            "version": server.get("valkey_version") or server.get("redis_version"),
-            "durable": not findings,
-            "settings": durability.settings(log.client),
-        },
-        "head": head,
-        "projections": projections,
-        "webhooks": _or_say(lambda: subscriptions.counts(log), says),
-        "workers": workers_alive(log.client, log.ledger),
-        "queue": queue_length(log.client, log.ledger),
-        "says": says,
-    }
-
-
-def _projection_status(log: Log, projection: Projection, head: int | None, says: list[str]) -> dict[str, Any]:
-    store = Store(log, projection)
-    generation = _live(store)
-    checkpoint = _or_say(generation.verified_checkpoint, says)
-    position, digest = generation.digest()
-    return {
-        "projection": projection.name,
-        "version": projection.version,
-        "position": position,
-        # A checkpoint beyond the head is of another log: it is not ahead of this one.
-        "lag": None if head is None or head < position else head - position,
-        "generation": generation.number,
-        "previous": store.previous() or None,
-        "digest": digest,
-        "parked": len(generation.parked()),
-        "readable": checkpoint is not None,
-    }
-
-
-def _live(store: Store) -> Generation:
-    """The generation that readers see, or will see first. Looking writes nothing: the server may have no room for it."""
-    return store.generation(store.live() or 1)
-
-
-T = TypeVar("T")
-
-
-def _or_say(ask: Callable[[], T], says: list[str]) -> T | None:
-    try:
-        return ask()
-    except LedgerError as error:
-        says.append(f"{error.code}: {error}")
-        return None
 
 
 def _show_status(report: dict[str, Any]) -> None:
@@ -322,15 +262,49 @@ def work(
             supervise(opened.url, opened.log.ledger, workers, configure=telemetry.configure)
 
 
-def up(*, workers: Workers = 1, url: Url = None, data: Data = None, ledger: Ledger = None) -> None:
-    """Run workers in the foreground, and the embedded server with them unless a URL names another, until Ctrl-C."""
+def up(
+    *,
+    workers: Workers = 1,
+    host: Host = DEFAULT_HOST,
+    port: Port = DEFAULT_PORT,
+    allow_host: AllowHost = None,
+    public_reads: PublicReads = None,
+    rate: Rate = DEFAULT_RATE,
+    with_history: Annotated[
+        bool,
+        typer.Option(
+            "--with-history", help="Publish the history of the examples first, into a ledger that is empty."
+        ),
+    ] = False,
+    url: Url = None,
+    data: Data = None,
+    ledger: Ledger = None,
+) -> None:
+    """Run workers and the HTTP API in the foreground, and the embedded server with them unless a URL names another, until
+    Ctrl-C."""
+    from ..api.serving import Serving, bound
+
     telemetry.configure()
     with open_ledger(url, data, ledger) as opened:
-        show.plain(
-            f"ledger {opened.log.ledger} on {opened.where}, at position {opened.log.head()}; Ctrl-C stops it"
+        log = opened.log
+        settings = http_settings(log, host, port, allow_host, public_reads, rate)
+        with bound(settings) as listening:
+            if with_history:
+                _publish_history(log)
+            show.plain(f"ledger {log.ledger} on {opened.where}, at position {log.head()}; Ctrl-C stops it")
+            show.plain(f"from another terminal: approvals status --url {masked(opened.url)}")
+            show_address(settings, listening, log)
+            with Serving(opened.url, settings, listening, masked(opened.url), telemetry.configure):
+                supervise(opened.url, log.ledger, workers, configure=telemetry.configure)
+
+
+def _publish_history(log: Log) -> None:
+    """Raises BadQuestion where the ledger holds anything: what is real there must not be mixed with examples."""
+    if head := log.head():
+        raise BadQuestion(
+            f"ledger {log.ledger} holds {head:,} events: --with-history is for an empty one. Leave it out, or name another --ledger"
         )
-        show.plain(f"from another terminal: approvals status --url {masked(opened.url)}")
-        supervise(opened.url, opened.log.ledger, workers, configure=telemetry.configure)
+    log.append(valid_events(example("history.ndjson").read_bytes()), expected_position=0)
 
 
 def park_list(
@@ -342,7 +316,7 @@ def park_list(
         parked = [
             {"projection": p.name, "position": position, "reason": reason}
             for p in chosen
-            for position, reason in _live(Store(opened.log, p)).parked().items()
+            for position, reason in live_generation(Store(opened.log, p)).parked().items()
         ]
     if json:
         show.json({"ledger": opened.log.ledger, "parked": parked})
@@ -365,7 +339,7 @@ def park_show(
         reasons = {
             p.name: parked[position]
             for p in PROJECTIONS.values()
-            if position in (parked := _live(Store(opened.log, p)).parked())
+            if position in (parked := live_generation(Store(opened.log, p)).parked())
         }
         recorded = opened.log.at(position)
     if not reasons or recorded is None:
@@ -401,7 +375,7 @@ def park_retry(
     """Try again, after an upgrade: each projection with parked events is replayed, so that every event counts in its turn."""
     chosen = _chosen(names)
     with open_ledger(url, data, ledger) as opened:
-        having = [p for p in chosen if _live(Store(opened.log, p)).parked()]
+        having = [p for p in chosen if live_generation(Store(opened.log, p)).parked()]
         if having:
             _rebuild_and_show(opened.log, having, json)
         elif json:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from events import BadQuestion, Count, DateRange, Interval, date_range, name_key
+from events import Count, DateRange, Interval, UnknownCompany, date_range, name_key
 
 from .. import approvals, terms, totals
 from .. import companies as fold
@@ -25,7 +25,7 @@ from .totals import all_terms
 def companies_in(
     views: Views, name: str | None = None, *, valid_at: DateRange | None = None
 ) -> list[dict[str, Any]]:
-    """The answers of `companies`. Raises BadQuestion where no company has that `name`."""
+    """The answers of `companies`. Raises UnknownCompany where none has that `name`."""
     known = Identities(views["companies"], valid_at)
     asked = () if valid_at is None else (valid_at.first, valid_at.last)
     found = _all_companies(views, known) if name is None else _asked_for(views, known, name)
@@ -68,7 +68,7 @@ def _all_companies(views: Views, known: Identities) -> list[Company]:
 
 
 def _asked_for(views: Views, known: Identities, name: str) -> list[Company]:
-    """The companies that a reader may mean by a name or a slug. Raises BadQuestion where there is none."""
+    """The companies that a reader may mean by a name or a slug. Raises UnknownCompany where there is none."""
     # Half of a surrogate pair, which no name holds and no server takes, finds nothing.
     name = name.encode("utf-8", "replace").decode()
     found = [company for company in known.find(name) if _known(views, company)]
@@ -76,7 +76,7 @@ def _asked_for(views: Views, known: Identities, name: str) -> list[Company]:
     if of_slug is not None and all(company.slugs != of_slug.slugs for company in found):
         found.append(of_slug)
     if not found:
-        raise BadQuestion(f"no company is named {name[:80]!r} here: `approvals companies` lists all")
+        raise UnknownCompany(f"no company is named {name[:80]!r} here: `approvals companies` lists all")
     return found
 
 

@@ -1,0 +1,88 @@
+"""Who may read and append. docs/http.md has the rules; tokens are checked anew for each request.
+
+The limit of requests counts by token where one is known, else by address, so that wrong tokens count, too.
+"""
+
+from __future__ import annotations
+
+from fastapi import Depends, Request
+
+from events import Log
+
+from .. import tokens
+from ..tokens import Scope
+from .ledgers import Ledgers, LogOf
+from .limits import Limits
+from .problems import RequestRefused
+from .settings import Settings
+
+_CHALLENGE = 'Bearer realm="approval-ledger"'
+
+
+def may_read(request: Request, log: LogOf) -> None:
+    """Raises RequestRefused where the request may not read this ledger."""
+    _require(request, log, "read")
+
+
+def may_append(request: Request, log: LogOf) -> None:
+    """Raises RequestRefused where the request may not append to this ledger."""
+    _require(request, log, "append")
+
+
+def may_watch(request: Request) -> None:
+    """Raises RequestRefused where the request may not read what belongs to no ledger: that is for who may read the first."""
+    ledgers: Ledgers = request.app.state.ledgers
+    settings: Settings = request.app.state.settings
+    _require(request, ledgers.log(settings.ledger), "read")
+
+
+READING = Depends(may_read)
+APPENDING = Depends(may_append)
+WATCHING = Depends(may_watch)
+
+
+def _require(request: Request, log: Log, scope: Scope) -> None:
+    settings: Settings = request.app.state.settings
+    limits: Limits = request.app.state.limits
+    given = request.headers.getlist("authorization")
+    token = tokens.known(log, _bearer(given)) if given else None
+    limits.take(f"token {token.id}" if token else f"address {_address(request)}")
+    if token is not None:
+        request.scope["token"] = token.id
+    elif given or not _open(log, scope, settings):
+        raise _unknown(bool(given))
+    if scope == "read" and settings.reads_are_public:
+        return
+    if token is not None and not token.may(scope):
+        raise RequestRefused(
+            403,
+            "insufficient-scope",
+            f"this token is not for {scope}: it is for {', '.join(token.scopes)}. Nothing was stored.",
+            {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'},
+        )
+
+
+def _open(log: Log, scope: Scope, settings: Settings) -> bool:
+    """Whether no token is needed: reads by the setting, all else on this machine alone, and until the first token is made."""
+    if scope == "read":
+        return settings.reads_are_public
+    return settings.loopback and not tokens.any_of(log)
+
+
+def _bearer(given: list[str]) -> str:
+    scheme, _, text = given[0].partition(" ")
+    return text.strip(" ") if len(given) == 1 and scheme.lower() == "bearer" else ""
+
+
+def _unknown(given: bool) -> RequestRefused:
+    # The same words whatever is wrong with it: they tell nobody which ids there are.
+    return RequestRefused(
+        401,
+        "unauthenticated",
+        "send a token of this ledger as `Authorization: Bearer ...`; `approvals token create` makes one. Nothing was stored.",
+        {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"' if given else _CHALLENGE},
+    )
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

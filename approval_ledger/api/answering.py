@@ -1,0 +1,257 @@
+"""An answer over HTTP: as of where the ledger is, in the form that was asked for, and not computed twice."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from importlib.metadata import version
+from threading import Lock
+from typing import Any
+
+from fastapi import Request, Response
+
+from events import Lagging, Log, canonical, storage
+from projections import PROJECTIONS, Answer, Asked, Generation, Projection, Store, queries
+
+from .. import exporting
+from .problems import Behind, RequestRefused
+from .settings import Settings
+
+NEAR = 500  # events: so many the answer folds in memory itself, so that whoever publishes sees it at once
+PATIENCE = 5.0  # seconds to wait for projections that are further behind than that
+LOOK = 0.05  # seconds between two looks at them
+KEPT_BYTES = 32 * 1024 * 1024
+PINNED_SECONDS = 3_600
+VERSION = version("approval-ledger")
+
+JSON, CSV, PARQUET = "application/json", "text/csv; charset=utf-8", "application/vnd.apache.parquet"
+MEDIA_TYPES = {"json": JSON, "csv": CSV, "parquet": PARQUET}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a ledger and its projections are: with equal standings, equal questions have equal answers."""
+
+    ledger: str
+    head: int
+    recorded_ms: int
+    generations: tuple[int, ...]
+    reached: int
+
+    @classmethod
+    def of(cls, log: Log, needed: Sequence[Projection], *, live: bool) -> Standing:
+        """As it is now; `live`: with how far the `needed` projections are. Raises what the log and the stores raise. Writes
+        nothing: a reader makes no generation."""
+        generations = _live(log, needed)
+        reached = _reached(log, generations) if live else 0
+        head = log.head()  # after the checkpoints: read before, it could be behind them
+        return cls(log.ledger, head, _recorded_ms(log, head), tuple(g.number for g in generations), reached)
+
+    def at(self, log: Log, position: int) -> Standing:
+        """The same for a question about a position of the past, which does not mind how long the log is."""
+        return replace(self, head=position, recorded_ms=_recorded_ms(log, position))
+
+    @property
+    def behind(self) -> int:
+        return self.head - self.reached
+
+
+def _recorded_ms(log: Log, position: int) -> int:
+    found = log.at(position) if position else None
+    return 0 if found is None else found.recorded_ms
+
+
+def _live(log: Log, needed: Sequence[Projection]) -> list[Generation]:
+    stores = [Store(log, projection) for projection in needed]
+    with storage():
+        pipeline = log.client.pipeline(transaction=False)
+        for store in stores:
+            pipeline.hget(store.pointer, "live")
+        numbers = pipeline.execute()
+    return [store.generation(int(number or 1)) for store, number in zip(stores, numbers, strict=True)]
+
+
+def _reached(log: Log, generations: Sequence[Generation]) -> int:
+    with storage():
+        pipeline = log.client.pipeline(transaction=True)
+        for generation in generations:
+            generation.ask_state(pipeline)
+        replies = iter(pipeline.execute())
+    return min(generation.read_state(next(replies), next(replies)).position for generation in generations)
+
+
+class Answers:
+    """The last answers, as they were sent, up to a number of bytes; a tag always stands for the same bytes."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._size = 0
+        self._lock = Lock()
+
+    def get(self, tag: str) -> bytes | None:
+        with self._lock:
+            if tag in self._kept:
+                self._kept.move_to_end(tag)
+            return self._kept.get(tag)
+
+    def keep(self, tag: str, content: bytes) -> None:
+        with self._lock:
+            self._size += len(content) - len(self._kept.pop(tag, b""))
+            self._kept[tag] = content
+            while self._size > KEPT_BYTES:
+                _, gone = self._kept.popitem(last=False)
+                self._size -= len(gone)
+
+
+def answered(
+    request: Request,
+    log: Log,
+    ask: Callable[..., Answer],
+    asked: Asked,
+    *,
+    projection: str,
+    question: Mapping[str, Any],
+    form: str = "json",
+    written: Callable[[Answer], bytes] | None = None,
+    fresh_for: int | None = None,
+) -> Response:
+    """The answer to a question; 304 where the client has it already. `question` is all that was asked beside the axes.
+
+    It is `written` so (as JSON), where the answer itself is not what is wanted.
+    `fresh_for` is for how many seconds nobody need ask again; None where the next event may change the answer.
+    """
+    if asked["at_least"] > (head := log.head()):
+        raise Lagging(
+            f"ledger {log.ledger} ends at position {head}: it has no position {asked['at_least']} yet"
+        )
+    now = standing(log, projection, asked)
+    near = asked["known_at"] is None and now.behind <= NEAR
+    asking: Asked = {**asked, "at_least": now.head} if near else asked
+
+    def build() -> tuple[bytes, bool]:
+        answer = ask(log, **asking)
+        settled = isinstance(asked["known_at"], int) or _is_of(now, log, answer)
+        content = _content(log, answer, form, question) if written is None else written(answer)
+        return content, settled
+
+    name = f"{log.ledger}-{projection}.{form}"
+    return sent(
+        request,
+        now,
+        [dict(question), dict(asked), form],
+        build,
+        media_type=MEDIA_TYPES[form],
+        headers={} if form == "json" else {"Content-Disposition": f'attachment; filename="{name}"'},
+        fresh_for=fresh_for,
+    )
+
+
+def sent(
+    request: Request,
+    now: Standing,
+    words: Sequence[Any],
+    build: Callable[[], tuple[bytes, bool]],
+    *,
+    media_type: str,
+    headers: Mapping[str, str],
+    fresh_for: int | None = None,
+) -> Response:
+    """What `build` gives for a standing and the words of a question, from what was kept, or 304; `build` also says whether
+    what it gives is of that standing, and not of one that came meanwhile: only then it has a tag, and is kept."""
+    tag = _tag(now, canonical([request.url.path, *words, VERSION]))
+    always = {"Cache-Control": _cache_control(request, fresh_for), "Vary": "Accept"}
+    if _has(request, tag):
+        return Response(status_code=304, headers=always | {"ETag": tag})
+    kept: Answers = request.app.state.answers
+    content = kept.get(tag)
+    if content is None:
+        content, settled = build()
+        if not settled:
+            return Response(content, media_type=media_type, headers={**always, **headers})
+        kept.keep(tag, content)
+    return Response(content, media_type=media_type, headers={**always, **headers, "ETag": tag})
+
+
+def standing(log: Log, projection: str, asked: Asked) -> Standing:
+    """Where the ledger is, once its projections are near enough to what is asked. Raises Behind where they do not come."""
+    needed = [PROJECTIONS[projection]] if projection in ("shares", "sources") else queries.COUNTING
+    if asked["known_at"] is not None:
+        now = Standing.of(log, needed, live=False)
+        return now.at(log, asked["known_at"]) if isinstance(asked["known_at"], int) else now
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        now = Standing.of(log, needed, live=True)
+        if now.behind <= NEAR or now.reached >= max(asked["at_least"], 1):
+            return now
+        if time.monotonic() > deadline:
+            raise Behind(
+                f"the projections of ledger {log.ledger} are {now.behind:,} events behind its head, {now.head:,}: ask again "
+                f"when workers have moved them on (`approvals work --ledger {log.ledger}` runs some)"
+            )
+        time.sleep(LOOK)
+
+
+def _is_of(now: Standing, log: Log, answer: Answer) -> bool:
+    """Whether an answer is of this standing: not of one that came meanwhile, or of projections that are far behind."""
+    return (log.head() if "known_at" in answer else answer["position"]) == now.head
+
+
+def _tag(now: Standing, words: bytes) -> str:
+    standing = [now.ledger, now.head, now.recorded_ms, list(now.generations)]
+    return f'"{sha256(canonical(standing) + words).hexdigest()[:32]}"'
+
+
+def _has(request: Request, tag: str) -> bool:
+    given = request.headers.get("if-none-match", "")
+    return given.strip() == "*" or tag in re.findall(r'"[^"]*"', given)
+
+
+def _content(log: Log, answer: Answer, form: str, question: Mapping[str, Any]) -> bytes:
+    if form == "json":
+        return exporting.to_json(answer)
+    table = exporting.tabulated(answer)
+    if form == "csv":
+        return exporting.to_csv(table)
+    return exporting.to_parquet(table, exporting.described(log, answer, form, question))
+
+
+def _cache_control(request: Request, seconds: int | None) -> str:
+    who = cache_scope(request)
+    return f"{who}, no-cache" if seconds is None else f"{who}, max-age={seconds}"
+
+
+def cache_scope(request: Request) -> str:
+    """Who may keep an answer: anyone on the way, or the reader alone."""
+    settings: Settings = request.app.state.settings
+    return "public" if settings.reads_are_public else "private"
+
+
+def form_of(request: Request, asked_for: str | None, forms: Mapping[str, str]) -> str:
+    """Which of `forms` (by name, the media type of each) is wanted: by `format`, or else by the Accept header.
+
+    Raises RequestRefused (406) where none of them is.
+    """
+    if asked_for is not None and asked_for in forms:
+        return asked_for
+    if asked_for is None:
+        for accepted in _by_preference(request.headers.get("accept", "*/*")):
+            for name, media_type in forms.items():
+                kind = media_type.partition(";")[0]
+                if accepted in (kind, "*/*", f"{kind.partition('/')[0]}/*"):
+                    return name
+    raise RequestRefused(406, "not-acceptable", f"this can be had as {', '.join(forms.values())}")
+
+
+def _by_preference(accept: str) -> Sequence[str]:
+    weighed = []
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        weight = float(quality) if re.fullmatch(r"[01](\.\d{0,3})?", quality, re.ASCII) else 0.0
+        if weight > 0:
+            weighed.append((-weight, kind.count("*"), kind))
+    return [kind for _, _, kind in sorted(weighed, key=lambda each: each[:2])]

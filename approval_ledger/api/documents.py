@@ -1,0 +1,598 @@
+"""What requests and responses hold, for /openapi.json: models that describe and never convert. docs/format.md has the meanings."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+
+from events import CATALOG
+
+from .answering import MEDIA_TYPES
+from .parameters import DAY
+from .problems import MEDIA_TYPE as PROBLEM
+
+Responses = dict[int | str, dict[str, Any]]
+JSON = "application/json"
+
+
+class Exact(BaseModel):
+    """It has these members and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Fault(Exact):
+    """One thing that is wrong: with an event (`index`, `pointer`), or with a parameter (`in`, `parameter`)."""
+
+    code: str
+    detail: str
+    index: int = 0
+    pointer: str = ""
+    in_: str = Field("", alias="in")
+    parameter: str = ""
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` is stable; docs/http.md says which members go with it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(pattern="^urn:approval-ledger:error:[a-z-]+$")
+    title: str
+    status: int = Field(ge=400, le=599)
+    detail: str
+    code: str = Field(pattern="^[a-z-]+$")
+    request_id: str
+    faults: list[Fault] = []
+
+
+class Bounds(Exact):
+    """A count; null is no bound."""
+
+    low: int
+    high: int | None
+
+
+class Percents(Exact):
+    """A share, in percent."""
+
+    low: float
+    high: float
+
+
+class Evidence(Exact):
+    """Positions of events that force a bound, and how many are not listed."""
+
+    low: list[int]
+    high: list[int]
+    more: int
+
+
+class Contradiction(BaseModel):
+    """Events that cannot all be true; `alone` is the figure on the word of each origin."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    events: list[int]
+    says: str
+    alone: list[dict[str, Any]] = []
+
+
+class BoundsWithEvidence(Bounds):
+    evidence: Evidence
+
+
+class Figure(Exact):
+    total: Bounds
+    named: int
+    undisclosed: Bounds
+    evidence: Evidence
+    in_force: BoundsWithEvidence | None = None
+
+
+class Step(Figure):
+    """The figure at the end of a day."""
+
+    on: str
+
+
+class Equated(Exact):
+    terms: str
+    evidence: list[int]
+
+
+class Total(Figure):
+    authority: str
+    instrument: str
+    unit: str
+    as_of: str
+    contradictions: list[Contradiction]
+    equated: list[Equated] = []
+    steps: list[Step] = []
+
+
+class BatchEvidence(Exact):
+    size: Evidence
+    before: Evidence
+
+
+class Batch(Exact):
+    authority: str
+    instrument: str
+    unit: str
+    ordinal: int | None
+    label: str | None
+    announced_on: list[str]
+    perhaps: bool = False
+    size: Bounds
+    named: int
+    names: list[dict[str, Any]]
+    undisclosed: Bounds
+    before: Bounds
+    evidence: BatchEvidence
+    sources: list[dict[str, Any]]
+    contradictions: list[Contradiction]
+
+
+class OfTerms(Exact):
+    terms: str
+    named: int
+    approvals: Bounds
+    share: Percents
+
+
+class Company(Exact):
+    company: str
+    names: list[str]
+    approvals: list[OfTerms]
+    evidence: list[int]
+    merges: list[dict[str, Any]]
+    contradictions: list[Contradiction]
+    perhaps: list[str] = []
+    history: list[dict[str, Any]] = []
+
+
+class Claim(Exact):
+    type: str
+    says: dict[str, Any]
+    reports: list[dict[str, Any]]
+    origins: int
+    independent: list[str]
+    evidence: list[int]
+    perhaps: bool = False
+
+
+class Answer(Exact):
+    """An answer, at a position of the log."""
+
+    ledger: str
+    projection: str
+    version: int
+    position: int
+    valid_at: str | None = None
+    known_at: int | str | None = None
+    known_as: str | None = None
+    parked: list[int] = []
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Totals(Answer):
+    answers: list[Total]
+
+
+class Batches(Answer):
+    answers: list[Batch]
+
+
+class Companies(Answer):
+    answers: list[Company]
+
+
+class Shares(Answer):
+    """Of stocks and shares, or of the one share that was asked for."""
+
+    answers: list[dict[str, Any]]
+
+
+class Sources(Answer):
+    answers: list[Claim]
+
+
+class Change(BaseModel):
+    """A figure that is another now, and what made it so."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    of: str
+    figure: str
+    from_: Any = Field(alias="from")
+    to: Any
+    because: list[dict[str, Any]]
+
+
+class Difference(BaseModel):
+    """Every figure that changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ledger: str
+    projection: str
+    version: int
+    from_: int = Field(alias="from")
+    to: int
+    valid_at: str | None = None
+    changes: list[Change]
+    digest: str
+
+
+class Placed(Exact):
+    status: Literal["appended", "already"]
+    position: int
+    source: str
+    id: str
+
+
+class Published(Exact):
+    """Where each event of a request is; `position` is that of the last."""
+
+    ledger: str
+    position: int
+    appended: int
+    already: int
+    events: list[Placed]
+
+
+class StoredEvent(BaseModel):
+    """A CloudEvent with its position (`sequence`) and when the ledger recorded it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    sequence: str = Field(pattern=r"^\d{16}$")
+    recordedtime: str
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    type: str
+    data: dict[str, Any]
+
+
+class EventsPage(Exact):
+    """Events as they are stored, and the address of the next page."""
+
+    ledger: str
+    events: list[StoredEvent]
+    next: str | None
+
+
+class Alive(Exact):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
+class Readiness(Exact):
+    """Whether the server is ready, and what is wrong where it is not."""
+
+    status: Literal["ready", "not ready"]
+    ledger: str
+    head: int | None
+    lag: dict[str, int]
+    says: list[str]
+
+
+class StatusOfServer(Exact):
+    where: str
+    software: str
+    version: str
+    durable: bool
+    settings: dict[str, str]
+
+
+class StatusOfProjection(Exact):
+    projection: str
+    version: int
+    position: int
+    lag: int | None
+    generation: int
+    previous: int | None
+    digest: str
+    parked: int
+    readable: bool
+
+
+class Status(Exact):
+    """What `approvals status --json` prints."""
+
+    ledger: str
+    server: StatusOfServer
+    head: int | None
+    projections: list[StatusOfProjection]
+    workers: int
+    queue: int
+    says: list[str]
+
+
+_ANSWERS: dict[str, type[Answer]] = {
+    "totals": Totals,
+    "batches": Batches,
+    "companies": Companies,
+    "shares": Shares,
+    "sources": Sources,
+}
+
+
+class Chart(BaseModel):
+    """A Vega-Lite specification, with its data in it; `description` is the chart in words."""
+
+    model_config = ConfigDict(extra="allow")
+
+    description: str
+    config: dict[str, Any]
+
+
+_DESCRIBED: list[type[BaseModel]] = [
+    Problem,
+    Difference,
+    Published,
+    StoredEvent,
+    EventsPage,
+    Alive,
+    Readiness,
+    Status,
+    Chart,
+    *_ANSWERS.values(),
+]
+_TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+_BYTES: dict[str, Any] = {"schema": {"type": "string", "contentEncoding": "binary"}}
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+
+
+# Responses
+
+
+_SAYS = {
+    304: "The client has it already.",
+    400: "The request is not one, is sent to another host, or carries a token in its address.",
+    401: "A token is needed, or the one that was sent is not known.",
+    403: "The token does not allow it, or another site's page asks.",
+    404: "There is no such thing.",
+    405: "Not with this method; `Allow` has those that are.",
+    406: "It cannot be had in that form.",
+    408: "The body did not come in time.",
+    409: "The ledger holds something else, or has no such position yet.",
+    412: "The ledger, or the subject, is not where it was expected.",
+    413: "Over a documented limit.",
+    415: "No CloudEvents in JSON.",
+    422: "Something in it is wrong; `faults` says what, and where.",
+    429: "Too many requests.",
+    500: "The log is damaged, an event cannot be applied, or this software failed.",
+    503: "The store is away, not durable, or not there yet.",
+    504: "The store's answer was lost: send the same again.",
+}
+
+
+def problems(*statuses: int) -> Responses:
+    """What any request may get, and what this one may: each a problem document."""
+    return {
+        status: {"description": _SAYS[status], "content": {PROBLEM: _schema(Problem)}}
+        for status in sorted({400, 401, 403, 404, 405, 422, 429, 500, 503, *statuses})
+    }
+
+
+def _found(content: dict[str, Any], says: str, *others: int, tagged: bool = False) -> Responses:
+    own: Responses = {200: {"description": says, "content": content}}
+    unchanged: Responses = {304: {"description": _SAYS[304]}} if tagged else {}
+    return own | unchanged | problems(*others)
+
+
+def answers(projection: str) -> Responses:
+    """Those of a question that may be had as a table."""
+    csv, parquet = (MEDIA_TYPES[form].partition(";")[0] for form in ("csv", "parquet"))
+    content = {JSON: _schema(_ANSWERS[projection]), csv: _TEXT, parquet: _BYTES}
+    return _found(content, f"The {projection}.", 406, 409, tagged=True)
+
+
+def chart() -> Responses:
+    """Those of a chart."""
+    return _found({JSON: _schema(Chart)}, "The chart.", 409, tagged=True)
+
+
+def diff() -> Responses:
+    """Those of a comparison."""
+    return _found({JSON: _schema(Difference)}, "What changed.", 406, 409, tagged=True)
+
+
+def page() -> Responses:
+    """Those of a page of events."""
+    return _found({JSON: _schema(EventsPage), "application/x-ndjson": _TEXT}, "Events.", 406, tagged=True)
+
+
+def event() -> Responses:
+    """Those of one event."""
+    return _found({"application/cloudevents+json": _schema(StoredEvent)}, "The event.", tagged=True)
+
+
+def stream() -> Responses:
+    """Those of a stream."""
+    return _found({"text/event-stream": _TEXT}, "Events as they come.", 409)
+
+
+def feed() -> Responses:
+    """Those of an Atom feed."""
+    return _found({"application/atom+xml": _TEXT}, "An Atom feed.", tagged=True)
+
+
+def metrics() -> Responses:
+    """Those of the metrics."""
+    return _found({"text/plain": _TEXT, "application/openmetrics-text": _TEXT}, "Metrics for Prometheus.")
+
+
+def health() -> Responses:
+    """Those of a sign of life."""
+    return _found({JSON: _schema(Alive)}, "It lives.")
+
+
+def ready() -> Responses:
+    """Those of a question for readiness; where it is not ready the document says why."""
+    own = _found({JSON: _schema(Readiness)}, "It is ready.")
+    return own | {503: {"description": "It is not ready.", "content": {JSON: _schema(Readiness)}}}
+
+
+def status() -> Responses:
+    """Those of a ledger's status."""
+    return _found({JSON: _schema(Status)}, "How it is.")
+
+
+def published() -> Responses:
+    """Those of a POST of events."""
+    location = {"Location": {"description": "Its first event.", "schema": {"type": "string"}}}
+    content = {JSON: _schema(Published)}
+    own: Responses = {
+        200: {"description": "All of it was there already.", "headers": location, "content": content},
+        201: {"description": "It is on the server's disk.", "headers": location, "content": content},
+    }
+    return own | problems(408, 409, 412, 413, 415, 504)
+
+
+# The request of a POST of events
+
+
+_POSITION = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
+_ATTRIBUTE = {"type": "string", "minLength": 1, "maxLength": 200}
+
+
+def publishing() -> dict[str, Any]:
+    """The request of a POST of events, in its three modes."""
+    headers: dict[str, tuple[dict[str, Any], str]] = {
+        "If-Match": (
+            {"type": "string", "pattern": r'^"\d{1,15}"$', "examples": ['"17"']},
+            "The ledger's last position.",
+        ),
+        "Expect-Subject": (
+            {"anyOf": [{"enum": ["none", "exists"]}, _POSITION]},
+            "What the events' subject must be: without an event, with any, or with its last one at a position.",
+        ),
+    }
+    # Of any text: where the body is a whole event, they are passed over, as the HTTP binding has it.
+    attributes = (
+        "specversion",
+        "id",
+        "source",
+        "type",
+        "subject",
+        "time",
+        "traceparent",
+        "correlationid",
+        "causationid",
+    )
+    headers |= {
+        f"ce-{name}": ({"type": "string"}, "Binary mode: an attribute of the event.") for name in attributes
+    }
+    event = {"$ref": "#/components/schemas/Event"}
+    return {
+        "parameters": [
+            {"name": name, "in": "header", "required": False, "schema": schema, "description": says}
+            for name, (schema, says) in headers.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/cloudevents+json": {"schema": event},
+                "application/cloudevents-batch+json": {
+                    "schema": {"type": "array", "items": event, "minItems": 1, "maxItems": 1_000}
+                },
+                JSON: {
+                    "schema": {
+                        "anyOf": [{"$ref": f"#/components/schemas/{m.__name__}"} for m in CATALOG.values()]
+                    }
+                },
+            },
+        },
+    }
+
+
+def _event() -> dict[str, Any]:
+    """Any event: one shape for each type."""
+    optional = dict.fromkeys(("subject", "correlationid", "causationid", "traceparent"), _ATTRIBUTE)
+    return {
+        "anyOf": [
+            {
+                "type": "object",
+                "title": type_,
+                "required": ["specversion", "id", "source", "type", "data"],
+                "additionalProperties": False,
+                "properties": {
+                    "specversion": {"const": "1.0"},
+                    "id": _ATTRIBUTE,
+                    "source": _ATTRIBUTE,
+                    "type": {"const": type_},
+                    "time": {"type": "string", "format": "date-time"},
+                    "datacontenttype": {"const": JSON},
+                    "dataschema": {"const": f"urn:approval-ledger:{type_}:{model.REVISION}"},
+                    **optional,
+                    "data": {"$ref": f"#/components/schemas/{model.__name__}"},
+                },
+            }
+            for type_, model in CATALOG.items()
+        ]
+    }
+
+
+_DATES = frozenset(
+    {"approved_on", "announced_on", "amended_on", "revoked_on", "published_on", "as_of", "from", "to", "on"}
+)
+
+
+def _said_better(schemas: dict[str, Any]) -> dict[str, Any]:
+    """The models of the catalog check dates and addresses in Python, of which their own schemas say nothing."""
+    for name in {model.__name__ for model in CATALOG.values()} | {"Source", "Origin"}:
+        for member, schema in schemas[name]["properties"].items():
+            for text in (schema, *schema.get("anyOf", ())):
+                if text.get("type") == "string" and "pattern" not in text:
+                    text.update({"pattern": f"^{DAY}$"} if member in _DATES else {})
+                    text.update({"pattern": "^https?://[^ ]+$", "format": "uri"} if member == "url" else {})
+    return schemas
+
+
+def _never_null(document: dict[str, Any]) -> None:
+    """A parameter that may be left out is None in Python, and cannot be null in an address."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for parameter in operation.get("parameters", ()):
+                schema = parameter["schema"]
+                choices = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+                if len(choices) == 1:
+                    del schema["anyOf"]
+                    schema.update(choices[0])
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """The description of the application, OpenAPI 3.1."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            license_info=app.license_info,
+            routes=app.routes,
+        )
+        models: list[type[BaseModel]] = [*_DESCRIBED, *CATALOG.values()]
+        _, schemas = models_json_schema(
+            [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+        )
+        _never_null(document)
+        document["components"] = {
+            "schemas": {**_said_better(schemas["$defs"]), "Event": _event()},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        }
+        # Whether a token is needed depends on where the server listens, and on whether the ledger has one.
+        document["security"] = [{}, {"token": []}]
+        app.openapi_schema = document
+    return app.openapi_schema

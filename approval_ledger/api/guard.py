@@ -1,0 +1,65 @@
+"""Who may ask at all: by which name the server is called, and which page asks.
+
+A browser lets any page send requests to 127.0.0.1, and by DNS rebinding even read the answers. So the server answers only to
+names that it has (Host), and takes nothing that changes anything from a page of another site (Origin, Sec-Fetch-Site). No
+answer carries a CORS header, and every body that is taken has a media type for which a browser asks first.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import Request
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .problems import RequestRefused, problem
+from .settings import Settings
+
+_LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
+
+
+class Guard:
+    """Refuses what is addressed to another host, or comes from another site's page."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        own = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self._hosts = frozenset(name.lower() for name in (*_LOCAL, own, *settings.hosts))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(scope["method"], Headers(scope=scope))
+        except RequestRefused as error:
+            await problem(Request(scope), error)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _check(self, method: str, headers: Headers) -> None:
+        given = headers.getlist("host")
+        match = _HOST.fullmatch(given[0]) if len(given) == 1 else None
+        if match is None or match["name"].lower() not in self._hosts:
+            raise RequestRefused(
+                400,
+                "foreign-host",
+                "this server does not go by the name in the Host header: `--allow-host` gives it one",
+            )
+        if "content-length" in headers and "transfer-encoding" in headers:
+            raise RequestRefused(
+                400,
+                "bad-request",
+                "give either a Content-Length or a Transfer-Encoding: with both, a body has two lengths",
+            )
+        if method in ("GET", "HEAD"):
+            return
+        origin = headers.get("origin")
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or (
+            origin is not None and origin.partition("://")[2].lower() != given[0].lower()
+        ):
+            raise RequestRefused(
+                403, "cross-site", "a page of another site asks, and only this server's own may"
+            )

@@ -1,0 +1,73 @@
+"""Whether the server lives, whether it is ready, and how a ledger is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from events import LedgerError, canonical, durability
+from projections import PROJECTIONS, Store
+
+from ..status import live_generation, status_of
+from . import documents, parameters
+from .access import READING
+from .ledgers import Ledgers, LogOf
+from .settings import Settings
+
+router = APIRouter(tags=["operations"])
+_NEVER_KEPT = {"Cache-Control": "no-store"}
+
+
+@router.get("/healthz", responses=documents.health())
+async def healthz(query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001  # it refuses every parameter
+    """The process answers. It says nothing about the store."""
+    return _json({"status": "alive"})
+
+
+@router.get("/readyz", responses=documents.ready())
+def readyz(request: Request, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001
+    """Whether appends would be durable, and no projection is further behind the log's head than the limit. 503 where not."""
+    settings: Settings = request.app.state.settings
+    report = _readiness(request.app.state.ledgers, settings)
+    return _json(report, 503 if report["says"] else 200)
+
+
+def _readiness(ledgers: Ledgers, settings: Settings) -> dict[str, Any]:
+    says: list[str] = []
+    lag: dict[str, int] = {}
+    head = None
+    try:
+        log = ledgers.log(settings.ledger)
+        says += [str(finding) for finding in durability.check(log.client)]
+        reached = {
+            name: live_generation(Store(log, projection)).verified_checkpoint().position
+            for name, projection in PROJECTIONS.items()
+        }
+        head = log.head()
+        lag = {name: head - position for name, position in reached.items()}
+    except LedgerError as error:
+        says.append(f"{error.code}: {error}")
+    says += [
+        f"{name} is {behind:,} events behind the head; at most {settings.lag:,} are ready"
+        for name, behind in lag.items()
+        if behind > settings.lag
+    ]
+    return {
+        "status": "not ready" if says else "ready",
+        "ledger": settings.ledger,
+        "head": head,
+        "lag": lag,
+        "says": says,
+    }
+
+
+@router.get("/ledgers/{ledger}/status", responses=documents.status(), dependencies=[READING])
+def status(request: Request, log: LogOf, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001
+    """The server's durability, the head, and each projection's position, lag, generation, digest and parked events."""
+    # Where the server is, is nobody's business who reads over HTTP.
+    return _json(status_of(log, request.app.state.where))
+
+
+def _json(document: dict[str, Any], status: int = 200) -> Response:
+    return Response(canonical(document) + b"\n", status, media_type="application/json", headers=_NEVER_KEPT)

@@ -1,0 +1,105 @@
+"""One line of the log for each request, an id for it, and a problem where nobody expected one."""
+
+from __future__ import annotations
+
+import re
+import time
+from uuid import uuid4
+
+import structlog
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .metrics import Metrics
+from .problems import written
+
+logger = structlog.get_logger("http")
+
+_ALWAYS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+class Journal:
+    """Outermost: whatever a request ends with is written down once, with its id, which the answer carries too."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["request_id"] = request_id = _given_id(scope) or uuid4().hex
+        started = time.perf_counter()
+        status, size = 0, 0
+        unread = _has_body(scope)
+
+        async def receiving() -> Message:
+            nonlocal unread
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                unread = False
+            return message
+
+        async def sending(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message["headers"], *_ALWAYS, (b"x-request-id", request_id.encode())]
+                if unread:  # or the server would go on to read it, however long it is, and throw it away
+                    headers.append((b"connection", b"close"))
+                message = {**message, "headers": headers}
+            elif message["type"] == "http.response.body":
+                size += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receiving, sending)
+        except Exception:
+            logger.exception(
+                "request_failed", request_id=request_id, method=scope["method"], path=_path(scope)
+            )
+            if not status:
+                says = f"this software failed; its log has the reason under the request id {request_id}"
+                await written(Request(scope), 500, "internal", says)(scope, receive, sending)
+        finally:
+            seconds = time.perf_counter() - started
+            self._metrics.count(scope, status, seconds)
+            logger.info(
+                "request",
+                request_id=request_id,
+                method=scope["method"],
+                path=_path(scope),
+                status=status,
+                bytes=size,
+                ms=round(1000 * seconds, 1),
+                client=(scope.get("client") or ("",))[0],
+                **({"token": scope["token"]} if "token" in scope else {}),
+                **({"appended": _span(scope["appended"])} if scope.get("appended") else {}),
+            )
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = dict(scope["headers"])
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+
+
+def _given_id(scope: Scope) -> str | None:
+    given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+    text = given[0].decode("latin-1") if len(given) == 1 else ""
+    return text if _REQUEST_ID.fullmatch(text) else None
+
+
+def _path(scope: Scope) -> str:
+    """As it was sent, still percent-encoded, so that nothing in it ends a line; without the query, which may hold anything."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.decode("ascii", "backslashreplace")[:500]
+
+
+def _span(positions: list[int]) -> str:
+    first, last = positions[0], positions[-1]
+    return str(first) if first == last else f"{first} to {last}"

@@ -1,0 +1,87 @@
+"""The log as it is stored: pages, NDJSON, and one event, which never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from itertools import chain, islice
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from events import Log, RecordedEvent, as_json_line, canonical
+
+from . import documents, parameters
+from .access import READING
+from .answering import cache_scope, form_of
+from .ledgers import LogOf
+from .problems import RequestRefused
+
+router = APIRouter(prefix="/ledgers/{ledger}", tags=["log"], dependencies=[READING])
+
+EVENT = "application/cloudevents+json"
+FORMS = {"json": "application/json", "ndjson": "application/x-ndjson"}
+YEAR = 365 * 24 * 3600  # seconds
+
+
+@router.get("/events", responses=documents.page())
+def events(request: Request, log: LogOf, query: Annotated[parameters.Page, Query()]) -> Response:
+    """A page of events, as they are stored; `next` is the address of the one after it. As NDJSON, one event a line, without
+    a `limit` all of them."""
+    form = form_of(request, query.format, FORMS)
+    headers = {"Cache-Control": f"{cache_scope(request)}, no-cache", "Vary": "Accept"}
+    if form == "ndjson":
+        limit = query.limit if "limit" in query.model_fields_set else None
+        found = _chosen(log, query, limit)
+        first = list(islice(found, 1))  # so that what is wrong with the log is a status, and no broken body
+        lines = (as_json_line(event) + b"\n" for event in chain(first, found))
+        return StreamingResponse(lines, media_type=FORMS["ndjson"], headers=headers)
+    found = _chosen(log, query, query.limit + 1)
+    shown = list(islice(found, query.limit))
+    document = b'{"ledger":%b,"events":[%b],"next":%b}\n' % (
+        canonical(log.ledger),
+        b",".join(as_json_line(event) for event in shown),
+        canonical(_address(request, query, shown[-1].position) if next(found, None) else None),
+    )
+    tag = f'"{sha256(document).hexdigest()[:32]}"'
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers | {"ETag": tag})
+    return Response(document, media_type=FORMS["json"], headers=headers | {"ETag": tag})
+
+
+def _chosen(log: Log, query: parameters.Page, limit: int | None) -> Iterator[RecordedEvent]:
+    after, backwards = query.after, query.backwards == "true"
+    if query.subject is not None and backwards and after:
+        older = (e for e in log.read_subject(query.subject, backwards=True) if e.position < after)
+        return islice(older, limit)
+    if query.subject is not None:
+        return log.read_subject(query.subject, after=after, limit=limit, backwards=backwards)
+    if backwards:
+        return log.read_backwards(before=after or None, limit=limit)
+    return log.read(after=after, limit=limit)
+
+
+def _address(request: Request, query: parameters.Page, last: int) -> str:
+    given = query.model_dump(exclude_unset=True, exclude_none=True) | {"after": last}
+    return f"{request.url.path}?{urlencode(given)}"
+
+
+@router.get("/events/{position}", responses=documents.event())
+def event(
+    request: Request,
+    log: LogOf,
+    position: Annotated[parameters.Place, Path()],
+    query: Annotated[parameters.Nothing, Query()],  # noqa: ARG001  # it refuses every parameter
+) -> Response:
+    """One event, as it is stored. It never changes, and may be kept for ever."""
+    found = log.at(position)
+    if found is None:
+        raise RequestRefused(404, "not-found", f"ledger {log.ledger} has no position {position} yet")
+    content = as_json_line(found)
+    tag = f'"{sha256(content).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": f"{cache_scope(request)}, max-age={YEAR}, immutable"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(content + b"\n", media_type=EVENT, headers=headers)

@@ -1,0 +1,119 @@
+"""/metrics for Prometheus. No company, event id or token is a label: their number has no bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from starlette.types import Scope
+
+from events import LedgerError, Log, durability
+from projections import PROJECTIONS, Store
+from workers import queue_length, workers_alive
+
+from ..status import live_generation
+from . import documents, parameters
+from .access import WATCHING
+from .streaming import Streams
+
+router = APIRouter(tags=["operations"])
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """What is counted in this process, and, when it is asked for, how the ledger is."""
+
+    def __init__(self, log: Log, streams: Streams) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "approvals_http_requests",
+            "Requests that were answered.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "approvals_http_request_duration_seconds",
+            "How long requests took, without streams.",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._appended = Counter(
+            "approvals_events_appended", "Events that this process appended.", registry=self.registry
+        )
+        Gauge("approvals_http_streams", "Open event streams.", registry=self.registry).set_function(
+            lambda: streams.open
+        )
+        self.registry.register(OfLedger(log))
+
+    def count(self, scope: Scope, status: int, seconds: float) -> None:
+        """Counts a request that has ended."""
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        route = getattr(scope.get("route"), "path", "none")  # the pattern, and not what stood in its place
+        self._requests.labels(method, route, str(status)).inc()
+        if not route.endswith("/stream"):
+            self._seconds.labels(method, route).observe(seconds)
+        self._appended.inc(len(scope.get("appended", ())))
+
+
+class OfLedger(Collector):
+    """How a ledger is at the moment it is asked."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The store's state, and, where that can be read, the ledger's."""
+        try:
+            found = list(self._collect())
+        except LedgerError:
+            found = []
+        yield self._gauge("approvals_ledger_readable", "1 where the ledger can be read, else 0.", bool(found))
+        yield from found
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        return []  # to register it is not to ask the store
+
+    def _collect(self) -> Iterator[GaugeMetricFamily]:
+        log = self._log
+        durable = not durability.check(log.client)
+        generations = {name: live_generation(Store(log, p)) for name, p in PROJECTIONS.items()}
+        reached = {name: generation.checkpoint().position for name, generation in generations.items()}
+        parked = {name: len(generation.parked()) for name, generation in generations.items()}
+        head = log.head()
+        yield self._gauge("approvals_ledger_durable", "1 where appends are acknowledged, else 0.", durable)
+        yield self._gauge("approvals_ledger_head_position", "The last position of the log.", head)
+        yield self._gauge(
+            "approvals_workers", "Workers that are connected.", workers_alive(log.client, log.ledger)
+        )
+        yield self._gauge("approvals_queue_jobs", "Jobs that wait.", queue_length(log.client, log.ledger))
+        lag = {name: head - position for name, position in reached.items()}
+        yield self._by_projection("approvals_projection_position", "The position it has reached.", reached)
+        yield self._by_projection("approvals_projection_lag_events", "Events it is behind the head.", lag)
+        yield self._by_projection("approvals_projection_parked_events", "Events it could not apply.", parked)
+
+    def _gauge(self, name: str, help: str, value: float) -> GaugeMetricFamily:
+        gauge = GaugeMetricFamily(name, help, labels=("ledger",))
+        gauge.add_metric((self._log.ledger,), value)
+        return gauge
+
+    def _by_projection(self, name: str, help: str, values: dict[str, int]) -> GaugeMetricFamily:
+        gauge = GaugeMetricFamily(name, help, labels=("ledger", "projection"))
+        for projection, value in values.items():
+            gauge.add_metric((self._log.ledger, projection), value)
+        return gauge
+
+
+@router.get("/metrics", responses=documents.metrics(), dependencies=[WATCHING])
+def metrics(request: Request, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001  # it refuses every parameter
+    """Counters of this process and gauges of the first ledger, for Prometheus."""
+    encode, media_type = choose_encoder(request.headers.get("accept", ""))
+    found: Metrics = request.app.state.metrics
+    return Response(encode(found.registry), headers={"Content-Type": media_type, "Cache-Control": "no-store"})

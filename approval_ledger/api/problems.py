@@ -1,0 +1,180 @@
+"""Problem documents (RFC 9457): what an error is over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from events import (
+    BadQuestion,
+    Fault,
+    IdConflict,
+    InvalidEvent,
+    Lagging,
+    LedgerError,
+    NotDurable,
+    OutcomeUnknown,
+    ParkedEvents,
+    Refused,
+    StaleExpectation,
+    StorageUnavailable,
+    TermsDiffer,
+    TooLarge,
+    UnknownCompany,
+    canonical,
+)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE = "urn:approval-ledger:error:"
+FAULTS_SHOWN = 100  # of a batch of 1,000 events each may be at fault in several ways
+
+_NOT_JSON = frozenset({"invalid-json", "duplicate-key", "too-deep"})
+_STATUS: tuple[tuple[type[LedgerError], int], ...] = (
+    (TooLarge, 413),
+    (IdConflict, 409),
+    (StaleExpectation, 412),
+    (NotDurable, 503),
+    (TermsDiffer, 422),
+    (UnknownCompany, 404),
+    (BadQuestion, 422),
+    (OutcomeUnknown, 504),
+    (StorageUnavailable, 503),
+    (Lagging, 409),
+)
+_BY_CODE = {"busy": 503}
+_RETRY_AFTER = {
+    "busy": 1,
+    "lagging": 1,
+    "outcome-unknown": 1,
+    "storage-unavailable": 5,
+    "not-durable": 10,
+}  # seconds
+
+
+class RequestRefused(Refused):
+    """The request itself is refused, whatever the ledger holds."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **members: Any
+    ) -> None:
+        self.status, self.code, self.headers, self.members = status, code, dict(headers or {}), members
+        super().__init__(detail)
+
+
+class Behind(Lagging):
+    """The projections did not come far enough in time: another request may find them there."""
+
+    status = 503
+
+
+def problem(request: Request, error: LedgerError) -> Response:
+    """The answer to a request that ended with this error."""
+    return written(request, _status(error), error.code, str(error), _headers(error), **_members(error))
+
+
+def written(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    """A problem document. `code` is stable, and so is `type`, which is made of it."""
+    document = {
+        "type": TYPE + code,
+        "title": code.replace("-", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request.scope.get("request_id", ""),
+        **members,
+    }
+    return Response(
+        canonical(document) + b"\n",
+        status,
+        media_type=MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def of_validation(request: Request, error: Exception) -> Response:
+    """What FastAPI found wrong with the parameters."""
+    assert isinstance(error, RequestValidationError)
+    faults = [
+        {
+            "code": "unknown-parameter" if each["type"] == "extra_forbidden" else "validation",
+            "in": str(each["loc"][0]),
+            "parameter": str(each["loc"][-1])[:80],
+            "detail": str(each["msg"]).removeprefix("Value error, "),
+        }
+        for each in error.errors()
+    ]
+    says = "; ".join(f"{fault['parameter']}: {fault['detail']}" for fault in faults[:10])
+    return written(request, 422, faults[0]["code"], says, faults=faults)
+
+
+def of_http(request: Request, error: Exception) -> Response:
+    """What the router found: no such path, or not with this method."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allowed = ", ".join(sorted(_methods(request)))
+        detail = f"{request.method} is not possible here; {allowed} is"
+        return written(request, 405, "method-not-allowed", detail, {"Allow": allowed})
+    if error.status_code == 404:
+        return written(request, 404, "not-found", "there is nothing here: /openapi.json lists what there is")
+    return written(request, error.status_code, "bad-request", str(error.detail))
+
+
+def _methods(request: Request) -> set[str]:
+    # Starlette names those of the first route of this path alone, and one path has two.
+    path = request.scope["path"]
+    routes = [route for route in request.app.state.routes if route.path_regex.match(path)]
+    found = {method for route in routes for method in route.methods}
+    return found | ({"HEAD"} if "GET" in found else set())
+
+
+def _status(error: LedgerError) -> int:
+    if isinstance(error, RequestRefused | Behind):
+        return error.status
+    if isinstance(error, InvalidEvent):
+        return 400 if any(fault.code in _NOT_JSON for fault in error.faults) else 422
+    found = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+    return found or _BY_CODE.get(error.code, 500)
+
+
+def _headers(error: LedgerError) -> dict[str, str]:
+    if isinstance(error, RequestRefused):
+        return error.headers
+    seconds = _RETRY_AFTER.get(error.code)
+    return {} if seconds is None else {"Retry-After": str(seconds)}
+
+
+def _members(error: LedgerError) -> dict[str, Any]:
+    match error:
+        case RequestRefused():
+            return error.members
+        case InvalidEvent():
+            more = len(error.faults) - FAULTS_SHOWN
+            shown = [_fault(fault) for fault in error.faults[:FAULTS_SHOWN]]
+            return {"faults": shown} | ({"more": more} if more > 0 else {})
+        case IdConflict():
+            return {"position": error.position, "index": error.index}
+        case StaleExpectation():
+            return {"current": error.current}
+        case NotDurable():
+            return {"findings": [str(finding) for finding in error.findings]}
+        case ParkedEvents():
+            return {"positions": [position for position, _ in error.faults[:FAULTS_SHOWN]]}
+    return {}
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    pointer = "".join(
+        f"/{part.replace('~', '~0').replace('/', '~1')}" for part in fault.field.split(".") if part
+    )
+    return {"code": fault.code, "index": fault.index or 0, "pointer": pointer, "detail": fault.message}

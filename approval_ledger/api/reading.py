@@ -1,0 +1,116 @@
+"""The five projections, and what changed between two positions: the same documents as the command's `--json`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from events import Log
+from projections import diff, queries
+
+from . import documents, parameters
+from .access import READING
+from .answering import MEDIA_TYPES, PINNED_SECONDS, answered, form_of
+from .ledgers import LogOf
+from .problems import RequestRefused
+
+router = APIRouter(prefix="/ledgers/{ledger}", tags=["figures"], dependencies=[READING])
+_JSON = {"json": MEDIA_TYPES["json"]}
+_AXES = {"valid_at", "known_at", "known_as", "at_least", "format"}
+
+
+def _question(query: parameters.AsOf) -> dict[str, Any]:
+    """What was asked beside the axes, as `queries` takes it."""
+    asked = query.model_dump(exclude=_AXES, exclude_none=True)
+    return {name: {"true": True, "false": False}.get(value, value) for name, value in asked.items()}
+
+
+@router.get("/totals", responses=documents.answers("totals"))
+def totals(request: Request, log: LogOf, query: Annotated[parameters.Totals, Query()]) -> Response:
+    """How many approvals there are, at one day, as bounds with their evidence."""
+    return _tabular(request, log, "totals", queries.totals, query)
+
+
+@router.get("/batches", responses=documents.answers("batches"))
+def batches(request: Request, log: LogOf, query: Annotated[parameters.Batches, Query()]) -> Response:
+    """Every batch: its size, who is named, how many are not, and the total just before it."""
+    return _tabular(request, log, "batches", queries.batches, query)
+
+
+@router.get("/companies", responses=documents.answers("companies"))
+def companies(request: Request, log: LogOf, query: Annotated[parameters.Companies, Query()]) -> Response:
+    """Every company with its approvals; or, by any of its names, one company with its history."""
+    return _tabular(request, log, "companies", queries.companies, query)
+
+
+@router.get("/companies/{name:path}", responses=documents.answers("companies"))
+def company(
+    request: Request, log: LogOf, name: str, query: Annotated[parameters.Tabular, Query()]
+) -> Response:
+    """One company with its history, by any of its names. (A name such as `..` is none in a path: ask `companies?name=`.)"""
+    return _tabular(request, log, "companies", partial(queries.companies, name=name), query)
+
+
+@router.get("/shares", responses=documents.answers("shares"))
+def shares(request: Request, log: LogOf, query: Annotated[parameters.Shares, Query()]) -> Response:
+    """Each estimator's stocks and shares; or, with all of the five terms, what share the approvals are of a stock."""
+    question = _question(query)
+    if not question:
+        return _tabular(request, log, "shares", queries.shares, query)
+    if len(question) < 5:
+        raise RequestRefused(
+            422,
+            "validation",
+            "for a share of a stock give all of authority, instrument, unit, estimator and region",
+        )
+    form = form_of(request, query.format, _JSON)
+    ask = partial(queries.share_of_stock, **question)
+    return _of(request, log, "shares", ask, query, question, form)
+
+
+@router.get("/sources", responses=documents.answers("sources"))
+def sources(request: Request, log: LogOf, query: Annotated[parameters.Sources, Query()]) -> Response:
+    """Every claim, who makes it, and how many independent origins that leaves."""
+    return _tabular(request, log, "sources", queries.sources, query)
+
+
+@router.get("/diff", responses=documents.diff())
+def difference(request: Request, log: LogOf, query: Annotated[parameters.Diff, Query()]) -> Response:
+    """Every figure that is another at one position than at an earlier one, and the events that changed it."""
+    form_of(request, None, _JSON)
+    upto = log.head() if query.to is None else query.to
+    ask = partial(_diff, since=query.since, upto=upto, name=query.projection)
+    question = {"from": query.since, "projection": query.projection}
+    asked: Any = {"valid_at": query.valid_at, "known_at": upto, "known_as": "recorded", "at_least": 0}
+    fresh_for = None if query.to is None else PINNED_SECONDS
+    return answered(
+        request, log, ask, asked, projection=query.projection, question=question, fresh_for=fresh_for
+    )
+
+
+def _diff(log: Log, *, since: int, upto: int, name: str, valid_at: str | None, **_: object) -> dict[str, Any]:
+    return diff(log, name, since=since, upto=upto, valid_at=valid_at)
+
+
+def _tabular(request: Request, log: LogOf, projection: str, ask: Any, query: parameters.Tabular) -> Response:
+    question = _question(query)
+    form = form_of(request, query.format, MEDIA_TYPES)
+    return _of(request, log, projection, partial(ask, **question), query, question, form)
+
+
+def _of(
+    request: Request,
+    log: Log,
+    projection: str,
+    ask: Any,
+    query: parameters.AsOf,
+    question: dict[str, Any],
+    form: str,
+) -> Response:
+    asked = query.asked()
+    fresh_for = PINNED_SECONDS if isinstance(asked["known_at"], int) else None
+    return answered(
+        request, log, ask, asked, projection=projection, question=question, form=form, fresh_for=fresh_for
+    )

@@ -1,0 +1,162 @@
+"""The HTTP server as a process of its own, which is started again where it dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from events import LedgerError, connect
+
+from ..web.page import prepare
+from .app import create_app
+from .settings import Settings
+from .tracing import asked_for
+
+logger = structlog.get_logger("http")
+
+GRACE = 10  # seconds that requests have to end in, once the server is told to
+UNTAKEN_MS = 60_000
+_BACKLOG = 2_048
+_AGAIN = 0.5  # seconds before a server that died is started again
+
+
+class CannotListen(LedgerError):
+    """The address, or the port, is not to be had."""
+
+    code = "cannot-listen"
+
+
+def bound(settings: Settings) -> socket.socket:
+    """The socket to listen on; port 0 is any that is free. Raises CannotListen."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # With its protocol: else asyncio does not turn Nagle's delay off, and every answer takes 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(
+            socket, "TCP_USER_TIMEOUT"
+        ):  # connections inherit it: what a client does not take is not kept for ever
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)
+        listening.bind((settings.host, settings.port))
+        listening.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise CannotListen(
+            f"cannot listen on {settings.host}, port {settings.port}: {getattr(error, 'strerror', None) or error}. "
+            "Give another with --port (0 is any that is free)."
+        ) from None
+    return listening
+
+
+class Serving:
+    """Serves on `listening` in a process of its own, for the time of a `with` block."""
+
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        listening: socket.socket,
+        where: str,
+        configure: Callable[[], None],
+    ) -> None:
+        self._arguments = (url, settings, listening, where, configure)
+        self._stop = threading.Event()
+        self._process: SpawnProcess | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """That of the process that serves now."""
+        return None if self._process is None else self._process.pid
+
+    def __enter__(self) -> Serving:
+        self._start()
+        self._watch = threading.Thread(target=self._start_again, daemon=True)
+        self._watch.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._process is not None and self._process.is_alive():
+            self._process.terminate()
+        self._watch.join()
+
+    def _start(self) -> None:
+        # Spawned, so that no thread, socket or lock comes along but the one that it listens on.
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=_serve, args=self._arguments, name="approvals-http")
+        self._process.start()
+
+    def _start_again(self) -> None:
+        assert self._process is not None
+        while True:
+            self._process.join()
+            if self._stop.is_set() or self._process.exitcode == 0:
+                return
+            logger.error("http_died", pid=self._process.pid, exit=self._process.exitcode, again_in=_AGAIN)
+            if self._stop.wait(_AGAIN):
+                return
+            self._start()
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams, which would not end by themselves, as soon as it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._on_stop()
+
+
+def server_of(app: FastAPI) -> uvicorn.Server:
+    """The server that the application is made for; one that is told to stop ends requests first, streams at once."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nothing that a client says of its address is believed
+        ws="none",
+        lifespan="on",
+        http="h11",  # strict, in Python alone, with a limit for headers
+        loop="asyncio",
+        timeout_graceful_shutdown=GRACE,
+    )
+    return _Server(config, app.state.streams.close)
+
+
+def serve(url: str, settings: Settings, listening: socket.socket, where: str) -> None:
+    """Serves until SIGINT or SIGTERM."""
+    threading.Thread(target=prepare, daemon=True).start()
+    client = connect(url, name="approvals-http")
+    with closing(client), suppress(KeyboardInterrupt):  # uvicorn raises it again when all has ended
+        app = create_app(client, settings, where=where, traced=asked_for(os.environ))
+        server_of(app).run(sockets=[listening])
+
+
+def _serve(
+    url: str, settings: Settings, listening: socket.socket, where: str, configure: Callable[[], None]
+) -> None:
+    configure()
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    serve(url, settings, listening, where)
+
+
+def _stop_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()  # returns when it is gone, by SIGKILL too
+        os.kill(os.getpid(), signal.SIGTERM)

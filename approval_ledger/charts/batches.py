@@ -1,0 +1,150 @@
+"""The chart of batches: the sizes that the reports of each allow, and how many of it are known by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from projections import Answer
+
+from . import rows
+from .theme import (
+    Look,
+    Specification,
+    contradicting,
+    diamond,
+    framed,
+    nothing,
+    told_contradictions,
+    with_data,
+)
+
+MOST = 40  # rows
+STEP = 44  # pixels a row
+
+Row = dict[str, Any]
+
+
+def batches(answer: Answer, look: Look) -> Specification:
+    """A row a batch, by the day on which it was announced."""
+    listed = sorted(answer["answers"], key=_announced)
+    note = look.words.batches_note
+    if len(listed) > MOST:
+        note += look.words.list_separator + look.words.more.format(n=len(listed) - MOST)
+    return framed(
+        look,
+        answer,
+        title=look.words.batches_title,
+        note=note,
+        description=look.words.sentences(_told(listed, look)),
+        body=_body(listed[:MOST], look) if listed else nothing(look),
+        beside=rows.side(look),
+    )
+
+
+def _announced(batch: Row) -> tuple[str, str, int]:
+    return min(batch["announced_on"], default="9999"), batch["authority"], batch["ordinal"] or 0
+
+
+def _body(batches: list[Row], look: Look) -> Mapping[str, Any]:
+    width = look.room - rows.side(look)
+    drawn = [bound for batch in batches for bound in _figures(batch) if bound is not None]
+    top = max(1, *drawn) * rows.ROOM
+    return {
+        "width": width,
+        "height": {"step": STEP},
+        "data": {"values": [_row(number, batch, look, top) for number, batch in enumerate(batches)]},
+        "encoding": {
+            "y": rows.by_row(len(batches)),
+            "x": rows.counts(top, width),
+            "tooltip": {"field": "says", "type": "nominal"},
+        },
+        "layer": with_data(
+            *rows.ranges(look, "low", "high"),
+            rows.bar("zero", "low", 18, rows.explained(look, "undisclosed")),
+            rows.bar("zero", "named", 8, rows.explained(look, "named")),
+            *rows.names(look),
+            rows.figures("end"),
+            _alone(batches, look),
+        ),
+    }
+
+
+def _figures(batch: Row) -> Iterator[int | None]:
+    yield from (batch["size"]["low"], batch["size"]["high"], batch["named"])
+    for contradiction in batch["contradictions"]:
+        for alone in contradiction["alone"]:
+            yield from (alone["size"]["low"], alone["size"]["high"])
+
+
+def _row(number: int, batch: Row, look: Look, top: float) -> Row:
+    words = look.words
+    size = batch["size"]
+    highest = [figure for figure in _figures(batch) if figure is not None]
+    return {
+        "row": number,
+        **rows.named(look, _called(batch, look), words.counted(batch)),
+        "zero": 0,
+        "low": size["low"],
+        "high": top if size["high"] is None else size["high"],
+        "open": size["high"] is None,
+        "named": batch["named"],
+        "end": max(highest),
+        "figure": words.figure(size),
+        "says": _said(batch, look),
+        "evidence": sorted({*batch["evidence"]["size"]["low"], *batch["evidence"]["size"]["high"]}),
+    }
+
+
+def _called(batch: Row, look: Look) -> str:
+    words = look.words
+    if batch["ordinal"] is not None:
+        called = words.batch.format(ordinal=batch["ordinal"])
+    else:
+        called = words.batch_unnumbered.format(label=batch["label"])
+    days = [words.day(day) for day in batch["announced_on"][:1]] or [words.no_date]
+    return words.listed([called, *days])
+
+
+def _said(batch: Row, look: Look) -> str:
+    words = look.words
+    parts = [words.bounds(batch["size"]), words.and_named.format(named=f"{batch['named']:,}")]
+    parts.append(words.before.format(figure=words.bounds(batch["before"])))
+    if batch.get("perhaps"):
+        parts.append(words.perhaps)
+    return words.said(words.listed([words.counted(batch), _called(batch, look)]), words.listed(parts))
+
+
+def _alone(batches: list[Row], look: Look) -> Specification:
+    """The size on the word of each origin alone, where they contradict one another."""
+    words = look.words
+    found = [
+        {
+            "row": number,
+            "size": alone["size"]["low"],
+            "says": words.said(
+                words.contradiction,
+                words.alone.format(origin=alone["origin"], figure=words.bounds(alone["size"])),
+            ),
+            "evidence": contradiction["events"],
+        }
+        for number, batch in enumerate(batches)
+        for contradiction in batch["contradictions"]
+        for alone in contradiction["alone"]
+    ]
+    return {
+        "data": {"values": found},
+        "mark": diamond(),
+        "encoding": {"x": {"field": "size"}, "stroke": contradicting(look, shown=bool(found))},
+    }
+
+
+def _told(batches: list[Row], look: Look) -> Iterator[str]:
+    words = look.words
+    if not batches:
+        yield words.nothing
+    for batch in batches[:MOST]:
+        yield _said(batch, look)
+        yield from told_contradictions(batch, look)
+    if len(batches) > MOST:
+        yield words.more.format(n=len(batches) - MOST)

@@ -1,0 +1,324 @@
+"""How charts look: one theme, light and dark, and the frame that every chart has."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Literal
+
+from projections import Answer
+
+from .words import WORDS, Language, Words
+
+Specification = dict[str, Any]
+"""A Vega-Lite specification, with its data in it: JSON."""
+
+Theme = Literal["light", "dark"]
+
+VEGA_LITE = "6.4"
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+
+NARROWEST, WIDEST = 320, 2_000  # pixels
+WIDTH = 760
+PADDING = 16
+LEGEND = 500  # pixels of a legend on one line
+
+MARGIN = 0.015  # of the time axis, on either side
+
+SANS = (
+    '"Source Sans 3", "Noto Sans", "Liberation Sans", "Helvetica Neue", Arial, "PingFang SC", "Microsoft YaHei", '
+    '"Noto Sans CJK SC", "WenQuanYi Micro Hei", sans-serif'
+)
+SERIF = 'Georgia, "Noto Serif", "Liberation Serif", "Songti SC", "Noto Serif CJK SC", "WenQuanYi Micro Hei", serif'
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """Told apart by people who see no red or no green, and of enough contrast on their paper (WCAG 2.2: text 4.5, marks 3)."""
+
+    paper: str
+    ink: str
+    muted: str
+    grid: str
+    named: str
+    undisclosed: str
+    possible: str
+    contradiction: str
+
+
+COLOURS: dict[Theme, Colours] = {
+    "light": Colours(
+        paper="#fffdf9",
+        ink="#1c1b1a",
+        muted="#5f5b55",
+        grid="#e4dfd6",
+        named="#17486b",
+        undisclosed="#6f9cbd",
+        possible="#c9dbe8",
+        contradiction="#b3261e",
+    ),
+    "dark": Colours(
+        paper="#16181b",
+        ink="#ece9e3",
+        muted="#a9a59d",
+        grid="#34373c",
+        named="#8ec3ee",
+        undisclosed="#4f83ac",
+        possible="#2c4961",
+        contradiction="#ff8f7d",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """In which language a chart speaks, on which paper, and how wide it is, in pixels."""
+
+    words: Words
+    colours: Colours
+    width: int
+
+    @classmethod
+    def of(cls, language: Language = "en", theme: Theme = "light", width: int = WIDTH) -> Look:
+        return cls(WORDS[language], COLOURS[theme], width)
+
+    @property
+    def room(self) -> int:
+        """The width inside the padding."""
+        return self.width - 2 * PADDING
+
+
+def framed(
+    look: Look,
+    answer: Answer,
+    *,
+    title: str,
+    note: str,
+    description: str,
+    body: Mapping[str, Any],
+    beside: int = 0,
+) -> Specification:
+    """A whole chart: its title, what it shows, of which ledger and position, and the same in words. `beside` are the pixels
+    left of the plot, where its legend cannot be."""
+    return {
+        "$schema": SCHEMA,
+        "description": description,
+        "title": {
+            "text": wrapped(title, look.room, 20),
+            "subtitle": [
+                *wrapped(note, look.room, 13),
+                *wrapped(_provenance(answer, look.words), look.room, 13),
+            ],
+        },
+        "background": look.colours.paper,
+        "padding": PADDING,
+        "config": _config(look, look.room - beside),
+        **body,
+    }
+
+
+def nothing(look: Look) -> Mapping[str, Any]:
+    """The body of a chart with nothing to draw: says so."""
+    return {
+        "data": {"values": [{"says": look.words.nothing}]},
+        "width": look.room,
+        "height": 60,
+        "mark": {"type": "text", "fontSize": 14},
+        "encoding": {"text": {"field": "says"}},
+    }
+
+
+def fading(colour: str, *, to: Literal["top", "right"]) -> dict[str, Any]:
+    """A fill that fades where nothing bounds a figure."""
+    ends = {"x1": 0, "y1": 1, "x2": 0, "y2": 0} if to == "top" else {"x1": 0, "y1": 0, "x2": 1, "y2": 0}
+    return {
+        "gradient": "linear",
+        **ends,
+        "stops": [{"offset": 0, "color": colour}, {"offset": 1, "color": f"{colour}00"}],
+    }
+
+
+def legend(look: Look, names: Iterable[str]) -> dict[str, Any]:
+    """The scale and the legend of what is filled; `names` are those that are drawn, fields of Colours and of Words both."""
+    drawn = list(names)
+    return {
+        "scale": {
+            "domain": [getattr(look.words, name) for name in drawn],
+            "range": [getattr(look.colours, name) for name in drawn],
+        },
+        "legend": {"symbolType": "square", "symbolStrokeWidth": 0, "title": None},
+    }
+
+
+def with_data(*layers: Specification) -> list[Specification]:
+    """The layers that have something to draw, of which a reader need not be warned."""
+    return [layer for layer in layers if "data" not in layer or layer["data"]["values"]]
+
+
+def axis_of_days(look: Look, first: str, last: str, width: int) -> dict[str, Any]:
+    """The time axis. In UTC: a day is the same day wherever it is read."""
+    days = date.fromisoformat(last) - date.fromisoformat(first)
+    return {
+        "type": "temporal",
+        "scale": {"type": "utc", "nice": False},
+        "axis": {
+            "title": None,
+            "format": look.words.month_axis if days.days > 90 else look.words.day_axis,
+            "labelOverlap": True,
+            "tickCount": max(2, width // 100),
+        },
+    }
+
+
+def ends_of_days(first: str, last: str) -> Specification:
+    """What makes that axis reach from a little before the first day, so that what happened on it is seen whole, to a little
+    after the last: two marks that nobody sees, for Vega-Lite warns of a domain that is given to x and x2."""
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    margin = max(timedelta(1), (end - start) * MARGIN)
+    return {
+        "data": {"values": [{"end": str(start - margin)}, {"end": str(end + margin)}]},
+        "mark": {"type": "point", "opacity": 0},
+        "encoding": {"x": {"field": "end"}, "y": {"value": 0}, "tooltip": {"value": None}},
+    }
+
+
+def diamond() -> dict[str, Any]:
+    """The mark of a report that contradicts others."""
+    return {
+        "type": "point",
+        "shape": "diamond",
+        "filled": False,
+        "size": 130,
+        "strokeWidth": 2.2,
+        "opacity": 1,
+        "cursor": "pointer",
+    }
+
+
+def contradicting(look: Look, *, shown: bool) -> dict[str, Any]:
+    """The stroke of that mark, which the legend explains where one is `shown`."""
+    return {
+        "datum": look.words.contradiction,
+        "type": "nominal",
+        "scale": {"domain": [look.words.contradiction], "range": [look.colours.contradiction]},
+        "legend": {
+            "title": None,
+            "symbolType": "diamond",
+            "symbolFillColor": "transparent",
+            "symbolStrokeWidth": 2,
+        }
+        if shown
+        else None,
+    }
+
+
+def told_contradictions(found: Mapping[str, Any], look: Look) -> Iterator[str]:
+    """Each contradiction of one of an answer's entries in words, which are the ledger's own."""
+    for contradiction in found["contradictions"]:
+        positions = look.words.listed(map(str, contradiction["events"]))
+        yield look.words.contradicted.format(positions=positions, says=contradiction["says"])
+
+
+def wrapped(text: str, width: float, size: int) -> list[str]:
+    """The lines of a text set `size` pixels high, so that none is much wider than `width` pixels."""
+    lines, line, used = [], "", 0.0
+    for word in _words(text):
+        wide = _extent(word, size)
+        if line and used + wide > width:
+            lines.append(line.rstrip())
+            line, used = "", 0.0
+        line, used = line + word, used + wide
+    return [*lines, line.rstrip()]
+
+
+def _words(text: str) -> list[str]:
+    """Where a line may end: after a space, and after each character that is as wide as it is high."""
+    words = [""]
+    for character in text:
+        words[-1] += character
+        if character == " " or _wide(character):
+            words.append("")
+    return [word for word in words if word]
+
+
+def _extent(text: str, size: int) -> float:
+    return sum(size if _wide(character) else size * 0.52 for character in text)
+
+
+def _wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in "WF"
+
+
+def clipped(text: str, width: float, size: int) -> str:
+    """As much of a text as has room, with an ellipsis where that is not all."""
+    if _extent(text, size) <= width:
+        return text
+    kept, used = "", float(size)
+    for character in text:
+        used += _extent(character, size)
+        if used > width:
+            break
+        kept += character
+    return kept.rstrip() + "…"
+
+
+def _provenance(answer: Answer, words: Words) -> str:
+    known = answer.get("known_at")
+    by_publication = answer.get("known_as") == "published"
+    parts = [words.provenance.format(ledger=answer["ledger"], position=answer["position"])]
+    if "valid_at" in answer:
+        parts.append(words.valid_at.format(day=words.day(answer["valid_at"])))
+    if known is not None:
+        said = words.known_as_published if by_publication else words.known_at
+        parts.append(said.format(known=known))
+    return words.listed(parts)
+
+
+def _config(look: Look, room: int) -> dict[str, Any]:
+    colours, narrow = look.colours, room < LEGEND
+    return {
+        "font": SANS,
+        "view": {"stroke": None},
+        "concat": {"spacing": 28},
+        "title": {
+            "anchor": "start",
+            "frame": "bounds",
+            "font": SERIF,
+            "fontSize": 20,
+            "fontWeight": "bold",
+            "color": colours.ink,
+            "lineHeight": 25,
+            "subtitleFont": SANS,
+            "subtitleFontSize": 13,
+            "subtitleColor": colours.muted,
+            "subtitleLineHeight": 18,
+            "subtitlePadding": 6,
+            "offset": 14,
+        },
+        "axis": {
+            "labelColor": colours.muted,
+            "labelFontSize": 12,
+            "titleColor": colours.muted,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "gridColor": colours.grid,
+            "domainColor": colours.muted,
+            "tickColor": colours.muted,
+        },
+        "axisX": {"grid": False, "labelFlush": True},
+        "axisY": {"domain": False, "ticks": False, "labelPadding": 8},
+        "legend": {
+            "orient": "top",
+            "direction": "horizontal",
+            "labelColor": colours.ink,
+            "labelFontSize": 12,
+            "labelLimit": 400,
+            "columnPadding": 14,
+            "columns": 1 if narrow else 0,
+            "layout": {"top": {"direction": "vertical" if narrow else "horizontal"}},
+        },
+        "text": {"color": colours.ink, "fontSize": 12},
+        "rule": {"color": colours.muted},
+    }

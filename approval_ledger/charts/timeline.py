@@ -1,0 +1,135 @@
+"""The chart of one company: what is reported of it under all its names, in the order of the days that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from events import date_range
+from projections import Answer
+
+from . import rows
+from .theme import Look, Specification, axis_of_days, ends_of_days, framed, nothing, with_data
+
+MOST = 60  # rows
+STEP = 40  # pixels a row
+
+Row = dict[str, Any]
+
+
+def timeline(answer: Answer, look: Look) -> Specification:
+    """Of an answer about one company, or about all that have the name that was asked for."""
+    entries = sorted(_entries(answer, look), key=lambda entry: (entry["from"], entry["position"]))
+    words = look.words
+    company = answer["answers"][0]["names"][0]
+    others = [name for found in answer["answers"] for name in found["names"] if name != company]
+    note = words.timeline_note
+    if others:
+        note = words.sentences([words.also_called.format(names=words.listed(others)), note])
+    if len(entries) > MOST:
+        note += words.list_separator + words.more.format(n=len(entries) - MOST)
+    return framed(
+        look,
+        answer,
+        title=words.timeline_title.format(company=company),
+        note=note,
+        description=words.sentences([entry["says"] for entry in entries[:MOST]] or [words.nothing]),
+        body=_body(entries[:MOST], look) if entries else nothing(look),
+    )
+
+
+def _entries(answer: Answer, look: Look) -> Iterator[Row]:
+    for found in answer["answers"]:
+        for entry in found["history"]:
+            yield from _of_entry(entry, look)
+        for merge in found["merges"]:
+            merged = look.words.merged.format(a=merge["from"], b=merge["into"])
+            yield _row(merge, merge["on"], "merged", merged, look)
+
+
+def _of_entry(entry: Row, look: Look) -> Iterator[Row]:
+    words = look.words
+    match entry["kind"]:
+        case "used":
+            users = words.users.format(item=entry["item"], figure=words.count(entry["users"]["reported"]))
+            yield _row(entry, entry["as_of"], "used", users, look)
+        case "named":
+            batch = entry["batch"]
+            yield _row(entry, batch["announced_on"], "named", _batch(batch, look), look)
+        case "granted":
+            item = entry["item"]["name"]
+            yield _row(entry, entry["approved_on"], "granted", item, look)
+            for change in entry["later"]:
+                yield from _change(change, item, look)
+        case _:
+            yield from _change(entry, entry["registry_number"], look)
+
+
+def _change(change: Row, item: str, look: Look) -> Iterator[Row]:
+    """What became of an approval; a change that gives no day has no place on the time axis."""
+    on = change.get("on") or change.get("amended_on")
+    if on is not None:
+        yield _row(change, on, change["kind"], item, look)
+
+
+def _batch(batch: Row, look: Look) -> str:
+    if "ordinal" in batch:
+        return look.words.batch.format(ordinal=batch["ordinal"])
+    return look.words.batch_unnumbered.format(label=batch.get("label", ""))
+
+
+def _row(entry: Row, on: str, kind: str, what: str, look: Look) -> Row:
+    words = look.words
+    days = date_range(on)
+    known = words.kinds[kind]
+    publisher = entry["source"]["publisher"] if "source" in entry else ""
+    doubt = words.perhaps if entry.get("perhaps") else ""
+    return {
+        "position": entry["position"],
+        "from": str(days.first),
+        "to": str(days.last),
+        "exact": days.first == days.last,
+        "what": what,
+        "below": words.listed(text for text in (known, publisher, doubt) if text),
+        "says": words.said(
+            words.day(on), words.listed(text for text in (known, what, publisher, doubt) if text)
+        ),
+        "evidence": [entry["position"]],
+    }
+
+
+def _body(entries: list[Row], look: Look) -> Mapping[str, Any]:
+    width = look.room - rows.side(look)
+    values = [
+        {**entry, "row": number, **rows.named(look, entry["what"], entry["below"])}
+        for number, entry in enumerate(entries)
+    ]
+    days = min(entry["from"] for entry in entries), max(entry["to"] for entry in entries)
+    ranged = {
+        "data": {"values": [row for row in values if not row["exact"]]},
+        "mark": {"type": "bar", "height": 10, "cursor": "pointer", "color": look.colours.undisclosed},
+        "encoding": {"x": {"field": "from"}, "x2": {"field": "to"}},
+    }
+    exact = {
+        "data": {"values": [row for row in values if row["exact"]]},
+        "mark": {
+            "type": "point",
+            "filled": True,
+            "size": 80,
+            "opacity": 1,
+            "cursor": "pointer",
+            "color": look.colours.named,
+        },
+        "encoding": {"x": {"field": "from"}},
+    }
+    return {
+        "width": width,
+        "height": {"step": STEP},
+        "data": {"values": values},
+        "encoding": {
+            "y": rows.by_row(len(values)),
+            "x": axis_of_days(look, *days, width),
+            "tooltip": {"field": "says", "type": "nominal"},
+        },
+        "layer": with_data(ends_of_days(*days), ranged, exact, *rows.names(look)),
+    }

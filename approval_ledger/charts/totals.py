@@ -1,0 +1,333 @@
+"""The chart of totals: for each that is counted, a staircase of the figures that the reports allow from day to day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from projections import Answer
+
+from .reports import Report
+from .theme import (
+    SANS,
+    Look,
+    Specification,
+    axis_of_days,
+    clipped,
+    contradicting,
+    diamond,
+    ends_of_days,
+    fading,
+    framed,
+    legend,
+    nothing,
+    told_contradictions,
+    with_data,
+    wrapped,
+)
+
+PANELS = 8
+HIGH = 170  # pixels: the panel of what has the most steps
+LOW = 110
+ROOM = 1.12  # of the highest figure
+AXIS = 56  # pixels left of the panels, for
+EXTENT = 38  # labels
+TEXT_STEPS = 24  # steps that the text alternative tells
+
+Row = dict[str, Any]
+
+
+def totals(answer: Answer, look: Look, reports: Mapping[int, Report]) -> Specification:
+    """Of an answer with steps. `reports` are those of `in_conflict`."""
+    counted = sorted(_once(answer["answers"]), key=lambda found: -len(found["steps"]))
+    drawn = [found for found in counted if found["steps"]][:PANELS]
+    note = look.words.totals_note
+    if more := len(counted) - len(drawn):
+        note += look.words.list_separator + look.words.more.format(n=more)
+    body: Mapping[str, Any] = nothing(look)
+    if drawn:
+        days = [day for found in drawn for day in (*_days(found), found["as_of"].split("/")[-1])]
+        marked = any(_marked(found, look, reports) for found in drawn)
+        panels = [
+            _panel(found, look, reports, (min(days), max(days)), height=LOW if index else HIGH, marked=marked)
+            for index, found in enumerate(drawn)
+        ]
+        body = {"vconcat": panels, "resolve": {"scale": {"color": "shared"}}}
+    return framed(
+        look,
+        answer,
+        title=look.words.totals_title,
+        note=note,
+        description=look.words.sentences(_told(answer, look)),
+        body=body,
+    )
+
+
+def _once(answers: list[Row]) -> Iterator[Row]:
+    """Terms that are one have one figure, and one panel."""
+    drawn: set[str] = set()
+    for found in answers:
+        if f"{found['authority']}/{found['instrument']}/{found['unit']}" not in drawn:
+            yield found
+        drawn.update(other["terms"] for other in found.get("equated", []))
+
+
+def _days(found: Row) -> list[str]:
+    return [step["on"] for step in found["steps"]]
+
+
+def _panel(
+    found: Row,
+    look: Look,
+    reports: Mapping[int, Report],
+    days: tuple[str, str],
+    *,
+    height: int,
+    marked: bool,
+) -> Specification:
+    top = _top(found, reports)
+    spans = list(_spans(found["steps"], days[1], top, look))
+    return {
+        "title": _panel_title(found, look),
+        "width": look.room - AXIS,
+        "height": height,
+        "encoding": {
+            "x": axis_of_days(look, *days, look.room - AXIS),
+            "y": {
+                "type": "quantitative",
+                "scale": {"domain": [0, top], "nice": False},
+                "axis": {
+                    "title": None,
+                    "tickCount": 4,
+                    "format": ",d",
+                    "minExtent": EXTENT,
+                    "maxExtent": EXTENT,
+                },
+            },
+            "tooltip": {"field": "says", "type": "nominal"},
+        },
+        "layer": with_data(
+            ends_of_days(*days),
+            _possible([span for span in spans if not span["open"]], look),
+            _unbounded(_joined([span for span in spans if span["open"]]), look),
+            _known(spans, look, "named", "low", "undisclosed"),
+            _known(spans, look, "zero", "named", "named"),
+            _floor(spans, look),
+            _columns(spans, top),
+            _certain(found["steps"], look),
+            _contradictions(_marked(found, look, reports), look, marked=marked),
+        ),
+    }
+
+
+def _filled(look: Look, colour: str) -> Row:
+    names = ("named", "undisclosed", "possible")
+    return {"type": "nominal", "datum": getattr(look.words, colour)} | legend(look, names)
+
+
+def _possible(spans: list[Row], look: Look) -> Specification:
+    """What a figure may be between two days: a box, which the staircase enters low and leaves high."""
+    return {
+        "data": {"values": spans},
+        "mark": {"type": "rect"},
+        "encoding": {
+            "x": {"field": "from"},
+            "x2": {"field": "to"},
+            "y": {"field": "low"},
+            "y2": {"field": "high"},
+            "color": _filled(look, "possible"),
+        },
+    }
+
+
+def _unbounded(spans: list[Row], look: Look) -> Specification:
+    return {
+        "data": {"values": spans},
+        "mark": {"type": "rect", "color": fading(look.colours.possible, to="top")},
+        "encoding": {
+            "x": {"field": "from"},
+            "x2": {"field": "to"},
+            "y": {"field": "low"},
+            "y2": {"field": "high"},
+        },
+    }
+
+
+def _joined(spans: list[Row]) -> list[Row]:
+    """Boxes side by side of one height as one, for they show seams."""
+    found: list[Row] = []
+    for span in spans:
+        if found and found[-1]["low"] == span["low"] and found[-1]["to"] == span["from"]:
+            found[-1] = {**found[-1], "to": span["to"]}
+        else:
+            found.append(span)
+    return found
+
+
+def _known(spans: list[Row], look: Look, low: str, high: str, colour: str) -> Specification:
+    """What there is at least: one area, for boxes side by side show seams."""
+    return {
+        "data": {"values": _to_the_end(spans)},
+        "mark": {"type": "area", "interpolate": "step-after"},
+        "encoding": {
+            "x": {"field": "from"},
+            "y": {"field": low},
+            "y2": {"field": high},
+            "color": _filled(look, colour),
+        },
+    }
+
+
+def _to_the_end(spans: list[Row]) -> list[Row]:
+    return [*spans, *({**span, "from": span["to"]} for span in spans[-1:])]
+
+
+def _columns(spans: list[Row], top: float) -> Specification:
+    """A column for each span, which nobody sees: what is pointed at."""
+    return {
+        "data": {"values": [{**span, "top": top} for span in spans]},
+        "mark": {"type": "rect", "opacity": 0, "cursor": "pointer"},
+        "encoding": {
+            "x": {"field": "from"},
+            "x2": {"field": "to"},
+            "y": {"field": "zero"},
+            "y2": {"field": "top"},
+        },
+    }
+
+
+def _top(found: Row, reports: Mapping[int, Report]) -> float:
+    """Where the panel ends: a little above the highest figure that is bounded."""
+    figures: list[int | None] = [1]
+    for step in found["steps"]:
+        figures += [*step["total"].values(), step["named"]]
+    for contradiction in found["contradictions"]:
+        for position in contradiction["events"]:
+            if position in reports and (total := reports[position].total) is not None:
+                figures += [total.low, total.high]
+    return ROOM * max(figure for figure in figures if figure is not None)
+
+
+def _spans(steps: list[Row], end: str, top: float, look: Look) -> Iterator[Row]:
+    """The figures from each step to the next: no lower than at the one, no higher than at the other."""
+    last = steps[-1]
+    nobody_knows: Row = {"on": end, "total": {"low": last["total"]["low"], "high": None}}
+    for step, then in pairwise([*steps, nobody_knows] if last["on"] < end else steps):
+        low, high = step["total"]["low"], then["total"]["high"]
+        days = look.words.range.format(low=look.words.day(step["on"]), high=look.words.day(then["on"]))
+        yield {
+            "from": step["on"],
+            "to": then["on"],
+            "zero": 0,
+            "low": low,
+            "high": top if high is None else high,
+            "open": high is None,
+            "named": min(step["named"], low) if high is None or step["named"] <= high else high,
+            "says": look.words.said(days, look.words.bounds({"low": low, "high": high})),
+            "evidence": step["evidence"]["low"],
+        }
+
+
+def _floor(spans: list[Row], look: Look) -> Specification:
+    """The step line along the lowest figure."""
+    return {
+        "data": {"values": _to_the_end(spans)},
+        "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": look.colours.ink},
+        "encoding": {"x": {"field": "from"}, "y": {"field": "low"}},
+    }
+
+
+def _certain(steps: list[Row], look: Look) -> Specification:
+    """A dot on each day on which the figure is certain."""
+    rows = [
+        {
+            "on": step["on"],
+            "total": step["total"]["low"],
+            "says": look.words.said(look.words.day(step["on"]), look.words.bounds(step["total"])),
+            "evidence": sorted({*step["evidence"]["low"], *step["evidence"]["high"]}),
+        }
+        for step in steps
+        if step["total"]["low"] == step["total"]["high"]
+    ]
+    return {
+        "data": {"values": rows},
+        "mark": {
+            "type": "point",
+            "filled": True,
+            "size": 46,
+            "opacity": 1,
+            "color": look.colours.ink,
+            "cursor": "pointer",
+        },
+        "encoding": {"x": {"field": "on"}, "y": {"field": "total"}},
+    }
+
+
+def _marked(found: Row, look: Look, reports: Mapping[int, Report]) -> list[Row]:
+    """Each report in a contradiction, at the figure that it gives, or, where it gives none of the total, on the staircase."""
+    return [
+        {
+            "on": str(report.on.last),
+            "total": _low_at(found, str(report.on.last)) if report.total is None else report.total.low,
+            "says": look.words.contradicted.format(
+                positions=look.words.listed(map(str, contradiction["events"])), says=contradiction["says"]
+            ),
+            "evidence": contradiction["events"],
+        }
+        for contradiction in found["contradictions"]
+        for position in contradiction["events"]
+        if (report := reports.get(position)) is not None
+    ]
+
+
+def _contradictions(rows: list[Row], look: Look, *, marked: bool) -> Specification:
+    """`marked` says whether any panel has one, for they share their legend."""
+    return {
+        "data": {"values": rows},
+        "mark": diamond(),
+        "encoding": {
+            "x": {"field": "on"},
+            "y": {"field": "total"},
+            "stroke": contradicting(look, shown=marked),
+        },
+    }
+
+
+def _low_at(found: Row, day: str) -> int:
+    before = [step["total"]["low"] for step in found["steps"] if step["on"] <= day]
+    return before[-1] if before else 0
+
+
+def _panel_title(found: Row, look: Look) -> Row:
+    words = look.words
+    figure = words.total_by.format(figure=words.bounds(found["total"]), day=words.day(found["as_of"]))
+    also = [words.equated.format(terms=other["terms"]) for other in found.get("equated", [])]
+    text = words.said(words.listed([words.counted(found), *also]), figure)
+    return {
+        "text": wrapped(clipped(text, 2 * look.room, 13), look.room, 13),
+        "font": SANS,
+        "fontSize": 13,
+        "lineHeight": 18,
+        "frame": "group",
+        "dx": -AXIS,
+        "offset": 8,
+    }
+
+
+def _told(answer: Answer, look: Look) -> Iterator[str]:
+    words = look.words
+    if not answer["answers"]:
+        yield words.nothing
+    for found in answer["answers"]:
+        figure = words.total_by.format(figure=words.bounds(found["total"]), day=words.day(found["as_of"]))
+        named = words.and_named.format(named=f"{found['named']:,}")
+        yield words.said(words.counted(found), words.listed([figure, named]))
+        steps = [
+            words.said(words.day(step["on"]), words.bounds(step["total"]))
+            for step in found["steps"][:TEXT_STEPS]
+        ]
+        if len(found["steps"]) > TEXT_STEPS:
+            steps.append(words.more.format(n=len(found["steps"]) - TEXT_STEPS))
+        yield words.said(words.steps, words.semicolon.join(steps))
+        yield from told_contradictions(found, look)

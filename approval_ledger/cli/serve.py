@@ -1,0 +1,92 @@
+"""`approvals serve`: the HTTP API alone, and the options of HTTP that `approvals up` takes too."""
+
+from __future__ import annotations
+
+import socket
+from typing import Annotated
+
+import typer
+
+from events import BadQuestion, Log, masked
+
+from .. import telemetry, tokens
+from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE, Settings
+from . import show
+from .options import Data, Ledger, Url, open_ledger
+
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="The address that HTTP listens on.")]
+Port = Annotated[int, typer.Option(metavar="N", min=0, max=65_535, help="Its port; 0 is any that is free.")]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="A name by which clients may call this server (Host). May be repeated.",
+        show_default=False,
+    ),
+]
+PublicReads = Annotated[
+    bool | None,
+    typer.Option(
+        "--public-reads/--private-reads",
+        help="Whether reading needs no token. \\[default: none is needed on a loopback address]",
+        show_default=False,
+    ),
+]
+
+Rate = Annotated[
+    float,
+    typer.Option(metavar="N", min=0, help="Requests a second that each client may make; 0 is no limit."),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(serve)
+
+
+def serve(
+    *,
+    host: Host = DEFAULT_HOST,
+    port: Port = DEFAULT_PORT,
+    allow_host: AllowHost = None,
+    public_reads: PublicReads = None,
+    rate: Rate = DEFAULT_RATE,
+    url: Url = None,
+    data: Data = None,
+    ledger: Ledger = None,
+) -> None:
+    """Serve the HTTP API in the foreground, without workers (`approvals work` and `approvals up` run some), until Ctrl-C."""
+    from ..api import serving
+
+    telemetry.configure()
+    with open_ledger(url, data, ledger) as opened:
+        opened.log.head()  # whoever starts this hears at once that nothing is there, and not the first reader
+        settings = http_settings(opened.log, host, port, allow_host, public_reads, rate)
+        with serving.bound(settings) as listening:
+            show_address(settings, listening, opened.log)
+            serving.serve(opened.url, settings, listening, masked(opened.url))
+
+
+def http_settings(
+    log: Log, host: str, port: int, allow_host: list[str] | None, public_reads: bool | None, rate: float
+) -> Settings:
+    """What the options say. Raises BadQuestion where others reach the server, and nobody could do anything there."""
+    settings = Settings(log.ledger, host, port, public_reads, tuple(allow_host or ()), rate or None)
+    if not settings.loopback and not settings.reads_are_public and not tokens.any_of(log):
+        raise BadQuestion(
+            f"other machines reach {host}, and ledger {log.ledger} has no token: make one with `approvals token create`, or let "
+            "everybody read with --public-reads"
+        )
+    return settings
+
+
+def show_address(settings: Settings, listening: socket.socket, log: Log) -> None:
+    """Where the API is, and who may use it."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    where = "this machine alone reaches it" if settings.loopback else "other machines reach it"
+    reading = "no token" if settings.reads_are_public else "a token"
+    appending = "none" if settings.loopback and not tokens.any_of(log) else "a token"
+    port = listening.getsockname()[1]
+    show.plain(
+        f"http://{host}:{port}/ledgers/{settings.ledger} ({where}; reading needs {reading}, appending {appending})"
+    )

@@ -1,0 +1,72 @@
+"""How a ledger is: its server and durability, its head, and each projection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from events import LedgerError, Log, durability, storage
+from projections import PROJECTIONS, Generation, Projection, Store
+from webhooks import subscriptions
+from workers import queue_length, workers_alive
+
+T = TypeVar("T")
+
+
+def status_of(log: Log, where: str) -> dict[str, Any]:
+    """What `approvals status --json` prints. `says` is what is wrong, and empty where nothing is. `where` is the server's."""
+    says: list[str] = []
+    head = _or_say(log.head, says)
+    findings = [str(finding) for finding in durability.check(log.client)]
+    says += findings
+    with storage():
+        server = log.client.info("server")
+    projections = [_projection_status(log, projection, head, says) for projection in PROJECTIONS.values()]
+    return {
+        "ledger": log.ledger,
+        "server": {
+            "where": where,
+            "software": server.get("server_name", "redis"),
+            "version": server.get("valkey_version") or server.get("redis_version"),
+            "durable": not findings,
+            "settings": durability.settings(log.client),
+        },
+        "head": head,
+        "projections": projections,
+        "webhooks": _or_say(lambda: subscriptions.counts(log), says),
+        "workers": workers_alive(log.client, log.ledger),
+        "queue": queue_length(log.client, log.ledger),
+        "says": says,
+    }
+
+
+def _projection_status(log: Log, projection: Projection, head: int | None, says: list[str]) -> dict[str, Any]:
+    store = Store(log, projection)
+    generation = live_generation(store)
+    checkpoint = _or_say(generation.verified_checkpoint, says)
+    position, digest = generation.digest()
+    return {
+        "projection": projection.name,
+        "version": projection.version,
+        "position": position,
+        # A checkpoint beyond the head is of another log: it is not ahead of this one.
+        "lag": None if head is None or head < position else head - position,
+        "generation": generation.number,
+        "previous": store.previous() or None,
+        "digest": digest,
+        "parked": len(generation.parked()),
+        "readable": checkpoint is not None,
+    }
+
+
+def live_generation(store: Store) -> Generation:
+    """The generation that readers see, or will see first. Looking writes nothing: the server may have no room for it."""
+    return store.generation(store.live() or 1)
+
+
+def _or_say(ask: Callable[[], T], says: list[str]) -> T | None:
+    try:
+        return ask()
+    except LedgerError as error:
+        says.append(f"{error.code}: {error}")
+        return None

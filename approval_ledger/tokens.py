@@ -1,0 +1,95 @@
+"""Tokens: who may read and append over HTTP, by ledger. Of a token only the digest is stored.
+
+A token's secret is 256 random bits, so that there is nothing to guess and nothing that a slow hash would protect: what
+makes passwords guessable, that people choose them, is not there. So SHA-256 it is, and each request is checked anew, which
+makes a revocation hold from the next one on.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Literal, cast
+
+from events import BadQuestion, Log, canonical, keys, storage, stored_json
+
+Scope = Literal["read", "append", "admin"]
+SCOPES: tuple[Scope, ...] = ("read", "append", "admin")
+NOTE_LIMIT = 200  # characters
+
+_TOKEN = re.compile(r"alt\.(?P<id>[0-9a-f]{12})\.(?P<secret>[A-Za-z0-9_-]{43})", re.ASCII)
+_NO_DIGEST = "0" * 64  # compared with where the id is unknown, so that both take the same time
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is known of a token. `admin` may do whatever any scope may."""
+
+    id: str
+    scopes: tuple[Scope, ...]
+    note: str
+    created: str
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes or "admin" in self.scopes
+
+
+def create(log: Log, scopes: Iterable[Scope], note: str = "") -> tuple[Token, str]:
+    """A new token of this ledger, and its text, which is not kept anywhere. Raises BadQuestion."""
+    chosen = tuple(scope for scope in SCOPES if scope in set(scopes))
+    if not chosen:
+        raise BadQuestion(f"a token is for at least one of {', '.join(SCOPES)}")
+    if len(note) > NOTE_LIMIT or not (note == "" or note.isprintable()):
+        raise BadQuestion(f"a note is one line of at most {NOTE_LIMIT} characters")
+    token = Token(secrets.token_hex(6), chosen, note, datetime.now(UTC).isoformat(timespec="seconds"))
+    text = f"alt.{token.id}.{secrets.token_urlsafe(32)}"
+    record = {"scopes": chosen, "note": note, "created": token.created, "sha256": _digest(text)}
+    with storage(writing=True):
+        log.client.hset(keys.tokens(log.ledger), token.id, cast(Any, canonical(record)))
+    return token, text
+
+
+def all_of(log: Log) -> list[Token]:
+    """Every token of this ledger, the oldest first."""
+    with storage():
+        found = cast(dict[bytes, bytes], log.client.hgetall(keys.tokens(log.ledger)))
+    tokens = [_token(name.decode(), stored_json(record)) for name, record in found.items()]
+    return sorted(tokens, key=lambda token: (token.created, token.id))
+
+
+def revoke(log: Log, id: str) -> None:
+    """From the next request on. Raises BadQuestion where there is no such token."""
+    with storage(writing=True):
+        gone = log.client.hdel(keys.tokens(log.ledger), id)
+    if not gone:
+        raise BadQuestion(f"ledger {log.ledger} has no token {id[:80]!r}: `approvals token list` lists all")
+
+
+def any_of(log: Log) -> bool:
+    """Whether this ledger has a token."""
+    with storage():
+        return bool(log.client.hlen(keys.tokens(log.ledger)))
+
+
+def known(log: Log, text: str) -> Token | None:
+    """The token of this ledger that `text` is, or None, which takes as long."""
+    match = _TOKEN.fullmatch(text)
+    name = match["id"] if match else "unknown"
+    with storage():
+        found = cast(bytes | None, log.client.hget(keys.tokens(log.ledger), name))
+    record = stored_json(found) if found is not None else {"sha256": _NO_DIGEST}
+    right = hmac.compare_digest(record["sha256"], _digest(text))
+    return _token(name, record) if right and match else None
+
+
+def _token(id: str, record: dict[str, Any]) -> Token:
+    return Token(id, tuple(record["scopes"]), record["note"], record["created"])
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

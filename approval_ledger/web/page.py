@@ -1,0 +1,112 @@
+"""The page itself: its files, and the JavaScript that draws charts, out of the library that has it."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from importlib.util import find_spec
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from ..api import parameters
+from ..api.problems import RequestRefused
+from ..api.settings import Settings
+
+router = APIRouter(include_in_schema=False)
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Nothing from another host, nothing inline, and no text ever run as a script."""
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_STATIC = {file.name: file for file in (files(__package__) / "static").iterdir()}
+
+
+@router.get("/")
+def page(request: Request) -> Response:
+    """The page. What it shows is all in its query, which the page itself reads: so any query is taken."""
+    settings: Settings = request.app.state.settings
+    # A ledger's name is letters, digits, - and _: nothing that HTML would take for more.
+    filled = _read("index.html").replace(b"{ledger}", settings.ledger.encode())
+    return _file(request, "index.html", filled.replace(b"{charts}", b"yes" if _can_draw() else b"no"))
+
+
+@router.get("/page/vega.js")
+def vega(request: Request, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001  # it refuses every parameter
+    """Vega, Vega-Lite and Vega-Embed as one module."""
+    if not _can_draw():
+        raise RequestRefused(
+            404, "not-found", "charts need approval-ledger[charts], which is not installed here"
+        )
+    return _file(request, "vega.js", _vega(), packed=True)
+
+
+@router.get("/page/{name}")
+def file(request: Request, name: str, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001
+    """One of the page's files."""
+    if name not in _STATIC or name == "index.html":
+        raise RequestRefused(404, "not-found", "the page has no such file")
+    return _file(request, name, _read(name))
+
+
+@cache
+def _read(name: str) -> bytes:
+    return _STATIC[name].read_bytes()
+
+
+@cache
+def _vega() -> bytes:
+    """The module, compressed. It is made in a process of its own, which takes 90 MB of memory with it when it ends."""
+    made = "import sys; from approval_ledger import charts; sys.stdout.buffer.write(charts.javascript())"
+    done = subprocess.run(  # noqa: S603  # our own words
+        [sys.executable, "-c", made],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # it may be interrupted with the server, and has nothing to say of that
+        check=True,
+    )
+    return gzip.compress(done.stdout, mtime=0)
+
+
+def prepare() -> None:
+    """Makes what takes seconds to make, before a reader waits for it."""
+    if _can_draw():
+        with suppress(subprocess.CalledProcessError):  # whoever asks for it hears of it
+            _vega()
+
+
+@cache
+def _can_draw() -> bool:
+    return find_spec("vl_convert") is not None
+
+
+def _file(request: Request, name: str, content: bytes, *, packed: bool = False) -> Response:
+    tag = f'"{sha256(content).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if packed:
+        headers["Content-Encoding"] = "gzip"  # every browser that has modules takes it
+    kind = _TYPES["." + name.rpartition(".")[2]]
+    return Response(content, media_type=kind, headers=headers)

@@ -1,0 +1,41 @@
+// The address is the state: whatever is seen can be cited, opened again, and left by the Back button.
+
+export const VIEWS = ["totals", "batches", "companies", "shares", "sources", "log", "projections"];
+
+const PARTS = [
+  "ledger", "view", "authority", "instrument", "unit", "name", "search",
+  "valid_at", "known_at", "known_as", "before", "evidence", "language",
+];
+
+/** The state that a query string stands for. What is no part of it, or no value of a part, is left out. */
+export function stateOf(query) {
+  const given = new URLSearchParams(query);
+  const state = {};
+  for (const part of PARTS) {
+    const value = given.get(part);
+    if (value) state[part] = value;
+  }
+  if (!VIEWS.includes(state.view)) state.view = "totals";
+  if (state.known_as !== "published" || !state.known_at) delete state.known_as;
+  if (!["en", "zh"].includes(state.language)) delete state.language;
+  if (!/^[a-z0-9][a-z0-9_-]{0,63}$/.test(state.ledger ?? "")) delete state.ledger;
+  if (!/^[0-9]{1,16}$/.test(state.before ?? "")) delete state.before;
+  return state;
+}
+
+/** The address of a state, or of one with changes: a part that is null or empty is left out. */
+export function addressOf(state, changes = {}) {
+  const query = new URLSearchParams();
+  const changed = { ...state, ...changes };
+  for (const part of PARTS) {
+    const value = changed[part];
+    if (value && !(part === "view" && value === "totals")) query.set(part, value);
+  }
+  return `?${query}`;
+}
+
+/** The positions that an address names as evidence, at most `most`. */
+export function positionsOf(state, most = 200) {
+  const numbers = (state.evidence ?? "").split(/[ ,]/).filter((part) => /^[1-9][0-9]{0,15}$/.test(part)).map(Number);
+  return [...new Set(numbers)].slice(0, most);
+}

@@ -1,0 +1,40 @@
+// Figures and days in words, as a reader of the language writes them.
+
+export const DAY = 86_400_000; // milliseconds
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+export const number = (value) => value.toLocaleString("en-US");
+
+/** `≥ 41`, `86`, `321–329`. */
+export function bounds({ low, high }) {
+  if (high === null) return `≥ ${number(low)}`;
+  return low === high ? number(low) : `${number(low)}–${number(high)}`;
+}
+
+/** `39.5–40.5 %`. */
+export function percent({ low, high }) {
+  return low === high ? `${low} %` : `${low}–${high} %`;
+}
+
+/** A day, a month or a year, or two with a slash: `26 Jan 2024`, `2024年1月26日`. */
+export function day(written, words) {
+  if (written.includes("/")) {
+    const [first, last] = written.split("/");
+    return `${day(first, words)} – ${day(last, words)}`;
+  }
+  const match = /^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$/.exec(written);
+  if (!match) return written;
+  const [, year, month, date] = match;
+  if (words.language === "zh") return `${year}年${month ? `${Number(month)}月` : ""}${date ? `${Number(date)}日` : ""}`;
+  return [date && Number(date), month && MONTHS[Number(month) - 1], year].filter(Boolean).join(" ");
+}
+
+/** An instant to the minute, in UTC. */
+export function moment(written, words) {
+  return `${day(written.slice(0, 10), words)}, ${written.slice(11, 16)} UTC`;
+}
+
+/** The day of a date, counted from 1970; and back. */
+export const toDays = (written) => Math.round(Date.parse(`${written}T00:00:00Z`) / DAY);
+export const fromDays = (days) => new Date(days * DAY).toISOString().slice(0, 10);

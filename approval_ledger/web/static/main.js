@@ -1,0 +1,282 @@
+// The page: reads its address, asks the ledger, shows the answer, and follows the log.
+
+import { addressOf, stateOf, VIEWS } from "./address.js";
+import { claim } from "./claims.js";
+import { element } from "./elements.js";
+import { evidence } from "./evidence.js";
+import { asking, fetched, follow, Problem } from "./ledger.js";
+import { timeSection } from "./time.js";
+import { languages, wordsOf } from "./words.js";
+
+const SOON = 150; // milliseconds without a further move, after which a slider is asked about
+const DATED = ["totals", "batches", "companies", "shares", "sources"]; // views that have the two axes
+
+const place = Object.fromEntries(
+  ["skip", "name", "standing", "languages", "views", "time", "said", "main", "evidence", "foot"]
+    .map((id) => [id, document.getElementById(id)]));
+
+let state = stateOf(location.search);
+let controller = new AbortController(); // of what is being asked now
+let waiting = 0; // the timer of a move, of a wait, or of news
+let extent = null; // the days and positions that the axes have, with the standing they are of
+let connected = null;
+let source = null;
+let opener = null; // the key of the link that opened the evidence
+let shownFor = null; // the address that is on the screen
+
+const ledger = () => state.ledger ?? document.documentElement.dataset.ledger;
+const axes = () => ({ valid_at: state.valid_at, known_at: state.known_at, known_as: state.known_as });
+
+/** Goes to the state with these changes: a new entry of the history, or in place of the present one. */
+function go(changes, { replace = false } = {}) {
+  const address = addressOf(state, changes);
+  history[replace ? "replaceState" : "pushState"](null, "", address);
+  state = stateOf(location.search);
+  return render();
+}
+
+/** Writes changes into the address, of which the screen needs nothing new. */
+function note(changes) {
+  history.replaceState(null, "", addressOf(state, changes));
+  state = stateOf(location.search);
+  shownFor = location.search;
+}
+
+function soon(act, milliseconds = SOON) {
+  clearTimeout(waiting);
+  waiting = setTimeout(act, milliseconds);
+}
+
+/** What views are given: the state, its words, and the ways to ask and to go on. */
+function pageNow(signal) {
+  const words = wordsOf(state.language);
+  const later = [];
+  const asked = new Map(); // what is being asked already is not asked twice
+  const page = {
+    state, words, signal, go, note, soon, later,
+    ledger: ledger(),
+    axes: axes(),
+    get: (path, parameters) => {
+      const address = asking(ledger(), path, parameters);
+      if (!asked.has(address)) asked.set(address, fetched(address, signal));
+      return asked.get(address);
+    },
+    ask: (path, parameters = {}) => page.get(path, { ...axes(), ...parameters }),
+    kinds: async () => (await extentNow(page)).kinds,
+    after: (act) => later.push(act),
+    again: (milliseconds) => soon(() => document.hidden || render(), milliseconds),
+  };
+  return page;
+}
+
+/** The days that the ledger speaks of, its head, and what is counted: all of it, whatever the axes are set to. */
+async function extentNow(page) {
+  if (extent?.ledger === page.ledger) return extent;
+  const answer = await page.get("totals", { steps: "true" });
+  const days = answer.answers.flatMap((each) => [each.as_of.split("/").at(-1), ...each.steps.map((step) => step.on)]).sort();
+  const today = new Date().toISOString().slice(0, 10);
+  extent = {
+    ledger: page.ledger,
+    head: answer.position,
+    first: days[0] ?? today,
+    last: days.at(-1) ?? today,
+    kinds: answer.answers.map(({ authority, instrument, unit }) => ({ authority, instrument, unit })),
+  };
+  return extent;
+}
+
+async function render() {
+  controller.abort();
+  controller = new AbortController();
+  clearTimeout(waiting);
+  const { signal } = controller;
+  const page = pageNow(signal);
+  const { words } = page;
+  frame(words);
+  try {
+    const views = await import(`./view-${state.view}.js`);
+    const [shown, panel, within] = await Promise.all([
+      views.view(page), evidence(page), extentNow(page),
+    ]);
+    if (signal.aborted) return;
+    const key = document.activeElement?.dataset?.key;
+    replace(place.main, [element("h1", { class: "hidden" }, words.views[state.view]), ...shown.nodes]);
+    axesShown(page, within);
+    panelShown(panel, words);
+    refocus(key);
+    place.foot.replaceChildren(...foot(page, shown));
+    say(words.said(words.views[state.view], shown.said.slice(0, 12).join(words.comma)));
+    shownFor = location.search;
+    document.documentElement.dataset.shown = location.search || "?";
+    performance.mark("figures");
+    // Charts come after the figures are on the screen.
+    requestAnimationFrame(() => setTimeout(() => drawn(page)));
+  } catch (error) {
+    if (signal.aborted) return;
+    failed(error, page);
+  }
+}
+
+async function drawn(page) {
+  try {
+    await Promise.all(page.later.map((act) => act()));
+  } catch (error) {
+    if (!page.signal.aborted) failed(error, page, { keep: true });
+  }
+}
+
+/** What stands around every view. */
+function frame(words) {
+  document.documentElement.lang = words.language === "zh" ? "zh-Hans" : "en";
+  document.title = `${words.views[state.view]} – ${words.title}`;
+  place.skip.textContent = words.skip;
+  place.name.textContent = words.title;
+  place.name.href = addressOf({ ledger: state.ledger, language: state.language });
+  place.views.setAttribute("aria-label", words.viewsLabel);
+  place.time.setAttribute("aria-label", words.time);
+  place.evidence.setAttribute("aria-label", words.evidence);
+  const kept = { ledger: state.ledger, language: state.language, ...axes() };
+  place.views.replaceChildren(element("ul", null, VIEWS.map((view) =>
+    element("li", null, element("a", {
+      href: addressOf({ ...kept, view }), "aria-current": view === state.view ? "page" : null, "data-key": `view-${view}`,
+    }, words.views[view])))));
+  place.languages.replaceChildren(...languages.map(([code, name]) =>
+    element("a", {
+      href: addressOf(state, { language: code }), lang: code, hreflang: code, "data-key": `language-${code}`,
+      "aria-current": code === words.language ? "true" : null,
+    }, name)));
+  standing(words);
+}
+
+function standing(words = wordsOf(state.language)) {
+  if (!extent) return;
+  place.standing.replaceChildren(
+    words.standing(extent.ledger, extent.head), " ",
+    connected === null ? "" : element("span", { class: connected ? "live" : "away" }, connected ? words.live : words.away));
+}
+
+function axesShown(page, within) {
+  place.time.hidden = !DATED.includes(page.state.view);
+  standing(page.words);
+  // A slider that is being moved stays the one under the pointer.
+  if (!(document.activeElement?.type === "range" && place.time.contains(document.activeElement))) {
+    place.time.replaceChildren(...timeSection(page, within));
+  }
+}
+
+function panelShown(panel, words) {
+  const opened = place.evidence.hidden && panel;
+  const closed = !place.evidence.hidden && !panel;
+  place.evidence.hidden = !panel;
+  place.evidence.replaceChildren(...(panel ?? []));
+  if (opened && shownFor !== null) document.getElementById("evidence-title").focus();
+  if (closed && opener) find(opener)?.focus();
+  if (!panel) opener = null;
+}
+
+const find = (key) => document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+
+function replace(parent, nodes) {
+  parent.replaceChildren(...nodes.flat(Infinity).filter((node) => node !== null && node !== undefined));
+}
+
+/** The focus stays where it was, though what had it was made anew. */
+function refocus(key) {
+  if (key && document.activeElement === document.body) find(key)?.focus({ preventScroll: true });
+}
+
+function foot({ words, state: now }, { answer, data }) {
+  if (!answer) return [];
+  const [path, parameters] = data;
+  const asked = { ...axes(), ...parameters };
+  const pinned = /^\d+$/.test(now.known_at ?? "");
+  return [
+    element("p", null,
+      `${words.foot(answer.ledger, answer.position)} ${words.digestOf} `,
+      element("code", { title: answer.digest }, answer.digest.slice(0, 16)), ". ",
+      pinned ? words.pinned : now.known_at ? null : [
+        element("a", { href: addressOf(now, { known_at: String(answer.position) }), "data-key": "pin" }, words.pin), ". ", words.pinHelp,
+      ]),
+    element("p", null, `${words.data}${words.colon}`,
+      ["json", "csv"].map((format) => [
+        " ", element("a", { href: asking(answer.ledger, path, { ...asked, format }), "data-leave": true }, format.toUpperCase()),
+      ])),
+  ];
+}
+
+function say(text) {
+  if (place.said.textContent !== text) place.said.textContent = text;
+}
+
+function failed(error, { words }, { keep = false } = {}) {
+  const away = !(error instanceof Problem);
+  if (away) console.info(String(error));
+  const text = away ? words.gone : error.status === 401 ? words.needsToken : `${words.wrong}${words.colon}${error.message}`;
+  const told = element("p", { class: "wrong", role: "alert" }, text);
+  if (keep) place.main.prepend(told);
+  else place.main.replaceChildren(told);
+  document.documentElement.dataset.shown = location.search || "?";
+  if (away) soon(render, 3_000);
+}
+
+/** A new event: what is on the screen is asked anew, unless it is about what was known earlier. */
+function come(event) {
+  const words = wordsOf(state.language);
+  extent = null;
+  say(words.arrived(Number(event.sequence), `${words.types[event.type] ?? event.type}${words.colon}${claim(event.type, event.data ?? {}, words)}`));
+  if (state.known_at || state.before) extentNow(pageNow(controller.signal)).then(() => standing(), () => {});
+  else soon(render, 250);
+}
+
+function connect() {
+  source?.close();
+  const followed = ledger();
+  source = follow(followed, come, (alive) => {
+    connected = alive;
+    standing();
+  });
+}
+
+// Links that are states of this page: each is a real address, so that it can be copied, and opened beside this one.
+document.addEventListener("click", (click) => {
+  const link = click.target.closest?.("a[href^='?']");
+  if (!link || click.defaultPrevented || click.button || click.metaKey || click.ctrlKey || click.shiftKey || click.altKey) return;
+  click.preventDefault();
+  if (link.classList.contains("evidence")) opener = link.dataset.key;
+  const before = ledger();
+  history.pushState(null, "", link.getAttribute("href"));
+  const view = state.view;
+  state = stateOf(location.search);
+  if (state.view !== view) scrollTo(0, 0);
+  if (ledger() !== before) connect();
+  render();
+});
+
+addEventListener("popstate", () => {
+  const before = ledger();
+  state = stateOf(location.search);
+  if (ledger() !== before) connect();
+  render();
+});
+
+document.addEventListener("keydown", (key) => {
+  if (key.key === "Escape" && state.evidence && !key.defaultPrevented) go({ evidence: null });
+});
+
+document.addEventListener("pointerdown", () => {
+  const tip = document.getElementById("tip");
+  if (tip) tip.hidden = true;
+});
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => render());
+
+let width = innerWidth;
+addEventListener("resize", () => {
+  if (Math.abs(innerWidth - width) > 20) {
+    width = innerWidth;
+    soon(render);
+  }
+});
+
+render();
+connect();

@@ -1,0 +1,141 @@
+// What several views have: links to evidence, charts, contradictions side by side.
+
+import { addressOf } from "./address.js";
+import { claim } from "./claims.js";
+import { element, outside } from "./elements.js";
+import { bounds, day } from "./figures.js";
+import { asking, fetched, events } from "./ledger.js";
+
+const LISTED = 3; // positions that a link to evidence names
+const WIDTHS = [320, 2000]; // pixels that a chart may be wide
+
+/** A link that opens the evidence at these positions; `more` counts others that are not listed. */
+export function evidenceLink(page, positions, more = 0) {
+  const { state, words } = page;
+  if (!positions.length) return words.none;
+  const others = positions.length - LISTED + more;
+  const listed = positions.slice(0, LISTED).join(", ");
+  return element("a", {
+    href: addressOf(state, { evidence: positions.join(",") }),
+    "data-key": `evidence-${positions.join("-")}`,
+    class: "evidence",
+    title: words.evidence,
+  }, others > 0 ? `${listed} ${words.more(others)}` : listed);
+}
+
+/** Both sides of the evidence of a bound, once each. */
+export function bothSides({ low, high, more }) {
+  return [[...new Set([...low, ...high])].sort((a, b) => a - b), more];
+}
+
+/** The words that a figure may have happened later than the day that is asked about. */
+export function doubt(entry, words) {
+  return entry.perhaps ? element("span", { class: "doubt" }, ` ${words.perhaps}`) : null;
+}
+
+/** The figure of a chart: drawn once the rest is on the screen, with its text beside it. */
+export function chart(page, name, parameters = {}) {
+  const drawn = element("div", { class: "drawn" });
+  const words = element("p", { id: `words-of-${name}` });
+  const figure = element("figure", { class: "chart", "data-chart": name },
+    drawn,
+    element("details", null, element("summary", null, page.words.inWords), words));
+  if (document.documentElement.dataset.charts !== "yes") {
+    drawn.append(element("p", { class: "note" }, page.words.noCharts));
+    return element("figure", { class: "chart" }, drawn);
+  }
+  page.after(() => draw(page, name, parameters, drawn, words));
+  return figure;
+}
+
+async function draw(page, name, parameters, drawn, words) {
+  const width = Math.min(WIDTHS[1], Math.max(WIDTHS[0], Math.floor(drawn.clientWidth / 10) * 10));
+  const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const asked = { ...page.axes, ...parameters, language: page.words.language, theme, width };
+  const [specification, { embed }] = await Promise.all([
+    fetched(asking(page.ledger, `charts/${name}`, asked), page.signal),
+    import("/page/vega.js"),
+  ]);
+  if (page.signal.aborted) return;
+  words.textContent = specification.description;
+  // Interpreted, not compiled: the page's policy runs no text as a script.
+  const { view } = await embed(drawn, specification, {
+    actions: false, ast: true, defaultStyle: false, renderer: "svg", tooltip: tell,
+  });
+  view.addEventListener("click", (_, item) => {
+    const positions = item?.datum?.evidence;
+    if (positions?.length) page.go({ evidence: [...positions].join(",") });
+  });
+  // Its parts are no text that can be read in order: the chart is one picture, told by its words and by the table.
+  drawn.querySelector("svg").setAttribute("aria-hidden", "true");
+  drawn.setAttribute("role", "img");
+  drawn.setAttribute("aria-label", [specification.title.text].flat().join(" "));
+  drawn.setAttribute("aria-describedby", words.id);
+  drawn.setAttribute("data-drawn", theme);
+}
+
+/** What a mark says, beside the pointer: as text. */
+function tell(_, event, __, value) {
+  let tip = document.getElementById("tip");
+  if (!tip) document.body.append(tip = element("div", { id: "tip", class: "tip", hidden: true, "aria-hidden": "true" }));
+  const text = typeof value === "object" && value !== null ? value.says : value;
+  tip.hidden = !text;
+  if (!text) return;
+  tip.textContent = text;
+  const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
+  const top = Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8);
+  tip.style.transform = `translate(${Math.max(8, left)}px, ${Math.max(8, top)}px)`;
+}
+
+/** The contradictions of some figures, once each, with their reports side by side. */
+export function contradictions(page, found, figure) {
+  const { words } = page;
+  const once = [...new Map(found.map((each) => [each.says, each])).values()];
+  if (!once.length) return null;
+  const shown = once.map((each) => {
+    const reports = element("ul", { class: "side-by-side" });
+    page.after(async () => {
+      const read = await events(page.ledger, each.events, page.signal);
+      reports.replaceChildren(...read.map((report) => element("li", null, reported(page, report))));
+    });
+    const alone = (each.alone ?? []).map(({ origin, ...of }) => words.alone(origin, bounds(of[figure])));
+    const differ = new Set((each.alone ?? []).map((of) => bounds(of[figure]))).size > 1;
+    return element("li", { class: "contradiction" },
+      element("p", null, each.says), reports, differ ? element("p", { class: "note" }, alone.join("; ")) : null);
+  });
+  return element("section", { class: "contradictions", "aria-labelledby": "contradictions" },
+    element("h2", { id: "contradictions" }, words.contradictions),
+    element("p", { class: "note" }, words.contradictionsNote),
+    element("ul", null, shown));
+}
+
+/** One report in short: who, what, when, and where to read it. */
+export function reported(page, event) {
+  const { words } = page;
+  return [
+    element("p", { class: "says" }, claim(event.type, event.data, words)),
+    element("p", { class: "whose" }, publisher(event.data, words)),
+    evidenceLinkTo(page, Number(event.sequence)),
+  ];
+}
+
+function evidenceLinkTo(page, position) {
+  return element("a", {
+    href: addressOf(page.state, { evidence: String(position) }), "data-key": `event-${position}`, class: "evidence",
+  }, page.words.position(position));
+}
+
+/** Who published a report, whom that repeats, and when. */
+export function publisher(data, words) {
+  const source = data.source;
+  if (!source) return data.actor ?? "";
+  const parts = [
+    source.url ? outside(source.url, source.publisher) : source.publisher,
+    source.derived_from && [
+      `${words.comma}${words.repeats} `,
+      source.derived_from.url ? outside(source.derived_from.url, source.derived_from.publisher) : source.derived_from.publisher,
+    ],
+    source.published_on && `${words.comma}${words.publishedOn(day(source.published_on, words))}`,
+  ];
+  return parts.filter(Boolean);
+}

@@ -1,0 +1,118 @@
+// Companies: who has approvals, found by any name; and of one company all that is reported under all its names.
+
+import { addressOf } from "./address.js";
+import { batchName, count, counted } from "./claims.js";
+import { element, table } from "./elements.js";
+import { bounds, day, percent } from "./figures.js";
+import { chart, contradictions, doubt, evidenceLink, publisher } from "./parts.js";
+
+const LISTED = 200; // companies; a search finds the others
+
+export const view = (page) => (page.state.name ? one(page, page.state.name) : all(page));
+
+async function all(page) {
+  const { state, words } = page;
+  const answer = await page.ask("companies");
+  const list = element("div", null);
+  const show = (search) => list.replaceChildren(...listed(page, answer.answers, search));
+  const field = element("input", {
+    type: "search", id: "search", value: state.search ?? "", "data-key": "search", autocomplete: "off", spellcheck: "false",
+    oninput: () => {
+      show(field.value);
+      page.soon(() => page.note({ search: field.value.trim() || null }));
+    },
+  });
+  show(state.search ?? "");
+  return {
+    answer,
+    data: ["companies", {}],
+    said: [words.found(answer.answers.length, answer.answers.length)],
+    nodes: [
+      element("p", { class: "choice" }, element("label", { for: "search" }, words.search), " ", field),
+      list,
+      chart(page, "companies"),
+    ],
+  };
+}
+
+/** How names are compared while they are typed: without case, width or accents; the ledger itself compares more finely. */
+const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim();
+
+function listed(page, answers, search) {
+  const { state, words } = page;
+  const wanted = plain(search);
+  const found = answers.filter((each) => [each.company, ...each.names].some((name) => plain(name).includes(wanted)));
+  return [
+    element("p", { class: "note", "aria-live": "polite" }, words.found(found.length, answers.length),
+      found.length > LISTED ? `. ${words.foundMore(LISTED)}` : null),
+    table(words.companiesTable, [words.company, words.alsoNamed, words.approvals, words.shareOfAll, words.evidence],
+      found.slice(0, LISTED).map((each) => [
+        element("a", { href: addressOf(state, { name: each.names[0], search: null, evidence: null }), "data-key": `company-${each.company}` }, each.names[0]),
+        each.names.slice(1).join(words.comma),
+        each.approvals.map((of) => element("div", null, `${bounds(of.approvals)} ${ofTerms(of.terms, words)}`)),
+        each.approvals.map((of) => element("div", null, percent(of.share))),
+        evidenceLink(page, each.evidence),
+      ]),
+      { empty: words.nothing, wide: true }),
+  ];
+}
+
+function ofTerms(written, words) {
+  const parts = written.split("/");
+  if (parts.length !== 3) return written;
+  const [authority, instrument, unit] = parts;
+  return counted({ authority, instrument, unit }, words);
+}
+
+async function one(page, name) {
+  const { state, words } = page;
+  const answer = await page.ask("companies", { name });
+  const companies = answer.answers;
+  const entries = companies.flatMap((each) => each.history);
+  const title = companies[0].names[0];
+  return {
+    answer,
+    data: ["companies", { name }],
+    said: [title, words.evidenceOf(entries.length)],
+    nodes: [
+      element("p", null, element("a", { href: addressOf(state, { name: null, evidence: null }), "data-key": "back" }, `← ${words.backToCompanies}`)),
+      companies.map((each) => element("p", { class: "names" }, `${words.alsoNamed}${words.colon}${each.names.slice(1).join(words.comma) || words.none}`)),
+      chart(page, "companies", { name }),
+      contradictions(page, companies.flatMap((each) => each.contradictions), "approvals"),
+      table(words.history(title), [words.day, words.what, words.source, words.later, words.evidence],
+        [...entries.map((entry) => row(page, entry)), ...companies.flatMap((each) => each.merges).map((merge) => [
+          day(merge.on, words), words.merged(merge.from, merge.into), "", "", evidenceLink(page, [merge.position]),
+        ])],
+        { empty: words.nothing, wide: true }),
+    ],
+  };
+}
+
+function row(page, entry) {
+  const { words } = page;
+  const on = entry.approved_on ?? entry.as_of ?? entry.amended_on ?? entry.batch?.announced_on;
+  const later = (entry.later ?? []).map((change) => {
+    const when = change.on ?? change.amended_on;
+    return [words.kinds[change.kind], when && day(when, words)].filter(Boolean).join(" ");
+  });
+  return [
+    [on ? day(on, words) : "", doubt(entry, words)],
+    `${words.kinds[entry.kind]}${words.colon}${what(entry, words)}`,
+    publisher(entry, words),
+    later.join(words.comma),
+    evidenceLink(page, [entry.position, ...(entry.later ?? []).map((change) => change.position)]),
+  ];
+}
+
+function what(entry, words) {
+  switch (entry.kind) {
+    case "granted":
+      return `${entry.item.name}${words.comma}${counted(entry, words)}`;
+    case "named":
+      return `${batchName(entry.batch, words)}${words.comma}${counted(entry, words)}`;
+    case "used":
+      return words.users(entry.item, count(entry.users.reported, words));
+    default:
+      return words.number(entry.registry_number);
+  }
+}

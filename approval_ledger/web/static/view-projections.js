@@ -1,0 +1,46 @@
+// Projections: how far each has read the log, which generation is live, and what could not be applied.
+
+import { element, table } from "./elements.js";
+import { number } from "./figures.js";
+import { asking, fetched } from "./ledger.js";
+import { evidenceLink } from "./parts.js";
+
+const AGAIN = 2_000; // milliseconds: workers move projections, and nobody tells
+
+export async function view(page) {
+  const { words } = page;
+  const status = await fetched(asking(page.ledger, "status"), page.signal);
+  const parked = await parkedEvents(page, status);
+  page.again(AGAIN);
+  return {
+    said: status.projections.map((each) => `${words.views[each.projection]} ${words.position(each.position)}`),
+    nodes: [
+      element("dl", { class: "facts" },
+        fact(words.head, status.head === null ? "?" : number(status.head)),
+        fact(words.workers, String(status.workers)),
+        fact(words.queue, String(status.queue)),
+        fact(words.server, `${status.server.software} ${status.server.version}`)),
+      element("p", { class: status.server.durable ? "note" : "wrong" }, status.server.durable ? words.durable : words.notDurable),
+      status.says.map((says) => element("p", { class: "wrong" }, says)),
+      table(words.projectionsTable,
+        [words.projection, words.version, words.positions, words.lag, words.generation, words.digest, words.parked],
+        status.projections.map((each) => [
+          words.views[each.projection], String(each.version), number(each.position),
+          each.lag === null ? "?" : number(each.lag), String(each.generation),
+          element("code", { title: each.digest }, each.digest.slice(0, 16)),
+          parked[each.projection] ? evidenceLink(page, parked[each.projection]) : "0",
+        ]),
+        { figures: [1, 2, 3, 4, 6] }),
+      element("p", { class: "note" }, words.replaying),
+    ],
+  };
+}
+
+/** The positions that could not be applied, by projection: an answer names them. */
+async function parkedEvents(page, status) {
+  const having = status.projections.filter((each) => each.parked);
+  const answers = await Promise.all(having.map((each) => fetched(asking(page.ledger, each.projection), page.signal)));
+  return Object.fromEntries(answers.map((answer) => [answer.projection, answer.parked ?? []]));
+}
+
+const fact = (term, value) => element("div", null, element("dt", null, term), element("dd", null, value));

@@ -1,0 +1,69 @@
+// Totals: the figures with their uncertainty, over time, with contradictions and every day on which they may change.
+
+import { counted } from "./claims.js";
+import { element, table } from "./elements.js";
+import { bounds, day } from "./figures.js";
+import { bothSides, chart, contradictions, evidenceLink } from "./parts.js";
+
+const PARTS = ["authority", "instrument", "unit"];
+
+export async function view(page) {
+  const { state, words } = page;
+  const chosen = Object.fromEntries(PARTS.map((part) => [part, state[part]]));
+  const answer = await page.ask("totals", { steps: "true", ...chosen });
+  const found = answer.answers.toSorted((a, b) => b.steps.length - a.steps.length);
+  const all = await page.kinds();
+  return {
+    answer,
+    data: ["totals", { steps: "true", ...chosen }],
+    said: found.map((each) => `${counted(each, words)} ${bounds(each.total)}`),
+    nodes: [
+      choice(page, all),
+      found.length ? element("ul", { class: "headlines" }, found.map((each) => headline(page, each))) : element("p", null, words.nothing),
+      chart(page, "totals", chosen),
+      contradictions(page, found.flatMap((each) => each.contradictions), "total"),
+      found.map((each) => steps(page, each)),
+    ],
+  };
+}
+
+function headline(page, each) {
+  const { words } = page;
+  return element("li", null,
+    element("p", { class: "figure" }, bounds(each.total)),
+    element("p", { class: "counted" }, `${counted(each, words)}${words.comma}${words.asOf(day(each.as_of, words))}`),
+    element("p", { class: "parts" },
+      `${words.named}${words.colon}${bounds({ low: each.named, high: each.named })}; `,
+      `${words.undisclosed.toLowerCase()}${words.colon}${bounds(each.undisclosed)}`),
+    element("p", null, `${words.evidence}${words.colon}`, evidenceLink(page, ...bothSides(each.evidence))));
+}
+
+function choice(page, all) {
+  const { state, words } = page;
+  if (all.length < 2) return null;
+  const selected = all.findIndex((each) => PARTS.every((part) => each[part] === state[part]));
+  return element("p", { class: "choice" },
+    element("label", { for: "counted" }, words.counted), " ",
+    element("select", {
+      id: "counted", "data-key": "counted",
+      onchange: (event) => {
+        const each = all[event.target.value];
+        page.go(Object.fromEntries(PARTS.map((part) => [part, each?.[part] ?? null])));
+      },
+    },
+    element("option", { value: "" }, words.all),
+    all.map((each, index) => element("option", { value: index, selected: index === selected }, counted(each, words)))));
+}
+
+function steps(page, each) {
+  const { words } = page;
+  const force = each.steps.some((step) => step.in_force);
+  return table(words.steps(counted(each, words)),
+    [words.day, words.total, words.named, words.undisclosed, ...(force ? [words.inForce] : []), words.evidence],
+    each.steps.toReversed().map((step) => [
+      day(step.on, words), bounds(step.total), bounds({ low: step.named, high: step.named }), bounds(step.undisclosed),
+      ...(force ? [step.in_force ? bounds(step.in_force) : ""] : []),
+      evidenceLink(page, ...bothSides(step.evidence)),
+    ]),
+    { figures: [1, 2, 3, ...(force ? [4] : [])], empty: words.nothing });
+}

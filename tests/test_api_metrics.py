@@ -1,0 +1,95 @@
+"""/metrics: names with one prefix, base units, labels whose number is bounded, and the truth about the ledger."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from events import Log
+from workers import run_here
+
+from .api import Api, problem, running
+from .command import event, text
+from .servers import Server
+
+
+def read(api: Api) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    answer = api.client.get("/metrics")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_requests_are_counted_by_method_pattern_and_status(server: Server, log: Log) -> None:
+    with running(server, ledger=log.ledger) as api:
+        api.post(log, text(event()))
+        for name in ("one", "two", "three"):
+            api.get(log, f"companies/{name}")
+        api.client.request("BREW", "/pot")
+        found = read(api)
+
+    def requests(method: str, route: str, status: str) -> float:
+        labels = (("method", method), ("route", route), ("status", status))
+        return found["approvals_http_requests_total", labels]
+
+    assert requests("POST", "/ledgers/{ledger}/events", "201") == 1
+    assert requests("GET", "/ledgers/{ledger}/companies/{name:path}", "404") == 3
+    assert requests("other", "none", "404") == 1
+    assert found["approvals_events_appended_total", ()] == 1
+    labels = (("method", "POST"), ("route", "/ledgers/{ledger}/events"))
+    assert found["approvals_http_request_duration_seconds_count", labels] == 1
+
+
+def test_lag_is_measured_against_the_log_s_own_head(server: Server, log: Log) -> None:
+    mine = ("ledger", log.ledger)
+    with running(server, ledger=log.ledger) as api:
+        api.post(log, text(event()))
+        assert read(api)["approvals_projection_lag_events", (mine, ("projection", "totals"))] == 1
+        run_here(log.client, log.ledger)
+        found = read(api)
+    assert found["approvals_projection_lag_events", (mine, ("projection", "totals"))] == 0
+    assert found["approvals_projection_position", (mine, ("projection", "sources"))] == 1
+    assert found["approvals_ledger_head_position", (mine,)] == 1
+    assert found["approvals_ledger_durable", (mine,)] == 1
+    assert found["approvals_projection_parked_events", (mine, ("projection", "shares"))] == 0
+
+
+def test_every_name_has_the_prefix_and_no_label_names_what_is_in_the_log(api: Api, log: Log) -> None:
+    api.post(log, text(event("a-secret-id")))
+    api.get(log, "companies/A-Company")
+    found = read(api)
+    assert all(name.startswith("approvals_") for name, _ in found)
+    assert {label for _, labels in found for label, _ in labels} <= {
+        "method",
+        "route",
+        "status",
+        "le",
+        "ledger",
+        "projection",
+    }
+    assert not re.search("a-secret-id|A-Company", str(found))
+    assert not [name for name, _ in found if re.search("_ms|_milliseconds|_kb|_mb", name)]
+
+
+def test_a_store_that_is_away_is_told_and_hides_nothing_else() -> None:
+    with Server() as server, running(server) as api:
+        server.kill()
+        found = read(api)
+    assert found["approvals_ledger_readable", (("ledger", "cac"),)] == 0
+    assert ("approvals_http_streams", ()) in found
+
+
+def test_it_is_for_who_may_read(server: Server, log: Log) -> None:
+    with running(server, ledger=log.ledger, public_reads=False) as api:
+        problem(api.client.get("/metrics"), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("path", ["/metrics?x=1", "/healthz?x=1", "/readyz?x=1"])
+def test_it_takes_no_parameter(api: Api, path: str) -> None:
+    problem(api.client.get(path), 422, "unknown-parameter")

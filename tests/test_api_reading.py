@@ -1,0 +1,344 @@
+"""Reading over HTTP: the same documents as the command, on both axes, in the form that is asked for, and not sent twice."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from approval_ledger import exporting
+from approval_ledger.api import answering
+from events import Log, as_json_line, canonical
+from projections import diff, queries
+from workers import run_here
+
+from .api import Api, problem
+from .command import event, text
+from .given import HISTORY, QUESTIONS
+
+
+@pytest.fixture(scope="module")
+def history(api: Api, module_log: Log) -> Log:
+    """The real history, projected."""
+    module_log.append(HISTORY)
+    run_here(module_log.client, module_log.ledger)
+    return module_log
+
+
+# Figures
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_an_answer_is_what_the_command_prints(api: Api, history: Log, name: str) -> None:
+    answer = api.get(history, name)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.content == canonical(QUESTIONS[name](history)) + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "parameters"),
+    [
+        ("valid_at=2023-12", {"valid_at": "2023-12"}),
+        ("known_at=6", {"known_at": 6}),
+        ("known_at=2024-02-01&known_as=published", {"known_at": "2024-02-01", "known_as": "published"}),
+        (
+            "known_at=2024&known_as=published&valid_at=2023-12-31",
+            {"known_at": "2024", "known_as": "published", "valid_at": "2023-12-31"},
+        ),
+        (
+            "steps=true&whole_evidence=true&instrument=filing",
+            {"steps": True, "whole_evidence": True, "instrument": "filing"},
+        ),
+        ("at_least=104", {"at_least": 104}),
+    ],
+)
+def test_both_axes_and_every_part_of_a_question_are_asked(
+    api: Api, history: Log, asked: str, parameters: dict[str, object]
+) -> None:
+    answer = api.get(history, f"totals?{asked}")
+    assert answer.json() == queries.totals(history, **parameters)  # type: ignore[arg-type]  # each is right
+
+
+@pytest.mark.parametrize("path", ["companies/百度", "companies?name=百度", "companies/Baidu"])
+def test_a_company_is_found_under_each_of_its_names(api: Api, history: Log, path: str) -> None:
+    assert api.get(history, path).json()["answers"] == queries.companies(history, "Baidu")["answers"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Nobody", "a%2Fb", "..%2f..%2fetc%2fpasswd", "%00", "%ff", "%2e%2e", "x" * 8000]
+)
+def test_a_company_that_is_not_there_is_404(api: Api, history: Log, name: str) -> None:
+    problem(api.get(history, f"companies/{name}"), 404, "unknown-company")
+
+
+def test_the_share_of_a_stock_is_refused_where_the_terms_differ(api: Api, history: Log) -> None:
+    terms = "authority=CAC&instrument=approval&unit=model&estimator=CLSA&region=CN"
+    problem(api.get(history, f"shares?{terms}"), 422, "terms-differ")
+    problem(api.get(history, "shares?authority=CAC"), 422, "validation")
+
+
+def test_a_diff_is_what_the_command_prints(api: Api, history: Log) -> None:
+    answer = api.get(history, "diff?projection=totals&from=6&to=20&valid_at=2024")
+    assert answer.json() == diff(history, "totals", since=6, upto=20, valid_at="2024")
+    assert api.get(history, "diff?projection=totals&from=103").json()["to"] == 104
+    problem(api.get(history, "diff?projection=totals&from=20&to=6"), 422, "bad-question")
+
+
+def test_what_is_published_is_seen_by_the_next_reader(api: Api, log: Log) -> None:
+    for n in range(1, 4):
+        api.post(log, text(event(f"e{n}")))
+        assert api.get(log, "totals").json()["position"] == n
+
+
+def test_a_position_that_the_ledger_has_not_reached_is_409(api: Api, history: Log) -> None:
+    answer = api.get(history, "totals?at_least=105")
+    problem(answer, 409, "lagging")
+    assert answer.headers["retry-after"] == "1"
+
+
+# Forms
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_table_is_what_the_command_exports(api: Api, history: Log, name: str) -> None:
+    expected = exporting.to_csv(exporting.tabulated(QUESTIONS[name](history)))
+    by_format, by_accept = api.get(history, f"{name}?format=csv"), api.get(history, name, Accept="text/csv")
+    assert by_format.content == by_accept.content == expected
+    assert by_format.headers["content-type"] == "text/csv; charset=utf-8"
+    assert by_format.headers["content-disposition"] == f'attachment; filename="{history.ledger}-{name}.csv"'
+    assert by_format.headers["x-content-type-options"] == "nosniff"
+
+
+def test_parquet_is_parquet(api: Api, history: Log) -> None:
+    answer = api.get(history, "totals", Accept="application/vnd.apache.parquet")
+    assert (answer.content[:4], answer.content[-4:]) == (b"PAR1", b"PAR1")
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("*/*", "application/json"),
+        ("text/html, text/csv;q=0.9, */*;q=0.1", "text/csv"),
+        ("text/*", "text/csv"),
+        ("application/json;q=0.1, text/csv", "text/csv"),
+        ("application/json;q=0, text/csv;q=0.5", "text/csv"),
+    ],
+)
+def test_the_accept_header_is_weighed(api: Api, history: Log, accept: str, form: str) -> None:
+    assert api.get(history, "totals", Accept=accept).headers["content-type"].partition(";")[0] == form
+
+
+def test_a_form_that_it_has_not_is_406(api: Api, history: Log) -> None:
+    problem(api.get(history, "totals", Accept="image/png"), 406, "not-acceptable")
+    terms = "authority=CAC&instrument=approval&unit=model&estimator=CLSA&region=CN"
+    problem(api.get(history, f"shares?{terms}&format=csv"), 406, "not-acceptable")
+
+
+# Not twice
+
+
+@pytest.mark.parametrize(
+    "path", ["totals", "totals?format=csv", "events?limit=2", "events/1", "diff?projection=totals&from=1"]
+)
+def test_what_a_client_has_is_not_sent_again(api: Api, history: Log, path: str) -> None:
+    first = api.get(history, path)
+    again = api.get(history, path, **{"If-None-Match": f'"other", W/{first.headers["etag"]}'})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+
+
+def test_tags_differ_by_question_by_form_and_by_position(api: Api, log: Log) -> None:
+    paths = ["totals", "totals?valid_at=2024", "totals?format=csv", "batches"]
+    tags = [api.get(log, path).headers["etag"] for path in paths]
+    api.post(log, text(event()))
+    tags += [api.get(log, path).headers["etag"] for path in paths]
+    assert len(set(tags)) == len(tags)
+
+
+def test_the_tag_of_what_was_known_at_a_position_stays_while_the_log_grows(api: Api, log: Log) -> None:
+    api.post(log, text(event("e1")))
+    paths = ["totals?known_at=1", "diff?projection=totals&from=0&to=1"]
+    tags = [api.get(log, path).headers["etag"] for path in paths]
+    api.post(log, text(event("e2")))
+    assert [api.get(log, path).headers["etag"] for path in paths] == tags
+
+
+def test_what_cannot_change_may_be_kept(api: Api, history: Log) -> None:
+    def kept(path: str) -> str:
+        return api.get(history, path).headers["cache-control"]
+
+    assert kept("events/1") == "public, max-age=31536000, immutable"
+    assert kept("totals?known_at=6") == kept("diff?projection=totals&from=6&to=7") == "public, max-age=3600"
+    assert kept("totals") == kept("events") == kept("diff?projection=totals&from=6") == "public, no-cache"
+    assert kept("totals?known_at=2024-01-01") == "public, no-cache"
+    assert kept("status") == "no-store"
+
+
+# The log
+
+
+def test_pages_lead_through_the_whole_log(api: Api, history: Log) -> None:
+    found, address = [], f"/ledgers/{history.ledger}/events?limit=40"
+    while address:
+        page = api.client.get(address).json()
+        found += page["events"]
+        address = page["next"]
+    assert found == [json.loads(as_json_line(recorded)) for recorded in history.read()]
+
+
+def test_pages_go_backwards_and_by_subject(api: Api, history: Log) -> None:
+    newest = api.get(history, "events?backwards=true&limit=2").json()
+    assert [int(e["sequence"]) for e in newest["events"]] == [104, 103]
+    older = api.client.get(newest["next"]).json()
+    assert [int(e["sequence"]) for e in older["events"]] == [102, 101]
+    of_subject = api.get(history, "events?subject=CAC/approval/model&limit=1000").json()["events"]
+    assert {e["subject"] for e in of_subject} == {"CAC/approval/model"}
+
+
+@pytest.mark.parametrize(
+    "asked", [{"path": "events?format=ndjson"}, {"path": "events", "Accept": "application/x-ndjson"}]
+)
+def test_ndjson_is_the_whole_log_as_it_is_stored(api: Api, history: Log, asked: dict[str, str]) -> None:
+    answer = api.get(history, **asked)
+    assert answer.content == b"".join(as_json_line(recorded) + b"\n" for recorded in history.read())
+    assert answer.headers["content-type"] == "application/x-ndjson"
+
+
+def test_an_event_is_the_bytes_that_are_stored(api: Api, history: Log) -> None:
+    answer = api.get(history, "events/7")
+    recorded = history.at(7)
+    assert recorded is not None
+    assert answer.content == as_json_line(recorded) + b"\n"
+    assert answer.headers["content-type"] == "application/cloudevents+json"
+    problem(api.get(history, "events/105"), 404, "not-found")
+
+
+# How it is
+
+
+def test_the_status_is_that_of_the_command_without_the_address_of_the_server(api: Api, history: Log) -> None:
+    status = api.get(history, "status").json()
+    assert status["server"]["where"] == "a server"
+    assert (status["head"], status["server"]["durable"], status["says"]) == (104, True, [])
+    assert {p["projection"]: (p["position"], p["lag"]) for p in status["projections"]} == dict.fromkeys(
+        QUESTIONS, (104, 0)
+    )
+
+
+def test_it_lives_and_is_ready(api: Api) -> None:
+    assert api.client.get("/healthz").json() == {"status": "alive"}
+    ready = api.client.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+
+
+# What cannot be asked
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            f"events?limit={limit}"
+            for limit in ("0", "-1", "1001", "1e9", "abc", "", "1.0", "%2B1", "1_0", "٣", "1&limit=2")
+        ),
+        *(f"events?after={after}" for after in ("0-0", "-1", str(2**64), "1-1", "+", "(1", "$", "*", "")),
+        "events?surprise=1",
+        "events/0",
+        "events/-1",
+        "events/1.0",
+        "events/1-1",
+        f"events/{2**64}",
+        "totals?format=xml",
+        "totals?steps=yes",
+        "totals?valid_at=2024-02-30",
+        "totals?valid_at=yesterday",
+        "totals?known_at=12:00",
+        "totals?known_at=105",
+        "totals?known_as=rumoured",
+        "totals?known_as=published",
+        "diff?projection=totals",
+        "diff?from=1",
+        "diff?projection=nothing&from=1",
+        "status?verbose=1",
+    ],
+)
+def test_a_question_that_is_none_is_422(api: Api, history: Log, path: str) -> None:
+    answer = api.get(history, path)
+    assert answer.status_code == 422, answer.text
+    problem(answer, 422, answer.json()["code"])
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "POST"])
+def test_an_event_cannot_be_changed(api: Api, history: Log, method: str) -> None:
+    answer = api.client.request(method, f"/ledgers/{history.ledger}/events/1")
+    problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+def test_every_method_of_a_path_is_named(api: Api, history: Log) -> None:
+    assert api.client.put(f"/ledgers/{history.ledger}/events").headers["allow"] == "GET, HEAD, POST"
+
+
+def test_what_is_nowhere_is_404(api: Api) -> None:
+    problem(api.client.get("/nowhere"), 404, "not-found")
+    problem(api.client.get("/ledgers/cac/totals/"), 404, "not-found")
+    for path in ("/docs", "/redoc"):
+        problem(api.client.get(path), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    "path", ["totals", "events/1", "events?format=ndjson", "companies/Nobody", "events/stream"]
+)
+def test_head_is_get_without_the_body(api: Api, history: Log, path: str) -> None:
+    head = api.client.head(f"/ledgers/{history.ledger}/{path}")
+    with api.client.stream("GET", f"/ledgers/{history.ledger}/{path}") as get:
+        changing = {"x-request-id", "date", "transfer-encoding", "connection"}
+        assert head.status_code == get.status_code
+        assert {n: v for n, v in head.headers.items() if n not in changing} == {
+            n: v for n, v in get.headers.items() if n not in changing
+        }
+    assert head.content == b""
+
+
+# Projections that are behind
+
+
+def test_projections_that_are_far_behind_are_waited_for_and_then_said_to_be(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "NEAR", 1)
+    monkeypatch.setattr(answering, "PATIENCE", 0.0)
+    log.append(HISTORY[:3])
+    answer = api.get(log, "totals")
+    document = problem(answer, 503, "lagging")
+    assert answer.headers["retry-after"] == "1"
+    assert f"approvals work --ledger {log.ledger}" in document["detail"]
+    run_here(log.client, log.ledger)
+    assert api.get(log, "totals").json()["position"] == 3
+
+
+def test_an_answer_of_an_earlier_position_says_so_and_is_not_kept(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "NEAR", 1)
+    monkeypatch.setattr(answering, "PATIENCE", 0.0)
+    log.append(HISTORY[:3])
+    run_here(log.client, log.ledger)
+    log.append(HISTORY[3:6])
+    answer = api.get(log, "totals")
+    assert (answer.json()["position"], "etag" in answer.headers) == (3, False)
+    problem(api.get(log, "totals?at_least=6"), 503, "lagging")
+    assert api.get(log, "totals?at_least=3").json()["position"] == 3
+    assert api.get(log, "totals?known_at=6").json()["position"] == 6
+
+
+def test_what_is_kept_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "KEPT_BYTES", 10)
+    answers = answering.Answers()
+    for tag in "abc":
+        answers.keep(tag, b"12345")
+    answers.get("b")
+    answers.keep("d", b"1")
+    answers.keep("b", b"123456789")
+    assert [answers.get(tag) for tag in "abcd"] == [None, b"123456789", None, b"1"]

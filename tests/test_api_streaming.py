@@ -1,0 +1,210 @@
+"""Server-sent events: every event once and in order, whoever reads how slowly, and from where a reader left off."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from approval_ledger.api import streaming
+from events import Log, RecordedEvent, as_json_line
+
+from .api import Api, problem, running
+from .command import event, text, until
+from .given import append, append_raw
+from .servers import Server
+
+
+class Reader:
+    """An open stream."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self._lines = response.iter_lines()
+
+    def next(self) -> dict[str, str]:
+        """The fields of the next event, comment or id."""
+        fields: dict[str, str] = {}
+        for line in self._lines:
+            if not line:
+                return fields
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            fields[name] = f"{fields[name]}\n{value}" if name in fields else value
+        raise EOFError
+
+    def positions(self, count: int) -> list[int]:
+        return [int(self.next()["id"]) for _ in range(count)]
+
+
+@contextmanager
+def stream(api: Api, log: Log, query: str = "", **headers: str) -> Iterator[Reader]:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    with api.client.stream("GET", f"/ledgers/{log.ledger}/events/stream{query}", headers=given) as response:
+        assert response.status_code == 200, response.read()
+        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert response.headers["cache-control"] == "no-store"
+        reader = Reader(response)
+        assert "retry" in (first := reader.next())
+        assert "data" not in first
+        yield reader
+
+
+def test_an_event_comes_with_its_position_and_its_stored_bytes(api: Api, log: Log) -> None:
+    with stream(api, log) as reader:
+        api.post(log, text(event()))
+        found = reader.next()
+    (recorded,) = log.read()
+    assert found == {"id": "1", "data": as_json_line(recorded).decode()}
+
+
+def test_without_a_position_only_what_is_new_comes_and_the_place_is_told_at_once(api: Api, log: Log) -> None:
+    append(log, 1, 2)
+    with api.client.stream("GET", f"/ledgers/{log.ledger}/events/stream") as response:
+        reader = Reader(response)
+        assert reader.next()["id"] == "2"
+        append(log, 3)
+        assert reader.positions(1) == [3]
+
+
+def test_a_stream_begins_where_it_is_asked_to_and_goes_on(api: Api, log: Log) -> None:
+    append(log, *range(1, 8))
+    with stream(api, log, "?after=0") as all_of_it, stream(api, log, "?after=5") as the_rest:
+        assert all_of_it.positions(7) == [1, 2, 3, 4, 5, 6, 7]
+        assert the_rest.positions(2) == [6, 7]
+        append(log, 8)
+        assert all_of_it.positions(1) == the_rest.positions(1) == [8]
+
+
+def test_a_reader_that_comes_back_misses_nothing_and_the_last_id_goes_before_the_parameter(
+    api: Api, log: Log
+) -> None:
+    append(log, 1, 2, 3)
+    with stream(api, log, "?after=0") as reader:
+        assert reader.positions(2) == [1, 2]
+    append(log, 4, 5)
+    with stream(api, log, "?after=0", Last_Event_ID="2") as again:
+        assert again.positions(3) == [3, 4, 5]
+
+
+def test_a_reader_far_behind_what_is_kept_reads_the_log(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "RECENT", 3)
+    monkeypatch.setattr(streaming, "PAGE", 4)
+    with stream(api, log):  # so that a follower is there from the first event on
+        append(log, *range(1, 31))
+        with stream(api, log, "?after=0") as reader:
+            assert reader.positions(30) == list(range(1, 31))
+            append(log, 31)
+            assert reader.positions(1) == [31]
+
+
+def test_all_readers_share_one_follower(api: Api, log: Log) -> None:
+    def followers() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name == f"follow-{log.ledger}"]
+
+    with stream(api, log) as a, stream(api, log) as b, stream(api, log) as c:
+        append(log, 1)
+        assert a.positions(1) == b.positions(1) == c.positions(1) == [1]
+        assert len(followers()) == 1
+    until(lambda: not followers())
+
+
+def test_a_quiet_stream_says_that_it_is_there(api: Api, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "HEARTBEAT", 0.01)
+    with stream(api, log) as reader:
+        assert reader.next() == {"": "nothing new"}
+
+
+def test_stored_bytes_with_line_ends_are_still_one_event() -> None:
+    frame = streaming.frame(RecordedEvent(1, 0, b'{"a":\n1,\r\n"b":2}'))
+    assert frame.endswith(b"\n\n")
+    data = [line.removeprefix("data: ") for line in frame.decode().splitlines()[1:-1]]
+    assert json.loads("\n".join(data))["b"] == 2
+
+
+@pytest.mark.parametrize("given", ["x", "-1", "1-1", "1.0", str(2**64), "$"])
+def test_a_last_id_that_is_no_position_is_refused(api: Api, log: Log, given: str) -> None:
+    answer = api.get(log, "events/stream", **{"Last-Event-ID": given})
+    problem(answer, 422, "validation")
+
+
+def test_a_position_that_is_not_there_is_refused_for_the_log_may_have_been_cut(api: Api, log: Log) -> None:
+    append(log, 1)
+    problem(api.get(log, "events/stream", **{"Last-Event-ID": "2"}), 409, "lagging")
+    problem(api.get(log, "events/stream?after=2"), 409, "lagging")
+
+
+def test_there_are_only_so_many_streams(server: Server, log: Log) -> None:
+    with running(server, streams=2) as api:
+        with stream(api, log), stream(api, log):
+            answer = api.get(log, "events/stream")
+            problem(answer, 503, "too-many-streams")
+            assert "retry-after" in answer.headers
+        until(lambda: api.get(log, "events/stream?after=9").status_code == 409)
+
+
+def test_streams_outlast_a_server_that_is_away(start_server: object) -> None:
+    server = Server()
+    with server, running(server) as api:
+        log = Log(server.client(), "ledger-1")
+        with stream(api, log) as reader:
+            append(log, 1)
+            assert reader.positions(1) == [1]
+            server.restart()
+            append(log, 2)
+            assert reader.positions(1) == [2]
+
+
+def test_streams_end_where_the_log_is_damaged(api: Api, log: Log) -> None:
+    append(log, 1)
+    with stream(api, log) as reader:
+        append(log, 2)
+        assert reader.positions(1) == [2]
+        log.client.xadd(f"{{{log.ledger}}}:log", {"e": "{}"}, id="9-9")
+        with pytest.raises(EOFError):
+            reader.next()
+    problem(api.get(log, "events/stream"), 500, "log-damaged")
+
+
+def test_a_stored_event_that_is_no_json_comes_as_it_is(api: Api, log: Log) -> None:
+    with stream(api, log) as reader:
+        append_raw(log, b'{"half', id="h")
+        assert reader.next()["data"].endswith('"half')
+
+
+def test_all_streams_end_with_the_server(server: Server, log: Log) -> None:
+    with running(server) as api, stream(api, log) as reader:
+        api.stop()
+        with pytest.raises(EOFError):
+            reader.next()
+
+
+def test_a_reader_that_takes_nothing_is_let_go(api: Api, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    def followed() -> bool:
+        return f"follow-{log.ledger}" in [thread.name for thread in threading.enumerate()]
+
+    monkeypatch.setattr(streaming, "SEND_SECONDS", 0.2)
+    monkeypatch.setattr(
+        streaming, "frame", lambda event: b"id: %d\ndata: %b\n\n" % (event.position, b"x" * 1_000_000)
+    )
+    append(log, *range(1, 31))
+    with socket.create_connection(("127.0.0.1", api.port)) as connection:
+        path = f"/ledgers/{log.ledger}/events/stream?after=0"
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        until(followed)
+        until(lambda: not followed())
+
+
+@pytest.mark.parametrize("sizes", [[1], [10, 20, 30], [70_000, 1, 1, 65_535, 1], [65_536, 65_536]])
+def test_what_is_sent_at_once_is_bounded_and_nothing_is_left_out(sizes: list[int]) -> None:
+    frames = [bytes([n]) * size for n, size in enumerate(sizes)]
+    pieces = list(streaming._pieces(frames))
+    assert b"".join(pieces) == b"".join(frames)
+    assert all(0 < len(piece) <= max(streaming.PIECE, *sizes) for piece in pieces)

@@ -1,0 +1,121 @@
+"""`approvals up` and `approvals serve`: the server, workers and HTTP as processes, from the first line to Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from approval_ledger import telemetry
+from approval_ledger.api.serving import Serving, bound
+from approval_ledger.api.settings import Settings
+
+from .api import Api
+from .command import NOWHERE, Ledger, Running, approvals, data_directory, event, text, until
+from .servers import Server
+
+STRUCTURED = {"Content-Type": "application/cloudevents+json"}
+
+
+@pytest.fixture
+def ledger(server: Server) -> Ledger:
+    return Ledger(server)
+
+
+def address(up: Running) -> str:
+    """The address that is printed, once it answers."""
+    for _ in range(3):
+        if found := re.match(
+            r"(http://127\.0\.0\.1:\d+)/ledgers/\S+ \(this machine alone reaches it; reading needs no token, appending none\)",
+            up.line(),
+        ):
+            until(lambda: _answers(found[1]))
+            return found[1]
+    raise AssertionError("no address is printed")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_up_serves_the_real_history_and_an_event_is_projected_and_streamed(tmp_path: Path) -> None:
+    with data_directory(tmp_path / "data") as data:
+        with Running("up", "--data", data, "--port", "0", "--with-history", APPROVALS_URL="") as up:
+            url = address(up)
+            assert httpx.get(f"{url}/ledgers/cac/totals").json()["position"] == 104
+            with httpx.stream("GET", f"{url}/ledgers/cac/events/stream?after=104", timeout=60) as stream:
+                lines = (line for line in stream.iter_lines() if line.startswith("data: "))
+                httpx.post(
+                    f"{url}/ledgers/cac/events", content=text(event()), headers=STRUCTURED
+                ).raise_for_status()
+                assert json.loads(next(lines).removeprefix("data: "))["id"] == "e1"
+                until(
+                    lambda: all(
+                        p["position"] == 105
+                        for p in httpx.get(f"{url}/ledgers/cac/status").json()["projections"]
+                    )
+                )
+                assert httpx.get(f"{url}/readyz").json()["lag"] == dict.fromkeys(
+                    ("totals", "batches", "companies", "shares", "sources"), 0
+                )
+                up.interrupt()
+                assert list(lines) == []
+            ended = up.end()
+        assert (ended.code, "Traceback" in ended.err) == (0, False), ended
+
+
+def test_the_history_goes_into_an_empty_ledger_only(ledger: Ledger) -> None:
+    ledger.run("publish", "-", stdin=text(event()))
+    refused = ledger.run("up", "--with-history", "--port", "0", code=1)
+    assert refused.complaint.startswith(f"bad-question: ledger {ledger.name} holds 1 events")
+    assert ledger.log.head() == 1
+
+
+def test_a_port_that_is_taken_is_an_error_before_anything_starts(ledger: Ledger, api: Api) -> None:
+    port = str(api.port)
+    for command in ("up", "serve"):
+        refused = ledger.run(command, "--port", port, code=1)
+        assert refused.complaint.startswith(f"cannot-listen: cannot listen on 127.0.0.1, port {port}")
+        assert "--port" in refused.complaint
+    assert ledger.keys() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serve_ends_at_once_with_its_streams(ledger: Ledger, number: signal.Signals) -> None:
+    with Running("serve", "--port", "0", *ledger.where) as serve:
+        url = address(serve)
+        with httpx.stream("GET", f"{url}/ledgers/{ledger.name}/events/stream", timeout=60) as stream:
+            lines = stream.iter_lines()
+            next(lines)
+            serve.process.send_signal(number)
+            assert [line for line in lines if line.startswith("data")] == []
+        ended = serve.end()
+    assert ended.code == (0 if number == signal.SIGINT else 128 + number), ended
+    assert "Traceback" not in ended.err
+
+
+def test_an_http_server_that_dies_is_started_again_on_the_same_port(ledger: Ledger, server: Server) -> None:
+    settings = Settings(ledger.name, port=0)
+    with bound(settings) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with Serving(server.url, settings, listening, "a server", telemetry.configure) as serving:
+            until(lambda: _answers(url))
+            first = serving.pid
+            assert first is not None
+            os.kill(first, signal.SIGKILL)
+            until(lambda: serving.pid != first)
+            until(lambda: _answers(url))
+        assert not _answers(url)
+
+
+def test_nothing_is_served_where_no_server_is() -> None:
+    refused = approvals("serve", "--port", "0", "--url", NOWHERE, code=1)
+    assert refused.complaint.startswith("storage-unavailable: cannot reach the server")

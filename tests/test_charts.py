@@ -1,0 +1,522 @@
+"""Charts: what they draw and say, that they look as they should on any paper, and that nothing in them is more than text."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from defusedxml import ElementTree
+
+from approval_ledger.charts import (
+    CHARTS,
+    NARROWEST,
+    WIDEST,
+    Language,
+    Look,
+    Specification,
+    Theme,
+    can_draw,
+    chart,
+    javascript,
+    question,
+    to_png,
+    to_svg,
+)
+from approval_ledger.charts.theme import COLOURS, clipped, wrapped
+from approval_ledger.charts.words import EN, ZH
+from events import BadQuestion, EventData, Log
+from events.quantities import Count
+
+from .command import Ledger, Ran
+from .given import (
+    HISTORY,
+    SERVICES,
+    amended,
+    batch,
+    called,
+    equated,
+    estimate,
+    granted,
+    identified,
+    merged,
+    revoked,
+    total,
+    used,
+)
+from .servers import Server
+
+Row = dict[str, Any]
+
+LABELS = 110  # pixels that the last label of an axis or of a row may reach out
+
+
+def drawn(
+    log: Log, of: str, look: Look | None = None, axes: Row | None = None, **asked: str
+) -> Specification:
+    """The chart of what is known at the head of a log."""
+    answer = question(of, asked)(log, **{"known_at": log.head(), **(axes or {})})
+    return chart(log, answer, look or Look.of())
+
+
+def rows(specification: Any, *fields: str) -> list[tuple[Any, ...]]:
+    """The data of every mark that has all these fields, once each."""
+    found = [
+        tuple(row[field] for field in fields)
+        for values in _data(specification)
+        for row in values
+        if all(field in row for field in fields)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _data(part: Any) -> Iterator[list[Row]]:
+    if isinstance(part, dict):
+        if "values" in part.get("data", {}):
+            yield part["data"]["values"]
+        for inner in part.values():
+            yield from _data(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from _data(inner)
+
+
+def texts(svg: bytes) -> list[str]:
+    root = ElementTree.fromstring(svg)
+    found = (element.itertext() for element in root.iter("{http://www.w3.org/2000/svg}text"))
+    return [line for lines in found for line in lines]
+
+
+def report(log: Log, *data: EventData) -> None:
+    """Appends them as e1, e2, ..."""
+    head = log.head()
+    log.append([called(f"e{head + n}", of) for n, of in enumerate(data, start=1)])
+
+
+# What they draw
+
+
+def test_between_two_days_on_which_a_total_is_certain_it_may_be_either_or_anything_between(log: Log) -> None:
+    report(log, total("=117", "2024-03-28"), total("=188", "2024-07-25"))
+    found = drawn(log, "totals")
+    between = ("2024-03-28", "2024-07-25", 117, 188, False, "28 Mar 2024 to 25 Jul 2024: 117 to 188")
+    assert rows(found, "from", "to", "low", "high", "open", "says")[0] == between
+    assert rows(found, "on", "total") == [("2024-03-28", 117), ("2024-07-25", 188)]
+
+
+def test_what_is_known_by_name_stands_beside_what_is_undisclosed(log: Log) -> None:
+    report(
+        log, granted("Baidu", "Ernie", "2023-08-31"), total(">=8", "2023-12-31"), total("=41", "2024-01-28")
+    )
+    spans = rows(drawn(log, "totals"), "from", "named", "low", "high")
+    assert spans[:2] == [("2023-08-31", 1, 1, 41), ("2023-12-31", 1, 8, 41)]
+
+
+def test_where_nothing_bounds_a_total_its_shading_is_open_and_ends_above_every_figure(log: Log) -> None:
+    report(log, total(">=8", "2023-08-31"), total(">=40", "2024-01-28"))
+    found = rows(drawn(log, "totals"), "from", "to", "low", "high", "open")
+    assert [span[:3] for span in found] == [("2023-08-31", "2024-01-28", 8), ("2024-01-28", "2024-01-28", 8)]
+    assert all(high > 40 and unbounded for *_, high, unbounded in found)
+
+
+def test_each_report_in_a_contradiction_is_marked_at_its_figure_and_leads_to_all_of_them(log: Log) -> None:
+    report(log, total("=8", "2023-08-31"), total("=11", "2023-08-31", source="Xinhua"))
+    found = drawn(log, "totals")
+    marked = rows(found, "on", "total", "says")
+    assert [mark[:2] for mark in marked] == [("2023-08-31", 8), ("2023-08-31", 11)]
+    assert "Contradiction between positions 1, 2: these cannot all be true: 8 by 2023-08-31" in marked[0][2]
+    assert marked[0][2] in found["description"]
+    leads = [row["evidence"] for values in _data(found) for row in values if row.get("says") == marked[0][2]]
+    assert leads == [[1, 2], [1, 2]]
+
+
+def test_terms_that_are_one_have_one_panel(log: Log) -> None:
+    report(log, total("=8", "2023-08-31"), total("=9", "2023-09-30", terms=SERVICES), equated())
+    panels = drawn(log, "totals")["vconcat"]
+    assert [panel["title"]["text"] for panel in panels] == [
+        ["CAC, approval (model), one with CAC/filing/service: 9 by 30 Sep 2023"]
+    ]
+
+
+def test_a_batch_is_a_row_with_the_sizes_that_its_reports_allow(log: Log) -> None:
+    report(
+        log,
+        batch(2, ">=3", "2023-11"),
+        batch(1, "=8", "2023-08-31", named=["Baidu"]),
+        batch(1, "=11", "2023-08-31", source="Xinhua"),
+    )
+    found = drawn(log, "batches")
+    assert rows(found, "row", "name", "below", "figure") == [
+        (0, "batch 1, 31 Aug 2023", "CAC, approval (model)", "8–11"),
+        (1, "batch 2, Nov 2023", "CAC, approval (model)", "≥ 3"),
+    ]
+    assert rows(found, "row", "size") == [(0, 8), (0, 11)]
+
+
+def test_companies_stand_by_their_approvals_and_one_of_them_by_its_days_under_all_its_names(log: Log) -> None:
+    report(
+        log,
+        identified("baidu", "Baidu", "百度"),
+        granted("百度", "Ernie", "2023-08-31", number="N1"),
+        granted("Baidu", "Wenxin", "2024-01"),
+        granted("Xiaomi", "MiLM", "2024-01-26"),
+        revoked("N1", on="2024-05-02"),
+        used("Baidu", "Ernie Bot", ">100000000", "2023-12-28"),
+        amended("N1", item="Ernie 4", on="2024-04-01"),
+        merged("baidu", "baidu-group"),
+    )
+    assert rows(drawn(log, "companies"), "company", "named") == [("Baidu", 2), ("Xiaomi", 1)]
+    one = drawn(log, "companies", name="百度")
+    assert rows(one, "from", "to", "exact", "what") == [
+        ("2023-08-31", "2023-08-31", True, "Ernie"),
+        ("2023-12-28", "2023-12-28", True, "Ernie Bot: more than 100,000,000"),
+        ("2024-01-01", "2024-01-31", False, "Wenxin"),
+        ("2024-02-01", "2024-02-01", True, "baidu merged into baidu-group"),
+        ("2024-04-01", "2024-04-01", True, "Ernie"),
+        ("2024-05-02", "2024-05-02", True, "Ernie"),
+    ]
+    assert "2 May 2024: revoked, Ernie, CAC" in one["description"]
+
+
+def test_shares_are_ranges_and_where_any_is_possible_that_is_said(log: Log) -> None:
+    report(log, estimate("CN", "=130", share=40), estimate("US", "=61", estimator="Stanford"))
+    figures = rows(drawn(log, "shares"), "name", "below", "figure", "share")
+    assert ("CLSA", "CN, model, 22 Sep 2023", "130", "39.51–40.5 %") in figures
+    assert ("Stanford", "US, model, 22 Sep 2023", "61", "any share") in figures
+
+
+def test_sources_stand_with_whom_they_repeat(log: Log) -> None:
+    report(
+        log,
+        total(">40", "2024-01-28", source=("OODAloop", "Reuters")),
+        total("=8", "2023-08-31", source=("Voice of Nigeria", "Reuters")),
+        total("=14", "2024-01-26", source="Securities Times"),
+    )
+    assert rows(drawn(log, "sources"), "origin", "name") == [
+        ("Reuters", "OODAloop (1)"),
+        ("Reuters", "Voice of Nigeria (1)"),
+        ("Securities Times", "itself (1)"),
+    ]
+
+
+def test_what_may_have_been_later_than_the_day_asked_about_is_marked(log: Log) -> None:
+    report(log, batch(1, "=8", "2023"), estimate("CN", "=130", on="2023"), granted("Baidu", "Ernie", "2023"))
+    for name in ("batches", "shares"):
+        assert "perhaps later" in drawn(log, name, axes={"valid_at": "2023-06-30"})["description"]
+    one = drawn(log, "companies", axes={"valid_at": "2023-06-30"}, name="Baidu")
+    assert "perhaps later" in one["description"]
+    assert "perhaps later" not in drawn(log, "batches")["description"]
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_of_nothing_says_so(log: Log, name: str) -> None:
+    found = drawn(log, name)
+    assert found["description"].startswith("The ledger holds nothing of this yet")
+    assert "The ledger holds nothing of this yet" in texts(to_svg(found))
+
+
+def test_a_chart_of_more_than_it_has_room_for_says_how_many_it_leaves_out(log: Log) -> None:
+    report(log, *(batch(n, "=1", "2024-01-01") for n in range(1, 46)))
+    found = drawn(log, "batches")
+    assert len(rows(found, "row", "figure")) == 40
+    assert "and 5 more that are not drawn" in found["description"]
+    assert "and 5 more that are not drawn" in " ".join(found["title"]["subtitle"])
+
+
+def test_a_chart_takes_what_it_can_be_asked_and_nothing_else() -> None:
+    with pytest.raises(BadQuestion, match="the chart of batches takes no name"):
+        question("batches", {"name": "Baidu"})
+
+
+# The real history, on every paper
+
+
+@pytest.fixture(scope="module")
+def history(server: Server) -> Log:
+    ledger = Ledger(server)
+    ledger.log.append(HISTORY)
+    return ledger.log
+
+
+@pytest.mark.parametrize("language", get_args(Language))
+@pytest.mark.parametrize("theme", get_args(Theme))
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_is_drawn_with_a_title_its_provenance_and_its_figures_in_words(
+    history: Log, name: str, theme: Theme, language: Language
+) -> None:
+    look = Look.of(language, theme)
+    found = drawn(history, name, look, {"valid_at": "2026-08-31"})
+    svg = to_svg(found)
+    root = ElementTree.fromstring(svg)
+    assert (root.get("role"), root.get("aria-label")) == ("img", found["description"])
+    shown = texts(svg)
+    assert found["title"]["text"][0] in shown
+    assert history.ledger in " ".join(shown)
+    assert found["background"] == COLOURS[theme].paper
+    for (figure,) in rows(found, "figure"):
+        assert figure in shown
+    for (says,) in rows(found, "says"):
+        assert says
+    if language == "zh":
+        assert not re.search(r"at least|known by|possible", " ".join(shown))
+
+
+@pytest.mark.parametrize("width", [NARROWEST, 343, 760, WIDEST])
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_no_wider_than_was_asked_but_for_a_label(history: Log, name: str, width: int) -> None:
+    png = to_png(drawn(history, name, Look.of(width=width)), 1)
+    (wide,) = struct.unpack(">I", png[16:20])
+    assert wide <= width + LABELS
+
+
+def test_the_same_question_and_look_give_the_same_specification(history: Log) -> None:
+    for name in CHARTS:
+        first, second = (json.dumps(drawn(history, name)) for _ in range(2))
+        assert first == second
+
+
+# What comes from a source is text
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' + alert(1) + '",
+    "{{7*7}} ${7*7} %(x)s {n} {}",
+    "datum.open",
+    "=HYPERLINK(1)",
+    "javascript:alert(1)",
+]
+
+
+@pytest.mark.parametrize("name", [*CHARTS, "timeline"])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_a_source_wrote_is_drawn_as_text_and_never_evaluated(log: Log, name: str, text: str) -> None:
+    terms = (text, text, text)
+    report(
+        log,
+        identified("it", text, "It"),
+        granted(text, text, "2023-08-31", terms=terms, source=text),
+        batch(None, "=8", "2023-08-31", label=text, named=[(text, text)], terms=terms, source=text),
+        batch(None, "=9", "2023-08-31", label=text, terms=terms, source=(text, "other")),
+        total("=8", "2023-12-31", terms=terms, source=text),
+        total("=3", "2024-01-01", terms=terms, source=text),
+        estimate("CN", "=130", estimator=text, unit=text, source=text),
+    )
+    asked = {"name": "It"} if name == "timeline" else {}
+    found = drawn(log, "companies" if name == "timeline" else name, Look.of(width=WIDEST), **asked)
+    root = ElementTree.fromstring(to_svg(found))
+    assert {element.tag.partition("}")[2] for element in root.iter()} <= {
+        "svg",
+        "g",
+        "path",
+        "text",
+        "tspan",
+        "rect",
+        "line",
+        "defs",
+        "linearGradient",
+        "stop",
+        "clipPath",
+    }
+    everything = [element.text or "" for element in root.iter() if element.text] + [
+        root.get("aria-label", "")
+    ]
+    assert any(text in one for one in everything), everything
+
+
+def test_nothing_from_a_source_is_part_of_an_expression(history: Log) -> None:
+    allowed = {
+        "datum.open",
+        "!datum.open",
+        "datum.told",
+        "datum.any",
+        "!datum.unknown",
+    }
+
+    def expressions(part: Any) -> Iterator[str]:
+        if isinstance(part, dict):
+            assert not {"signal", "expr", "url", "href", "calculate", "labelExpr"} & part.keys()
+            if "filter" in part:
+                yield part["filter"]
+            for name, inner in part.items():
+                if name != "values":
+                    yield from expressions(inner)
+        elif isinstance(part, list):
+            for inner in part:
+                yield from expressions(inner)
+
+    found = {
+        expression
+        for name, asked in [*((name, {}) for name in CHARTS), ("companies", {"name": "Baidu"})]
+        for expression in expressions(drawn(history, name, **asked))
+    }
+    assert found <= allowed
+
+
+# Words and measures
+
+
+@pytest.mark.parametrize(
+    ("written", "english", "chinese"),
+    [
+        ("2024-01-26", "26 Jan 2024", "2024年1月26日"),
+        ("2024-01", "Jan 2024", "2024年1月"),
+        ("2024", "2024", "2024年"),
+        ("2024-01-01/2024-01-31", "1 Jan 2024 to 31 Jan 2024", "2024年1月1日 至 2024年1月31日"),
+    ],
+)
+def test_a_day_a_month_and_a_year_are_written_as_the_language_does(
+    written: str, english: str, chinese: str
+) -> None:
+    assert (EN.day(written), ZH.day(written)) == (english, chinese)
+
+
+@pytest.mark.parametrize("relation", ["=", ">=", ">", "<=", "<", "~"])
+def test_a_count_is_written_as_its_source_put_it(relation: Any) -> None:
+    count = Count(relation=relation, value=40_000)
+    assert EN.count(count.model_dump()) == str(count)
+    assert "40,000" in ZH.count(count.model_dump())
+
+
+def test_both_languages_have_a_word_for_everything() -> None:
+    assert EN.kinds.keys() == ZH.kinds.keys()
+    assert EN.relations.keys() == ZH.relations.keys()
+    for field in EN.__dataclass_fields__:
+        english, chinese = getattr(EN, field), getattr(ZH, field)
+        if isinstance(english, str):
+            assert chinese
+            assert re.findall(r"{\w+}", english).sort() == re.findall(r"{\w+}", chinese).sort()
+
+
+def test_lines_break_between_words_and_between_chinese_characters_and_keep_every_one() -> None:
+    for text in ("Every figure that the reports allow", "报道所允许的全部取值。圆点表示当日数字确定"):
+        lines = wrapped(text, 120, 13)
+        assert len(lines) > 1
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert clipped("北京百度网讯科技有限公司", 80, 13) == "北京百度网…"
+    assert clipped("Baidu", 80, 13) == "Baidu"
+
+
+@pytest.mark.parametrize("theme", get_args(Theme))
+def test_colours_have_the_contrast_that_readers_need(theme: Theme) -> None:
+    colours = COLOURS[theme]
+    for text in (colours.ink, colours.muted, colours.contradiction):
+        assert contrast(text, colours.paper) >= 4.5
+    for mark in (colours.named, colours.undisclosed):
+        assert contrast(mark, colours.paper) >= 2.8
+    assert contrast(colours.named, colours.undisclosed) >= 1.8
+    assert contrast(colours.undisclosed, colours.possible) >= 1.8
+
+
+def contrast(one: str, other: str) -> float:
+    """As WCAG 2.2 defines it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_characters_that_no_font_has_are_noticed() -> None:
+    assert can_draw("ab")
+    assert not can_draw("\ue123\ue124")  # of private use
+
+
+def test_the_javascript_of_the_library_is_a_module_that_names_no_other_host() -> None:
+    module = javascript().decode()
+    assert re.search(r"export\s*{\s*[\w$]+ as embed\s*};?\s*$", module)
+    assert not re.search(r"(?:from|import)\s*\(?[\"']https?:", module)
+    assert javascript() is javascript()
+
+
+# The command
+
+
+@pytest.fixture(scope="module")
+def ledger(history: Log, server: Server) -> Ledger:
+    return Ledger(server, name=history.ledger)
+
+
+def test_a_picture_is_written_described_beside_it_and_told_in_words(ledger: Ledger, tmp_path: Path) -> None:
+    svg, png, specification = (tmp_path / f"t.{form}" for form in ("svg", "png", "json"))
+    ran, _, _ = ledger.together(
+        ("chart", "totals", "--instrument", "filing", "-o", svg),
+        ("chart", "totals", "--instrument", "filing", "--scale", "1", "--language", "zh", "-o", png),
+        ("chart", "totals", "--instrument", "filing", "-o", specification),
+    )
+    description = json.loads(specification.read_text("utf-8"))["description"]
+    assert ran.out == f"{svg}, as of position 104; {svg}.meta.json describes it\n{description}\n"
+    assert "CAC, filing (service): 988 by 30 Jun 2026" in description
+    assert png.read_bytes().startswith(b"\x89PNG")
+    about = json.loads((tmp_path / "t.svg.meta.json").read_text("utf-8"))
+    assert about["format"] == "svg"
+    assert about["question"] == {"instrument": "filing", "steps": True}
+    assert about["description"] == description
+    assert any(source["publisher"] == "CAC" for source in about["sources"])
+
+
+def test_a_chart_follows_both_axes(ledger: Ledger, tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    axes = ("--valid-at", "2023-09-30", "--known-at", "13")
+    ran = ledger.run("chart", "batches", *axes, "-o", file, "--json")
+    assert (ran.document["valid_at"], ran.document["known_at"], ran.document["position"]) == (
+        "2023-09-30",
+        13,
+        13,
+    )
+    found = json.loads(file.read_text("utf-8"))
+    assert "valid at 30 Sep 2023, as known at 13" in " ".join(found["title"]["subtitle"])
+    assert len(rows(found, "row", "figure")) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("totals", "-o", "t.pdf"), "-o takes a name that ends with .png, .svg or .json, and not 't.pdf'"),
+        (("totals", "-o", "t"), "-o takes a name that ends with"),
+        (("batches", "Baidu", "-o", "t.json"), "the chart of batches takes no name"),
+        (("companies", "--unit", "model", "-o", "t.json"), "the chart of companies takes no unit"),
+        (("totals",), "Missing option '-o' / '--out'"),
+        (("totals", "-o", "t.json", "--width", "10"), "320"),
+    ],
+)
+def test_wrong_usage_is_refused(words: tuple[str, ...], complaint: str, ledger: Ledger) -> None:
+    assert complaint in ledger.run("chart", *words, code=2).complaint
+
+
+def test_a_file_that_is_there_is_replaced_only_by_force(ledger: Ledger, tmp_path: Path) -> None:
+    file = tmp_path / "t.json"
+    file.write_bytes(b"mine")
+    assert "is there already" in ledger.run("chart", "shares", "-o", file, code=1).err
+    assert file.read_bytes() == b"mine"
+    ledger.run("chart", "shares", "-o", file, "--force")
+    assert json.loads(file.read_bytes())["title"]["text"] == ["Stocks and shares, as ranges"]
+    missing = ledger.run("chart", "shares", "-o", tmp_path / "none" / "t.json", code=1)
+    assert missing.err == f"error: cannot write {tmp_path}/none/t.json: No such file or directory\n"
+
+
+def test_where_the_library_for_pictures_is_missing_the_words_say_what_to_install(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    (tmp_path / "vl_convert.py").write_text("raise ImportError\n", "utf-8")
+
+    def run(form: str, code: int) -> Ran:
+        file = tmp_path / f"t.{form}"
+        return ledger.run("chart", "shares", "-o", file, code=code, PYTHONPATH=str(tmp_path))
+
+    words = "bad-question: pictures need a library that is not installed here: install approval-ledger[charts], or ask for .json\n"
+    assert run("png", 1).err == words
+    assert run("svg", 1).err == words
+    run("json", 0)
+
+
+def test_an_unknown_company_is_refused(ledger: Ledger, tmp_path: Path) -> None:
+    ran = ledger.run("chart", "companies", "Nobody", "-o", tmp_path / "t.json", code=1)
+    assert ran.err.startswith("unknown-company: no company is named 'Nobody' here")

@@ -1,0 +1,560 @@
+"""The page, in a real browser: what is seen, followed, moved and heard, and that nothing in it is more than text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from approval_ledger.web import page as page_files
+from events import Event, Log
+from workers import run_here
+
+from .api import Api, running
+from .browser import CHROMIUM, MISSING, Visitor, chromium, visitor
+from .conftest import new_ledger
+from .given import HISTORY, batch, called, estimate, granted, identified, total, used
+from .servers import Server
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
+
+VIEWS = ["totals", "batches", "companies", "shares", "sources", "log", "projections"]
+DRAWN = ["totals", "batches", "companies", "shares", "sources"]
+
+Visit = Callable[..., AbstractContextManager[Visitor]]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def api(server: Server) -> Iterator[Api]:
+    with running(server) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def history(server: Server) -> Log:
+    return projected(server, HISTORY)
+
+
+def projected(server: Server, events: list[Event]) -> Log:
+    """A ledger of these events, with its projections."""
+    log = Log(server.client(), new_ledger())
+    log.append(events)
+    run_here(log.client, log.ledger)
+    return log
+
+
+@pytest.fixture
+def visit(browser: Browser, api: Api) -> Visit:
+    return partial(visitor, browser, api.url)
+
+
+def at(log: Log, **state: str) -> str:
+    """The address of a state of the page."""
+    return "/?" + "&".join(
+        f"{part}={quote(value)}" for part, value in {"ledger": log.ledger, **state}.items()
+    )
+
+
+def state_of(page: Page) -> dict[str, str]:
+    return {part: values[0] for part, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def headline(page: Page, counted: str) -> Locator:
+    """The figure of what is counted, as it is set large."""
+    of_it = page.locator(".counted", has_text=re.compile(f"^{re.escape(counted)}"))
+    return page.locator(".headlines li").filter(has=of_it).locator(".figure")
+
+
+# What is seen
+
+
+def test_the_figures_of_the_real_history_are_there_before_the_charts_are_asked_for(
+    visit: Visit, history: Log
+) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history))
+        expect(headline(page, "CAC, filing (service)")).to_have_text("988")
+        expect(headline(page, "CAC, registration (application)")).to_have_text("≥ 731")
+        page.wait_for_selector("[data-drawn]")
+        order = page.evaluate(
+            """() => [performance.getEntriesByName("figures")[0].startTime,
+                      ...performance.getEntriesByType("resource").filter((each) => each.name.includes("/page/vega.js")
+                        || each.name.includes("/charts/")).map((each) => each.startTime)]"""
+        )
+        assert len(order) == 3
+        assert order[0] == min(order)
+
+
+def test_each_view_has_a_chart_the_same_in_words_and_a_table(visit: Visit, history: Log, api: Api) -> None:
+    with visit() as someone:
+        for view in DRAWN:
+            page = someone.opens(at(history, view=view))
+            page.wait_for_selector("[data-drawn] svg")
+            words = page.locator(".chart details")
+            words.locator("summary").click()
+            expect(words.locator("p")).to_have_text(api.get(history, f"charts/{view}").json()["description"])
+            assert page.locator("main table tbody tr").count() > 3
+            assert page.locator("nav [aria-current=page]").inner_text() == view.capitalize()
+
+
+def test_a_contradiction_is_marked_on_the_chart_and_its_reports_stand_side_by_side(
+    visit: Visit, history: Log
+) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, view="batches"))
+        first = page.locator(".contradiction").first
+        expect(first.locator(".side-by-side li")).to_have_count(2)
+        left, right = (first.locator(".side-by-side li").nth(index).bounding_box() for index in (0, 1))
+        assert left is not None
+        assert right is not None
+        assert left["y"] == right["y"]
+        assert left["x"] + left["width"] <= right["x"]
+        assert first.get_by_role("link", name="gqsoso.com").get_attribute("href") == (
+            "http://zhuzhou.gqsoso.com/zhuzhou/20230831/1355941.html"
+        )
+        expect(first).to_contain_text(
+            "on the word of beijing daily alone: 8; on the word of republic world alone: 11"
+        )
+        mark = page.locator(".drawn .mark-symbol.role-mark path").last
+        mark.hover()
+        expect(page.locator("#tip")).to_contain_text("in contradiction: on the word of")
+
+
+def test_a_company_is_found_by_any_of_its_names_and_has_one_timeline_under_all_of_them(
+    visit: Visit, history: Log
+) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, view="companies"))
+        page.get_by_label("Search by any name").fill("百度")
+        expect(page.locator("main tbody tr")).to_have_count(1)
+        expect(page).to_have_url(re.compile(r"search=%E7%99%BE%E5%BA%A6"))
+        someone.follows(page.locator("main tbody th a"))
+        someone.sees("Also named: 百度, 北京百度网讯科技有限公司")
+        page.wait_for_selector("[data-drawn] svg")
+        table = page.get_by_role("table", name="What is reported of Baidu")
+        expect(table.locator("tbody tr")).to_have_count(6)
+        expect(table).to_contain_text("Ernie Bot: more than 100,000,000 users")
+        page.go_back()
+        expect(page.get_by_label("Search by any name")).to_have_value("百度")
+        expect(page.locator("main tbody tr")).to_have_count(1)
+
+
+def test_shares_are_ranges(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, view="shares"))
+        row = page.locator("main tbody tr", has_text="CLSA").filter(has_text="CN")
+        expect(row).to_contain_text("39.51–40.5 %")
+
+
+def test_projections_tell_how_far_they_are_and_what_is_parked(visit: Visit, server: Server) -> None:
+    log = projected(server, [called("t1", total("=8", "2023-08-31"))])
+    with visit() as someone:
+        page = someone.opens(at(log, view="projections"))
+        row = page.locator("main tbody tr", has_text="Totals")
+        expect(row.locator("td").nth(1)).to_have_text("1")
+        expect(row.locator("td").nth(2)).to_have_text("0")
+        expect(row.locator("code")).to_have_attribute("title", re.compile("[0-9a-f]{64}"))
+        someone.sees("Appends are durable")
+
+
+# What is asked: filters, both axes, and the address that carries all of it
+
+
+def test_a_filter_is_in_the_address_and_back_takes_it_away(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history))
+        expect(page.locator(".headlines li")).to_have_count(5)
+        page.get_by_label("What is counted").select_option(label="CAC, filing (service)")
+        expect(page.locator(".headlines li")).to_have_count(1)
+        assert state_of(page) | {"ledger": ""} == {
+            "ledger": "",
+            "authority": "CAC",
+            "instrument": "filing",
+            "unit": "service",
+        }
+        expect(page.locator("[data-drawn] svg")).to_contain_text("CAC, filing (service)")
+        page.go_back()
+        expect(page.locator(".headlines li")).to_have_count(5)
+        page.go_forward()
+        expect(page.locator(".headlines li")).to_have_count(1)
+
+
+def test_the_slider_of_days_moves_the_figures_and_the_address_shows_them_again(
+    visit: Visit, history: Log
+) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history))
+        slider = page.get_by_role("slider", name="Valid at")
+        slider.focus()
+        slider.press("Home")
+        page.wait_for_url(re.compile("valid_at=2023-08-31"))
+        expect(headline(page, "CAC, filing")).to_have_text("11–64")
+        assert slider.get_attribute("aria-valuetext") == "31 Aug 2023"
+        slider.press("ArrowRight")
+        page.wait_for_url(re.compile("valid_at=2023-09-01"))
+        assert page.evaluate("document.activeElement.id") == "valid-at"
+        cited = page.url
+    with visit() as another:
+        page = another.opens(cited.removeprefix(another.url))
+        expect(page.locator("#valid-at-shown")).to_have_text("1 Sep 2023")
+        expect(headline(page, "CAC, filing (service)")).to_have_text("11–64")
+        page.get_by_role("link", name="latest").click()
+        expect(headline(page, "CAC, filing")).to_have_text("988")
+
+
+def test_a_day_can_be_typed(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history))
+        page.get_by_label("Valid at").and_(page.locator("input[type=date]")).fill("2024-05-01")
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile("valid_at=2024-05-01"))
+        expect(headline(page, "CAC, filing")).to_have_text("117–188")
+
+
+def test_the_slider_of_what_was_known_moves_by_positions_and_by_days_of_publication(
+    visit: Visit, history: Log
+) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history))
+        slider = page.get_by_role("slider", name="Known at")
+        slider.focus()
+        slider.press("ArrowLeft")
+        page.wait_for_url(re.compile("known_at=103"))
+        expect(page.locator("#known-at-shown")).to_have_text("position 103 of 104")
+        slider.press("Home")
+        page.wait_for_url(re.compile("known_at=0"))
+        someone.sees("The ledger holds nothing of this yet.")
+        page.goto(someone.url + at(history, known_at="13"))
+        expect(page.locator(".headlines .figure")).to_have_text("≥ 19")
+        page.get_by_label("as sources published it").check()
+        page.wait_for_url(re.compile("known_as=published"))
+        page.locator("#known-at-day").fill("2024-01-31")
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile("known_at=2024-01-31"))
+        expect(page.locator("#known-at-shown")).to_have_text("by 31 Jan 2024")
+        expect(page.locator("footer")).to_contain_text("position")
+
+
+def test_pinned_an_address_shows_the_same_when_the_ledger_has_grown(visit: Visit, server: Server) -> None:
+    log = projected(server, [called("t1", total("=8", "2023-08-31"))])
+    with visit() as someone:
+        page = someone.opens(at(log))
+        someone.follows(page.get_by_role("link", name="Pin this view"))
+        digest = page.locator("footer code").get_attribute("title")
+        log.append([called("t2", total("=11", "2023-09-30"))])
+        page.reload()
+        page.wait_for_selector("html[data-shown]")
+        assert state_of(page)["known_at"] == "1"
+        expect(headline(page, "CAC, approval")).to_have_text("8")
+        assert page.locator("footer code").get_attribute("title") == digest
+
+
+def test_the_language_is_in_the_address_and_whatever_a_source_wrote_stays_as_it_is(
+    visit: Visit, history: Log
+) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, view="batches"))
+        someone.follows(page.get_by_role("link", name="中文"))
+        assert page.locator("html").get_attribute("lang") == "zh-Hans"
+        assert page.get_by_role("navigation").locator("[aria-current=page]").inner_text() == "批次"
+        expect(page.locator("[data-drawn] svg")).to_contain_text("每一批的规模")
+        expect(page.locator(".contradiction").first).to_contain_text("Republic World")
+    with visit(locale="zh-CN") as someone:
+        page = someone.opens(at(history))
+        assert page.title() == "总数 – 批准账本"
+
+
+def test_a_view_and_the_axes_that_go_with_it_are_in_the_address(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, valid_at="2024-01-31"))
+        someone.follows(page.get_by_role("link", name="Shares", exact=True))
+        assert state_of(page) == {"ledger": history.ledger, "view": "shares", "valid_at": "2024-01-31"}
+        page.go_back()
+        expect(page.locator(".headlines li")).not_to_have_count(0)
+        assert state_of(page) == {"ledger": history.ledger, "valid_at": "2024-01-31"}
+
+
+# The evidence
+
+
+def test_evidence_is_one_click_away_with_its_sources_and_the_event_as_it_is_stored(
+    visit: Visit, history: Log
+) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history))
+        link = page.locator(".headlines li", has_text="CAC, approval").get_by_role("link")
+        someone.follows(link)
+        panel = page.get_by_role("complementary", name="Evidence")
+        expect(panel.locator("h2")).to_be_focused()
+        expect(panel.locator(".events > li")).to_have_count(1)
+        source = panel.locator(".whose a").first
+        assert source.get_attribute("rel") == "noopener noreferrer"
+        assert re.match("https?://", source.get_attribute("href") or "")
+        panel.get_by_text("As it is stored").click()
+        stored = json.loads(panel.locator("pre").inner_text())
+        assert int(stored["sequence"]) == int(state_of(page)["evidence"])
+        page.keyboard.press("Escape")
+        expect(panel).to_be_hidden()
+        expect(link).to_be_focused()
+        page.go_back()
+        expect(panel).to_be_visible()
+
+
+def test_each_step_on_the_chart_opens_its_evidence(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, authority="CAC", instrument="filing", unit="service"))
+        page.wait_for_selector("[data-drawn] svg")
+        dot = page.locator(".drawn .mark-symbol.role-mark path").last
+        dot.hover()
+        expect(page.locator("#tip")).to_have_text("30 Jun 2026: 988")
+        dot.click()
+        page.wait_for_url(re.compile("evidence="))
+        expect(page.get_by_role("complementary", name="Evidence").locator(".events > li")).not_to_have_count(
+            0
+        )
+
+
+# What comes while the page is open
+
+
+def test_a_published_event_arrives_without_reloading(visit: Visit, server: Server, api: Api) -> None:
+    log = projected(server, [called("t1", total("=8", "2023-08-31"))])
+    with visit() as someone:
+        page = someone.opens(at(log))
+        expect(page.locator("#standing .live")).to_be_visible()
+        page.evaluate("window.stays = true")
+        expect(headline(page, "CAC, approval")).to_have_text("8")
+        api.post(log, encoded(called("t2", total("=11", "2023-09-30")))).raise_for_status()
+        expect(page.locator(".headlines .figure")).to_have_text("11")
+        expect(page.locator("#standing")).to_contain_text("2 events")
+        someone.follows(page.get_by_role("link", name="Log", exact=True))
+        api.post(log, encoded(called("t3", total("=12", "2023-10-31")))).raise_for_status()
+        expect(page.locator("main tbody tr").first).to_contain_text("12, by 31 Oct 2023")
+        assert page.evaluate("window.stays")
+
+
+def encoded(event: Event) -> bytes:
+    data = event.data.model_dump(mode="json", exclude_none=True, by_alias=True)
+    return json.dumps(
+        {"specversion": "1.0", "id": event.id, "source": event.source, "type": event.data.TYPE, "data": data}
+    ).encode()
+
+
+def test_the_log_is_read_page_by_page(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, view="log"))
+        expect(page.locator("main tbody th").first).to_have_text("104")
+        someone.follows(page.get_by_role("link", name="Older events"))
+        expect(page.locator("main tbody th").first).to_have_text("54")
+        someone.follows(page.get_by_role("link", name="Older events"))
+        expect(page.locator("main tbody tr")).to_have_count(4)
+        expect(page.get_by_role("link", name="Older events")).to_have_count(0)
+
+
+def test_where_the_server_goes_away_the_page_says_so_and_comes_back(
+    browser: Browser, history: Log, server: Server
+) -> None:
+    context = browser.new_context()
+    try:
+        with running(server) as first:
+            someone = Visitor(context, first.url)
+            page = someone.opens(at(history))
+            expect(page.locator("#standing .live")).to_be_visible()
+        expect(page.locator("#standing .away")).to_be_visible()
+        page.get_by_role("link", name="Batches", exact=True).click()
+        expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+        with running(server, port=first.port):
+            expect(page.locator("main table")).to_be_visible()
+            expect(page.locator("#standing .live")).to_be_visible()
+    finally:
+        context.close()
+
+
+# Nothing is more than text
+
+HOSTILE = [
+    "<script>window.broken = 1</script>",
+    '"><img src=x onerror="window.broken = 2">',
+    "javascript:window.broken=3",
+    "{{7*7}} ${7*7} %(x)s",
+    "'+(window.broken=4)+'",
+    "<b onmouseover=window.broken=5>bold</b>",
+]
+
+
+@pytest.fixture(scope="module")
+def hostile(server: Server) -> Log:
+    events = []
+    for number, text in enumerate(HOSTILE):
+        terms = (text, text, text)
+        events += [
+            called(f"i{number}", identified(f"it-{number}", text, f"It {number}")),
+            called(f"g{number}", granted(text, text, "2023-08-31", terms=terms, source=text)),
+            called(
+                f"b{number}",
+                batch(None, "=8", "2023-08-31", label=text, named=[(text, text)], terms=terms, source=text),
+            ),
+            called(
+                f"c{number}", batch(None, "=9", "2023-08-31", label=text, terms=terms, source=(text, "other"))
+            ),
+            called(f"t{number}", total("=8", "2023-12-31", terms=terms, source=text)),
+            called(f"m{number}", estimate("CN", "=130", estimator=text, unit=text, source=text)),
+            called(f"u{number}", used(text, text, ">5", "2023-12-31")),
+        ]
+    return projected(server, events)
+
+
+def test_what_a_source_wrote_is_shown_as_text(visit: Visit, hostile: Log) -> None:
+    everything = ",".join(str(position) for position in range(1, hostile.head() + 1))
+    with visit() as someone:
+        for state in (*({"view": view} for view in VIEWS), {"view": "companies", "name": "It 0"}):
+            page = someone.opens(at(hostile, evidence=everything, **state))
+            if state["view"] in DRAWN:
+                page.wait_for_selector("[data-drawn] svg")
+            assert page.evaluate("window.broken") is None
+            assert page.locator(":is(main, aside) :is(script, img, b, [onmouseover], [onerror])").count() == 0
+            assert page.locator("a[href^='javascript:']").count() == 0
+            shown = page.locator("body").inner_text()
+            assert [text for text in HOSTILE if text not in shown] == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/?view=<script>window.broken=1</script>&evidence=<b>,1,x,-1,999999999999999999&language=xx&known_as=never",
+        "/?valid_at=<img src=x>&name=%22%3E%3Cimg%3E&view=companies",
+        "/?ledger=../../etc&known_at=%00",
+    ],
+)
+def test_an_address_that_somebody_made_up_does_no_more_than_be_refused(
+    browser: Browser, api: Api, history: Log, address: str
+) -> None:
+    context = browser.new_context()
+    try:
+        someone = Visitor(context, api.url)
+        page = someone.opens(address)
+        assert page.evaluate("window.broken") is None
+        assert page.locator("main img, main script").count() == 0
+        assert someone.strangers == []
+        assert all("status of 4" in complaint for complaint in someone.complaints), someone.complaints
+    finally:
+        context.close()
+
+
+def test_only_addresses_of_the_web_become_links(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history))
+        made = page.evaluate(
+            """async (addresses) => {
+                 const { outside } = await import("/page/elements.js");
+                 return addresses.map((address) => outside(address, "it")).map((made) => made.href ?? made);
+               }""",
+            [
+                "https://example.org/a",
+                "javascript:alert(1)",
+                "data:text/html,x",
+                "file:///etc/passwd",
+                "//x",
+                "",
+            ],
+        )
+        assert made == ["https://example.org/a", "it", "it", "it", "it", "it"]
+
+
+def test_what_the_ledger_refuses_is_told_in_its_own_words(browser: Browser, api: Api, history: Log) -> None:
+    context = browser.new_context()
+    try:
+        page = Visitor(context, api.url).opens(at(history, view="companies", name="Nobody"))
+        expect(page.get_by_role("alert")).to_contain_text(
+            "The ledger says: no company is named 'Nobody' here"
+        )
+    finally:
+        context.close()
+
+
+# For everyone
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault_in_any_view(visit: Visit, history: Log, scheme: str) -> None:
+    with visit(color_scheme=scheme) as someone:
+        for view in VIEWS:
+            page = someone.opens(at(history, view=view, evidence="3,6"))
+            if view in DRAWN:
+                page.wait_for_selector(f"[data-drawn={scheme}] svg")
+            found = Axe().run(page).response["violations"]
+            serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+            assert [
+                (view, fault["id"], fault["help"], [node["html"][:120] for node in fault["nodes"][:3]])
+                for fault in serious
+            ] == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_at_375_pixels_no_view_is_wider_than_the_screen(visit: Visit, history: Log, language: str) -> None:
+    with visit(viewport={"width": 375, "height": 800}) as someone:
+        for view in VIEWS:
+            page = someone.opens(at(history, view=view, language=language, evidence="3"))
+            if view in DRAWN:
+                page.wait_for_selector("[data-drawn] svg")
+            assert (view, page.evaluate("document.documentElement.scrollWidth")) == (view, 375)
+
+
+def test_the_keyboard_reaches_everything_and_skips_to_the_figures(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history))
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the figures")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("main")).to_be_focused()
+        reached = set()
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            reached.add(page.evaluate("document.activeElement.dataset.key ?? document.activeElement.tagName"))
+        assert "counted" in reached
+        assert any(key.startswith("evidence-") for key in reached)
+
+
+def test_what_changed_is_said_to_whoever_listens(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history))
+        said = page.locator("#said")
+        expect(said).to_contain_text("Totals: CAC, filing (service) 988")
+        someone.follows(page.get_by_role("link", name="Batches", exact=True))
+        expect(said).to_contain_text("Batches: Batch 1")
+
+
+def test_without_the_library_the_tables_stand_alone_and_the_page_says_why(
+    visit: Visit, history: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_files, "_can_draw", lambda: False)
+    with visit() as someone:
+        page = someone.opens(at(history))
+        someone.sees("Charts need approval-ledger[charts] on the server")
+        assert page.locator("main table").count() == 5
+
+
+def test_without_javascript_the_page_says_where_the_answers_are(browser: Browser, api: Api) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    try:
+        page = context.new_page()
+        page.goto(api.url)
+        assert (
+            page.get_by_role("link", name="companies").get_attribute("href")
+            == "/ledgers/cac/companies?format=csv"
+        )
+    finally:
+        context.close()
