@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from events import LedgerError, Log, durability, storage
 from projections import PROJECTIONS, Generation, Projection, Store
-from webhooks import subscriptions
 from workers import queue_length, workers_alive
+from workers.webhooks import subscriptions
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-import webhooks
-from webhooks import schedule, subscriptions
+from workers import webhooks
+from workers.webhooks import schedule, subscriptions
 
 from .command import Ledger, Ran
 from .given import append

@@ -19,7 +19,7 @@ import pytest
 
 from .command import ROOT, clean_environment, data_directory, running
 
-PACKAGES = ("approval_ledger", "events", "projections", "webhooks", "workers")
+PACKAGES = ("approval_ledger", "events", "projections", "workers")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LOCKS = {path.name: path for path in sorted((ROOT / "requirements").glob("*.txt"))}
 
@@ -83,7 +83,7 @@ def test_the_wheel_holds_the_five_packages_the_examples_and_nothing_else(
         "events/functions/append.lua",
         "projections/functions/commit.lua",
         "projections/functions/switch.lua",
-        "webhooks/functions/settle.lua",
+        "workers/webhooks/functions/settle.lua",
     } <= held
     assert "approval_ledger/examples/2024-01-news.ndjson" in held
     assert "approval_ledger/web/static/index.html" in held

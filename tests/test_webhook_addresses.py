@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events import AddressRefused, Log
-from webhooks import addresses, sending, subscriptions
-from webhooks.addresses import Address, is_public, target
-from webhooks.sending import Answer, post
+from workers.webhooks import addresses, sending, subscriptions
+from workers.webhooks.addresses import Address, is_public, target
+from workers.webhooks.sending import Answer, post
 
 from .receiver import Receiver, Reply
 

@@ -13,11 +13,11 @@ import pytest
 
 from events import BadQuestion, Log, LogForked, keys
 from projections import PROJECTIONS, Store
-from webhooks import Subscription, dead_letters, schedule, subscriptions
 from workers import deliver as delivering
 from workers import deliver_here
 from workers.deliver import courier, deliver, due, ring
 from workers.queues import ADVANCE, DELIVER, doorbell
+from workers.webhooks import Subscription, dead_letters, schedule, subscriptions
 
 from .command import Ledger
 from .given import append, url_of

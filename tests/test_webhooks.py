@@ -11,12 +11,12 @@ from itertools import islice
 import pytest
 from standardwebhooks import WebhookVerificationError
 
-import webhooks
 from events import BadQuestion, Log, LogForked, as_json_line, keys
 from projections import PROJECTIONS, Store, replay
-from webhooks import Attempt, Subscription, dead_letters, schedule, sending, subscriptions
-from webhooks.schedule import DELAYS, REFUSALS, Next
-from webhooks.sending import Answer
+from workers import webhooks
+from workers.webhooks import Attempt, Subscription, dead_letters, schedule, sending, subscriptions
+from workers.webhooks.schedule import DELAYS, REFUSALS, Next
+from workers.webhooks.sending import Answer
 
 from .given import append, append_newer, append_raw, drain, granted, total
 from .receiver import Receiver, Reply, Request

@@ -26,9 +26,9 @@ import structlog
 from approval_ledger import telemetry
 from events import DecodedEvent, catalog, connect, keys
 from projections import PROJECTIONS, Documents
-from webhooks import schedule
 from workers import deliver, doorbell, jobs, processes, supervise
 from workers.reconcile import Reconciler
+from workers.webhooks import schedule
 from workers.worker import BellWorker
 
 T = TypeVar("T")

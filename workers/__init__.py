@@ -1,4 +1,5 @@
-"""PROCESSES: thin RQ shells around the log, the projections and the webhooks. May import `events`, `projections` and `webhooks`.
+"""PROCESSES: thin RQ shells around the log and the projections, and deliveries (`webhooks`). May import `events` and
+`projections`.
 
 RQ carries wake-ups, never facts: whatever it loses or is told, the log and the checkpoints say what is to be done.
 """

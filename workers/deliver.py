@@ -17,11 +17,11 @@ from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
 from rq.serializers import JSONSerializer
 
-import webhooks
 from events import BadQuestion, LedgerError, Log, StorageUnavailable, keys, storage
-from webhooks import Attempt, subscriptions
 
+from . import webhooks
 from .queues import DELIVER, JOB_TIMEOUT, DoorbellQueue, doorbell, enqueue
+from .webhooks import Attempt, subscriptions
 from .worker import WORKER_TTL, BellWorker
 
 logger = structlog.get_logger("workers")

@@ -19,7 +19,6 @@ from redis import Redis
 
 from events import LedgerError, Log, StorageUnavailable, connect, storage
 from projections import PROJECTIONS
-from webhooks import subscriptions
 
 from . import deliver
 from .alive import CONNECTION_NAME, connection_name, share_of
@@ -27,6 +26,7 @@ from .doorbell import not_held
 from .jobs import LINGER, advance
 from .queues import DoorbellQueue, doorbell, enqueue, ledger_of, take
 from .reconcile import PERIOD, Reconciler, behind
+from .webhooks import subscriptions
 from .worker import SOCKET_TIMEOUT, take_over_logging, worker
 
 logger = structlog.get_logger("workers")

@@ -23,7 +23,8 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 
 from projections import PROJECTIONS
-from webhooks import subscriptions
+
+from .webhooks import subscriptions
 
 logger = structlog.get_logger("workers")
 

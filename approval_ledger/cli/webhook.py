@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-import webhooks
 from events import Log
-from webhooks import Answer, Subscription, dead_letters, subscriptions
+from workers import webhooks
+from workers.webhooks import Answer, Subscription, dead_letters, subscriptions
 
 from . import show
 from .options import Data, Json, Ledger, Url, as_utf8, open_ledger

@@ -1,4 +1,5 @@
-"""DELIVERIES: events of the log, sent to those who subscribed. May import `events`; knows neither projections nor RQ nor the terminal.
+"""DELIVERIES: events of the log, sent to those who subscribed. May import `events`; knows neither
+projections nor RQ nor the terminal.
 
 A subscription has a cursor of its own in the log. So a replay of the projections, which are unknown here, sends nothing again.
 """
