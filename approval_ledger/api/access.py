@@ -36,9 +36,16 @@ def may_watch(request: Request) -> None:
     _require(request, ledgers.log(settings.ledger), "read")
 
 
+def counted(request: Request) -> None:
+    """Raises RequestRefused where the address asks too often."""
+    limits: Limits = request.app.state.limits
+    limits.take(f"address {_address(request)}")
+
+
 READING = Depends(may_read)
 APPENDING = Depends(may_append)
 WATCHING = Depends(may_watch)
+COUNTED = Depends(counted)
 
 
 def _require(request: Request, log: Log, scope: Scope) -> None:
