@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from events import Log, canonical, parse, valid_events
+from events.batch import BATCH_LIMIT
 from events.codec import EVENT_LIMIT
-from events.log import BATCH_LIMIT
 
 from .command import (
     DANGEROUS,
