@@ -34,10 +34,10 @@ from .command import (
     running,
     text,
     together,
-    until,
 )
 from .given import NEWS
 from .servers import BINARIES, Server
+from .waiting import until
 
 LOST_ENTRY = "return redis.call('XDEL', KEYS[1], redis.call('XRANGE', KEYS[1], 5, 5)[1][1])"
 

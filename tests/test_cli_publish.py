@@ -24,12 +24,12 @@ from .command import (
     lines,
     text,
     together,
-    until,
     written,
 )
 from .conftest import new_ledger
 from .proxy import Proxy
 from .servers import Server
+from .waiting import until
 
 MERGER = {"from": "01-ai", "into": "01-ai", "on": "2024", "source": SOURCE}
 SHARE = {

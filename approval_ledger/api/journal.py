@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import structlog
 from fastapi import Request
+from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .metrics import Metrics
@@ -37,6 +38,8 @@ class Journal:
         started = time.perf_counter()
         status, size = 0, 0
         unread = _has_body(scope)
+        # A query may hold anything, a token too: FastAPI has put it into the span.
+        trace.get_current_span().set_attribute("url.query", "")
 
         async def receiving() -> Message:
             nonlocal unread
@@ -50,6 +53,8 @@ class Journal:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message["headers"], *_ALWAYS, (b"x-request-id", request_id.encode())]
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-cache"))
                 if unread:  # or the server would go on to read it, however long it is, and throw it away
                     headers.append((b"connection", b"close"))
                 message = {**message, "headers": headers}
