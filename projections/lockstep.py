@@ -76,6 +76,17 @@ class Lookup:
             self._decoded[wanted] = decode(recorded)
         return self._decoded[wanted]
 
+    def hint(self, source: str, id: str) -> DecodedEvent | Exception | None:
+        """The same, of what is at hand: at whatever position, or why it cannot be read."""
+        if (recorded := self._recorded.get((source, id))) is None:
+            return None
+        try:
+            return self.find(source, id, upto=recorded.position)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  # the fold will say so
+            return error
+
 
 @dataclass(slots=True)
 class _Part:
@@ -283,15 +294,17 @@ def _deal_a_page(page: _Page, ready: Sequence[Generation], limit: int, upto: int
         for generation in going
         if (some := entries[generation.reached.position - start :])
     ]
-    fetch_documents([(part.generation, part.entries) for part in parts], outcomes)
+    fetch_documents([(part.generation, part.entries) for part in parts], lookup, outcomes)
     page.parts = [part for part in parts if part.generation.documents is not None]
 
 
 def fetch_documents(
-    wanted: Sequence[tuple[Generation, Sequence[Entry]]], outcomes: dict[Generation, Outcome]
+    wanted: Sequence[tuple[Generation, Sequence[Entry]]], lookup: Lookup, outcomes: dict[Generation, Outcome]
 ) -> None:
     """Reads what the folds will ask for, of all generations in one round trip; in two, where corrections wait."""
-    _fetch([(generation, _asked_for(generation, entries)) for generation, entries in wanted], outcomes)
+    _fetch(
+        [(generation, _asked_for(generation, entries, lookup)) for generation, entries in wanted], outcomes
+    )
     waited_for = [
         (
             generation,
@@ -307,10 +320,13 @@ def fetch_documents(
     _fetch(waited_for, outcomes)
 
 
-def _asked_for(generation: Generation, entries: Sequence[Entry]) -> list[str]:
+def _asked_for(generation: Generation, entries: Sequence[Entry], lookup: Lookup) -> list[str]:
     projection = generation.store.projection
     names = [name for entry in entries for name in needed(projection, entry.event)]
-    names += [correction_key(*target) for entry in entries if (target := entry.target) is not None]
+    for entry in entries:
+        if (target := entry.target) is not None:
+            names.append(correction_key(*target))
+            names += needed(projection, lookup.hint(*target))  # it is counted out, or in again
     return [*names, WAITING]
 
 
@@ -379,9 +395,14 @@ def _decoded(event: RecordedEvent) -> DecodedEvent | Exception:
         return error
 
 
-def needed(projection: Projection, event: DecodedEvent | Exception) -> list[str]:
+def needed(projection: Projection, event: DecodedEvent | Exception | None) -> list[str]:
     """The documents that counting an event will ask for, as far as can be told."""
-    if isinstance(event, Exception) or event.type not in projection.handles or event.data is None:
+    if (
+        event is None
+        or isinstance(event, Exception)
+        or event.type not in projection.handles
+        or event.data is None
+    ):
         return []
     try:
         return projection.needs(event)

@@ -357,7 +357,7 @@ class Generation:
         empty = self.reached.position == 0
         self.documents = StoredDocuments(self.store.client, self.documents_key, empty=empty)
         outcomes: dict[Generation, Outcome] = {}
-        fetch_documents([(self, entries)], outcomes)
+        fetch_documents([(self, entries)], lookup, outcomes)
         for error in outcomes.values():
             if isinstance(error, Exception):
                 raise error
