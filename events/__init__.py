@@ -17,7 +17,7 @@ from .codec import (
     parse,
     stored_json,
 )
-from .connection import connect, masked, storage
+from .connection import connect, conversation, masked, storage
 from .envelope import Event, Receipt, RecordedEvent
 from .errors import (
     AddressRefused,
@@ -81,6 +81,7 @@ __all__ = [
     "canonical",
     "catalog",
     "connect",
+    "conversation",
     "date_range",
     "decode",
     "durability",

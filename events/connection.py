@@ -1,10 +1,11 @@
-"""A client of the server, with its own retries off, and the server's refusals as our errors."""
+"""A client of the server, with its own retries off, the server's refusals as our errors, and writes that are not waited for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -71,6 +72,50 @@ def storage(*, writing: bool = False) -> Iterator[None]:
         raise StorageUnavailable(
             f"cannot reach the server: {reason}. Nothing was stored. Is it running?"
         ) from error
+
+
+class Conversation:
+    """Writes that are sent first and answered later, while the one thread that there is makes the next ready.
+
+    (By one thread: another that sends 500 KB and reads the answer waits some four times for the interpreter, 5 ms each while
+    this one computes. Two threads with half of the calls each took as long as one.)
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.unanswered = 0
+
+    def send(self, *commands: Sequence[Any]) -> None:
+        """Sends commands at once. Raises OutcomeUnknown, as `answers` does, or StorageUnavailable."""
+        self.unanswered += len(commands)
+        with storage(writing=True):
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+
+    def answers(self) -> list[Any]:
+        """Waits for the answers to all that was sent, in order: what the server refuses is among them, as redis-py's error."""
+        found: list[Any] = []
+        with storage(writing=True):
+            for _ in range(self.unanswered):
+                try:
+                    found.append(self._connection.read_response())
+                except redis.exceptions.ResponseError as refusal:
+                    found.append(refusal)
+        self.unanswered = 0
+        return found
+
+
+@contextmanager
+def conversation(client: redis.Redis) -> Iterator[Conversation]:
+    """A conversation on a connection of the client's pool. One that is broken off before all is answered closes it."""
+    with storage(writing=True):
+        connection: Any = client.connection_pool.get_connection()
+    held = Conversation(connection)
+    try:
+        yield held
+    finally:
+        if held.unanswered:
+            connection.disconnect()  # what comes yet would be taken for the answer to another question
+        client.connection_pool.release(connection)
 
 
 # Some of these are a kind of ConnectionError to redis-py; yet the server answered, or was never asked.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import redis
 
 from . import durability, keys
-from .batch import Batch, Subject, batch, damage, require_position
-from .connection import storage
+from .batch import Subject, batch, damage, require_position
+from .connection import conversation, storage
 from .envelope import Event, Receipt, RecordedEvent
 from .errors import LogDamaged, NotDurable
 from .functions import load
@@ -69,47 +68,24 @@ class Log:
         while current is not None:
             following, failure = None, None
             self._require_durable()
-            with self._sent(current) as answer:
+            with conversation(self.client) as server:
+                server.send(
+                    ("EVALSHA", self._append.sha, len(current.keys), *current.keys, *current.arguments)
+                )
                 try:
                     following = next(ready, None)
                 except Exception as error:  # noqa: BLE001  # raised below, after what was sent has been answered
                     failure = error
-                reply = answer()
+                (reply,) = server.answers()
+            with storage(writing=True):
+                if isinstance(reply, redis.exceptions.NoScriptError):
+                    reply = self._append(keys=current.keys, args=current.arguments)
+                if isinstance(reply, Exception):
+                    raise reply
             yield current.receipts(reply)
             if failure is not None:
                 raise failure
             current = following
-
-    @contextmanager
-    def _sent(self, made: Batch) -> Iterator[Callable[[], list[bytes]]]:
-        """Sends a batch; its answer is to be asked for once, and may be on its way meanwhile."""
-        # By one thread: another that sends 500 KB and reads the answer waits some four times for the interpreter, 5 ms
-        # each while this one computes. Two threads with half of the calls each took as long as one.
-        pool = self.client.connection_pool
-        with storage(writing=True):
-            connection: Any = pool.get_connection()
-        answered = False
-
-        def answer() -> list[bytes]:
-            nonlocal answered
-            with storage(writing=True):
-                try:
-                    reply = connection.read_response()
-                except redis.exceptions.NoScriptError:
-                    reply = self._append(keys=made.keys, args=made.arguments)
-            answered = True
-            return cast(list[bytes], reply)
-
-        try:
-            with storage(writing=True):
-                connection.send_command(
-                    "EVALSHA", self._append.sha, len(made.keys), *made.keys, *made.arguments
-                )
-            yield answer
-        finally:
-            if not answered:
-                connection.disconnect()  # what comes yet would be taken for the answer to another question
-            pool.release(connection)
 
     def head(self) -> int:
         """The last position; 0 for an empty ledger. Raises LogDamaged, StorageUnavailable.

@@ -8,7 +8,7 @@ from .asof import Asked, pinned
 from .bounds import Conflict
 from .differences import diff
 from .digest import digest
-from .lockstep import advance_together
+from .lockstep import Lockstep, advance_together
 from .projection import Documents, MemoryDocuments, Projection, advance, fold
 from .queries import PROJECTIONS, Answer
 from .store import Fenced, Generation, Store
@@ -21,6 +21,7 @@ __all__ = [
     "Documents",
     "Fenced",
     "Generation",
+    "Lockstep",
     "MemoryDocuments",
     "Projection",
     "Store",

@@ -1,10 +1,11 @@
-"""One page of the log, read and decoded once and folded by several generations, each with a commit of its own."""
+"""Pages of the log, each read and decoded once and folded by several generations, each with a commit of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
@@ -16,6 +17,7 @@ from events import (
     LogForked,
     RecordedEvent,
     StorageUnavailable,
+    conversation,
     decode,
     storage,
 )
@@ -74,15 +76,87 @@ class Lookup:
             self._decoded[wanted] = decode(recorded)
         return self._decoded[wanted]
 
+    def hint(self, source: str, id: str) -> DecodedEvent | Exception | None:
+        """The same, of what is at hand: at whatever position, or why it cannot be read."""
+        if (recorded := self._recorded.get((source, id))) is None:
+            return None
+        try:
+            return self.find(source, id, upto=recorded.position)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  # the fold will say so
+            return error
+
 
 @dataclass(slots=True)
 class _Part:
-    """What one generation has of a page."""
+    """What one generation has of a page: how many events it took, why the next cannot be applied, and the call that commits."""
 
     generation: Generation
     entries: Sequence[Entry]
+    lookup: Lookup
     taken: int = 0
-    parked: dict[int, str] = field(default_factory=dict)
+    error: Exception | None = None
+    call: Sequence[Any] = ()
+
+    @property
+    def end(self) -> Checkpoint:
+        return Checkpoint.at(self.entries[self.taken - 1].recorded)
+
+
+@dataclass(slots=True)
+class _Page:
+    """What several generations have of a page. `whole`: it is as long as was asked for, and there may be more."""
+
+    outcomes: dict[Generation, Outcome]
+    parts: list[_Part] = field(default_factory=list)
+    whole: bool = False
+
+    def fold(self, part: _Part) -> None:
+        with _alone(part.generation, self.outcomes):
+            part.taken, part.error = part.generation.fold(part.entries, part.lookup)
+            if part.error is None:
+                part.call = part.generation.commit_call(part.end, {})
+
+    def park(self) -> None:
+        """Parks what could not be applied. This reads documents anew, so nothing may be in flight."""
+        for part in self.parts:
+            if part.error is not None:
+                with _alone(part.generation, self.outcomes):
+                    part.taken, parked = part.generation.park(
+                        part.entries, part.taken, part.error, part.lookup
+                    )
+                    part.call = part.generation.commit_call(part.end, parked)
+        self.parts = [part for part in self.parts if part.generation.documents is not None]
+
+    def leave_out(self, generation: Generation) -> None:
+        self.parts = [part for part in self.parts if part.generation is not generation]
+        self.outcomes[generation] = 0
+
+
+class Lockstep:
+    """Moves generations on page by page, as `advance_together` does, and folds the next page while the server writes one.
+
+    What was folded ahead is committed by the next call, where that asks for the same; otherwise it is thrown away, as it is
+    where the commit that it rests on fails. Between two calls nothing is in flight.
+    """
+
+    def __init__(self) -> None:
+        self._asked: tuple[Any, ...] = ()
+        self._ahead: _Page | None = None
+
+    def advance(
+        self, generations: Sequence[Generation], limit: int = PAGE, *, upto: int | None = None
+    ) -> list[Outcome]:
+        """One page: see `advance_together`."""
+        asked = (*generations, limit, upto)
+        page, self._ahead = self._ahead if asked == self._asked else None, None
+        outcomes, ahead = _turn(generations, limit, upto, page, looking_ahead=True)
+        self._asked = asked
+        # One of which nothing is left is no page: whoever asks again is to hear of what the log has then.
+        if ahead is not None and (ahead.parts or any(ahead.outcomes.values())):
+            self._ahead = ahead
+        return outcomes
 
 
 def advance_together(
@@ -99,16 +173,38 @@ def advance_together(
     `Generation.read_state` raises, and what storage refuses. Raises what keeps all from going on: StorageUnavailable
     (what was committed, the checkpoints tell: call it again), LogDamaged.
     """
-    outcomes: dict[Generation, Outcome] = dict.fromkeys(generations, 0)
+    outcomes, _ = _turn(generations, limit, upto, None, looking_ahead=False)
+    return outcomes
+
+
+def _turn(
+    generations: Sequence[Generation],
+    limit: int,
+    upto: int | None,
+    page: _Page | None,
+    *,
+    looking_ahead: bool,
+) -> tuple[list[Outcome], _Page | None]:
+    """Commits `page`, or else the next one there is; and the page after it, folded meanwhile, where there may be one."""
+    ahead = None
     try:
-        _open(generations, outcomes)
-        if ready := [generation for generation in outcomes if generation.documents is not None]:
-            _take_a_page(ready, limit, upto, outcomes)
+        if page is None:
+            page = _read_a_page(generations, limit, upto)
+            for part in page.parts:
+                page.fold(part)
+        page.park()
+        for part in page.parts:
+            part.generation.hand_over(part.end)
+        if page.parts:
+            if looking_ahead and page.whole:
+                # Before the commits are sent: the server answers nobody while it runs them.
+                ahead = _read_a_page(generations, limit, upto)
+            _commit_each(page, ahead)
     except BaseException:
         for generation in generations:
             generation.forget()
         raise
-    return [outcomes[generation] for generation in generations]
+    return [page.outcomes[generation] for generation in generations], ahead
 
 
 CONCERNS_ALL = (StorageUnavailable, MemoryError)
@@ -132,8 +228,8 @@ def _alone(
 
 
 def _open(generations: Iterable[Generation], outcomes: dict[Generation, Outcome]) -> None:
-    """Reads the checkpoints of those that do not know where they are, in one round trip."""
-    closed = [generation for generation in generations if generation.documents is None]
+    """Reads the checkpoints of those that do not know where they are, or have folded what nobody asked for, in one round trip."""
+    closed = [each for each in generations if each.documents is None or each.documents.changed]
     if not closed:
         return
     with storage():
@@ -149,10 +245,19 @@ def _open(generations: Iterable[Generation], outcomes: dict[Generation, Outcome]
             generation.open(state, held, live)
 
 
-def _take_a_page(
-    ready: Sequence[Generation], limit: int, upto: int | None, outcomes: dict[Generation, Outcome]
-) -> None:
-    log = ready[0].store.log
+def _read_a_page(generations: Sequence[Generation], limit: int, upto: int | None) -> _Page:
+    """The next page that the generations have not folded yet, with the documents that they will ask for."""
+    outcomes: dict[Generation, Outcome] = dict.fromkeys(generations, 0)
+    _open(generations, outcomes)
+    ready = [generation for generation in outcomes if generation.documents is not None]
+    page = _Page(outcomes)
+    if ready:
+        _deal_a_page(page, ready, limit, upto)
+    return page
+
+
+def _deal_a_page(page: _Page, ready: Sequence[Generation], limit: int, upto: int | None) -> None:
+    log, outcomes = ready[0].store.log, page.outcomes
     start = min(generation.reached.position for generation in ready)
     count = min(limit, past.EVERY - start % past.EVERY)  # a page ends where a snapshot is due
     if upto is not None:
@@ -161,8 +266,9 @@ def _take_a_page(
     first = max(start, 1)
     wanted = start + count - first + 1
     recorded = log.page(first - 1, wanted)
+    page.whole = len(recorded) == wanted
     # Of what lies beyond a whole page nothing is known, and nothing is said.
-    reach = start + count if len(recorded) == wanted else float("inf")
+    reach = start + count if page.whole else float("inf")
     going: list[Generation] = []
     for generation in ready:
         at = generation.reached.position
@@ -182,27 +288,23 @@ def _take_a_page(
         return
     start = min(generation.reached.position for generation in going)
     entries = [Entry(each, _decoded(each)) for each in recorded if each.position > start]
+    lookup = Lookup(log, [target for entry in entries if (target := entry.target) is not None])
     parts = [
-        _Part(generation, some)
+        _Part(generation, some, lookup)
         for generation in going
         if (some := entries[generation.reached.position - start :])
     ]
-    if not parts:
-        return
-    lookup = Lookup(log, [target for entry in entries if (target := entry.target) is not None])
-    fetch_documents([(part.generation, part.entries) for part in parts], outcomes)
-    for part in parts:
-        if part.generation.documents is not None:
-            with _alone(part.generation, outcomes):
-                part.taken, part.parked = part.generation.fold(part.entries, lookup)
-    _commit_each([part for part in parts if part.generation.documents is not None], outcomes)
+    fetch_documents([(part.generation, part.entries) for part in parts], lookup, outcomes)
+    page.parts = [part for part in parts if part.generation.documents is not None]
 
 
 def fetch_documents(
-    wanted: Sequence[tuple[Generation, Sequence[Entry]]], outcomes: dict[Generation, Outcome]
+    wanted: Sequence[tuple[Generation, Sequence[Entry]]], lookup: Lookup, outcomes: dict[Generation, Outcome]
 ) -> None:
     """Reads what the folds will ask for, of all generations in one round trip; in two, where corrections wait."""
-    _fetch([(generation, _asked_for(generation, entries)) for generation, entries in wanted], outcomes)
+    _fetch(
+        [(generation, _asked_for(generation, entries, lookup)) for generation, entries in wanted], outcomes
+    )
     waited_for = [
         (
             generation,
@@ -218,10 +320,13 @@ def fetch_documents(
     _fetch(waited_for, outcomes)
 
 
-def _asked_for(generation: Generation, entries: Sequence[Entry]) -> list[str]:
+def _asked_for(generation: Generation, entries: Sequence[Entry], lookup: Lookup) -> list[str]:
     projection = generation.store.projection
     names = [name for entry in entries for name in needed(projection, entry.event)]
-    names += [correction_key(*target) for entry in entries if (target := entry.target) is not None]
+    for entry in entries:
+        if (target := entry.target) is not None:
+            names.append(correction_key(*target))
+            names += needed(projection, lookup.hint(*target))  # it is counted out, or in again
     return [*names, WAITING]
 
 
@@ -244,33 +349,33 @@ def _fetch(wanted: Sequence[tuple[Generation, Sequence[str]]], outcomes: dict[Ge
             generation.documents.read(missing, _answer(reply))
 
 
-def _commit_each(parts: Sequence[_Part], outcomes: dict[Generation, Outcome]) -> None:
-    """Each by a call of its own, which succeeds or fails alone; all sent at once, so that the server syncs its disk once."""
-    if not parts:
-        return
-    ends = [Checkpoint.at(part.entries[part.taken - 1].recorded) for part in parts]
-    calls = [part.generation.commit_call(end, part.parked) for part, end in zip(parts, ends, strict=True)]
-    replies = _send(parts, calls)
-    if unknown := [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]:
-        store = parts[0].generation.store
-        with storage():
-            store.client.script_load(store.commit.script)
-        again = _send([parts[index] for index in unknown], [calls[index] for index in unknown])
-        for index, reply in zip(unknown, again, strict=True):
-            replies[index] = reply
-    for part, reply, end in zip(parts, replies, ends, strict=True):
-        with _alone(part.generation, outcomes, but_for=(MemoryError,)):
-            part.generation.read_commit(_answer(reply, writing=True), end)
-            outcomes[part.generation] = part.taken
-
-
-def _send(parts: Sequence[_Part], calls: Sequence[Sequence[Any]]) -> list[Any]:
-    store = parts[0].generation.store
-    with storage(writing=True):
-        pipeline = store.client.pipeline(transaction=False)
-        for call in calls:
-            pipeline.evalsha(store.commit.sha, *call)
-        return pipeline.execute(raise_on_error=False)
+def _commit_each(page: _Page, ahead: _Page | None) -> None:
+    """Each by a call of its own, which succeeds or fails alone. The page ahead is folded while the server runs them."""
+    store = page.parts[0].generation.store
+    calls = [("EVALSHA", store.commit.sha, *part.call) for part in page.parts]
+    with conversation(store.client) as server:
+        if ahead is None:
+            server.send(*calls)  # at once, so that it syncs its disk once
+        else:
+            # One after the other, for what the server does not take while it runs the one before is waited for.
+            for call, part in zip_longest(calls, ahead.parts):
+                if call is not None:
+                    server.send(call)
+                if part is not None:
+                    ahead.fold(part)
+        replies = server.answers()
+        if unknown := [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]:
+            server.send(("SCRIPT", "LOAD", store.commit.script), *(calls[index] for index in unknown))
+            loaded, *again = server.answers()
+            _answer(loaded, writing=True)
+            for index, reply in zip(unknown, again, strict=True):
+                replies[index] = reply
+    for part, reply in zip(page.parts, replies, strict=True):
+        with _alone(part.generation, page.outcomes, but_for=(MemoryError,)):
+            part.generation.read_commit(_answer(reply, writing=True))
+            page.outcomes[part.generation] = part.taken
+        if ahead is not None and page.outcomes[part.generation] != part.taken:
+            ahead.leave_out(part.generation)  # it rests on what was not written
 
 
 def _answer(reply: Any, *, writing: bool = False) -> Any:
@@ -290,9 +395,14 @@ def _decoded(event: RecordedEvent) -> DecodedEvent | Exception:
         return error
 
 
-def needed(projection: Projection, event: DecodedEvent | Exception) -> list[str]:
+def needed(projection: Projection, event: DecodedEvent | Exception | None) -> list[str]:
     """The documents that counting an event will ask for, as far as can be told."""
-    if isinstance(event, Exception) or event.type not in projection.handles or event.data is None:
+    if (
+        event is None
+        or isinstance(event, Exception)
+        or event.type not in projection.handles
+        or event.data is None
+    ):
         return []
     try:
         return projection.needs(event)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from events import BadQuestion, LogForked, ParkedEvents
 
-from .lockstep import CONCERNS_ALL, advance_together
+from .lockstep import CONCERNS_ALL, Lockstep
 from .past import digest_of_past
 from .store import Behind, DocumentsLost, Fenced, Generation, Store
 
@@ -176,12 +176,13 @@ def _snapshots_differ(new: Generation, live: Generation, upto: int) -> bool:
 
 
 def _follow(generation: Generation, upto: int) -> None:
+    lockstep = Lockstep()
     while True:
-        try:
-            if not generation.advance(upto=upto):
-                return
-        except Fenced:  # a worker moves it on: so much the better
-            continue
+        (outcome,) = lockstep.advance([generation], upto=upto)
+        if outcome == 0:
+            return
+        if isinstance(outcome, Exception) and not isinstance(outcome, Fenced):
+            raise outcome  # fenced: a worker moves it on, so much the better
 
 
 def _catch_up(generation: Generation, upto: int | None = None) -> None:
@@ -194,8 +195,9 @@ def _catch_up_together(
 ) -> dict[Generation, Exception]:
     """Moves all to the log's head, and says which could not be, and why."""
     errors: dict[Generation, Exception] = {}
+    lockstep = Lockstep()
     while going := [generation for generation in generations if generation not in errors]:
-        outcomes = dict(zip(going, advance_together(going, upto=upto), strict=True))
+        outcomes = dict(zip(going, lockstep.advance(going, upto=upto), strict=True))
         for generation, outcome in outcomes.items():
             if isinstance(outcome, Fenced):
                 errors[generation] = _overtaken(generation)

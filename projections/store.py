@@ -168,7 +168,7 @@ class Generation:
         self.state_key, self.documents_key, self.parked_key, self.past_key, self.changed_key = _keys_of(
             store, number
         )
-        # What is remembered between two pages: where it is, and documents. None: both are to be read first.
+        # What is remembered between two pages: documents, and where they are. None: both are to be read first.
         self.documents: StoredDocuments | None = None
         self.reached = Checkpoint()
 
@@ -317,31 +317,8 @@ class Generation:
             f"run `approvals replay {self.store.projection.name}`."
         )
 
-    def fold(self, entries: Sequence[Entry], lookup: Lookup) -> tuple[int, dict[int, str]]:
-        """How many of `entries` are in the documents now, and which of them is parked: the last one, or none."""
-        taken, error = self._apply(entries, lookup)
-        if error is None:
-            return taken, {}
-        # A pure fold fails at the same event every time. If this one does not, the event is not at fault: the job ran out
-        # of time in the middle of it, or another writer has changed the documents.
-        again, same = self._apply_anew(entries[: taken + 1], lookup)
-        # The failed event may have changed some documents: once more without it.
-        if again != taken or same is None or self._apply_anew(entries[:taken], lookup) != (taken, None):
-            raise Fenced if self.checkpoint() != self.reached else error
-        return taken + 1, {entries[taken].recorded.position: reason_of(error)}
-
-    def _apply_anew(self, entries: Sequence[Entry], lookup: Lookup) -> tuple[int, Exception | None]:
-        empty = self.reached.position == 0
-        self.documents = StoredDocuments(self.store.client, self.documents_key, empty=empty)
-        outcomes: dict[Generation, Outcome] = {}
-        fetch_documents([(self, entries)], outcomes)
-        for error in outcomes.values():
-            if isinstance(error, Exception):
-                raise error
-        return self._apply(entries, lookup)
-
-    def _apply(self, entries: Sequence[Entry], lookup: Lookup) -> tuple[int, Exception | None]:
-        """Applies `entries` to the documents; how many, and why the next one cannot be applied.
+    def fold(self, entries: Sequence[Entry], lookup: Lookup) -> tuple[int, Exception | None]:
+        """Applies `entries` to the documents; how many, and why the next one cannot be applied (see `park`).
 
         They are fewer, without an error, where they changed as many documents as one commit takes.
         """
@@ -360,6 +337,31 @@ class Generation:
             except Exception as error:  # noqa: BLE001  # whatever an event does to a fold, the rest must go on
                 return index, error
         return len(entries), None
+
+    def park(
+        self, entries: Sequence[Entry], taken: int, error: Exception, lookup: Lookup
+    ) -> tuple[int, dict[int, str]]:
+        """Leaves out the event after those that were `taken`: how many of `entries` are dealt with now, and what is parked.
+
+        Nothing of this generation may be in flight, for the documents are read anew.
+        """
+        # A pure fold fails at the same event every time. If this one does not, the event is not at fault: the job ran out
+        # of time in the middle of it, or another writer has changed the documents.
+        again, same = self._fold_anew(entries[: taken + 1], lookup)
+        # The failed event may have changed some documents: once more without it.
+        if again != taken or same is None or self._fold_anew(entries[:taken], lookup) != (taken, None):
+            raise Fenced if self.checkpoint() != self.reached else error
+        return taken + 1, {entries[taken].recorded.position: reason_of(error)}
+
+    def _fold_anew(self, entries: Sequence[Entry], lookup: Lookup) -> tuple[int, Exception | None]:
+        empty = self.reached.position == 0
+        self.documents = StoredDocuments(self.store.client, self.documents_key, empty=empty)
+        outcomes: dict[Generation, Outcome] = {}
+        fetch_documents([(self, entries)], lookup, outcomes)
+        for error in outcomes.values():
+            if isinstance(error, Exception):
+                raise error
+        return self.fold(entries, lookup)
 
     def commit_call(self, checkpoint: Checkpoint, parked: dict[int, str]) -> list[str | bytes | int]:
         """What `commit.lua` is called with, to write what was folded up to there: the number of keys, the keys, the rest."""
@@ -383,15 +385,20 @@ class Generation:
             call += [position, reason]
         return call
 
-    def read_commit(self, reply: list[bytes], checkpoint: Checkpoint) -> None:
-        """Moves on to there, where that was committed. Raises Fenced or DocumentsLost where nothing was written."""
+    def hand_over(self, checkpoint: Checkpoint) -> None:
+        """What was folded up to there is about to be sent: what is folded from now on is for the next commit."""
         assert self.documents is not None
+        self.documents.sent()
+        self.reached = checkpoint
+
+    def read_commit(self, reply: list[bytes]) -> None:
+        """Takes the answer to what was handed over. Raises Fenced or DocumentsLost where nothing was written."""
         if reply[0] == b"LOST":
             raise self._lost(int(reply[1] or 0), int(reply[2]))
         if reply[0] != b"OK":
             raise Fenced
-        self.reached = checkpoint
-        self.documents.committed()
+        if self.documents is not None:  # None: what was folded on top of it has failed meanwhile
+            self.documents.committed()
 
 
 def _keys_of(store: Store, number: int) -> tuple[str, str, str, str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
@@ -33,9 +33,10 @@ from projections import (
     advance_together,
     lockstep,
 )
+from projections.stored import StoredDocuments
 
 from .conftest import new_ledger
-from .given import HISTORY, Tally, append, folded, retract
+from .given import HISTORY, Tally, append, called, folded, granted, retract
 from .proxy import Proxy
 from .servers import Server
 from .strategies import events
@@ -89,6 +90,30 @@ def test_a_page_is_read_and_decoded_once_for_all(
     assert calls(log, "xrange") == before + 2  # the page, and what the correction is against
     assert decoded == [1, 2, 3, 4, 1]
     assert are_folded(log, generations)
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_what_a_correction_takes_back_is_asked_for_with_the_page(
+    log: Log, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append([called("r1", granted("Baidu", "Ernie", "2023-08-31"))])
+    store = Store(log, PROJECTIONS[name])
+    store.open_live().advance()
+    log.append([retract("r1", "x2")])
+    asked_alone: list[str] = []
+    fetch = StoredDocuments.fetch
+
+    def note(self: StoredDocuments, names: Iterable[str]) -> None:
+        asked_alone.extend(self.missing(names := list(names)))
+        fetch(self, names)
+
+    monkeypatch.setattr(StoredDocuments, "fetch", note)
+    generation = store.open_live()
+    assert generation.advance() == 1
+    target = log.at(1)
+    assert target is not None
+    assert not {*asked_alone} & {*store.projection.needs(decode(target))}
+    assert are_folded(log, [generation])
 
 
 def test_the_commits_are_sent_at_once_and_are_one_call_each(server: Server) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from events import (
     BadQuestion,
+    DecodedEvent,
     Log,
     LogDamaged,
     LogForked,
@@ -320,6 +321,21 @@ def test_a_rebuild_that_is_broken_off_leaves_nothing(log: Log, page: int, how: t
 
     with pytest.raises(how):
         rebuild(store, progress)
+    assert but_for_the_number(stored(log), store) == but_for_the_number(before, store)
+
+
+def test_a_rebuild_that_is_broken_off_while_the_server_writes_a_page_leaves_nothing(log: Log) -> None:
+    append(log, *MANY)
+    store = Store(log, Tally())
+    drain(store.open_live())
+    before = stored(log)
+
+    def interrupt(event: DecodedEvent) -> None:
+        if event.position == 502:  # the first page is on its way to the server
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(Store(log, Tally(before_counting=interrupt)))
     assert but_for_the_number(stored(log), store) == but_for_the_number(before, store)
 
 

@@ -540,9 +540,9 @@ def test_control_of_a_parked_event_there_would_be_a_trace(log: Log) -> None:
     class Forgetful(Generation):
         """Keeps what the failed event has changed."""
 
-        def fold(self, entries: Any, lookup: Any) -> tuple[int, dict[int, str]]:
-            self._apply(entries, lookup)
-            return len(entries), {}
+        def fold(self, entries: Any, lookup: Any) -> tuple[int, Exception | None]:
+            super().fold(entries, lookup)
+            return len(entries), None
 
     append(log, 40, 13)
     store = Store(log, Tally())

@@ -325,7 +325,7 @@ def test_a_job_ends_in_time_also_where_others_are_always_first(
 ) -> None:
     append(log, 40)
     monkeypatch.setattr(jobs, "SLICE", 0.0)
-    monkeypatch.setattr(drain_module, "advance_together", lambda _: [Fenced()])
+    monkeypatch.setattr(drain_module.Lockstep, "advance", lambda *_: [Fenced()])
     advance(log, "totals")
     assert queue_length(log.client, log.ledger) == 1  # for the rest
 

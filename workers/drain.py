@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from events import Log, storage
-from projections import PROJECTIONS, Fenced, Generation, Store, advance_together
+from projections import PROJECTIONS, Fenced, Generation, Lockstep, Store
 from projections.lockstep import CONCERNS_ALL
 
 
@@ -20,6 +20,7 @@ class Drain:
         self.log = log
         self._failed = failed
         self._live: dict[str, Generation] = {}
+        self._lockstep = Lockstep()
 
     @property
     def names(self) -> list[str]:
@@ -44,9 +45,9 @@ class Drain:
     def page(self) -> bool:
         """Takes one page, and returns whether there may be more; False where all are at the log's head.
 
-        Raises what keeps all of them from going on (see `advance_together`).
+        Raises what keeps all of them from going on (see `Lockstep`).
         """
-        outcomes = dict(zip(self.names, advance_together(list(self._live.values())), strict=True))
+        outcomes = dict(zip(self.names, self._lockstep.advance(list(self._live.values())), strict=True))
         for name, outcome in outcomes.items():
             if isinstance(outcome, Exception) and not isinstance(
                 outcome, Fenced
