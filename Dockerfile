@@ -9,7 +9,6 @@ RUN python -m venv /opt/approvals \
 COPY pyproject.toml README.md LICENSE ./
 COPY events events
 COPY projections projections
-COPY webhooks webhooks
 COPY workers workers
 COPY approval_ledger approval_ledger
 COPY examples examples

@@ -502,6 +502,7 @@ COMMANDS = (
         ("work",),
         ("up",),
         ("serve",),
+        ("chart",),
         ("demo",),
         ("park", "list"),
         ("park", "show"),

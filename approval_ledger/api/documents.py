@@ -304,6 +304,13 @@ class StatusOfProjection(Exact):
     readable: bool
 
 
+class CountsOfWebhooks(Exact):
+    enabled: int
+    failing: int
+    disabled: int
+    dead_letters: int
+
+
 class Status(Exact):
     """What `approvals status --json` prints."""
 
@@ -311,6 +318,7 @@ class Status(Exact):
     server: StatusOfServer
     head: int | None
     projections: list[StatusOfProjection]
+    webhooks: CountsOfWebhooks | None
     workers: int
     queue: int
     says: list[str]
