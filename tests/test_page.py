@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from approval_ledger.web import page as page_files
 from events import Event, Log
+from projections import PROJECTIONS, Store
 from workers import run_here
 
 from .api import Api, running
@@ -168,6 +169,21 @@ def test_projections_tell_how_far_they_are_and_what_is_parked(visit: Visit, serv
         expect(row.locator("td").nth(2)).to_have_text("0")
         expect(row.locator("code")).to_have_attribute("title", re.compile("[0-9a-f]{64}"))
         someone.sees("Appends are durable")
+
+
+def test_a_rebuild_is_seen_beside_the_live_generation_with_its_progress(visit: Visit, server: Server) -> None:
+    log = projected(server, [called(f"t{n}", total(f"={n}", f"2023-08-{n:02}")) for n in range(1, 11)])
+    store = Store(log, PROJECTIONS["totals"])
+    with visit() as someone:
+        page = someone.opens(at(log, view="projections"))
+        row = page.locator("main tbody tr", has_text="Totals")
+        expect(row.locator("progress")).to_have_count(0)
+        new = store.open_new()
+        new.advance(upto=4)
+        expect(row).to_contain_text("generation 2 beside it: 4 of 10")
+        expect(row.locator("progress")).to_have_attribute("value", "4")
+        store.drop(new.number)
+        expect(row.locator("progress")).to_have_count(0)
 
 
 # What is asked: filters, both axes, and the address that carries all of it

@@ -199,7 +199,11 @@ function foot({ words, state: now }, { answer, data }) {
       ]),
     element("p", null, `${words.data}${words.colon}`,
       ["json", "csv"].map((format) => [
-        " ", element("a", { href: asking(answer.ledger, path, { ...asked, format }), "data-leave": true }, format.toUpperCase()),
+        " ", element("a", { href: asking(answer.ledger, path, { ...asked, format }) }, format.toUpperCase()),
+      ])),
+    element("p", null, `${words.feeds}${words.colon}`,
+      Object.entries(words.feedOf).map(([feed, name]) => [
+        " ", element("a", { href: asking(answer.ledger, `feeds/${feed}`), type: "application/atom+xml" }, name),
       ])),
   ];
 }
