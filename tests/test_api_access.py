@@ -190,6 +190,18 @@ def test_where_others_reach_the_server_appending_always_needs_a_token(server: Se
         assert api.post(log, text(event()), **token(log, "append")).status_code == 201
 
 
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
+def test_what_a_proxy_passes_on_is_not_of_this_machine(
+    api: Api, server: Server, log: Log, header: str
+) -> None:
+    passed_on = {header: "6.6.6.6"}
+    problem(api.post(log, text(event()), **passed_on), 401, "unauthenticated")
+    problem(api.get(log, "totals", **passed_on), 401, "unauthenticated")
+    assert api.get(log, "totals", **passed_on, **token(log, "read")).status_code == 200
+    with running(server, public_reads=True) as public:
+        assert public.get(log, "totals", **passed_on).status_code == 200
+
+
 # By which name, and from where
 
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from approval_ledger import tokens
+from approval_ledger.api import publishing
 from events import Log, canonical, connect
 from projections import queries
 
@@ -145,6 +146,16 @@ def test_an_event_of_a_batch_has_its_own_limit(api: Api, log: Log) -> None:
     big = event("e2", TOTAL | {"source": {"publisher": "x" * 70_000}})
     document = problem(api.post(log, text([event("e1"), big]), BATCHED), 413, "too-large")
     assert document["detail"].startswith("event 1:")
+
+
+@pytest.mark.parametrize("end", [b"{}]", b"x]", b"", b"{}]x"])
+def test_millions_of_nothing_are_refused_before_any_is_read(
+    api: Api, log: Log, end: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "read_events", None)
+    body = b"[" + b"{}," * 2_000_000 + end
+    answer = api.post(log, body, BATCHED)
+    problem(answer, *((413, "too-large") if end == b"{}]" else (400, "invalid-json")))
 
 
 # 16: a body whose length is told twice, or wrongly

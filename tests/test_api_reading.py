@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import httpx
 import pytest
 
 from approval_ledger import exporting
@@ -13,7 +17,7 @@ from projections import diff, queries
 from workers import run_here
 
 from .api import Api, problem
-from .command import event, text
+from .command import event, text, until
 from .given import HISTORY, QUESTIONS
 
 
@@ -331,6 +335,29 @@ def test_an_answer_of_an_earlier_position_says_so_and_is_not_kept(
     problem(api.get(log, "totals?at_least=6"), 503, "lagging")
     assert api.get(log, "totals?at_least=3").json()["position"] == 3
     assert api.get(log, "totals?known_at=6").json()["position"] == 6
+
+
+def test_the_same_question_at_once_is_answered_once(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append(HISTORY[:3])
+    asked, gate, totals = [], threading.Event(), queries.totals
+
+    def slowly(*args: Any, **given: Any) -> Any:
+        asked.append(given)
+        gate.wait()
+        return totals(*args, **given)
+
+    monkeypatch.setattr(queries, "totals", slowly)
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [
+            pool.submit(httpx.get, f"{api.url}/ledgers/{log.ledger}/totals", timeout=60) for _ in range(8)
+        ]
+        until(lambda: asked)
+        gate.set()
+        answers = [each.result() for each in waiting]
+    assert len(asked) == 1
+    assert len({answer.content for answer in answers}) == 1
 
 
 def test_what_is_kept_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,24 +36,30 @@ def may_watch(request: Request) -> None:
     _require(request, ledgers.log(settings.ledger), "read")
 
 
+def counted(request: Request) -> None:
+    """Raises RequestRefused where the address asks too often."""
+    limits: Limits = request.app.state.limits
+    limits.take(f"address {_address(request)}")
+
+
 READING = Depends(may_read)
 APPENDING = Depends(may_append)
 WATCHING = Depends(may_watch)
+COUNTED = Depends(counted)
 
 
 def _require(request: Request, log: Log, scope: Scope) -> None:
     settings: Settings = request.app.state.settings
     limits: Limits = request.app.state.limits
     given = request.headers.getlist("authorization")
+    public = scope == "read" and _reads_are_public(request, settings)
     token = tokens.known(log, _bearer(given)) if given else None
     limits.take(f"token {token.id}" if token else f"address {_address(request)}")
     if token is not None:
         request.scope["token"] = token.id
-    elif given or not _open(log, scope, settings):
+    elif given or not (public or _is_open(request, log, scope, settings)):
         raise _unknown(bool(given))
-    if scope == "read" and settings.reads_are_public:
-        return
-    if token is not None and not token.may(scope):
+    if token is not None and not public and not token.may(scope):
         raise RequestRefused(
             403,
             "insufficient-scope",
@@ -62,11 +68,18 @@ def _require(request: Request, log: Log, scope: Scope) -> None:
         )
 
 
-def _open(log: Log, scope: Scope, settings: Settings) -> bool:
-    """Whether no token is needed: reads by the setting, all else on this machine alone, and until the first token is made."""
-    if scope == "read":
-        return settings.reads_are_public
-    return settings.loopback and not tokens.any_of(log)
+def _reads_are_public(request: Request, settings: Settings) -> bool:
+    return settings.reads_are_public and (settings.public_reads is True or not _is_passed_on(request))
+
+
+def _is_open(request: Request, log: Log, scope: Scope, settings: Settings) -> bool:
+    """Whether all but reading needs no token: on this machine alone, and until the first token is made."""
+    return scope != "read" and settings.loopback and not _is_passed_on(request) and not tokens.any_of(log)
+
+
+def _is_passed_on(request: Request) -> bool:
+    """Whether a proxy says that it is another's request: then it is not this machine's, wherever it comes from."""
+    return any(header in request.headers for header in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
 
 
 def _bearer(given: list[str]) -> str:

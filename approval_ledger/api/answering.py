@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
@@ -90,6 +91,7 @@ class Answers:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._size = 0
+        self._building: dict[str, Lock] = {}
         self._lock = Lock()
 
     def get(self, tag: str) -> bytes | None:
@@ -97,6 +99,18 @@ class Answers:
             if tag in self._kept:
                 self._kept.move_to_end(tag)
             return self._kept.get(tag)
+
+    @contextmanager
+    def alone(self, tag: str) -> Iterator[None]:
+        """One at a time: who asks for the same meanwhile waits, and finds it kept."""
+        with self._lock:
+            building = self._building.setdefault(tag, Lock())
+        try:
+            with building:
+                yield
+        finally:
+            with self._lock:
+                self._building.pop(tag, None)
 
     def keep(self, tag: str, content: bytes) -> None:
         with self._lock:
@@ -167,12 +181,13 @@ def sent(
     if _has(request, tag):
         return Response(status_code=304, headers=always | {"ETag": tag})
     kept: Answers = request.app.state.answers
-    content = kept.get(tag)
-    if content is None:
-        content, settled = build()
-        if not settled:
-            return Response(content, media_type=media_type, headers={**always, **headers})
-        kept.keep(tag, content)
+    with kept.alone(tag):
+        content = kept.get(tag)
+        if content is None:
+            content, settled = build()
+            if not settled:
+                return Response(content, media_type=media_type, headers={**always, **headers})
+            kept.keep(tag, content)
     return Response(content, media_type=media_type, headers={**always, **headers, "ETag": tag})
 
 
@@ -206,8 +221,7 @@ def _tag(now: Standing, words: bytes) -> str:
 
 
 def _has(request: Request, tag: str) -> bool:
-    given = request.headers.get("if-none-match", "")
-    return given.strip() == "*" or tag in re.findall(r'"[^"]*"', given)
+    return tag in re.findall(r'"[^"]*"', request.headers.get("if-none-match", ""))
 
 
 def _content(log: Log, answer: Answer, form: str, question: Mapping[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from projections import PROJECTIONS, Store
 
 from ..status import live_generation, status_of
 from . import documents, parameters
-from .access import READING
+from .access import COUNTED, READING
 from .ledgers import Ledgers, LogOf
 from .settings import Settings
 
@@ -25,7 +25,7 @@ async def healthz(query: Annotated[parameters.Nothing, Query()]) -> Response:  #
     return _json({"status": "alive"})
 
 
-@router.get("/readyz", responses=documents.ready())
+@router.get("/readyz", responses=documents.ready(), dependencies=[COUNTED])
 def readyz(request: Request, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001
     """Whether appends would be durable, and no projection is further behind the log's head than the limit. 503 where not."""
     settings: Settings = request.app.state.settings

@@ -50,6 +50,8 @@ class Journal:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = [*message["headers"], *_ALWAYS, (b"x-request-id", request_id.encode())]
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-cache"))
                 if unread:  # or the server would go on to read it, however long it is, and throw it away
                     headers.append((b"connection", b"close"))
                 message = {**message, "headers": headers}

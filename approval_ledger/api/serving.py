@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from multiprocessing.context import SpawnProcess
@@ -28,7 +29,10 @@ logger = structlog.get_logger("http")
 GRACE = 10  # seconds that requests have to end in, once the server is told to
 UNTAKEN_MS = 60_000
 _BACKLOG = 2_048
-_AGAIN = 0.5  # seconds before a server that died is started again
+_AGAIN = (
+    0.25,
+    10.0,
+)  # seconds before a server that died is started again: twice as long each time, up to this
 
 
 class CannotListen(LedgerError):
@@ -44,9 +48,8 @@ def bound(settings: Settings) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(
-            socket, "TCP_USER_TIMEOUT"
-        ):  # connections inherit it: what a client does not take is not kept for ever
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Connections inherit it: what a client does not take is not kept for ever.
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)
         listening.bind((settings.host, settings.port))
         listening.listen(_BACKLOG)
@@ -99,12 +102,16 @@ class Serving:
 
     def _start_again(self) -> None:
         assert self._process is not None
+        first, longest = _AGAIN
+        wait = first
         while True:
+            started = time.monotonic()
             self._process.join()
             if self._stop.is_set() or self._process.exitcode == 0:
                 return
-            logger.error("http_died", pid=self._process.pid, exit=self._process.exitcode, again_in=_AGAIN)
-            if self._stop.wait(_AGAIN):
+            wait = first if time.monotonic() - started > longest else min(2 * wait, longest)
+            logger.error("http_died", pid=self._process.pid, exit=self._process.exitcode, again_in=wait)
+            if self._stop.wait(wait):
                 return
             self._start()
 

@@ -107,7 +107,7 @@ class Follower:
                 self._loop.call_soon_threadsafe(self._take)
 
     def _tell(self, error: LedgerError) -> None:
-        logger.error("stream_failed", ledger=self.log.ledger, code=error.code, says=str(error))
+        _say_failed(self.log, error)
         self.error = error
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._wake)
@@ -122,6 +122,10 @@ class Follower:
     def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+def _say_failed(log: Log, error: LedgerError) -> None:
+    logger.error("stream_failed", ledger=log.ledger, code=error.code, says=str(error))
 
 
 class Streams:
@@ -162,7 +166,8 @@ class Streams:
             )
 
     def enter(self, log: Log, head: int) -> Follower:
-        """The follower of this log, with one more reader."""
+        """The follower of this log, with one more reader. Raises RequestRefused where no further reader is taken."""
+        self.require_room()  # again: others came while this one asked for the head
         self._loop = asyncio.get_running_loop()
         follower = self._followers.get(log.ledger)
         if follower is None or follower.error is not None:
@@ -249,6 +254,8 @@ class EventStream(Response):
                     await send({"type": "http.response.body", "body": content, "more_body": True})
         except TimeoutError:
             return  # it takes nothing: let it come back
+        except LedgerError as error:
+            _say_failed(self._log, error)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _frames(self, follower: Follower) -> AsyncIterator[bytes]:
@@ -258,16 +265,22 @@ class EventStream(Response):
         while follower.error is None:
             frames = follower.after(position)
             if frames is None:
-                page = await run_in_threadpool(self._log.page, position, PAGE)
-                frames = [frame(event) for event in page]
+                frames = await self._from_the_log(position)
             if frames:
                 position += len(frames)
                 for piece in _pieces(frames):
                     yield piece
                 continue
-            await follower.news(HEARTBEAT)
+            await follower.news(HEARTBEAT if position >= follower.head else _AGAIN)
             if position >= follower.head and follower.error is None:
                 yield b": nothing new\n\n"
+
+    async def _from_the_log(self, position: int) -> list[bytes]:
+        try:
+            page = await run_in_threadpool(self._log.page, position, PAGE)
+        except StorageUnavailable:
+            return []  # its follower says so, and tries again
+        return [frame(event) for event in page]
 
 
 def _pieces(frames: list[bytes]) -> Iterator[bytes]:
