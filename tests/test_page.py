@@ -40,6 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def api(server: Server) -> Iterator[Api]:
+    page_files.prepare()  # so that no test waits for it
     with running(server) as started:
         yield started
 
@@ -118,11 +119,12 @@ def test_a_contradiction_is_marked_on_the_chart_and_its_reports_stand_side_by_si
         page = someone.opens(at(history, view="batches"))
         first = page.locator(".contradiction").first
         expect(first.locator(".side-by-side li")).to_have_count(2)
-        left, right = (first.locator(".side-by-side li").nth(index).bounding_box() for index in (0, 1))
-        assert left is not None
-        assert right is not None
-        assert left["y"] == right["y"]
-        assert left["x"] + left["width"] <= right["x"]
+        page.wait_for_selector("[data-drawn]")
+        left, right = first.locator(".side-by-side li").evaluate_all(
+            "(all) => all.map((each) => each.getBoundingClientRect().toJSON())"
+        )
+        assert left["top"] == right["top"]
+        assert left["right"] <= right["left"]
         assert first.get_by_role("link", name="gqsoso.com").get_attribute("href") == (
             "http://zhuzhou.gqsoso.com/zhuzhou/20230831/1355941.html"
         )
