@@ -565,6 +565,20 @@ def test_without_the_library_the_tables_stand_alone_and_the_page_says_why(
         assert page.locator("main table").count() == 5
 
 
+def test_where_reading_needs_a_token_the_page_says_what_lets_everyone_read(
+    browser: Browser, history: Log, server: Server
+) -> None:
+    context = browser.new_context()
+    try:
+        with running(server, public_reads=False) as private:
+            page = Visitor(context, private.url).opens(at(history))
+            expect(page.get_by_role("alert")).to_contain_text(
+                "“approvals up --public-reads” lets everyone read"
+            )
+    finally:
+        context.close()
+
+
 def test_without_javascript_the_page_says_where_the_answers_are(browser: Browser, api: Api) -> None:
     context = browser.new_context(java_script_enabled=False)
     try:
