@@ -53,10 +53,20 @@ def _projection_status(log: Log, projection: Projection, head: int | None, says:
         "lag": None if head is None or head < position else head - position,
         "generation": generation.number,
         "previous": store.previous() or None,
+        "beside": _beside(store, generation.number),
         "digest": digest,
         "parked": len(generation.parked()),
         "readable": checkpoint is not None,
     }
+
+
+def _beside(store: Store, live: int) -> dict[str, int] | None:
+    """The generation that a rebuild is building beside the live one, and how far it is; None where there is none."""
+    newest = store.newest()
+    if newest in (live, store.previous()):
+        return None
+    position = store.generation(newest).checkpoint().position if newest else 0
+    return {"generation": newest, "position": position} if position else None
 
 
 def live_generation(store: Store) -> Generation:

@@ -15,7 +15,7 @@ MISSING = (
     "there is no Chromium here (Debian: apt-get install chromium), so the page is not tried in a browser"
 )
 
-PATIENCE = 15_000  # milliseconds until something that does not come is a failure
+PATIENCE = 30_000  # milliseconds until something that does not come is a failure
 
 expect.set_options(timeout=PATIENCE)
 

@@ -51,6 +51,7 @@ def test_up_serves_the_real_history_and_an_event_is_projected_and_streamed(tmp_p
     with data_directory(tmp_path / "data") as data:
         with Running("up", "--data", data, "--port", "0", "--with-history", APPROVALS_URL="") as up:
             url = address(up)
+            assert up.line() == f"the page: {url}/"
             assert httpx.get(f"{url}/ledgers/cac/totals").json()["position"] == 104
             with httpx.stream("GET", f"{url}/ledgers/cac/events/stream?after=104", timeout=60) as stream:
                 lines = (line for line in stream.iter_lines() if line.startswith("data: "))

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from approval_ledger.web import page as page_files
 from events import Event, Log
+from projections import PROJECTIONS, Store
 from workers import run_here
 
 from .api import Api, running
@@ -39,6 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def api(server: Server) -> Iterator[Api]:
+    page_files.prepare()  # so that no test waits for it
     with running(server) as started:
         yield started
 
@@ -117,11 +119,12 @@ def test_a_contradiction_is_marked_on_the_chart_and_its_reports_stand_side_by_si
         page = someone.opens(at(history, view="batches"))
         first = page.locator(".contradiction").first
         expect(first.locator(".side-by-side li")).to_have_count(2)
-        left, right = (first.locator(".side-by-side li").nth(index).bounding_box() for index in (0, 1))
-        assert left is not None
-        assert right is not None
-        assert left["y"] == right["y"]
-        assert left["x"] + left["width"] <= right["x"]
+        page.wait_for_selector("[data-drawn]")
+        left, right = first.locator(".side-by-side li").evaluate_all(
+            "(all) => all.map((each) => each.getBoundingClientRect().toJSON())"
+        )
+        assert left["top"] == right["top"]
+        assert left["right"] <= right["left"]
         assert first.get_by_role("link", name="gqsoso.com").get_attribute("href") == (
             "http://zhuzhou.gqsoso.com/zhuzhou/20230831/1355941.html"
         )
@@ -168,6 +171,21 @@ def test_projections_tell_how_far_they_are_and_what_is_parked(visit: Visit, serv
         expect(row.locator("td").nth(2)).to_have_text("0")
         expect(row.locator("code")).to_have_attribute("title", re.compile("[0-9a-f]{64}"))
         someone.sees("Appends are durable")
+
+
+def test_a_rebuild_is_seen_beside_the_live_generation_with_its_progress(visit: Visit, server: Server) -> None:
+    log = projected(server, [called(f"t{n}", total(f"={n}", f"2023-08-{n:02}")) for n in range(1, 11)])
+    store = Store(log, PROJECTIONS["totals"])
+    with visit() as someone:
+        page = someone.opens(at(log, view="projections"))
+        row = page.locator("main tbody tr", has_text="Totals")
+        expect(row.locator("progress")).to_have_count(0)
+        new = store.open_new()
+        new.advance(upto=4)
+        expect(row).to_contain_text("generation 2 beside it: 4 of 10")
+        expect(row.locator("progress")).to_have_attribute("value", "4")
+        store.drop(new.number)
+        expect(row.locator("progress")).to_have_count(0)
 
 
 # What is asked: filters, both axes, and the address that carries all of it
@@ -545,6 +563,20 @@ def test_without_the_library_the_tables_stand_alone_and_the_page_says_why(
         page = someone.opens(at(history))
         someone.sees("Charts need approval-ledger[charts] on the server")
         assert page.locator("main table").count() == 5
+
+
+def test_where_reading_needs_a_token_the_page_says_what_lets_everyone_read(
+    browser: Browser, history: Log, server: Server
+) -> None:
+    context = browser.new_context()
+    try:
+        with running(server, public_reads=False) as private:
+            page = Visitor(context, private.url).opens(at(history))
+            expect(page.get_by_role("alert")).to_contain_text(
+                "“approvals up --public-reads” lets everyone read"
+            )
+    finally:
+        context.close()
 
 
 def test_without_javascript_the_page_says_where_the_answers_are(browser: Browser, api: Api) -> None:

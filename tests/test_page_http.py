@@ -91,10 +91,10 @@ def test_a_library_that_is_broken_stops_no_server(monkeypatch: pytest.MonkeyPatc
     def broken(*_: object, **__: object) -> None:
         raise subprocess.CalledProcessError(1, "python")
 
-    page._vega.cache_clear()
+    page._made.cache_clear()
     monkeypatch.setattr(subprocess, "run", broken)
     page.prepare()
-    page._vega.cache_clear()
+    page._made.cache_clear()
 
 
 # What stands in them

@@ -292,6 +292,11 @@ class StatusOfServer(Exact):
     settings: dict[str, str]
 
 
+class Beside(Exact):
+    generation: int
+    position: int
+
+
 class StatusOfProjection(Exact):
     projection: str
     version: int
@@ -299,6 +304,7 @@ class StatusOfProjection(Exact):
     lag: int | None
     generation: int
     previous: int | None
+    beside: Beside | None
     digest: str
     parked: int
     readable: bool

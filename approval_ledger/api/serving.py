@@ -19,7 +19,6 @@ from fastapi import FastAPI
 
 from events import LedgerError, connect
 
-from ..web.page import prepare
 from .app import create_app
 from .settings import Settings
 from .tracing import asked_for
@@ -147,7 +146,6 @@ def server_of(app: FastAPI) -> uvicorn.Server:
 
 def serve(url: str, settings: Settings, listening: socket.socket, where: str) -> None:
     """Serves until SIGINT or SIGTERM."""
-    threading.Thread(target=prepare, daemon=True).start()
     client = connect(url, name="approvals-http")
     with closing(client), suppress(KeyboardInterrupt):  # uvicorn raises it again when all has ended
         app = create_app(client, settings, where=where, traced=asked_for(os.environ))

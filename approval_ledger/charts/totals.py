@@ -223,7 +223,7 @@ def _spans(steps: list[Row], end: str, top: float, look: Look) -> Iterator[Row]:
             "low": low,
             "high": top if high is None else high,
             "open": high is None,
-            "named": min(step["named"], low) if high is None or step["named"] <= high else high,
+            "named": min(step["named"], low),  # reports in conflict may name more than there surely are
             "says": look.words.said(days, look.words.bounds({"low": low, "high": high})),
             "evidence": step["evidence"]["low"],
         }

@@ -81,7 +81,7 @@ def http_settings(
 
 
 def show_address(settings: Settings, listening: socket.socket, log: Log) -> None:
-    """Where the API is, and who may use it."""
+    """Where the API and the page are, and who may use them."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     where = "this machine alone reaches it" if settings.loopback else "other machines reach it"
     reading = "no token" if settings.reads_are_public else "a token"
@@ -90,3 +90,4 @@ def show_address(settings: Settings, listening: socket.socket, log: Log) -> None
     show.plain(
         f"http://{host}:{port}/ledgers/{settings.ledger} ({where}; reading needs {reading}, appending {appending})"
     )
+    show.plain(f"the page: http://{host}:{port}/")

@@ -10,9 +10,11 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from importlib.util import find_spec
+from threading import Lock
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.background import BackgroundTask
 
 from ..api import parameters
 from ..api.problems import RequestRefused
@@ -49,7 +51,9 @@ def page(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     # A ledger's name is letters, digits, - and _: nothing that HTML would take for more.
     filled = _read("index.html").replace(b"{ledger}", settings.ledger.encode())
-    return _file(request, "index.html", filled.replace(b"{charts}", b"yes" if _can_draw() else b"no"))
+    answer = _file(request, "index.html", filled.replace(b"{charts}", b"yes" if _can_draw() else b"no"))
+    answer.background = BackgroundTask(prepare)  # while the reader's browser reads the rest
+    return answer
 
 
 @router.get("/page/vega.js")
@@ -75,9 +79,18 @@ def _read(name: str) -> bytes:
     return _STATIC[name].read_bytes()
 
 
-@cache
 def _vega() -> bytes:
-    """The module, compressed. It is made in a process of its own, which takes 90 MB of memory with it when it ends."""
+    """The module, compressed; made once, whoever asks for it first."""
+    with _making:
+        return _made()
+
+
+_making = Lock()
+
+
+@cache
+def _made() -> bytes:
+    """In a process of its own, which takes 90 MB of memory with it when it ends."""
     made = "import sys; from approval_ledger import charts; sys.stdout.buffer.write(charts.javascript())"
     done = subprocess.run(  # noqa: S603  # our own words
         [sys.executable, "-c", made],
@@ -90,7 +103,7 @@ def _vega() -> bytes:
 
 
 def prepare() -> None:
-    """Makes what takes seconds to make, before a reader waits for it."""
+    """Makes what takes a second or more to make, before a reader waits for it."""
     if _can_draw():
         with suppress(subprocess.CalledProcessError):  # whoever asks for it hears of it
             _vega()

@@ -25,19 +25,20 @@ export function outside(address, text) {
 }
 
 /** A table with a caption; each row is a list of cells, each a text or nodes. `figures` are the columns set to the right;
- * `wide` says that the first column holds texts, which may take several lines. */
-export function table(caption, columns, rows, { figures = [], empty = "", wide = false } = {}) {
+ * `texts` says that cells hold texts, which stand below one another where there is no room beside one another. */
+export function table(caption, columns, rows, { figures = [], empty = "", texts = false } = {}) {
   const side = (index) => (figures.includes(index) ? "figure" : null);
+  // The roles are those that the elements have, until a narrow screen lays them out otherwise.
   const body = rows.map((cells) =>
-    element("tr", null, cells.map((cell, index) =>
+    element("tr", { role: "row" }, cells.map((cell, index) =>
       index === 0
-        ? element("th", { scope: "row", class: side(index) }, cell)
-        : element("td", { class: side(index), "data-column": columns[index] }, cell))));
-  if (!rows.length) body.push(element("tr", null, element("td", { colspan: columns.length }, empty)));
-  return element("div", { class: wide ? "scrolls wide" : "scrolls", tabindex: "0", role: "region", "aria-label": caption },
-    element("table", null,
+        ? element("th", { scope: "row", role: "rowheader", class: side(index) }, cell)
+        : element("td", { role: "cell", class: side(index), "data-column": columns[index] }, cell))));
+  if (!rows.length) body.push(element("tr", { role: "row" }, element("td", { role: "cell", colspan: columns.length }, empty)));
+  return element("div", { class: texts ? "scrolls texts" : "scrolls", tabindex: "0", role: "region", "aria-label": caption },
+    element("table", { role: "table" },
       element("caption", null, caption),
-      element("thead", null, element("tr", null, columns.map((column, index) =>
-        element("th", { scope: "col", class: side(index) }, column)))),
-      element("tbody", null, body)));
+      element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, columns.map((column, index) =>
+        element("th", { scope: "col", role: "columnheader", class: side(index) }, column)))),
+      element("tbody", { role: "rowgroup" }, body)));
 }

@@ -9,6 +9,7 @@ import { timeSection } from "./time.js";
 import { languages, wordsOf } from "./words.js";
 
 const SOON = 150; // milliseconds without a further move, after which a slider is asked about
+const NEWS = 250; // milliseconds after a new event, so that many are asked about once
 const DATED = ["totals", "batches", "companies", "shares", "sources"]; // views that have the two axes
 
 const place = Object.fromEntries(
@@ -17,7 +18,7 @@ const place = Object.fromEntries(
 
 let state = stateOf(location.search);
 let controller = new AbortController(); // of what is being asked now
-let waiting = 0; // the timer of a move, of a wait, or of news
+const timers = new Map(); // of a move that is not over, of the next look, and of news: each is one
 let extent = null; // the days and positions that the axes have, with the standing they are of
 let connected = null;
 let source = null;
@@ -42,9 +43,19 @@ function note(changes) {
   shownFor = location.search;
 }
 
-function soon(act, milliseconds = SOON) {
-  clearTimeout(waiting);
-  waiting = setTimeout(act, milliseconds);
+/** Acts once nothing more came for a while. */
+function soon(act, milliseconds = SOON, what = "move") {
+  clearTimeout(timers.get(what));
+  timers.set(what, setTimeout(() => {
+    timers.delete(what);
+    act();
+  }, milliseconds));
+}
+
+/** Stops waiting; whether there was something to wait for. */
+function cancel(what) {
+  clearTimeout(timers.get(what));
+  return timers.delete(what);
 }
 
 /** What views are given: the state, its words, and the ways to ask and to go on. */
@@ -64,7 +75,7 @@ function pageNow(signal) {
     ask: (path, parameters = {}) => page.get(path, { ...axes(), ...parameters }),
     kinds: async () => (await extentNow(page)).kinds,
     after: (act) => later.push(act),
-    again: (milliseconds) => soon(() => document.hidden || render(), milliseconds),
+    again: (milliseconds) => soon(() => document.hidden || render(), milliseconds, "again"),
   };
   return page;
 }
@@ -88,7 +99,8 @@ async function extentNow(page) {
 async function render() {
   controller.abort();
   controller = new AbortController();
-  clearTimeout(waiting);
+  cancel("again");
+  cancel("news");
   const { signal } = controller;
   const page = pageNow(signal);
   const { words } = page;
@@ -168,7 +180,9 @@ function panelShown(panel, words) {
   const opened = place.evidence.hidden && panel;
   const closed = !place.evidence.hidden && !panel;
   place.evidence.hidden = !panel;
-  place.evidence.replaceChildren(...(panel ?? []));
+  const shown = panel ? addressOf({ evidence: state.evidence, ledger: ledger(), language: words.language }) : "";
+  if (place.evidence.dataset.shown !== shown) place.evidence.replaceChildren(...(panel ?? [])); // what is unfolded stays so
+  place.evidence.dataset.shown = shown;
   if (opened && shownFor !== null) document.getElementById("evidence-title").focus();
   if (closed && opener) find(opener)?.focus();
   if (!panel) opener = null;
@@ -199,7 +213,11 @@ function foot({ words, state: now }, { answer, data }) {
       ]),
     element("p", null, `${words.data}${words.colon}`,
       ["json", "csv"].map((format) => [
-        " ", element("a", { href: asking(answer.ledger, path, { ...asked, format }), "data-leave": true }, format.toUpperCase()),
+        " ", element("a", { href: asking(answer.ledger, path, { ...asked, format }) }, format.toUpperCase()),
+      ])),
+    element("p", null, `${words.feeds}${words.colon}`,
+      Object.entries(words.feedOf).map(([feed, name]) => [
+        " ", element("a", { href: asking(answer.ledger, `feeds/${feed}`), type: "application/atom+xml" }, name),
       ])),
   ];
 }
@@ -216,7 +234,7 @@ function failed(error, { words }, { keep = false } = {}) {
   if (keep) place.main.prepend(told);
   else place.main.replaceChildren(told);
   document.documentElement.dataset.shown = location.search || "?";
-  if (away) soon(render, 3_000);
+  if (away) soon(render, 3_000, "again");
 }
 
 /** A new event: what is on the screen is asked anew, unless it is about what was known earlier. */
@@ -225,7 +243,7 @@ function come(event) {
   extent = null;
   say(words.arrived(Number(event.sequence), `${words.types[event.type] ?? event.type}${words.colon}${claim(event.type, event.data ?? {}, words)}`));
   if (state.known_at || state.before) extentNow(pageNow(controller.signal)).then(() => standing(), () => {});
-  else soon(render, 250);
+  else if (!timers.has("news")) soon(render, NEWS, "news"); // not put off by the next event: they may come without a pause
 }
 
 function connect() {
@@ -268,13 +286,17 @@ document.addEventListener("pointerdown", () => {
   if (tip) tip.hidden = true;
 });
 
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && state.view === "projections") render();
+});
+
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => render());
 
 let width = innerWidth;
 addEventListener("resize", () => {
   if (Math.abs(innerWidth - width) > 20) {
     width = innerWidth;
-    soon(render);
+    soon(render, SOON, "again");
   }
 });
 

@@ -25,7 +25,7 @@ export async function view(page) {
           counted(each, words), bounds(each.size), String(each.named), bounds(each.undisclosed), bounds(each.before),
           names(each, words), evidenceLink(page, ...bothSides(each.evidence.size)),
         ]),
-        { figures: [2, 3, 4, 5], empty: words.nothing, wide: true }),
+        { figures: [2, 3, 4, 5], empty: words.nothing, texts: true }),
     ],
   };
 }

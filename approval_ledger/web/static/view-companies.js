@@ -53,7 +53,7 @@ function listed(page, answers, search) {
         each.approvals.map((of) => element("div", null, percent(of.share))),
         evidenceLink(page, each.evidence),
       ]),
-      { empty: words.nothing, wide: true }),
+      { empty: words.nothing, texts: true }),
   ];
 }
 
@@ -83,7 +83,7 @@ async function one(page, name) {
         [...entries.map((entry) => row(page, entry)), ...companies.flatMap((each) => each.merges).map((merge) => [
           day(merge.on, words), words.merged(merge.from, merge.into), "", "", evidenceLink(page, [merge.position]),
         ])],
-        { empty: words.nothing, wide: true }),
+        { empty: words.nothing, texts: true }),
     ],
   };
 }

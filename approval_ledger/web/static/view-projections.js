@@ -26,7 +26,7 @@ export async function view(page) {
         [words.projection, words.version, words.positions, words.lag, words.generation, words.digest, words.parked],
         status.projections.map((each) => [
           words.views[each.projection], String(each.version), number(each.position),
-          each.lag === null ? "?" : number(each.lag), String(each.generation),
+          each.lag === null ? "?" : number(each.lag), [String(each.generation), rebuilt(each, status.head, words)],
           element("code", { title: each.digest }, each.digest.slice(0, 16)),
           parked[each.projection] ? evidenceLink(page, parked[each.projection]) : "0",
         ]),
@@ -41,6 +41,14 @@ async function parkedEvents(page, status) {
   const having = status.projections.filter((each) => each.parked);
   const answers = await Promise.all(having.map((each) => fetched(asking(page.ledger, each.projection), page.signal)));
   return Object.fromEntries(answers.map((answer) => [answer.projection, answer.parked ?? []]));
+}
+
+/** How far a rebuild is that goes on beside the live generation. */
+function rebuilt({ projection, beside }, head, words) {
+  if (!beside) return null;
+  const says = words.rebuilding(beside.generation, number(beside.position), number(head));
+  return element("div", { class: "note" },
+    element("progress", { max: head, value: beside.position, "aria-label": `${words.views[projection]}: ${says}` }), " ", says);
 }
 
 const fact = (term, value) => element("div", null, element("dt", null, term), element("dd", null, value));

@@ -18,7 +18,7 @@ export async function view(page) {
       chart(page, "shares"),
       contradictions(page, answer.answers.flatMap((each) => each.contradictions), "count"),
       table(words.sharesTable, [words.estimator, words.day, words.region, words.stock, words.share, words.evidence], rows,
-        { figures: [3, 4], empty: words.nothing, wide: true }),
+        { figures: [3, 4], empty: words.nothing, texts: true }),
     ],
   };
 }

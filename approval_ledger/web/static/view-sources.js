@@ -22,7 +22,7 @@ export async function view(page) {
           `${each.origins}${words.colon}${each.independent.join(words.comma)}`,
           evidenceLink(page, each.reports.map((report) => report.position)),
         ]),
-        { figures: [1], empty: words.nothing, wide: true }),
+        { figures: [1], empty: words.nothing, texts: true }),
     ],
   };
 }
