@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +40,12 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A ledger on a server that answers, and where that is."""
+    """A ledger on a server that answers, and where that is; `revive` starts that server anew where it has ended, if it is ours."""
 
     log: Log
     url: str
     where: str
+    revive: Callable[[], None] | None = None
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def opened(config: Config) -> Iterator[Opened]:
             yield Opened(log, config.url, masked(config.url))
         return
     with embedded.start(config.data) as server, _closing(server.url, config.ledger) as log:
-        yield Opened(log, server.url, f"the embedded server on {config.data}")
+        yield Opened(log, server.url, f"the embedded server on {config.data}", server.revive)
 
 
 @contextmanager

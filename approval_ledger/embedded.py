@@ -110,6 +110,11 @@ class Server:
         with _disk(self._directory):
             self._leaving.close()
 
+    def revive(self) -> None:
+        """Starts the server anew where it has ended. Raises as `start` does."""
+        with _disk(self._directory):
+            self._come_up()
+
     def __enter__(self) -> Self:
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 from approval_ledger import embedded
 from approval_ledger.embedded import SETTINGS
-from events import Log, connect, keys, parse, valid_events
+from events import Log, StorageUnavailable, connect, keys, parse, valid_events
 from projections import PROJECTIONS, Store, replay
 from workers import queue_length, run_here, workers_alive
 
@@ -358,6 +359,34 @@ def test_up_that_is_killed_takes_its_workers_along_and_leaves_a_server_that_the_
     with embedded.start(data) as server:
         assert server.attached
     assert not running(data)
+
+
+def test_up_starts_the_server_again_that_died_under_it(data: Path) -> None:
+    with Running("up", "--port", "0", "--data", data) as up:
+        up.line()
+        url = up.line().rpartition(" ")[2]
+        with connect(url) as client:
+            until(lambda: workers_alive(client, "cac") == 1)
+            log = Log(client, "cac")
+            log.append([parse(text(event()))])
+            os.kill(client.info("server")["process_id"], signal.SIGKILL)
+        with connect(url) as client:
+            log = Log(client, "cac")
+            until(lambda: _answers(log))
+            log.append([parse(text(event(id="after")))])
+            until(lambda: Store(log, PROJECTIONS["totals"]).open_live().checkpoint().position == 2)
+        up.interrupt()
+        ran = up.end()
+    assert ran.code == 0
+    assert "server_started_again" in ran.err
+    assert not running(data)
+
+
+def _answers(log: Log) -> bool:
+    try:
+        return log.head() == 1
+    except StorageUnavailable:
+        return False
 
 
 def test_a_data_directory_that_cannot_be_used_is_refused_with_what_to_do(tmp_path: Path) -> None:

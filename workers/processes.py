@@ -94,25 +94,34 @@ def supervise(
     *,
     configure: Callable[[], None],
     stop: threading.Event | None = None,
+    revive: Callable[[], None] | None = None,
 ) -> None:
     """Runs `count` workers in processes of their own until SIGINT or SIGTERM (a job that runs is finished; again: not), or
     until `stop` is set.
 
     A worker that dies is replaced. `configure` is called in each process, to set up its log; it must be importable.
+    `revive` starts the server anew where that is gone; it is asked to where nothing answers.
     """
-    Supervisor(url, ledger, count, configure, stop or threading.Event()).run()
+    Supervisor(url, ledger, count, configure, stop or threading.Event(), revive).run()
 
 
 class Supervisor:
     """Starts workers, and one for webhooks where there are any, replaces those that die, and looks after lost bells."""
 
     def __init__(
-        self, url: str, ledger: str, count: int, configure: Callable[[], None], stop: threading.Event
+        self,
+        url: str,
+        ledger: str,
+        count: int,
+        configure: Callable[[], None],
+        stop: threading.Event,
+        revive: Callable[[], None] | None = None,
     ) -> None:
         self._arguments = (url, ledger, configure)
         self._ledger = ledger
         self._wanted: Counter[Process] = Counter({_work: count})  # so many processes of each kind
         self._stop = stop
+        self._revive = revive
         # No event: a signal handler that sets one, in the middle of a look at the same one, waits for ever.
         self._stopped_by_signal = False
         self._client = connect(url)
@@ -184,12 +193,25 @@ class Supervisor:
             if not self._wanted[_deliver] and subscriptions.ids(Log(self._client, self._ledger)):
                 self._wanted[_deliver] = 1
                 self._start()
+        except StorageUnavailable as error:
+            errors = [error, *self._revived()]
         except Exception as error:  # noqa: BLE001  # whatever is wrong with the log or the server, the workers must outlast it
             errors = [error]
         says = {str(error): getattr(error, "code", type(error).__name__) for error in errors}
         for text in says.keys() - self._complaints:  # each once
             logger.error("reconciler", code=says[text], says=text)
         self._complaints = set(says)
+
+    def _revived(self) -> list[Exception]:
+        """Starts the server anew, where it is ours. What keeps it from that, is returned."""
+        if self._revive is None:
+            return []
+        try:
+            self._revive()
+        except LedgerError as error:
+            return [error]
+        logger.warning("server_started_again")
+        return []
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self._stopped_by_signal = True

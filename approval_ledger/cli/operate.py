@@ -259,7 +259,13 @@ def work(
         if burst:
             deliver_here(opened.log.client, opened.log.ledger)
         else:
-            supervise(opened.url, opened.log.ledger, workers, configure=telemetry.configure)
+            supervise(
+                opened.url,
+                opened.log.ledger,
+                workers,
+                configure=telemetry.configure,
+                revive=opened.revive,
+            )
 
 
 def up(
@@ -295,7 +301,9 @@ def up(
             show.plain(f"from another terminal: approvals status --url {masked(opened.url)}")
             show_address(settings, listening, log)
             with Serving(opened.url, settings, listening, masked(opened.url), telemetry.configure):
-                supervise(opened.url, log.ledger, workers, configure=telemetry.configure)
+                supervise(
+                    opened.url, log.ledger, workers, configure=telemetry.configure, revive=opened.revive
+                )
 
 
 def _publish_history(log: Log) -> None:
