@@ -24,12 +24,16 @@ from .measure import Bench
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = {part.PART: part.measure for part in (append, catchup, rebuilds, memory, latency, served)}
-"""In this order: `replay` and `memory` look at what `append` left."""
+"""In this order: those in REST look at what `append` left."""
+REST = {rebuilds.PART, memory.PART}
 
 
 def main(words: list[str] | None = None) -> None:
     """Runs it all once."""
-    options = _options().parse_args(words)
+    parser = _options()
+    options = parser.parse_args(words)
+    if append.PART not in options.parts and (rest := REST & {*options.parts}):
+        parser.error(f"name append as well, for what it leaves is looked at by: {', '.join(sorted(rest))}")
     with tempfile.TemporaryDirectory() as directory, embedded.start(Path(directory) / "data") as server:
         client = connect(server.url, timeout=120)
         bench = Bench(server.url, client, options.events, options.seconds, options.collector)
@@ -41,17 +45,20 @@ def main(words: list[str] | None = None) -> None:
     _write(
         options.results / "bench.json", {"about": about, "figures": [figure.as_json() for figure in figures]}
     )
-    _write(options.results / "growth.json", [curve.as_json() for curve in curves])
+    if curves:
+        _write(options.results / "growth.json", [curve.as_json() for curve in curves])
     _show_end(figures)
 
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--events", type=int, default=20_000, help="the issue's length is 1,000,000")
+    parser.add_argument("--events", type=int, default=20_000, help="the targets speak of 1,000,000")
+    every = [*PARTS, growth.PART]
+    parser.add_argument("--parts", nargs="+", choices=every, default=every, help="all of them")
     parser.add_argument("--seconds", type=float, default=10, help="of latency, at 100 events a second")
     parser.add_argument("--length", type=int, default=200_000, help="of the log that appends grow")
     parser.add_argument("--projected", type=int, default=16_000, help="length of the log that is projected")
-    parser.add_argument("--companies", type=int, default=1_000, help="the most companies of a ledger")
+    parser.add_argument("--companies", type=int, default=10_000, help="the most companies of a ledger")
     parser.add_argument(
         "--collector", type=int, default=gc.get_threshold()[0], help="threshold, of both sides"
     )
@@ -81,9 +88,13 @@ def _load() -> float:
 def _measure(bench: Bench, options: argparse.Namespace) -> tuple[list[Figure], list[growth.Curve]]:
     figures: list[Figure] = []
     for name, measure in PARTS.items():
+        if name not in options.parts:
+            continue
         started = time.monotonic()
         figures += (found := measure(bench))
         _show(name, found, time.monotonic() - started)
+    if growth.PART not in options.parts:
+        return figures, []
     started = time.monotonic()
     curves = growth.measure(bench, options.length, options.projected, options.companies)
     grown = [curve.figure() for curve in curves]

@@ -2,63 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from events import Log, encode
 
 from . import yardsticks
 from .figures import Figure, beside
 from .generate import Facts, build, facts
-from .measure import Bench, batched, seconds
+from .measure import Bench, batched, forget, seconds
 from .yardsticks import CALL, synced
 
 PART = "append"
 SINGLY = 50  # of so many events, one is used where each is a call of its own
-IN_FLIGHT = 500  # events a call, where two calls are in flight
+ROUNDS = 3  # of a short run, in alternation: the machine is shared
+SHORT = 20_000  # events
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """The log of the ledger `bench` is what the other parts read."""
+    """The log of the ledger `bench`, which is appended to in every round, is what the other parts read after the last."""
     known = list(facts(bench.count))
-    everysec, encoded_everysec = _bare(bench, known, "everysec")
-    always, encoded_always = _bare(bench, known, "always")
-    append = _rate("append, 1,000 a call, AOF always", known, lambda: append_all(bench.log("bench"), known))
-    two = _rate(
-        "append, 500 a call, two calls in flight, AOF always",
-        known,
-        lambda: append_in_two_threads(bench.log("two"), known),
-    )
-    bench.client.unlink("bare")
+    payloads = [encode(build(fact)) for fact in known]
+
+    def bare(fsync: str, write: Callable[..., None], what: Iterable[object]) -> float:
+        with synced(bench.client, fsync):
+            taken = seconds(lambda: write(bench.client, what, "bare"))
+        bench.client.unlink("bare")
+        return taken
+
+    def append(write: Callable[[Log, list[Facts]], None]) -> float:
+        forget(bench.log("bench"))
+        return seconds(lambda: write(bench.log("bench"), known))
+
+    works = {
+        f"bare XADD, 1,000 a pipeline, {what}, AOF {fsync}": partial(bare, fsync, write, given)
+        for fsync in ("everysec", "always")
+        for what, write, given in (
+            ("events built by the models", yardsticks.xadd_built, known),
+            ("bytes encoded before", yardsticks.xadd, payloads),
+        )
+    } | {
+        "append, 1,000 a call, AOF always": partial(append, append_all),
+        "append, 1,000 a call, the next made ready meanwhile, AOF always": partial(append, append_each),
+    }
+    everysec, encoded_everysec, always, encoded_always, in_turn, meanwhile = _alternated(bench.count, works)
     return [
         everysec,
         encoded_everysec,
         always,
         encoded_always,
-        beside(everysec, append, target=0.9),
-        beside(always, append, target=1.0),
-        beside(encoded_always, append),
-        beside(everysec, two, target=1.7),
+        beside(everysec, meanwhile, target=0.9),
+        beside(always, meanwhile, target=1.0),
+        beside(everysec, meanwhile, target=1.7),
+        beside(encoded_always, meanwhile),
+        beside(everysec, in_turn),
+        beside(always, in_turn),
         *_single(bench, known[: max(10, bench.count // SINGLY)]),
     ]
 
 
-def _bare(bench: Bench, known: list[Facts], fsync: str) -> tuple[Figure, Figure]:
-    payloads = [encode(build(fact)) for fact in known]
-    with synced(bench.client, fsync):
-        built = _rate(
-            f"bare XADD, 1,000 a pipeline, events built by the models, AOF {fsync}",
-            known,
-            lambda: yardsticks.xadd_built(bench.client, known, "bare"),
-        )
-        bench.client.unlink("bare")
-        encoded = _rate(
-            f"bare XADD, 1,000 a pipeline, bytes encoded before, AOF {fsync}",
-            known,
-            lambda: yardsticks.xadd(bench.client, payloads, "bare"),
-        )
-        bench.client.unlink("bare")
-    return built, encoded
+def _alternated(count: int, works: Mapping[str, Callable[[], float]]) -> list[Figure]:
+    """Events a second of each, by the median of its seconds."""
+    rounds = [{what: work() for what, work in works.items()} for _ in range(ROUNDS if count <= SHORT else 1)]
+    taken = {what: statistics.median(each[what] for each in rounds) for what in works}
+    return [Figure(PART, what, count / each, "events/s") for what, each in taken.items()]
 
 
 def _single(bench: Bench, known: list[Facts]) -> list[Figure]:
@@ -72,19 +80,16 @@ def _single(bench: Bench, known: list[Facts]) -> list[Figure]:
 
 
 def append_all(log: Log, known: Iterable[Facts], size: int = CALL) -> None:
-    """From plain values to the acknowledgement."""
-    for batch in batched(known, size):
-        log.append([build(fact) for fact in batch])
+    """From plain values to the acknowledgement, one call after the other."""
+    for call in batched(known, size):
+        log.append(map(build, call))
 
 
-def append_in_two_threads(log: Log, known: list[Facts]) -> None:
-    """The same, where one call is built while another waits for the disk."""
-    with ThreadPoolExecutor(2) as pool:
-        calls = batched(known, IN_FLIGHT)
-        for _ in pool.map(lambda batch: log.append([build(fact) for fact in batch]), calls):
-            pass
+def append_each(log: Log, known: Iterable[Facts]) -> None:
+    """The same, where the next call is built, checked and encoded while the server writes one."""
+    for _ in log.append_each(map(build, call) for call in batched(known, CALL)):
+        pass
 
 
-def _rate(what: str, known: list[Facts], work: object) -> Figure:
-    assert callable(work)
+def _rate(what: str, known: list[Facts], work: Callable[[], object]) -> Figure:
     return Figure(PART, what, len(known) / seconds(work), "events/s")

@@ -27,7 +27,7 @@ FIRST = next(iter(PROJECTIONS))  # the one that is rung for first
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """With one worker, which moves the five projections on one after the other."""
+    """With one worker, which moves the five projections on together."""
     log = bench.log("latency")
     with workers(bench, log, 1):
         returned, seen = publish(bench, log, WARM_UP + int(RATE * bench.seconds))

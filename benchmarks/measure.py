@@ -62,6 +62,12 @@ def peak_memory() -> float:
     return int(peak.split()[1]) / 1024
 
 
+def forget(log: Log) -> None:
+    """Removes a ledger."""
+    for key in list(log.client.scan_iter(f"{{{log.ledger}}}:*", count=1_000)):
+        log.client.unlink(key)
+
+
 def forget_projections(log: Log) -> None:
     """Removes what projections a ledger has, so that the next figure begins at zero again."""
     for key in list(log.client.scan_iter(f"{keys.projection(log.ledger, '')}*", count=1_000)):

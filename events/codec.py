@@ -8,21 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
+from typing import Any, NoReturn, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from .catalog import CATALOG, EventData
+from .catalog import CATALOG, EventData, is_plain
 from .envelope import CONTENT_TYPE, SPECVERSION, Envelope, Event, OlderShape, RecordedEvent
 from .errors import Fault, InvalidEvent, TooLarge
-from .quantities import EARLIEST_YEAR, PartialDate, date_range
+from .quantities import EARLIEST_YEAR, PartialDate
 from .upcast import upcast
 
 EVENT_LIMIT = 64 * 1024  # bytes of one event
-BATCH_BYTES_LIMIT = 8 * 1024 * 1024
 NESTING_LIMIT = 16
 CLOCK_TOLERANCE = timedelta(minutes=5)
+# A date has begun somewhere on Earth 14 hours before it begins in UTC (Kiribati, UTC+14).
+_AHEAD = CLOCK_TOLERANCE + timedelta(hours=14)
 SEQUENCE_DIGITS = 16  # zero-padded, so that sequences sort as strings: up to 2**53 - 1
 
 M = TypeVar("M", bound=BaseModel)
@@ -59,6 +60,7 @@ class DecodedEvent:
         return any(_stem(self.type) == _stem(known) for known in types)
 
 
+@cache
 def dataschema(model: type[EventData], revision: int | None = None) -> str:
     """The address of a type's shape (the current one by default), such as `urn:approval-ledger:batch.announced.v1:2`."""
     return f"urn:approval-ledger:{model.TYPE}:{revision or model.REVISION}"
@@ -134,8 +136,11 @@ def from_json(value: object, *, now: datetime | None = None) -> Event:
     return event
 
 
-def check(event: Event) -> bytes:
-    """The bytes that the log keeps of an event, once all is found true that must be, however it was made. Raises InvalidEvent."""
+def check(event: Event, now: datetime) -> bytes:
+    """The bytes that the log keeps of an event, once all is found true that must be, however it was made.
+
+    `now` bounds its times. Raises InvalidEvent.
+    """
     model = type(event.data)
     if CATALOG.get(getattr(model, "TYPE", "")) is not model:
         _fail(
@@ -143,26 +148,28 @@ def check(event: Event) -> bytes:
             f"is a {model.__name__}, which is no type of the catalog: build it with one of its models",
             "data",
         )
-    attributes, data = _attributes(event), _written(event.data)
-    _validate(Envelope, attributes, "")
+    given, data = _given(event), _written(event.data)
+    # What is plain is good for each attribute: to ask that first takes 0.4 us, to validate the envelope 2.5.
+    if not all(map(is_plain, given.values())):
+        attributes = {"specversion": SPECVERSION, "type": event.type} | given
+        _validate(Envelope, {name: value for name, value in attributes.items() if value is not None}, "")
     # A model can be changed past its checks (model_copy); the log is for ever, so what will be stored is checked.
     _validate(model, data, "data")
     _check_older(event)
-    _check_sense(event, data, datetime.now(UTC))
-    return _encoded(event, attributes, data)
+    _check_sense(event, data, now)
+    return _encoded(event, given, data)
 
 
 def _check_sense(event: Event, data: Mapping[str, Any], now: datetime) -> None:
     if event.time is not None:
         _check_time(event.time, now)
-    target = getattr(event.data, "target", None)
-    if target is not None and (target.source, target.id) == (event.source, event.id):
+    if data.get("target") == {"source": event.source, "id": event.id}:
         _fail("validation", "an event cannot correct itself", "data.target")
-    # A date has begun somewhere on Earth 14 hours before it begins in UTC (Kiribati, UTC+14).
-    latest = (now + CLOCK_TOLERANCE + timedelta(hours=14)).date()
+    latest = (now + _AHEAD).date().isoformat()
     for path in _date_paths(type(event.data)):
         text = _at(data, path)
-        if text is not None and date_range(text).first > latest:
+        # As text, and a month or a year with the latest one: it has begun if any day of it has.
+        if text is not None and text > latest[: len(text)]:
             _fail("timestamp-in-future", f"{text!r} lies in the future", ".".join(("data", *path)))
 
 
@@ -179,34 +186,44 @@ def _check_older(event: Event) -> None:
 
 def encode(event: Event) -> bytes:
     """The bytes that the log keeps: UTF-8 JSON, keys sorted, no white space, absent fields left out."""
-    return _encoded(event, _attributes(event), _written(event.data))
+    return _encoded(event, _given(event), _written(event.data))
 
 
 def _written(data: EventData) -> dict[str, Any]:
-    return data.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False)
+    try:
+        # What `model_dump` calls: the latter's many parameters cost a quarter of the 1.5 us.
+        written: dict[str, Any] = data.__pydantic_serializer__.to_python(
+            data, mode="json", by_alias=True, exclude_none=True, warnings=False
+        )
+    except ValueError as error:  # only of what was changed past its model
+        _fail("validation", f"cannot be written as JSON: {str(error)[:200]}", "data")
+    return written
 
 
-def _encoded(event: Event, attributes: dict[str, object], data: dict[str, Any]) -> bytes:
+def _encoded(event: Event, given: dict[str, object], data: dict[str, Any]) -> bytes:
     revision = event.data.revision
     if event.older is not None:
         revision, data = event.older.revision, event.older.data
-    return canonical(attributes | {"dataschema": dataschema(type(event.data), revision), "data": data})
+    return canonical(
+        {
+            "specversion": SPECVERSION,
+            "type": event.type,
+            "datacontenttype": CONTENT_TYPE,
+            "dataschema": dataschema(type(event.data), revision),
+            "data": data,
+            **given,
+        }
+    )
 
 
-def _attributes(event: Event) -> dict[str, object]:
-    attributes = {
-        "specversion": SPECVERSION,
-        "id": event.id,
-        "source": event.source,
-        "type": event.type,
-        "subject": event.subject,
-        "time": event.time,
-        "datacontenttype": CONTENT_TYPE,
-        "traceparent": event.traceparent,
-        "correlationid": event.correlationid,
-        "causationid": event.causationid,
-    }
-    return {name: value for name, value in attributes.items() if value is not None}
+def _given(event: Event) -> dict[str, object]:
+    """The attributes that the producer chose."""
+    # These two must be there, so that None stays to be refused.
+    given: dict[str, object] = {"id": event.id, "source": event.source}
+    for name in ("subject", "time", "traceparent", "correlationid", "causationid"):
+        if (value := getattr(event, name)) is not None:
+            given[name] = value
+    return given
 
 
 def canonical(value: object) -> bytes:
@@ -300,7 +317,8 @@ def _revision(model: type[EventData], schema: str | None) -> int:
 
 def _validate(model: type[M], value: object, path: str) -> M:
     try:
-        return model.model_validate(value, by_alias=True, by_name=False)
+        # What `model_validate` calls, which takes 0.4 us more.
+        return cast("M", model.__pydantic_validator__.validate_python(value, by_alias=True, by_name=False))
     except ValidationError as error:
         raise InvalidEvent(
             [_fault(detail, path, value) for detail in error.errors(include_url=False)]

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import Any, Literal, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
 
 import redis
 
 from . import durability, keys
-from .codec import BATCH_BYTES_LIMIT, EVENT_LIMIT, check
+from .batch import Batch, Subject, batch, damage, require_position
 from .connection import storage
 from .envelope import Event, Receipt, RecordedEvent
-from .errors import (
-    BadQuestion,
-    Fault,
-    IdConflict,
-    InvalidEvent,
-    LogDamaged,
-    NotDurable,
-    StaleExpectation,
-    TooLarge,
-)
+from .errors import LogDamaged, NotDurable
 from .functions import load
 
-BATCH_LIMIT = 10_000  # events of one append; keeps the server's function under the time it may take
 PAGE = 500  # entries a read fetches at once: measured best between 500 and 1,000
 DURABILITY_PERIOD = 10.0  # seconds for which a check of the server's settings holds
-
-Subject = Literal["none", "exists"] | int
 
 
 class Log:
@@ -45,7 +33,7 @@ class Log:
 
     def append(
         self,
-        events: Sequence[Event],
+        events: Iterable[Event],
         *,
         expected_position: int | None = None,
         expected_subject: tuple[str, Subject] | None = None,
@@ -60,21 +48,68 @@ class Log:
         Raises Refused (InvalidEvent, TooLarge, IdConflict, StaleExpectation, NotDurable) or StorageUnavailable:
         nothing was stored. Raises OutcomeUnknown: no reply came; append the same events again. Raises LogDamaged.
         """
-        payloads = _payloads(events)
+        made = batch(self.ledger, events, expected_position, expected_subject)
         self._require_durable()
-        lists: dict[str, int] = {}
-        arguments: list[bytes | str | int] = list(_expectation(expected_position, expected_subject))
-        for event, payload in zip(events, payloads, strict=True):
-            place = (
-                0
-                if event.subject is None
-                else lists.setdefault(keys.subject(self.ledger, event.subject), len(lists) + 4)
-            )
-            arguments += [keys.identity(event.source, event.id), payload, event.subject or "", place]
-        names = [self._key, keys.ids(self.ledger), keys.subjects(self.ledger), *lists]
         with storage(writing=True):
-            reply = cast(list[bytes], self._append(keys=names, args=arguments))
-        return self._receipts(events, reply, expected_position, expected_subject)
+            reply = cast(list[bytes], self._append(keys=made.keys, args=made.arguments))
+        return made.receipts(reply)
+
+    def append_each(self, batches: Iterable[Iterable[Event]]) -> Iterator[list[Receipt]]:
+        """Appends one batch after the other, each as `append` does, and yields the receipts of each.
+
+        While the server writes one, the next is taken from `batches`, checked and encoded; so it is best to let both
+        `batches` and what is in them be generators. An error ends it, and is about the batch after those that were
+        yielded, which all are stored. The next batch is sent when the next receipts are asked for: whoever stops
+        asking leaves none on its way.
+
+        Raises as `append` does, and what `batches` raises.
+        """
+        ready = (batch(self.ledger, events) for events in batches)
+        current = next(ready, None)
+        while current is not None:
+            following, failure = None, None
+            self._require_durable()
+            with self._sent(current) as answer:
+                try:
+                    following = next(ready, None)
+                except Exception as error:  # noqa: BLE001  # raised below, after what was sent has been answered
+                    failure = error
+                reply = answer()
+            yield current.receipts(reply)
+            if failure is not None:
+                raise failure
+            current = following
+
+    @contextmanager
+    def _sent(self, made: Batch) -> Iterator[Callable[[], list[bytes]]]:
+        """Sends a batch; its answer is to be asked for once, and may be on its way meanwhile."""
+        # By one thread: another that sends 500 KB and reads the answer waits some four times for the interpreter, 5 ms
+        # each while this one computes. Two threads with half of the calls each took as long as one.
+        pool = self.client.connection_pool
+        with storage(writing=True):
+            connection: Any = pool.get_connection()
+        answered = False
+
+        def answer() -> list[bytes]:
+            nonlocal answered
+            with storage(writing=True):
+                try:
+                    reply = connection.read_response()
+                except redis.exceptions.NoScriptError:
+                    reply = self._append(keys=made.keys, args=made.arguments)
+            answered = True
+            return cast(list[bytes], reply)
+
+        try:
+            with storage(writing=True):
+                connection.send_command(
+                    "EVALSHA", self._append.sha, len(made.keys), *made.keys, *made.arguments
+                )
+            yield answer
+        finally:
+            if not answered:
+                connection.disconnect()  # what comes yet would be taken for the answer to another question
+            pool.release(connection)
 
     def head(self) -> int:
         """The last position; 0 for an empty ledger. Raises LogDamaged, StorageUnavailable.
@@ -100,7 +135,7 @@ class Log:
         sound = about["length"] == about["entries-added"] == last and before <= last <= known
         if newest != given or not sound:
             raise LogDamaged(
-                _damage(self.ledger, about["length"], about["entries-added"], known, newest, given)
+                damage(self.ledger, about["length"], about["entries-added"], known, newest, given)
             )
         return last
 
@@ -109,7 +144,7 @@ class Log:
 
         Raises LogDamaged where a position is missing, also the last ones; BadQuestion for a negative `after`.
         """
-        _require_position(after)
+        require_position(after)
         while limit is None or limit > 0:
             page = self.page(after, PAGE if limit is None else min(PAGE, limit))
             yield from page
@@ -121,7 +156,7 @@ class Log:
 
     def page(self, after: int, count: int) -> list[RecordedEvent]:
         """At most `count` events from position `after` + 1 on, in one round trip."""
-        _require_position(after)
+        require_position(after)
         if count <= 0:
             return []
         with storage():
@@ -142,7 +177,7 @@ class Log:
     def read_backwards(self, before: int | None = None, limit: int | None = None) -> Iterator[RecordedEvent]:
         """The events before position `before` (default: from the head), newest first."""
         if before is not None:
-            _require_position(before)
+            require_position(before)
         head = self.head()
         upto = head if before is None else min(before - 1, head)
         while upto > 0 and (limit is None or limit > 0):
@@ -159,7 +194,7 @@ class Log:
         self, subject: str, after: int = 0, limit: int | None = None, *, backwards: bool = False
     ) -> Iterator[RecordedEvent]:
         """The events of one subject after position `after`, in order, or newest first."""
-        _require_position(after)
+        require_position(after)
         key = keys.subject(self.ledger, subject)
         with storage():
             positions = [int(p) for p in cast(list[bytes], self.client.lrange(key, 0, -1))]
@@ -187,7 +222,7 @@ class Log:
 
         The client's time-out bounds the wait: half of it is the longest. Raises LogDamaged where a position is missing.
         """
-        _require_position(after)
+        require_position(after)
         longest = (self.client.connection_pool.connection_kwargs.get("socket_timeout") or 2 * wait) / 2
         block = max(1, int(min(wait, longest) * 1000))  # 0 would be "for ever"
         while True:
@@ -205,7 +240,7 @@ class Log:
 
     def at(self, position: int) -> RecordedEvent | None:
         """The event at `position`, or None where the log is not that long. Raises LogDamaged where it is lost."""
-        _require_position(position)
+        require_position(position)
         with storage():
             entries = cast(list[Any], self.client.xrange(self._key, min=str(position), max=str(position)))
         if not entries and position > 0:
@@ -241,85 +276,6 @@ class Log:
             raise NotDurable(findings)
         self._durable_until = time.monotonic() + DURABILITY_PERIOD
 
-    def _receipts(
-        self,
-        events: Sequence[Event],
-        reply: list[bytes],
-        expected_position: int | None,
-        expected_subject: tuple[str, Subject] | None,
-    ) -> list[Receipt]:
-        match reply:
-            case [b"OK", *pairs]:
-                found = zip(events, pairs[::2], pairs[1::2], strict=True)
-                return [Receipt(int(at), twice == b"1", e.source, e.id) for e, at, twice in found]
-            case [b"CONFLICT", index, position]:
-                event = events[int(index)]
-                raise IdConflict(event.source, event.id, int(position), int(index))
-            case [b"STALE", b"ledger", now]:
-                raise StaleExpectation(f"ledger {self.ledger}", expected_position, int(now))
-            case [b"STALE", _, now]:
-                assert expected_subject is not None
-                raise StaleExpectation(f"subject {expected_subject[0]!r}", expected_subject[1], int(now))
-            case [b"DAMAGED", length, added, known, newest, given]:
-                raise LogDamaged(_damage(self.ledger, int(length), int(added), int(known), newest, given))
-            case _:
-                raise AssertionError(f"append.lua answered {reply!r}")
-
-
-def _payloads(events: Sequence[Event]) -> list[bytes]:
-    if not events:
-        raise InvalidEvent([Fault("validation", "a batch needs at least one event")])
-    if len(events) > BATCH_LIMIT:
-        raise TooLarge(
-            f"a batch holds at most {BATCH_LIMIT:,} events, not {len(events):,}. Nothing was stored."
-        )
-    seen: dict[tuple[str, str], int] = {}
-    payloads = []
-    faults: list[Fault] = []
-    for index, event in enumerate(events):
-        try:
-            payload = check(event)
-        except InvalidEvent as error:
-            faults += [replace(fault, index=index) for fault in error.faults]
-            continue
-        first = seen.setdefault((event.source, event.id), index)
-        if first != index:
-            message = f"has the source and id of event {first} of the same batch"
-            faults.append(Fault("duplicate-id", message, "id", index))
-            continue
-        payloads.append(payload)
-        if len(payload) > EVENT_LIMIT:
-            raise TooLarge(
-                f"event {index} has {len(payload):,} bytes; at most {EVENT_LIMIT:,} are taken. Nothing was stored."
-            )
-    if faults:
-        raise InvalidEvent(faults)
-    if (size := sum(map(len, payloads))) > BATCH_BYTES_LIMIT:
-        raise TooLarge(
-            f"the batch has {size:,} bytes; at most {BATCH_BYTES_LIMIT:,} are taken. Nothing was stored."
-        )
-    return payloads
-
-
-def _expectation(position: int | None, subject: tuple[str, Subject] | None) -> tuple[str, str, str]:
-    if position is not None:
-        _require_position(position)
-    if subject is None:
-        return "" if position is None else str(position), "", ""
-    name, state = subject
-    if state not in ("none", "exists"):
-        if type(state) is not int:
-            raise BadQuestion(f"a subject is expected to be 'none', 'exists' or at a position, not {state!r}")
-        _require_position(state)
-    if not name or name != name.encode("utf-8", "replace").decode():
-        raise BadQuestion(f"an expectation on a subject must name the subject, and {name[:80]!r} is no name")
-    return "" if position is None else str(position), name, str(state)
-
-
-def _require_position(position: int) -> None:
-    if type(position) is not int or not 0 <= position < 2**53:
-        raise BadQuestion(f"a position is a whole number from 0 to 2^53 - 1, not {position!r}")
-
 
 def _recorded(entry: Any) -> RecordedEvent:
     entry_id, fields = entry
@@ -330,11 +286,3 @@ def _recorded(entry: Any) -> RecordedEvent:
         raise LogDamaged(
             f"entry {bytes(entry_id).decode()} of the log has no event in it: something else wrote to it. Restore a backup."
         ) from None
-
-
-def _damage(ledger: str, length: int, added: int, known: int, newest: bytes, given: bytes) -> str:
-    return (
-        f"ledger {ledger}: the log has {length} entries, {added} were ever added, {known} ids are known, its newest "
-        f"entry is {newest.decode()} and the last it was given is {given.decode()} (position-time); these must agree. "
-        "Something was deleted, or something else wrote to it. Nothing was stored: restore a backup."
-    )

@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)  # a name is asked for again soon or never; 65,536 of them take 20 MB
 def name_key(text: str) -> str:
     """The key under which a name is compared: NFKC, full case folding, NFKC again, runs of white space as one space.
 

@@ -8,6 +8,7 @@ from .asof import Asked, pinned
 from .bounds import Conflict
 from .differences import diff
 from .digest import digest
+from .lockstep import advance_together
 from .projection import Documents, MemoryDocuments, Projection, advance, fold
 from .queries import PROJECTIONS, Answer
 from .store import Fenced, Generation, Store
@@ -24,6 +25,7 @@ __all__ = [
     "Projection",
     "Store",
     "advance",
+    "advance_together",
     "answers",
     "citations",
     "diff",

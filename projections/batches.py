@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from events import DecodedEvent, name_key
@@ -24,6 +25,7 @@ def needs(event: DecodedEvent) -> list[str]:
                 _placed(counted),
                 terms.needs(counted),
                 _members(counted, batch_key(batch)),
+                _placed_of(counted, name_key(grant.company.name)),
                 _batches(counted),
             ]
         case _:
@@ -43,6 +45,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
             )
             for sign, approval in in_batch:
                 _count(documents, counted, of, approval, sign)
+                _count_of(documents, counted, of, approval.company, sign)
             if in_any:
                 more = sum(sign for sign, _ in in_any)
                 documents.put(_placed(counted), (documents.get(_placed(counted)) or 0) + more or None)
@@ -68,10 +71,21 @@ def reports(documents: Documents, counted: str) -> list[tuple[int, dict[str, Any
 
 
 def members(documents: Documents, counted: str) -> dict[str, dict[str, Any]]:
-    """By batch, the distinct approvals that name it: `count`, by `companies`, and some `sample` positions."""
+    """By batch, the distinct approvals that name it: `count`, and some `sample` positions."""
     batches: list[str] = documents.get(_batches(counted)) or []
     documents.fetch([_members(counted, batch) for batch in batches])
     return {batch: documents.get(_members(counted, batch)) for batch in batches}
+
+
+def members_of(documents: Documents, counted: str, companies: Iterable[str]) -> dict[str, dict[str, int]]:
+    """By batch, how many of its distinct approvals each of these companies has (names, as keys), of those that have any."""
+    listed = list(companies)
+    documents.fetch([_placed_of(counted, company) for company in listed])
+    found: dict[str, dict[str, int]] = {}
+    for company in listed:
+        for batch, count in (documents.get(_placed_of(counted, company)) or {}).items():
+            found.setdefault(batch, {})[company] = count
+    return found
 
 
 def placed(documents: Documents, counted: str) -> int:
@@ -92,16 +106,20 @@ def _count(documents: Documents, counted: str, batch: str, approval: approvals.A
     place = _members(counted, batch)
     held: dict[str, Any] | None = documents.get(place)
     if held is None:
-        held = {"count": 0, "companies": {}, "sample": []}
+        held = {"count": 0, "sample": []}
         documents.put(_batches(counted), sorted([*(documents.get(_batches(counted)) or []), batch]))
-    companies = terms.with_times(held["companies"], approval.company, sign)
     sample = [*held["sample"], approval.position] if sign > 0 else held["sample"]
     kept = sorted(p for p in sample if sign > 0 or p != approval.position)[:SAMPLE]
     count = held["count"] + sign
-    documents.put(place, {"count": count, "companies": companies, "sample": kept} if count else None)
+    documents.put(place, {"count": count, "sample": kept} if count else None)
     if not count:
         left = [other for other in documents.get(_batches(counted)) if other != batch]
         documents.put(_batches(counted), left or None)
+
+
+def _count_of(documents: Documents, counted: str, batch: str, company: str, sign: int) -> None:
+    place = _placed_of(counted, company)
+    documents.put(place, terms.with_times(documents.get(place) or {}, batch, sign) or None)
 
 
 SAMPLE = 4  # positions kept as evidence: the rest is a count
@@ -113,6 +131,10 @@ def _placed(counted: str) -> str:
 
 def _batches(counted: str) -> str:
     return key("batches", counted)
+
+
+def _placed_of(counted: str, company: str) -> str:
+    return key("placed", counted, company)
 
 
 def _members(counted: str, batch: str) -> str:

@@ -1,6 +1,6 @@
 """References to answers: one line that says what was asked, of which log, and what came of it; anyone can ask again.
 
-    approvals:cac/totals@1?instrument=filing&valid_at=2024-01-31&position=104#sha256=<64 hex digits>
+    approvals:cac/totals@2?instrument=filing&valid_at=2024-01-31&position=104#sha256=<64 hex digits>
 
 The ledger, the projection and its version; what was asked, then the axes, then the position, always in this order and each
 at most once; the digest of the answer. Values are percent-encoded UTF-8 (RFC 3986: only A-Z a-z 0-9 - . _ ~ stay as they

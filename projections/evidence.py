@@ -10,9 +10,9 @@ from typing import Any
 
 from events import Count, DateRange, Interval, date_range, name_key
 
-from . import approvals, batches, companies, identities, sources, terms, totals
+from . import approvals, batches, companies, sources, terms, totals
 from .bounds import NAMED
-from .identities import Marks
+from .identities import WHENEVER, Group, Identities, Marks
 from .projection import Documents
 
 Views = Mapping[str, Documents]
@@ -229,11 +229,9 @@ def gather(views: Views, counted: str) -> Evidence:
     figures = [(t, _total(at, r)) for t in one for at, r in totals.reports(views["totals"], t)]
     announced = [_batch_report(at, t, r) for t in one for at, r in batches.reports(views["batches"], t)]
     repeats = {t: _repeats(views["companies"], t) for t in one}
-    members = {t: _members(batches.members(views["batches"], t), repeats[t]) for t in one}
     listed = {t: totals.days(views["totals"], t, "granted") for t in one}
-    names = {name for report in announced for name in report.named}
-    names |= {name for t in one for batch in members[t].values() for name in batch["companies"]}
-    marks = Marks(views["companies"], sorted(names))
+    marks = Marks(views["companies"], _named(views, announced, one))
+    members = {t: _members(views["batches"], t, marks, repeats[t]) for t in one}
     reports: list[TotalReport | BatchReport] = [*(report for _, report in figures), *announced]
     return Evidence(
         terms=one,
@@ -278,7 +276,7 @@ def _repeats(documents: Documents, counted: str) -> _Repeats:
     names are one company, what they have of one item is one approval, or one of those that have a number; but not what
     they had when they were two."""
     found = _Repeats({}, {}, {}, {})
-    known = identities.Identities(documents)
+    known = Identities(documents)
     marks = Marks(documents, known.claimed(companies.unnumbered(documents, counted)))
     for group in {group.mark: group for group in marks.groups.values()}.values():
         names = sorted(group.names | group.disputed)
@@ -360,14 +358,35 @@ def _days_of(changes: Changes) -> list[tuple[DateRange, int, list[int]]]:
     return [(totals.day_range(on), n, []) for of in changes.values() for on, n in of]
 
 
-def _members(members: Mapping[str, dict[str, Any]], repeats: _Repeats) -> dict[str, dict[str, Any]]:
+def _named(views: Views, announced: Iterable[BatchReport], counted: Iterable[str]) -> list[str]:
+    """The names (as keys) that decide which companies the announcements name: those in them, and those that several companies
+    claim, one of them a company that is named, where an approval of a batch is under such a name.
+
+    Nothing depends on the other members of the batches, of which there may be as many as there are companies.
+    """
+    names = {name for report in announced for name in report.named}
+    known = Identities(views["companies"], WHENEVER)
+    while True:
+        groups = known.groups(sorted(names))
+        disputed = {name for group in groups.values() for name in group.disputed} - names
+        placed = [batches.members_of(views["batches"], t, sorted(disputed)) for t in counted]
+        further = {name for of in placed for companies_of in of.values() for name in companies_of}
+        if not further:
+            return sorted(names)
+        names |= further
+
+
+def _members(
+    documents: Documents, counted: str, marks: Marks, repeats: _Repeats
+) -> dict[str, dict[str, Any]]:
+    of_companies = batches.members_of(documents, counted, marks.groups)
     return {
         key: {
             "count": held["count"] - repeats.members.get(key, 0),
             "at_most": held["count"],
-            "companies": held["companies"],
+            "companies": of_companies.get(key, {}),
         }
-        for key, held in members.items()
+        for key, held in batches.members(documents, counted).items()
     }
 
 
@@ -477,7 +496,7 @@ def _batch(
     )
 
 
-def _granted_to(documents: Documents, groups: Iterable[identities.Group], counted: str) -> dict[str, int]:
+def _granted_to(documents: Documents, groups: Iterable[Group], counted: str) -> dict[str, int]:
     """How many approvals were granted to each company that an announcement names, under all names that may be its."""
     names_of = {group.mark: group.names | group.disputed for group in groups}
     held = companies.records(documents, sorted(frozenset[str]().union(*names_of.values())))

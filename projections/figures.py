@@ -66,11 +66,16 @@ class _Ended:
 class Figures:
     """What the evidence of one class of terms allows. Pure: the same evidence gives the same figures."""
 
-    def __init__(self, evidence: Evidence, asked: Iterable[date] = ()) -> None:
-        """`asked` are days on which a figure is wanted, beside those that the evidence speaks of."""
+    def __init__(self, evidence: Evidence, asked: Iterable[date] = (), *, every_day: bool = True) -> None:
+        """`asked` are days on which a figure is wanted, beside those that the evidence speaks of. Without `every_day` those
+        on which approvals were only listed are left out, but for the last: what is bounded on the others stays the same.
+        """
         self.evidence = evidence
         self.order = _order(evidence.batches())
-        self.days = sorted({*_days(evidence), *asked})
+        listed = {day for granted in evidence.granted.values() for day in granted.exact_days()}
+        spoken_of = _days(evidence)
+        left = listed if every_day else sorted({*spoken_of, *listed})[-1:]
+        self.days = sorted({*spoken_of, *left, *asked})
         self._orders: dict[frozenset[int], list[Placed]] = {}
         together = {}
         if any(days.any() for days in evidence.granted.values()):
@@ -78,6 +83,14 @@ class Figures:
         if any(days.any() for days in evidence.revoked):
             together[REVOKED] = "the revocations"
         self.resolution = resolve(self._constraints, evidence.origins | together)
+
+    @classmethod
+    def in_brief(cls, evidence: Evidence, asked: Iterable[date] = ()) -> Figures:
+        """Figures that say the same of the days `asked` and of the last, as intervals: evidence may be another that forces
+        as much. They take as long as there are reports and batches, not days (1,000 days: 19 ms, now 4)."""
+        figures = cls(evidence, asked, every_day=False)
+        # Which of several contradictions is found first, and so what is set apart, may depend on the days.
+        return cls(evidence, asked) if figures.resolution.conflicts else figures
 
     @property
     def last_day(self) -> DateRange:
@@ -343,7 +356,7 @@ def _at(day: date) -> Node:
 
 
 def _days(evidence: Evidence) -> set[date]:
-    """The days that a constraint is about."""
+    """The days that a constraint is about, beside those on which approvals are listed."""
     days: set[date] = set()
     for report in evidence.totals:
         if report.as_of is not None:
@@ -351,8 +364,9 @@ def _days(evidence: Evidence) -> set[date]:
         if report.since is not None and report.to is not None:
             days |= {report.since.first - DAY, report.since.last - DAY, report.to.first, report.to.last}
     days |= {report.on.last for report in evidence.announced}
+    for revoked in evidence.revoked:
+        days |= set(revoked.exact_days())
     for dated in (*evidence.granted.values(), *evidence.revoked):
-        days |= set(dated.exact_days())
         for partial, _ in dated.partial:
             days |= {partial.first - DAY, partial.last}
     return days

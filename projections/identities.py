@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 
@@ -28,7 +28,13 @@ def identify(documents: Documents, data: CompanyIdentified, position: int, stand
 
 def merge(documents: Documents, data: CompanyMerged, position: int, stands: bool) -> None:
     """Counts in, or out again, that two slugs are one company."""
-    pages.keep(documents, "merges", position, [data.from_, data.into, data.on], stands)
+    # Under each of the two, so that a reader finds those of one company without reading all.
+    for slug in (data.from_, data.into):
+        pages.keep(documents, _merges(slug), position, [data.from_, data.into, data.on], stands)
+
+
+Merge = tuple[int, str, str, str]
+"""The position of a merger, the slug that was merged, the one that it was merged into, and the day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Company:
     names: tuple[str, ...]
     texts: tuple[str, ...]
     because: tuple[int, ...]
-    merges: tuple[tuple[int, str, str, str], ...]
+    merges: tuple[Merge, ...]
     disputed: dict[str, tuple[int, ...]]
     rings: tuple[tuple[int, ...], ...]
     perhaps: tuple[str, ...] = ()
@@ -55,9 +61,10 @@ class Company:
 @dataclass(frozen=True, slots=True)
 class Group:
     """Names (as keys) that are one company, or may be one; `disputed` are further names that may be its. `companies` gives
-    those that surely are one a mark of their own."""
+    those that surely are one a mark of their own; `slugs` are those of all of them."""
 
     names: frozenset[str]
+    slugs: frozenset[str]
     disputed: Set[str]
     companies: dict[str, str]
 
@@ -73,11 +80,7 @@ class Identities:
     def __init__(self, documents: Documents, valid_at: DateRange | None = None) -> None:
         """`valid_at` are the days that a question is about: what was merged later was two companies."""
         self._documents = documents
-        merges = [(at, a, b, on) for at, (a, b, on) in pages.read(documents, "merges")]
-        self._merges = [merge for merge in merges if surely(date_range(merge[3]), valid_at)]
-        self._perhaps = [
-            merge for merge in merges if merge not in self._merges and perhaps(date_range(merge[3]), valid_at)
-        ]
+        self._valid_at = valid_at
 
     def slugs(self) -> list[str]:
         """The slug of every identified company, merged ones too."""
@@ -97,8 +100,7 @@ class Identities:
 
     def of_slug(self, slug: str) -> Company | None:
         """The company that has this slug, or had it before it was merged; None where no event gives it."""
-        merges = [*self._merges, *self._perhaps]
-        if not self._documents.get(_slug(slug)) and all(slug not in (a, b) for _, a, b, _ in merges):
+        if not self._documents.get(_slug(slug)) and not self._merges([slug]) and not self._perhaps([slug]):
             return None
         return self._company(self._group(slug))
 
@@ -113,7 +115,7 @@ class Identities:
         one of the names, it may be any of them."""
         found: dict[str, Group] = {}
         listed = list(names)
-        self._documents.fetch(map(_alias, listed))
+        self._read_ahead(listed)
         for alias in listed:
             claimants = self._with_perhaps(self.find(alias))
             companies = {alias: alias}
@@ -121,12 +123,25 @@ class Identities:
                 undisputed = [name for name in company.names if name not in company.disputed]
                 companies |= dict.fromkeys(undisputed, min(undisputed, default=""))
             disputed = {name for company in claimants for name in company.disputed}
+            slugs = {slug for company in claimants for slug in company.slugs}
             for other in [found[name] for name in companies if name in found]:
                 companies |= other.companies
                 disputed |= other.disputed
-            group = Group(frozenset(companies), disputed, companies)
+                slugs |= other.slugs
+            group = Group(frozenset(companies), frozenset(slugs), disputed, companies)
             found |= dict.fromkeys(group.names, group)
         return found
+
+    def _read_ahead(self, names: Sequence[str]) -> None:
+        """Reads what it takes to find companies, but for those they were merged with, in a few round trips for all."""
+        documents = self._documents
+        pages.fetch(documents, map(_alias, names))
+        slugs = {slug for name in names for _, slug in pages.read(documents, _alias(name))}
+        pages.fetch(documents, [place for slug in slugs for place in (_slug(slug), _merges(slug))])
+        texts = {
+            text for slug in slugs for _, of_event in pages.read(documents, _slug(slug)) for text in of_event
+        }
+        pages.fetch(documents, {_alias(name_key(text)) for text in texts})
 
     def _with_perhaps(self, companies: Iterable[Company]) -> list[Company]:
         """The companies, with those that they may have been merged with."""
@@ -137,21 +152,32 @@ class Identities:
         return found
 
     def _group(self, slug: str) -> tuple[str, ...]:
-        group = {slug}
-        grown = True
-        while grown:
-            grown = False
-            for _, a, b, _ in self._merges:
-                if (a in group) != (b in group):
-                    group |= {a, b}
-                    grown = True
+        group, new = {slug}, {slug}
+        while new:
+            new = {one for _, a, b, _ in self._merges(new) for one in (a, b)} - group
+            group |= new
         return tuple(sorted(group))
+
+    def _merges(self, slugs: Iterable[str]) -> list[Merge]:
+        """The mergers of these companies that surely were, by position."""
+        return [merge for merge in merges(self._documents, slugs) if self._surely(merge)]
+
+    def _perhaps(self, slugs: Iterable[str]) -> list[Merge]:
+        """Those that may have been."""
+        return [
+            merge
+            for merge in merges(self._documents, slugs)
+            if not self._surely(merge) and perhaps(date_range(merge[3]), self._valid_at)
+        ]
+
+    def _surely(self, merge: Merge) -> bool:
+        return surely(date_range(merge[3]), self._valid_at)
 
     def _company(self, slugs: tuple[str, ...]) -> Company:
         claims = [(at, texts) for slug in slugs for at, texts in pages.read(self._documents, _slug(slug))]
         texts = tuple(dict.fromkeys(text for _, of_event in sorted(claims) for text in of_event))
         names = tuple(dict.fromkeys(map(name_key, texts)))
-        merges = tuple(merge for merge in self._merges if merge[1] in slugs)
+        merges = tuple(self._merges(slugs))
         disputed: dict[str, tuple[int, ...]] = {}
         self._documents.fetch(map(_alias, names))
         for alias in names:
@@ -171,7 +197,7 @@ class Identities:
         )
 
     def _may_be_merged_with(self, slugs: tuple[str, ...]) -> tuple[str, ...]:
-        pairs = [(a, b) for _, a, b, _ in self._perhaps]
+        pairs = [(a, b) for _, a, b, _ in self._perhaps(slugs)]
         beside = {b if a in slugs else a for a, b in pairs if (a in slugs) != (b in slugs)}
         return tuple(sorted(beside))
 
@@ -183,15 +209,16 @@ class Marks:
     def __init__(self, documents: Documents, names: Iterable[str]) -> None:
         """Of the `names`, and of all that ever are, or may be, of their companies."""
         self._unmerged = Identities(documents, _NEVER)
-        self.groups = Identities(documents, _WHENEVER).groups(names)
+        self.groups = Identities(documents, WHENEVER).groups(names)
         every = sorted({name for group in self.groups.values() for name in group.names})
         apart = self._unmerged.groups(every)
         self._may_be = {name: apart[name].mark for name in every}
         self._are = {name: apart[name].companies[name] for name in every}
         self._merges = [
             (date_range(on), self._name_of(a), self._name_of(b))
-            for _, (a, b, on) in pages.read(documents, "merges")
+            for _, a, b, on in merges(documents, {slug for of in self.groups.values() for slug in of.slugs})
         ]
+        self._ever = {name: group.mark for name, group in self.groups.items()}
 
     def are_one(self, on: DateRange | None) -> dict[str, str]:
         """A mark for each name, the same for those that surely are one company on each of these days."""
@@ -202,7 +229,7 @@ class Marks:
     def may_be_one(self, on: DateRange | None = None) -> dict[str, str]:
         """A mark for each name, the same for those that may be one company on one of these days, or ever."""
         if on is None:
-            return {name: group.mark for name, group in self.groups.items()}
+            return self._ever
         return _join(self._may_be, [(a, b) for days, a, b in self._merges if days.first <= on.last])
 
     def claimants(self, name: str) -> int:
@@ -217,7 +244,7 @@ class Marks:
 
 
 _NEVER = DateRange(date.min, date.min)  # days before all mergers
-_WHENEVER = DateRange(date.min, date.max)  # days on one of which each may have been
+WHENEVER = DateRange(date.min, date.max)  # days on one of which each may have been
 
 
 def _join(marks: dict[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -259,6 +286,18 @@ def _rings(merges: Iterable[tuple[int, str, str, str]]) -> tuple[tuple[int, ...]
                     visited.add(b)
                     paths.append((b, (*path, step)))
     return tuple(sorted(rings))
+
+
+def merges(documents: Documents, slugs: Iterable[str]) -> list[Merge]:
+    """The mergers of these companies, by position."""
+    listed = list(slugs)
+    documents.fetch(map(_merges, listed))
+    found = {at: merge for slug in listed for at, merge in pages.read(documents, _merges(slug))}
+    return [(at, a, b, on) for at, (a, b, on) in sorted(found.items())]
+
+
+def _merges(slug: str) -> str:
+    return key("merges", slug)
 
 
 def _slug(slug: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .projection import Documents, key
 
 PAGE = 16  # entries; with 32, the companies of 10,000 approvals take 10 % longer to rebuild
+AHEAD = 16  # pages that are read at once
 
 
 def keep(documents: Documents, name: str, position: int, entry: Any, stands: bool) -> None:
@@ -49,12 +50,23 @@ def remove(documents: Documents, name: str, position: int) -> None:
         documents.put(name, [firsts[:kept], _entries(documents, name, 0)] if kept else None)
 
 
-def read(documents: Documents, name: str) -> Iterator[tuple[int, Any]]:
-    """Every position with its entry, in order."""
-    pages = range(len(_firsts(documents, name)))
-    documents.fetch(_page(name, page) for page in pages[1:])
-    for page in pages:
-        yield from map(tuple, _entries(documents, name, page))
+def read(documents: Documents, name: str, after: int = 0) -> Iterator[tuple[int, Any]]:
+    """Every later position with its entry, in order. Pages are read as far as they are asked for, some at a time."""
+    firsts = _firsts(documents, name)
+    pages = range(max(bisect_right(firsts, after) - 1, 0), len(firsts))
+    for index, page in enumerate(pages):
+        if index % AHEAD == 0:
+            documents.fetch(_page(name, ahead) for ahead in pages[index : index + AHEAD] if ahead)
+        for position, entry in _entries(documents, name, page):
+            if position > after:
+                yield position, entry
+
+
+def fetch(documents: Documents, names: Iterable[str]) -> None:
+    """Reads many lists ahead, in two round trips."""
+    listed = list(names)
+    documents.fetch(listed)
+    documents.fetch(_page(name, page) for name in listed for page in range(1, len(_firsts(documents, name))))
 
 
 def first(documents: Documents, name: str) -> int | None:

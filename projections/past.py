@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from events import BadQuestion, storage, stored_json
 
+from .digest import digest_of_set
+
 if TYPE_CHECKING:
     from .store import Generation
 
@@ -111,12 +113,13 @@ def digest_of_past(generation: Generation, upto: int) -> str | None:
     """A digest of all snapshots not after `upto`, whatever the order in which the server gives them; None where they are lost."""
     if not generation.keeps_past():
         return None
-    together = 0
     with storage():
-        for field, stored in generation.store.client.hscan_iter(generation.past_key, count=1_000):
-            if (known := _not_after(upto, field, stored)) is not None:
-                together ^= int.from_bytes(sha256(field + b"\n" + known).digest(), "big")
-    return f"{together:064x}"
+        fields = generation.store.client.hscan_iter(generation.past_key, count=1_000)
+        return digest_of_set(
+            sha256(field + b"\n" + known).digest()
+            for field, stored in fields
+            if (known := _not_after(upto, field, stored)) is not None
+        )
 
 
 def _not_after(upto: int, field: bytes, stored: bytes) -> bytes | None:

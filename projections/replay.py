@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from events import BadQuestion, LogForked, ParkedEvents
 
+from .lockstep import CONCERNS_ALL, advance_together
 from .past import digest_of_past
 from .store import Behind, DocumentsLost, Fenced, Generation, Store
 
@@ -41,15 +42,52 @@ def rebuild(store: Store, progress: Callable[[int], None] | None = None) -> Rebu
     BadQuestion where another rebuild was adopted meanwhile: the new generation is gone then. Readers notice nothing: see
     `adopt`.
     """
-    live = store.open_live()
-    new = store.open_new()
+    (rebuilt,) = rebuild_together([store], progress)
+    if isinstance(rebuilt, Exception):
+        raise rebuilt
+    return rebuilt
+
+
+def rebuild_together(
+    stores: Sequence[Store], progress: Callable[[int], None] | None = None
+) -> list[Rebuilt | Exception]:
+    """The same for several projections of one ledger, in one pass over the log; or, of each that cannot be rebuilt, why.
+
+    `progress` hears of each position that all have reached. Raises what keeps all from being rebuilt, such as
+    StorageUnavailable: all the new generations are gone then.
+    """
+    made: dict[Store, Generation] = {}
+    outcomes: dict[Store, Rebuilt | Exception] = {}
+    lives: dict[Store, Generation] = {}
     try:
-        _catch_up(new, progress)
-        _require_whole(new)
-        return _compared(new, live)
+        for store in stores:
+            try:
+                lives[store], made[store] = store.open_live(), store.open_new()
+            except CONCERNS_ALL:
+                raise
+            except Exception as why:  # noqa: BLE001  # whatever keeps this one from being rebuilt, the others are
+                outcomes[store] = why
+        errors = _catch_up_together(list(made.values()), progress)
+        for store, new in made.items():
+            outcomes[store] = _finished(new, lives[store], errors.get(new))
     except BaseException:
-        store.drop(new.number)
+        for store, new in made.items():
+            store.drop(new.number)
         raise
+    return [outcomes[store] for store in stores]
+
+
+def _finished(new: Generation, live: Generation, error: Exception | None) -> Rebuilt | Exception:
+    if error is None:
+        try:
+            _require_whole(new)
+            return _compared(new, live)
+        except CONCERNS_ALL:
+            raise
+        except Exception as why:  # noqa: BLE001  # as above
+            error = why
+    new.store.drop(new.number)
+    return error
 
 
 def adopt(store: Store, rebuilt: Rebuilt) -> None:
@@ -146,17 +184,29 @@ def _follow(generation: Generation, upto: int) -> None:
             continue
 
 
-def _catch_up(
-    generation: Generation, progress: Callable[[int], None] | None = None, upto: int | None = None
-) -> None:
-    position = generation.checkpoint().position
-    try:
-        while taken := generation.advance(upto=upto):
-            position += taken
-            if progress is not None:
-                progress(position)
-    except Fenced:
-        raise _overtaken(generation) from None
+def _catch_up(generation: Generation, upto: int | None = None) -> None:
+    for error in _catch_up_together([generation], upto=upto).values():
+        raise error
+
+
+def _catch_up_together(
+    generations: Sequence[Generation], progress: Callable[[int], None] | None = None, upto: int | None = None
+) -> dict[Generation, Exception]:
+    """Moves all to the log's head, and says which could not be, and why."""
+    errors: dict[Generation, Exception] = {}
+    while going := [generation for generation in generations if generation not in errors]:
+        outcomes = dict(zip(going, advance_together(going, upto=upto), strict=True))
+        for generation, outcome in outcomes.items():
+            if isinstance(outcome, Fenced):
+                errors[generation] = _overtaken(generation)
+            elif isinstance(outcome, Exception):
+                errors[generation] = outcome
+        if not any(outcomes.values()):
+            break
+        reached = [generation.reached.position for generation in going if generation not in errors]
+        if progress is not None and reached:
+            progress(min(reached))
+    return errors
 
 
 def _overtaken(generation: Generation) -> BadQuestion:

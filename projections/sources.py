@@ -43,7 +43,7 @@ def claims(
 ) -> Iterator[tuple[dict[str, Any], list[tuple[int, dict[str, Any]]]]]:
     """The claims (type, and what is said) that were first made after a position, in that order, with the reports that make
     them (position and source)."""
-    listed = iter([claim for first, claim in pages.read(documents, "claims") if first > after])
+    listed = (claim for _, claim in pages.read(documents, "claims", after))
     while some := list(islice(listed, FETCHED)):
         documents.fetch(place for claim in some for place in (_claimed(claim), key("reports", claim)))
         yield from (

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from types import MappingProxyType
 from typing import Any, cast
 
 from redis.client import Pipeline
@@ -13,30 +12,27 @@ from redis.client import Pipeline
 from events import (
     BadQuestion,
     DecodedEvent,
-    InvalidEvent,
     Log,
     LogDamaged,
     LogForked,
     RecordedEvent,
     StorageUnavailable,
-    canonical,
     decode,
     keys,
     load_function,
     storage,
-    stored_json,
 )
-from events.catalog import EventRetracted, EventSuperseded
 
 from . import past
 from .checkpoint import Checkpoint, entry_digest
 from .digest import digest_of_stored
-from .projection import WAITING, Projection, advance, correction_key
+from .lockstep import PAGE, Entry, Lookup, Outcome, advance_together, fetch_documents, reason_of
+from .projection import Projection, advance
+from .stored import StoredDocuments
 
-PAGE = 500  # events folded and committed at once
-CACHED = 20_000  # documents kept between two pages; more are forgotten and read again
 CHANGED = 20_000  # documents that end a page early: one call takes a million arguments at most, and holds up all others
-REASON = 500  # characters of why an event was parked
+SCANNED = 1_000  # documents that a digest reads at once, about
+DIGEST_TRIES = 3  # to read all documents while no writer moves on
 FIRST = 1  # the number of the first generation
 
 
@@ -154,21 +150,12 @@ class Store:
                 with suppress(BadQuestion):  # it became live since
                     self.drop(number)
 
-    def find(
-        self,
-        source: str,
-        id: str,
-        *,
-        upto: int,
-        known: Mapping[tuple[str, str], RecordedEvent] = MappingProxyType({}),
-    ) -> DecodedEvent | None:
-        """The event of that source and id, where the log holds it, no later than `upto`; from `known`, where it is there."""
-        if (source, id) in known:
-            recorded: RecordedEvent | None = known[source, id]
-        else:
-            position = self.log.position_of(source, id)
-            recorded = self.log.at(position) if position is not None and position <= upto else None
-        return decode(recorded) if recorded is not None and recorded.position <= upto else None
+    def find(self, source: str, id: str, *, upto: int) -> DecodedEvent | None:
+        """The event of that source and id, where the log holds it, no later than `upto`."""
+        position = self.log.position_of(source, id)
+        if position is None or position > upto or (recorded := self.log.at(position)) is None:
+            return None
+        return decode(recorded)
 
     def _pointer(self, *fields: str) -> list[int]:
         """Fields of the hash of generations, as they are at one moment."""
@@ -185,8 +172,9 @@ class Generation:
         self.state_key, self.documents_key, self.parked_key, self.past_key, self.changed_key = _keys_of(
             store, number
         )
-        self._documents: StoredDocuments | None = None
-        self._checkpoint = Checkpoint()
+        # What is remembered between two pages: where it is, and documents. None: both are to be read first.
+        self.documents: StoredDocuments | None = None
+        self.reached = Checkpoint()
 
     def checkpoint(self) -> Checkpoint:
         """How far this generation is. Raises BadQuestion where it cannot be read on (see `read_state`)."""
@@ -199,7 +187,7 @@ class Generation:
     def verified(self, checkpoint: Checkpoint) -> Checkpoint:
         """`checkpoint`, once the log is found to hold the entry there. Raises LogForked where it holds another, or none."""
         if checkpoint.position:
-            self._require_same_log(checkpoint, self.store.log.at(checkpoint.position))
+            self.require_same_log(checkpoint, self.store.log.at(checkpoint.position))
         return checkpoint
 
     def _state(self) -> tuple[dict[bytes, bytes], int]:
@@ -259,29 +247,12 @@ class Generation:
     def advance(self, limit: int = PAGE, *, upto: int | None = None) -> int:
         """Folds at most `limit` further events, none after position `upto`, commits them, and returns how many.
 
-        An event that cannot be applied is parked, with the reason, and the rest goes on. A generation that was removed
-        takes nothing. Raises Fenced where another writer moved on meanwhile; LogForked where the log is not the one that
-        was read before: nothing is written.
+        It is `advance_together` of this one. Raises what that says of it: Fenced, LogForked and the rest; nothing is written.
         """
-        if self._documents is None:
-            state, held = self._state()
-            if not state and self.number != (self.store.live() or FIRST):
-                return 0
-            self._checkpoint = self.read_state(state, held)
-            self._documents = StoredDocuments(self, self._checkpoint)
-        # A page ends where a snapshot is due.
-        events = self._next(min(limit, past.EVERY - self._checkpoint.position % past.EVERY))
-        if upto is not None:
-            events = [event for event in events if event.position <= upto]
-        if not events:
-            return 0
-        try:
-            taken, parked = self._fold(events)
-            self._commit(events[taken - 1], parked)
-        except BaseException:
-            self._documents = None  # what it holds may be half of an event: the next call reads it anew
-            raise
-        return taken
+        (outcome,) = advance_together([self], limit, upto=upto)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def parked(self) -> dict[int, str]:
         """The events that could not be applied: position and reason, in order."""
@@ -290,26 +261,56 @@ class Generation:
         return {int(at): found[at].decode() for at in sorted(found, key=int)}
 
     def digest(self) -> tuple[int, str]:
-        """The position, and the digest of all documents at it, read together."""
+        """The position, and the digest of all documents at it.
+
+        They are read some at a time, so that it takes no memory for all; or, where a writer moves on at every try, at once.
+        """
+        for _ in range(DIGEST_TRIES):
+            position = self._position()
+            with suppress(Fenced):
+                return position, digest_of_stored(self._documents_at(position) if position else ())
         with storage():
             pipeline = self.store.client.pipeline(transaction=True)
             pipeline.hget(self.state_key, "position")
             pipeline.hgetall(self.documents_key)
-            position, documents = cast(tuple[bytes | None, dict[bytes, bytes]], pipeline.execute())
-        if not (at := _whole(position)):
-            documents = {}  # what is there is of another time
-        return at, digest_of_stored({name.decode(): value for name, value in documents.items()})
+            at, documents = cast(tuple[bytes | None, dict[bytes, bytes]], pipeline.execute())
+        return _whole(at), digest_of_stored((name.decode(), value) for name, value in documents.items())
 
-    def _next(self, limit: int) -> list[RecordedEvent]:
-        here = self._checkpoint
-        if here.position == 0:
-            return self.store.log.page(0, limit)
-        # The entry at the checkpoint comes with the page, so that a fork is seen at no further cost.
-        events = self.store.log.page(here.position - 1, limit + 1)
-        self._require_same_log(here, events[0] if events else None)
-        return events[1:]
+    def _position(self) -> int:
+        with storage():
+            return _whole(cast(bytes | None, self.store.client.hget(self.state_key, "position")))
 
-    def _require_same_log(self, remembered: Checkpoint, found: RecordedEvent | None) -> None:
+    def _documents_at(self, position: int) -> Iterator[tuple[str, bytes]]:
+        """The stored documents in the server's order, maybe some of them twice. Raises Fenced where they are of a `position`
+        no longer."""
+        cursor = 0
+        while True:
+            with storage():
+                pipeline = self.store.client.pipeline(transaction=True)
+                pipeline.hscan(self.documents_key, cursor, count=SCANNED)
+                pipeline.hget(self.state_key, "position")
+                (cursor, found), at = cast(
+                    tuple[tuple[int, dict[bytes, bytes]], bytes | None], tuple(pipeline.execute())
+                )
+            if _whole(at) != position:
+                raise Fenced
+            yield from ((name.decode(), value) for name, value in found.items())
+            if not cursor:
+                return
+
+    def open(self, state: dict[bytes, bytes], held: int, live: bytes | None) -> None:
+        """Remembers where it is, as read (see `read_state`). One that was removed stays as it is: it takes nothing."""
+        if state or self.number == (_whole(live) or FIRST):
+            self.reached = self.read_state(state, held)
+            empty = self.reached.position == 0
+            self.documents = StoredDocuments(self.store.client, self.documents_key, empty=empty)
+
+    def forget(self) -> None:
+        """What is remembered may be half of an event, or be out of date: the next page reads it anew."""
+        self.documents = None
+
+    def require_same_log(self, remembered: Checkpoint, found: RecordedEvent | None) -> None:
+        """Raises LogForked where `found` is not the entry that `remembered` is at."""
         if found is not None and entry_digest(found) == remembered.entry:
             return
         what = "the log ends before it" if found is None else "another event is there now"
@@ -320,60 +321,59 @@ class Generation:
             f"run `approvals replay {self.store.projection.name}`."
         )
 
-    def _fold(self, events: Sequence[RecordedEvent]) -> tuple[int, dict[int, str]]:
-        """How many of `events` are in the documents now, and which of them is parked: the last one, or none."""
-        taken, error = self._apply(events)
+    def fold(self, entries: Sequence[Entry], lookup: Lookup) -> tuple[int, dict[int, str]]:
+        """How many of `entries` are in the documents now, and which of them is parked: the last one, or none."""
+        taken, error = self._apply(entries, lookup)
         if error is None:
             return taken, {}
         # A pure fold fails at the same event every time. If this one does not, the event is not at fault: the job ran out
         # of time in the middle of it, or another writer has changed the documents.
-        again, same = self._apply_anew(events[: taken + 1])
+        again, same = self._apply_anew(entries[: taken + 1], lookup)
         # The failed event may have changed some documents: once more without it.
-        if again != taken or same is None or self._apply_anew(events[:taken]) != (taken, None):
-            raise Fenced if self.checkpoint() != self._checkpoint else error
-        return taken + 1, {events[taken].position: reason_of(error)}
+        if again != taken or same is None or self._apply_anew(entries[:taken], lookup) != (taken, None):
+            raise Fenced if self.checkpoint() != self.reached else error
+        return taken + 1, {entries[taken].recorded.position: reason_of(error)}
 
-    def _apply_anew(self, events: Sequence[RecordedEvent]) -> tuple[int, Exception | None]:
-        self._documents = StoredDocuments(self, self._checkpoint)
-        return self._apply(events)
+    def _apply_anew(self, entries: Sequence[Entry], lookup: Lookup) -> tuple[int, Exception | None]:
+        empty = self.reached.position == 0
+        self.documents = StoredDocuments(self.store.client, self.documents_key, empty=empty)
+        outcomes: dict[Generation, Outcome] = {}
+        fetch_documents([(self, entries)], outcomes)
+        for error in outcomes.values():
+            if isinstance(error, Exception):
+                raise error
+        return self._apply(entries, lookup)
 
-    def _apply(self, events: Sequence[RecordedEvent]) -> tuple[int, Exception | None]:
-        """Applies `events` to the cached documents; how many, and why the next one cannot be applied.
+    def _apply(self, entries: Sequence[Entry], lookup: Lookup) -> tuple[int, Exception | None]:
+        """Applies `entries` to the documents; how many, and why the next one cannot be applied.
 
         They are fewer, without an error, where they changed as many documents as one commit takes.
         """
-        projection, documents = self.store.projection, self._documents
+        projection, documents = self.store.projection, self.documents
         assert documents is not None
-        decoded: list[DecodedEvent | Exception] = [_decoded(event) for event in events]
-        targets = [target for event in decoded if (target := _target(event)) is not None]
-        documents.fetch(name for event in decoded for name in needed(projection, event))
-        documents.fetch(correction_key(*target) for target in targets)
-        if documents.get(WAITING):
-            documents.fetch(correction_key(e.source, e.id) for e in decoded if not isinstance(e, Exception))
-        # One by one, what 3 % of corrections are against took a fifth of the time of a replay.
-        known = self.store.log.find_each(targets)
-        for index, event in enumerate(decoded):
+        for index, entry in enumerate(entries):
             if documents.changed >= CHANGED:
                 return index, None
+            event = entry.event
             if isinstance(event, Exception):
                 return index, event
             try:
-                advance(
-                    projection, documents, event, partial(self.store.find, upto=event.position, known=known)
-                )
+                advance(projection, documents, event, partial(lookup.find, upto=event.position))
             except (StorageUnavailable, LogDamaged, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001  # whatever an event does to a fold, the rest must go on
                 return index, error
-        return len(decoded), None
+        return len(entries), None
 
-    def _commit(self, last: RecordedEvent, parked: dict[int, str]) -> None:
-        documents = self._documents
-        assert documents is not None
-        checkpoint = Checkpoint.at(last)
-        changes = documents.changes()
-        arguments: list[str | bytes | int] = [
-            self._checkpoint.position,
+    def commit_call(self, checkpoint: Checkpoint, parked: dict[int, str]) -> list[str | bytes | int]:
+        """What `commit.lua` is called with, to write what was folded up to there: the number of keys, the keys, the rest."""
+        assert self.documents is not None
+        changes = self.documents.changes()
+        places = [*_keys_of(self.store, self.number), self.store.pointer]
+        call: list[str | bytes | int] = [
+            len(places),
+            *places,
+            self.reached.position,
             checkpoint.position,
             checkpoint.entry,
             self.store.projection.version,
@@ -382,72 +382,20 @@ class Generation:
             len(changes),
         ]
         for name, value in changes.items():
-            arguments += [name, value]
+            call += [name, value]
         for position, reason in parked.items():
-            arguments += [position, reason]
-        with storage(writing=True):
-            reply = cast(
-                list[bytes],
-                self.store.commit(
-                    keys=[*_keys_of(self.store, self.number), self.store.pointer],
-                    args=arguments,
-                ),
-            )
+            call += [position, reason]
+        return call
+
+    def read_commit(self, reply: list[bytes], checkpoint: Checkpoint) -> None:
+        """Moves on to there, where that was committed. Raises Fenced or DocumentsLost where nothing was written."""
+        assert self.documents is not None
         if reply[0] == b"LOST":
             raise self._lost(int(reply[1] or 0), int(reply[2]))
         if reply[0] != b"OK":
             raise Fenced
-        self._checkpoint = checkpoint
-        documents.committed()
-
-
-class StoredDocuments:
-    """The documents of a generation at `checkpoint`, read when asked for, with the changes that are not committed yet."""
-
-    def __init__(self, generation: Generation, checkpoint: Checkpoint) -> None:
-        self._client = generation.store.client
-        self._key = generation.documents_key
-        # Before the first commit, whatever is under the key is of another time; that commit removes it.
-        self._empty = checkpoint.position == 0
-        self._values: dict[str, Any] = {}
-        self._changed: set[str] = set()
-
-    def get(self, name: str) -> Any:
-        if name not in self._values:
-            self.fetch([name])
-        return self._values[name]
-
-    def put(self, name: str, value: Any) -> None:
-        self._values[name] = value
-        self._changed.add(name)
-
-    def fetch(self, names: Iterable[str]) -> None:
-        missing = list(dict.fromkeys(name for name in names if name not in self._values))
-        if self._empty:
-            self._values.update(dict.fromkeys(missing))
-        elif missing:
-            with storage():
-                found = cast(list[bytes | None], self._client.hmget(self._key, missing))
-            self._values.update(zip(missing, map(value_of, found), strict=True))
-
-    @property
-    def changed(self) -> int:
-        """How many documents the next commit writes."""
-        return len(self._changed)
-
-    def changes(self) -> dict[str, bytes]:
-        """The changed documents as canonical JSON; empty where one was removed."""
-        values = self._values
-        return {
-            name: b"" if values[name] is None else canonical(values[name]) for name in sorted(self._changed)
-        }
-
-    def committed(self) -> None:
-        """What was changed is stored now."""
-        self._changed.clear()
-        self._empty = False
-        if len(self._values) > CACHED:
-            self._values.clear()
+        self.reached = checkpoint
+        self.documents.committed()
 
 
 def _keys_of(store: Store, number: int) -> tuple[str, str, str, str, str]:
@@ -461,43 +409,5 @@ def _keys_of(store: Store, number: int) -> tuple[str, str, str, str, str]:
     )
 
 
-def _decoded(event: RecordedEvent) -> DecodedEvent | Exception:
-    try:
-        return decode(event)
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001  # whatever the bytes are, the rest must go on: it is parked in its turn
-        return error
-
-
-def _target(event: DecodedEvent | Exception) -> tuple[str, str] | None:
-    """The source and id of what a correction is against."""
-    if isinstance(event, Exception) or not isinstance(event.data, EventRetracted | EventSuperseded):
-        return None
-    return event.data.target.source, event.data.target.id
-
-
-def needed(projection: Projection, event: DecodedEvent | Exception) -> list[str]:
-    """The documents that counting an event will ask for, as far as can be told."""
-    if isinstance(event, Exception) or event.type not in projection.handles or event.data is None:
-        return []
-    try:
-        return projection.needs(event)
-    except Exception:  # noqa: BLE001  # a hint; if something is wrong with the event, `evolve` will say what
-        return []
-
-
-def reason_of(error: Exception) -> str:
-    # The words of a refusal say that nothing was stored; this event is.
-    says = "; ".join(map(str, error.faults)) if isinstance(error, InvalidEvent) else str(error)
-    text = f"{type(error).__name__}: {says}"
-    return text[:REASON].encode("utf-8", "backslashreplace").decode()
-
-
 def _whole(stored: bytes | None) -> int:
     return int(stored or 0)
-
-
-def value_of(stored: bytes | None) -> Any:
-    """A document from its stored bytes; None where there is none."""
-    return None if stored is None else stored_json(stored)

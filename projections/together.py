@@ -23,9 +23,11 @@ from events import (
 
 from . import past
 from .checkpoint import Checkpoint
+from .lockstep import PAGE, needed, reason_of
 from .past import PastDocuments, SnapshotLost
 from .projection import Documents, MemoryDocuments, Projection, advance
-from .store import FIRST, PAGE, Generation, Store, needed, reason_of, value_of
+from .store import FIRST, Generation, Store
+from .stored import value_of
 
 T = TypeVar("T")
 

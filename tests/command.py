@@ -11,8 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +23,10 @@ from events import Log
 from .conftest import new_ledger
 from .given import append_raw
 from .servers import Server
+from .waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 APPROVALS = Path(sys.executable).with_name("approvals")
-PATIENCE = 60.0  # seconds until a command that hangs is killed, so that its test fails and the others run
 NOWHERE = "unix:///nowhere/s"
 SECRET = "s3cret-pass"
 # What could make a terminal do something, or show one thing as another: nothing of it may come from an event or a name.
@@ -159,14 +158,6 @@ class Ledger:
     def keys(self) -> list[bytes]:
         """All that the server holds of it."""
         return sorted(self.server.client().keys(f"*{{{self.name}}}*"))
-
-
-def until(true: Callable[[], object]) -> None:
-    """Waits for something that another process does, and that nobody tells."""
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, true
-        time.sleep(0.01)
 
 
 def running(directory: Path) -> bool:

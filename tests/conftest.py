@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from io import StringIO
 from itertools import count
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
+from approval_ledger import telemetry
 from events import Log
 
 from .api import Api, running
 from .servers import BINARIES, Server
+from .waiting import until
 
 # No test is judged by a clock: a slow machine is slow, and nothing more.
 settings.register_profile(
@@ -62,6 +67,24 @@ def api(server: Server) -> Iterator[Api]:
     """The HTTP API of all ledgers on the shared server, to whoever is on this machine."""
     with running(server) as api:
         yield api
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[str], list[str]]]:
+    """The lines of the program's own log that hold a text, once there is one."""
+    before, handlers, level = structlog.get_config(), logging.root.handlers[:], logging.root.level
+    said = StringIO()
+    telemetry.configure()
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(said))
+
+    def lines(words: str) -> list[str]:
+        until(lambda: words in said.getvalue())
+        return [line for line in said.getvalue().split("\n") if words in line]
+
+    yield lines
+    structlog.configure(**before)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture

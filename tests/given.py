@@ -431,10 +431,10 @@ def retract(id: str, by: str, source: str = DESK) -> Event:
 def append_raw(log: Log, payload: bytes, *, id: str, source: str = DESK) -> int:
     """Appends bytes that this software would refuse, as a newer producer's software does; returns their position."""
     places = [keys.log(log.ledger), keys.ids(log.ledger), keys.subjects(log.ledger)]
-    arguments = ["", "", "", keys.identity(source, id), payload, "", 0]
+    arguments = ["", "", "", keys.identity(source, id), payload]
     reply: Any = log.client.register_script(load_function("append"))(keys=places, args=arguments)
     assert reply[0] == b"OK", reply
-    return int(reply[1])
+    return int(reply[1]) + 1
 
 
 def append_newer(log: Log, *, id: str, type: str = "total.reported.v9", **data: object) -> int:
@@ -468,8 +468,8 @@ def folded(log: Log, projection: Projection, upto: int | None = None) -> tuple[i
     return len(recorded), digest(fold(projection, recorded))
 
 
-def stored(log: Log) -> dict[str, Any]:
-    """Everything that the server holds of a ledger, to compare."""
+def stored(log: Log, kind: str = "") -> dict[str, Any]:
+    """Everything that the server holds of a ledger, to compare; or what is of one kind, such as `projection:`."""
     client: Any = log.client
     read = {
         b"hash": client.hgetall,
@@ -478,7 +478,8 @@ def stored(log: Log) -> dict[str, Any]:
         b"list": lambda key: client.lrange(key, 0, -1),
     }
     return {
-        key.decode(): read[client.type(key)](key) for key in client.scan_iter(f"{{{log.ledger}}}:*", 1000)
+        key.decode(): read[client.type(key)](key)
+        for key in client.scan_iter(f"{{{log.ledger}}}:{kind}*", 1000)
     }
 
 

@@ -22,7 +22,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
 
     with Server() as server, running(server) as api:
         log = Log(server.client(), "cac")
-        log.append(HISTORY)
+        log.append(HISTORY[:20])  # of more, each of a thousand questions takes longer, and finds no more
         run_here(log.client, log.ledger)
         found = subprocess.run(
             [
@@ -31,7 +31,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
                 *("run", f"{api.url}/openapi.json"),
                 *("--checks", "all"),
                 *("--phases", "examples,coverage,fuzzing"),
-                *("--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "5")),
+                *("--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "3")),
                 *("--exclude-path-regex", "/stream$"),  # it does not end
                 *("--generation-deterministic", "--no-color"),
             ],

@@ -17,8 +17,9 @@ from projections import diff, queries
 from workers import run_here
 
 from .api import Api, problem
-from .command import event, text, until
+from .command import event, text
 from .given import HISTORY, QUESTIONS
+from .waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,10 @@ from approval_ledger.api import streaming
 from events import Log, RecordedEvent, as_json_line
 
 from .api import Api, problem, running
-from .command import event, text, until
+from .command import event, text
 from .given import append, append_raw
 from .servers import Server
+from .waiting import until
 
 
 class Reader:

@@ -15,8 +15,9 @@ from projections import PROJECTIONS
 from workers import run_here
 
 from .api import Api, running
-from .command import event, text, until
+from .command import event, text
 from .servers import Server
+from .waiting import until
 
 TRACE, PRODUCER = "4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c"
 

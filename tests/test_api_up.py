@@ -16,8 +16,9 @@ from approval_ledger.api.serving import Serving, bound
 from approval_ledger.api.settings import Settings
 
 from .api import Api
-from .command import NOWHERE, Ledger, Running, approvals, data_directory, event, text, until
+from .command import NOWHERE, Ledger, Running, approvals, data_directory, event, text
 from .servers import Server
+from .waiting import until
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
 

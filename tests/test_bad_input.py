@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count as numbers
 
 import pytest
 
@@ -28,10 +29,9 @@ from events import (
     read_events,
     valid_events,
 )
+from events.batch import BATCH_BYTES_LIMIT, BATCH_LIMIT
 from events.catalog import CATALOG, EventData, MarketEstimated, Source, UsageReported
-from events.codec import BATCH_BYTES_LIMIT
 from events.envelope import CONTENT_TYPE
-from events.log import BATCH_LIMIT
 from events.quantities import Count
 
 from .conftest import new_ledger
@@ -788,6 +788,12 @@ def test_a_batch_of_too_many_is_refused_before_any_is_looked_at(held, nothing_st
     nothing_stored(held)
 
 
+def test_of_events_without_end_none_is_asked_for_after_the_first_that_is_too_many(held, nothing_stored):
+    with pytest.raises(TooLarge, match="at most 10,000 events, not 10,001"):
+        held.append(report(f"e{number}") for number in numbers())
+    nothing_stored(held)
+
+
 def test_an_event_that_grew_over_the_limit_and_a_batch_of_too_many_bytes_are_refused(held, nothing_stored):
     title = "😀" * 2_000
     names = [{"text": "零" * 200, "lang": "zh"} for _ in range(200)]
@@ -838,6 +844,16 @@ MADE = {
         "validation",
         "data.authority",
     ),
+    "bytes that are no text for a name": (
+        Event("e1", "urn:desk", changed(authority=b"\xff")),
+        "validation",
+        "data",
+    ),
+    "what is no JSON for a name": (
+        Event("e1", "urn:desk", changed(authority=object())),
+        "validation",
+        "data",
+    ),
     "a share that is no number": (
         Event(
             "e1",
@@ -876,6 +892,7 @@ MADE = {
         "unknown-type",
         "data",
     ),
+    "None for a source": (replace(report("e1"), source=None), "missing-field", "source"),
     "a number for an id": (replace(report("e1"), id=7), "validation", "id"),
     "half a surrogate pair for an id": (replace(report("e1"), id="\ud800"), "validation", "id"),
     "an id of 257 bytes": (replace(report("e1"), id="零" * 86), "too-long", "id"),

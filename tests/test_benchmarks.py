@@ -15,6 +15,7 @@ from benchmarks.peers import __main__ as peers
 from benchmarks.peers import job, plain_sqlite
 from events import encode
 from events.catalog import ApprovalGranted, EventRetracted
+from projections import past
 
 from .command import ROOT
 
@@ -24,19 +25,32 @@ def test_every_part_runs_and_each_target_has_a_verdict(
 ) -> None:
     monkeypatch.setattr(served, "REQUESTS", 8)
     monkeypatch.setattr(growth, "LENGTHS", (1_000, 2_000))
-    monkeypatch.setattr(growth, "PROJECTED", (60, 120))
-    monkeypatch.setattr(growth, "BACK", 30)
+    monkeypatch.setattr(past, "EVERY", 20)
+    monkeypatch.setattr(growth, "PROJECTED", (40, 80))
+    monkeypatch.setattr(growth, "BACK", 10)
     monkeypatch.setattr(growth, "COMPANIES", (2, 4))
     bench.main(["--events", "200", "--seconds", "0.1", "--results", str(tmp_path)])
     written = json.loads((tmp_path / "bench.json").read_text("utf-8"))
     figures = [of_json(line) for line in written["figures"]]
     assert {figure.part for figure in figures} == {*bench.PARTS, "growth"}
     assert all(figure.value >= 0 for figure in figures)
-    assert sum(figure.met is not None for figure in figures) == 18
+    assert sum(figure.met is not None for figure in figures) == 19
     assert {"events", "server", "python", "redis", "rq"} <= written["about"].keys()
     curves = json.loads((tmp_path / "growth.json").read_text("utf-8"))
-    assert [curve["name"] for curve in curves] == ["append", "company", "live", "past"]
+    assert [curve["name"] for curve in curves] == ["append", "company", "live", "snapshot", "past"]
     assert all(len(curve["points"]) >= 2 for curve in curves)
+
+
+def test_some_parts_can_be_measured_alone_unless_they_look_at_what_another_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.main(["--events", "50", "--results", str(tmp_path), "--parts", "memory", "append"])
+    figures = json.loads((tmp_path / "bench.json").read_text("utf-8"))["figures"]
+    assert {figure["part"] for figure in figures} == {"append", "memory"}
+    assert not (tmp_path / "growth.json").exists()
+    with pytest.raises(SystemExit):
+        bench.main(["--parts", "replay", "growth"])
+    assert "looked at by: replay" in capsys.readouterr().err
 
 
 def test_the_readme_says_what_the_committed_summary_says() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from events import Log, canonical, parse, valid_events
+from events.batch import BATCH_LIMIT
 from events.codec import EVENT_LIMIT
-from events.log import BATCH_LIMIT
 
 from .command import (
     DANGEROUS,
@@ -24,12 +24,12 @@ from .command import (
     lines,
     text,
     together,
-    until,
     written,
 )
 from .conftest import new_ledger
 from .proxy import Proxy
 from .servers import Server
+from .waiting import until
 
 MERGER = {"from": "01-ai", "into": "01-ai", "on": "2024", "source": SOURCE}
 SHARE = {

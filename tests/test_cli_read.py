@@ -38,10 +38,10 @@ from .command import (
     running,
     text,
     together,
-    until,
 )
 from .given import MODELS, NEWS, called, equated, granted, retracted
 from .servers import Server
+from .waiting import until
 
 STOCK = ("CLSA/stock/model", "--approvals", "CAC/approval/model", "--stock", "CLSA/CN")[1:]
 SHARED_KEYS = ["answers", "digest", "ledger", "position", "projection", "version"]

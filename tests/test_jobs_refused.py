@@ -33,7 +33,7 @@ from workers.worker import worker as bell_worker
 from .conftest import new_ledger
 from .given import append, folded
 from .servers import Server
-from .worker_main import PERIOD, Supervised, eventually
+from .worker_main import LINGER, PERIOD, Supervised, eventually
 
 SENTINEL = "LEDGER_TEST_SENTINEL"  # names the file that foreign code makes, where it runs
 
@@ -94,8 +94,9 @@ def shared_log(server: Server) -> Iterator[Log]:
 
 @pytest.fixture(scope="module")
 def shared_worker(server: Server, shared_log: Log, sentinel: Path) -> Iterator[Supervised]:
-    # Nobody rings, so that what moves on was moved by a job that a test has put there.
-    with Supervised(server.url, shared_log.ledger, environment={PERIOD: "1000000"}) as workers:
+    # Nobody rings, and nobody lingers, so that what moves on was moved by a job that a test has put there.
+    environment = {PERIOD: "1000000", LINGER: "0"}
+    with Supervised(server.url, shared_log.ledger, environment=environment) as workers:
         yield workers
 
 
@@ -473,7 +474,7 @@ def test_what_lies_in_the_books_of_rq_is_not_looked_at(
         client.rpush(queue.key, "ok")
         with capture_logs() as said:
             for name in ("first", "second"):
-                bell_worker(client, log.ledger, name).work(burst=True, logging_level="ERROR")
+                bell_worker(client, log.ledger, name, linger=0).work(burst=True, logging_level="ERROR")
         assert [line["event"] for line in said] == ["job_done"]
         assert Store(log, PROJECTIONS["totals"]).open_live().checkpoint().position == 1
         assert not sentinel.exists()

@@ -27,7 +27,8 @@ from events import (
     parse,
     storage,
 )
-from events.log import BATCH_LIMIT, PAGE
+from events.batch import BATCH_LIMIT
+from events.log import PAGE
 
 from .conftest import new_ledger
 from .servers import Server
@@ -129,6 +130,32 @@ def test_the_largest_batch_is_appended_whole(server):
     assert receipts(found) == [(n + 1, False) for n in range(BATCH_LIMIT)]
     assert log.head() == BATCH_LIMIT
     assert positions(log.read_subject("s699")) == list(range(700, BATCH_LIMIT + 1, 700))
+
+
+def test_each_of_the_most_events_may_have_a_subject_of_its_own_or_one_with_all(log):
+    """More values than one command of the function takes, in each of its commands."""
+    alone = [report(f"e{n}", subject=f"s{n}") for n in range(BATCH_LIMIT)]
+    together = [report(f"f{n}", subject="s") for n in range(BATCH_LIMIT)]
+    log.append(alone)
+    log.append(together, expected_subject=("s9999", BATCH_LIMIT))
+    for n in (0, 1, 3_999, 4_000, 7_999, 8_000, 9_999):
+        assert positions(log.read_subject(f"s{n}")) == [n + 1]
+        log.append([report(f"n{n}")], expected_subject=(f"s{n}", n + 1))
+    assert positions(log.read_subject("s")) == list(range(BATCH_LIMIT + 1, 2 * BATCH_LIMIT + 1))
+
+
+def test_a_large_batch_is_recognised_event_by_event_when_it_is_sent_again(log):
+    batch = [report(f"e{n}") for n in range(BATCH_LIMIT)]
+    kept = [event for n, event in enumerate(batch) if n % 3]
+    log.append(kept)
+    with pytest.raises(IdConflict) as refused:
+        log.append([*batch[:-2], report("e9998", 99), batch[-1]])
+    assert (refused.value.index, refused.value.position) == (9_998, len(kept))
+    expected = {event.id: (position, True) for position, event in enumerate(kept, start=1)}
+    missing = [event.id for n, event in enumerate(batch) if not n % 3]
+    expected |= {name: (len(kept) + place, False) for place, name in enumerate(missing, start=1)}
+    assert receipts(log.append(batch)) == [expected[event.id] for event in batch]
+    assert log.head() == BATCH_LIMIT
 
 
 def test_the_script_is_loaded_again_where_the_server_lost_it(log, every_server):
@@ -694,27 +721,19 @@ def test_the_header_of_append_says_what_its_caller_passes(log, monkeypatch):
     types = [words[words.index("(") + 1 : words.index(")")] for words in head["KEYS"][:3]]
     assert [log.client.type(key).decode() for key in passed["KEYS"]] == [*types, "list", "list"]
 
-    assert len(head["ARGV"]) == 4
-    assert head["ARGV"][0].startswith("expected position of the ledger")
-    assert head["ARGV"][1].startswith("subject of the other expectation")
-    assert head["ARGV"][2].startswith("what is expected of it")
+    assert [re.split(r" \(|,| of ", words)[0] for words in head["ARGV"]] == [
+        "expected position",
+        "subject",
+        "what is expected",
+        "identities",
+        "one an event: payload",
+        "one a list: subject",
+        "two an event that has a subject: number",
+    ]
+    identities, *rest = passed["ARGV"][3:]
     assert passed["ARGV"][:3] == ["0", "s", "none"]
-
-    each = head["ARGV"][3]
-    count, _, names = each.partition(" an event: ")
-    fields = re.sub(r"\([^)]*\)", "", names).split(",")
-    assert count == "four"
-    assert [field.split()[0] for field in fields] == ["identity", "payload", "subject", "index"]
-    rest = passed["ARGV"][3:]
-    assert len(rest) == len(fields) * len(batch)
-    for event, sent in zip(batch, zip(*[iter(rest)] * len(fields), strict=True), strict=True):
-        identity, payload, subject, index = sent
-        assert identity == keys.identity(event.source, event.id)
-        assert payload == encode(event)
-        assert subject == (event.subject or "")
-        assert index == (
-            0 if event.subject is None else 1 + passed["KEYS"].index(keys.subject(ledger, subject))
-        )
+    assert identities == b"".join(keys.identity(event.source, event.id) for event in batch)
+    assert rest == [*map(encode, batch), "s", "t", 1, 4, 3, 5, 4, 4]
 
 
 def test_the_legend_of_the_keys_has_every_key_that_an_append_makes(log, every_server):

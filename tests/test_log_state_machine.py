@@ -89,6 +89,23 @@ class LogBesideModel(RuleBasedStateMachine):
     def append(self, batch: list[Event]) -> None:
         self._both(batch)
 
+    @rule(batches=st.lists(BATCHES, max_size=3))
+    def append_one_after_the_other(self, batches: list[list[Event]]) -> None:
+        got: list[object] = []
+        try:
+            got.extend(
+                [(receipt.position, receipt.duplicate) for receipt in receipts]
+                for receipts in self.log.append_each(batches)
+            )
+        except (InvalidEvent, IdConflict) as error:
+            got.append(type(error))
+        wanted: list[object] = []
+        for batch in batches:
+            wanted.append(self.model.append(batch))
+            if isinstance(wanted[-1], type):
+                break
+        assert got == wanted
+
     @rule(batch=BATCHES, off=st.integers(-1, 1))
     def append_at_a_position(self, batch: list[Event], off: int) -> None:
         self._both(batch, expected_position=max(0, len(self.model.events) + off))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -385,7 +385,7 @@ def test_approvals_revocations_and_members_are_counted_as_a_recount_from_scratch
             record = companies.record(documents["companies"], company)
             assert record is not None
             assert record["granted"][counted] == n
-        assert _members(batches_fold.members(documents["batches"], counted)) == _expected_members(of)
+        assert _members(documents["batches"], counted) == _expected_members(of)
     for authority, instrument in {tuple(counted.split("\t")[:2]) for counted in grants}:
         ended = [
             r
@@ -407,8 +407,11 @@ def _spans(revocations: Iterable[tuple[str, ApprovalRevoked]]) -> Counter[tuple[
     return Counter(spanned(days) for days in of.values())
 
 
-def _members(held: Mapping[str, dict[str, Any]]) -> dict[str, tuple[int, dict[str, int]]]:
-    return {of: (members["count"], members["companies"]) for of, members in held.items()}
+def _members(documents: MemoryDocuments, counted: str) -> dict[str, tuple[int, dict[str, int]]]:
+    names = {name.rpartition("\t")[2] for name in documents if name.startswith(f"placed\t{counted}\t")}
+    of_companies = batches_fold.members_of(documents, counted, names)
+    members = batches_fold.members(documents, counted)
+    return {of: (members[of]["count"], of_companies[of]) for of in members}
 
 
 def _expected_members(grants: Iterable[ApprovalGranted]) -> dict[str, tuple[int, dict[str, int]]]:

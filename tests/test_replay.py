@@ -23,7 +23,7 @@ from events import (
     keys,
 )
 from projections import PROJECTIONS, Fenced, Generation, Store
-from projections.replay import Rebuilt, adopt, discard, go_back, rebuild
+from projections.replay import Rebuilt, adopt, discard, go_back, rebuild, rebuild_together
 from projections.together import read_together
 
 from .conftest import new_ledger
@@ -244,6 +244,62 @@ def test_an_event_that_cannot_be_applied_and_comes_while_the_two_are_compared_st
         rebuild(Store(store.log, Tally(before_counting=before_counting)))
     assert [position for position, _ in refusal.value.faults] == [5]
     assert generations(store) == {1}
+
+
+# Several in one pass
+
+
+def test_several_are_rebuilt_in_one_pass_over_the_log(start_server: Callable[..., Server]) -> None:
+    log = Log(start_server().client(), "cac")
+    log.append(HISTORY)
+    append(log, *MANY)
+    stores = [Store(log, projection) for projection in PROJECTIONS.values()]
+    before = pages_read(log)
+    several = rebuild_together(stores)
+    taken = pages_read(log) - before
+    rebuild(stores[0])
+    assert taken == pages_read(log) - before - taken
+    for store, rebuilt in zip(stores, several, strict=True):
+        assert isinstance(rebuilt, Rebuilt)
+        adopt(store, rebuilt)
+        assert store.open_live().digest() == folded(log, store.projection)
+
+
+def pages_read(log: Log) -> int:
+    """How often anyone has asked the server for entries so far."""
+    about: Any = log.client.info("commandstats").get("cmdstat_xrange", {"calls": 0})
+    return int(about["calls"])
+
+
+def test_one_that_cannot_be_rebuilt_leaves_nothing_and_does_not_keep_it_from_the_others(store: Store) -> None:
+    append(store.log, 13, 43)  # which is none for `tally`
+    totals, heard = Store(store.log, PROJECTIONS["totals"]), []
+    refused, rebuilt = rebuild_together([store, totals], heard.append)
+    assert isinstance(refused, ParkedEvents)
+    assert isinstance(rebuilt, Rebuilt)
+    assert (rebuilt.position, rebuilt.digest) == folded(store.log, totals.projection)
+    assert generations(store) == {1}
+    assert generations(totals) == {2}
+    assert heard == [4, 5]  # `tally` ends its page at what it parks
+
+
+def test_one_whose_generations_something_else_wrote_does_not_keep_it_from_the_others(store: Store) -> None:
+    shares, totals = (Store(store.log, PROJECTIONS[name]) for name in ("shares", "totals"))
+    store.client.set(shares.pointer, "something else's")
+    first, refused, last = rebuild_together([store, shares, totals])
+    assert isinstance(refused, LogDamaged)
+    assert [type(each) for each in (first, last)] == [Rebuilt, Rebuilt]
+
+
+def test_a_pass_that_is_broken_off_leaves_nothing_of_any(store: Store) -> None:
+    totals = Store(store.log, PROJECTIONS["totals"])
+
+    def progress(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rebuild_together([totals, store], progress)
+    assert (generations(store), generations(totals)) == ({1}, set())
 
 
 # Broken off

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -24,9 +23,10 @@ from .conftest import new_ledger
 from .given import HISTORY, append, folded, stored, url_of
 from .servers import Server
 from .strategies import report
-from .worker_main import BELL_MS, GATE, GATED, PATIENCE, Gated, Supervised, eventually
+from .worker_main import BELL_MS, GATE, GATED, LINGER, PATIENCE, Gated, Supervised, eventually
 
 ENVIRONMENT = {GATED: "1"}
+FOR_EVER = "1000000"
 UNGATED = Gated()
 ALL = {**PROJECTIONS, UNGATED.name: UNGATED}
 
@@ -205,7 +205,35 @@ def test_a_worker_that_was_stopped_and_wakes_up_late_changes_nothing(
     assert not workers.said("job_failed")
 
 
+def test_two_share_the_projections_and_what_one_had_that_is_killed_is_taken_over(log: Log) -> None:
+    """Both linger until the test ends, and nobody rings but the reconciler."""
+    with Supervised(url_of(log), log.ledger, 2, environment={LINGER: FOR_EVER}) as workers:
+        workers.when_alive(2)
+        append(log, 40)
+        ring(log.client, log.ledger, PROJECTIONS)
+        caught_up(log, *PROJECTIONS)
+        holders = {log.client.get(keys.bell(log.ledger, name)) for name in PROJECTIONS}
+        assert len(holders) == 2
+        os.kill(next(iter(workers.workers())), signal.SIGKILL)
+        append(log, 41)
+        caught_up(log, *PROJECTIONS)
+        assert len(workers.said("worker_died")) == 1
+
+
 # Ends
+
+
+def test_a_worker_that_lingers_leaves_when_it_is_told_to_and_takes_its_bells_off(log: Log) -> None:
+    append(log, 40)
+    with Supervised(url_of(log), log.ledger, environment={LINGER: FOR_EVER}) as workers:
+        caught_up(log, *PROJECTIONS)
+        bells = [keys.bell(log.ledger, name) for name in PROJECTIONS]
+        assert log.client.exists(*bells) == len(bells)
+        workers.process.send_signal(signal.SIGTERM)
+        assert workers.exit() == 0
+        assert log.client.exists(*bells) == 0
+        assert not workers.said("job_failed")  # as where its time would have been over
+        assert not workers.said("asked_to_stop_again")
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM to the supervisor"])
@@ -351,25 +379,19 @@ def test_a_log_that_was_replaced_is_told_once_and_nothing_is_changed(log: Log, s
         for key in (keys.log, keys.ids):
             at_once.rename(key(another.ledger), key(log.ledger))
         at_once.execute()
-    before = projected(log)
+    before = stored(log, "projection:")
     for _ in range(3):
         failed, looked = len(workers.said("job_failed")), len(workers.said("looked"))
-        for name in ALL:
-            doorbell.answer(log.client, log.ledger, name)
+        doorbell.answer(log.client, log.ledger, ALL)
         ring_for_all(log)
         eventually(lambda failed=failed: len(workers.said("job_failed")) >= failed + len(ALL))  # type: ignore[misc]
         eventually(lambda looked=looked: len(workers.said("looked")) > looked + 2)  # type: ignore[misc]
     said = workers.said("reconciler")
     assert [line["code"] for line in said] == ["log-forked"] * len(ALL)
     assert {name for name in ALL for line in said if f"projection {name} " in line["says"]} == {*ALL}
-    assert projected(log) == before
+    assert stored(log, "projection:") == before
     assert not workers.said("worker_died")
     assert workers.ended() is None
-
-
-def projected(log: Log) -> dict[str, Any]:
-    """Everything that the projections of a ledger have stored."""
-    return {key: held for key, held in stored(log).items() if ":projection:" in key}
 
 
 # Here and now, in several processes

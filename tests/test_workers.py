@@ -5,9 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -26,15 +26,15 @@ from events import (
     DecodedEvent,
     LedgerError,
     Log,
+    LogDamaged,
     LogForked,
     StorageUnavailable,
     connect,
     keys,
 )
-from projections import PROJECTIONS, Fenced, Generation, Store, replay
+from projections import PROJECTIONS, Fenced, Store, replay
 from workers import (
     doorbell,
-    drain,
     jobs,
     processes,
     progress,
@@ -45,9 +45,12 @@ from workers import (
     supervise,
     workers_alive,
 )
+from workers import drain as drain_module
 from workers import worker as worker_module
-from workers.doorbell import answer
-from workers.queues import ADVANCE, DoorbellQueue
+from workers.alive import share_of
+from workers.doorbell import answer, hold
+from workers.drain import Drain
+from workers.queues import DoorbellQueue, take
 from workers.queues import doorbell as queue_of
 from workers.reconcile import Reconciler
 from workers.worker import JobTimedOut, worker
@@ -57,7 +60,7 @@ from .given import HISTORY, Tally, append, folded, url_of
 from .proxy import Proxy
 from .servers import Server
 from .strategies import report
-from .worker_main import eventually
+from .worker_main import PATIENCE, eventually
 
 Hook = Callable[[DecodedEvent], object]
 
@@ -89,6 +92,25 @@ def all_folded(log: Log) -> dict[str, tuple[int, str]]:
     return {name: folded(log, projection) for name, projection in PROJECTIONS.items()}
 
 
+def drain(log: Log, *names: str) -> None:
+    """Moves projections to the log's head. Raises what keeps one from going on."""
+
+    def failed(_: str, error: Exception) -> None:
+        raise error
+
+    moving = Drain(log, failed)
+    moving.take(names)
+    while moving.page():
+        pass
+
+
+def advance(log: Log, *names: str) -> None:
+    """Runs one job for these."""
+    errors: dict[str, Exception] = {}
+    jobs.advance(log.client, log.ledger, list(names), failed=errors.__setitem__)
+    assert not errors
+
+
 def position(log: Log, name: str = "totals") -> int:
     return Store(log, PROJECTIONS[name]).open_live().checkpoint().position
 
@@ -96,7 +118,7 @@ def position(log: Log, name: str = "totals") -> int:
 def run_jobs(log: Log) -> int:
     """Runs the jobs that wait, and returns how many there were."""
     errors: dict[str, Exception] = {}
-    ran = processes._drain_queue(log.client, queue_of(log.client, log.ledger), errors)
+    ran = processes._drain_queue(log.client, queue_of(log.client, log.ledger), errors, len(PROJECTIONS))
     assert not errors
     return ran
 
@@ -122,7 +144,7 @@ def test_a_bell_that_was_rung_is_not_rung_again_until_it_is_answered(log: Log) -
     assert ring(log.client, log.ledger, PROJECTIONS) == list(PROJECTIONS)
     assert ring(log.client, log.ledger, PROJECTIONS) == []
     assert queue_length(log.client, log.ledger) == len(PROJECTIONS)
-    answer(log.client, log.ledger, "shares")
+    answer(log.client, log.ledger, ["shares"])
     assert ring(log.client, log.ledger, PROJECTIONS) == ["shares"]
     assert queue_length(log.client, log.ledger) == len(PROJECTIONS) + 1
 
@@ -179,19 +201,23 @@ def test_who_cannot_ring_hears_why(start_server: Callable[..., Server]) -> None:
 # No wake-up is lost
 
 
+@pytest.mark.parametrize("look", [1, 2])
 def test_what_comes_while_a_job_is_about_to_leave_has_a_job_of_its_own(
-    log: Log, monkeypatch: pytest.MonkeyPatch
+    log: Log, monkeypatch: pytest.MonkeyPatch, look: int
 ) -> None:
-    """An event is appended, and the bell rung for it, between a job's last look at the log and its end."""
+    """An event is appended, and the bell rung for it, after a job's last look but one at the log, or after its last."""
+    looks = []
+    really = Drain.page
 
-    def drain_and_then_append(log: Log, projection: Any, **how: float) -> bool:
-        done = drain(log, projection, **how)
-        if log.head() == 1:
-            append(log, 41)
-            ring(log.client, log.ledger, ["totals"])
-        return done
+    def page_and_then_append(self: Drain) -> bool:
+        if not (more := really(self)):
+            looks.append(more)
+            if len(looks) == look:
+                append(log, 41)
+                ring(log.client, log.ledger, ["totals"])
+        return more
 
-    monkeypatch.setattr(jobs, "drain", drain_and_then_append)
+    monkeypatch.setattr(Drain, "page", page_and_then_append)
     append(log, 40)
     ring(log.client, log.ledger, ["totals"])
     assert run_jobs(log) == 2
@@ -203,14 +229,15 @@ def test_a_job_that_answers_the_bell_last_would_lose_a_wake_up(
 ) -> None:
     """The control of the test above: what its order is good for."""
 
-    def careless(client: redis.Redis, ledger: str, projection: str) -> None:
-        drain(log, PROJECTIONS[projection])
+    def careless(client: redis.Redis, ledger: str, names: list[str], **_: Any) -> None:
+        hold(client, ledger, names, "careless")
+        drain(log, *names)
         if log.head() == 1:
             append(log, 41)
-            ring(client, ledger, [projection])
-        answer(client, ledger, projection)
+            ring(client, ledger, names)
+        answer(client, ledger, names)
 
-    monkeypatch.setitem(jobs.JOBS, ADVANCE, careless)
+    monkeypatch.setattr(processes, "advance", careless)
     append(log, 40)
     ring(log.client, log.ledger, ["totals"])
     assert run_jobs(log) == 1
@@ -253,17 +280,20 @@ def test_at_every_quiet_point_everything_is_seen_though_nobody_looks_for_lost_be
 # Draining
 
 
-def test_several_who_drain_one_projection_count_each_event_once(server: Server, log: Log) -> None:
+def test_several_who_drain_one_projection_count_each_event_once(
+    server: Server, log: Log, tally: Callable[[Hook], None]
+) -> None:
+    tally(lambda _: None)
     append(log, *range(20, 1_220))
     together = threading.Barrier(4)
 
-    def drain_too(_: int) -> bool:
+    def drain_too(_: int) -> None:
         with connect(server.url) as client:
             together.wait()
-            return drain(Log(client, log.ledger), Tally())
+            drain(Log(client, log.ledger), "tally")
 
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(drain_too, range(4))) == [True] * 4
+        list(threads.map(drain_too, range(4)))
     assert Store(log, Tally()).open_live().digest() == folded(log, Tally())
 
 
@@ -275,7 +305,7 @@ def test_several_processes_catch_up_together_and_count_each_event_once(server: S
     assert queue_length(log.client, log.ledger) == 0
 
 
-def test_draining_follows_a_switch_to_another_generation(log: Log) -> None:
+def test_draining_follows_a_switch_to_another_generation(log: Log, tally: Callable[[Hook], None]) -> None:
     append(log, 40, 41, 42)
     plain = Store(log, Tally())
 
@@ -283,37 +313,204 @@ def test_draining_follows_a_switch_to_another_generation(log: Log) -> None:
         replay.adopt(plain, replay.rebuild(plain))
         append(log, 43)
 
-    assert drain(log, Tally(before_counting=once(switch, 2)))
+    tally(once(switch, 2))
+    drain(log, "tally", "totals")
     assert plain.live() == 2
     assert plain.open_live().digest() == folded(log, Tally())
+    assert position(log) == 4
 
 
-def test_draining_ends_in_time_also_where_others_are_always_first(
+def test_a_job_ends_in_time_also_where_others_are_always_first(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     append(log, 40)
-
-    def too_late(generation: Generation) -> int:
-        raise Fenced
-
-    monkeypatch.setattr(Generation, "advance", too_late)
-    assert not drain(log, Tally(), seconds=0)
+    monkeypatch.setattr(jobs, "SLICE", 0.0)
+    monkeypatch.setattr(drain_module, "advance_together", lambda _: [Fenced()])
+    advance(log, "totals")
+    assert queue_length(log.client, log.ledger) == 1  # for the rest
 
 
 def test_a_job_that_has_used_up_its_time_rings_for_the_rest(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "SLICE", 0.0)
-    append(log, *range(20, 1_120))
+    append(log, *range(20, 1_620))
     ring(log.client, log.ledger, ["totals", "shares"])
     queue = queue_of(log.client, log.ledger)
     seen = []
-    while popped := DoorbellQueue.dequeue_any([queue], None, log.client):
-        job, _ = popped
-        jobs.JOBS[ADVANCE](log.client, *job.args)
-        seen.append((job.args[1], position(log, job.args[1])))
-    # Each has its turn, and then the next.
-    assert seen == [(name, at) for at in (500, 1_000, 1_100, 1_100) for name in ("totals", "shares")]
+    while names := take(queue, log.client, 1):
+        advance(log, *names)
+        seen.append((names[0], position(log, names[0])))
+    # Each has its turn, of a page and a last look, and then the next.
+    assert seen == [(name, at) for at in (1_000, 1_600, 1_600) for name in ("totals", "shares")]
+
+
+# In lockstep
+
+
+def test_jobs_that_wait_are_run_together_up_to_a_share(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = []
+    really = jobs.advance
+
+    def noting(client: redis.Redis, ledger: str, names: list[str], **how: Any) -> None:
+        together.append(names)
+        really(client, ledger, names, **how)
+
+    monkeypatch.setattr(processes, "advance", noting)
+    log.append(HISTORY)
+    first, second, *others = PROJECTIONS
+    run_here(log.client, log.ledger, share=2)
+    assert together == [[first, second], others[:2], others[2:]]
+    together.clear()
+    append(log, 40)
+    run_here(log.client, log.ledger)
+    assert together == [list(PROJECTIONS)]
+    assert digests(log) == all_folded(log)
+
+
+@pytest.mark.parametrize(("workers", "share"), [(0, 5), (1, 5), (2, 3), (3, 2), (4, 2), (5, 1), (64, 1)])
+def test_a_share_is_what_is_left_for_one_of_so_many(workers: int, share: int) -> None:
+    assert share_of(workers) == share
+    assert share * max(1, workers) >= len(PROJECTIONS)
+
+
+# Lingering
+
+
+def test_while_a_job_lingers_nobody_need_ring_and_nothing_is_put_into_the_queue(log: Log) -> None:
+    with lingering(log) as worker:
+        for figure in range(40, 50):
+            append(log, figure)
+            assert ring(log.client, log.ledger, PROJECTIONS) == []
+            eventually(lambda: set(progress(log)[1].values()) == {log.head()})
+        assert queue_length(log.client, log.ledger) == 0
+        worker.stops.set()
+    assert digests(log) == all_folded(log)
+    assert ring(log.client, log.ledger, PROJECTIONS) == list(PROJECTIONS)  # it has left
+
+
+def test_a_job_that_lingers_keeps_the_bells_on_and_takes_along_what_is_rung_for(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorbell, "BELL_MS", 200)
+    with lingering(log, "totals") as worker:
+        held = log.client.get(keys.bell(log.ledger, "totals"))
+        waits_for_renewals(log, "totals", 3)
+        assert log.client.get(keys.bell(log.ledger, "totals")) == held
+        assert position(log, "shares") == 0
+        append(log, 41)
+        assert ring(log.client, log.ledger, PROJECTIONS) == [name for name in PROJECTIONS if name != "totals"]
+        eventually(lambda: set(progress(log)[1].values()) == {2})
+        assert log.client.get(keys.bell(log.ledger, "shares")) == held
+        worker.stops.set()
+    assert queue_length(log.client, log.ledger) == 0
+
+
+def test_a_job_lets_go_of_what_another_has_taken(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was stopped for longer than its bells are on, say, and wakes up."""
+    monkeypatch.setattr(doorbell, "BELL_MS", 200)
+    with lingering(log, "totals", "shares") as worker:
+        log.client.set(keys.bell(log.ledger, "totals"), "another")
+        waits_for_renewals(log, "shares", 2)
+        append(log, 41)
+        eventually(lambda: position(log, "shares") == 2)
+        waits_for_renewals(log, "shares", 2)
+        assert position(log, "totals") == 1
+        worker.stops.set()
+    assert log.client.get(keys.bell(log.ledger, "totals")) == b"another"
+
+
+def test_a_job_that_lingers_follows_a_switch_to_another_generation(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorbell, "BELL_MS", 200)
+    store = Store(log, PROJECTIONS["totals"])
+    with lingering(log) as worker:
+        replay.adopt(store, replay.rebuild(store))
+        append(log, 41)
+        eventually(lambda: position(log, "totals") == 2)
+        worker.stops.set()
+    assert store.live() == 2
+
+
+def test_one_that_cannot_go_on_leaves_the_others_to_linger(log: Log) -> None:
+    with lingering(log) as worker:
+        log.client.hset(keys.state(log.ledger, "totals", 1), "documents", "99")
+        append(log, 41)
+        eventually(lambda: worker.failed)
+        eventually(lambda: {position(log, name) for name in PROJECTIONS if name != "totals"} == {2})
+        eventually(
+            lambda: ring(log.client, log.ledger, PROJECTIONS) == ["totals"]
+        )  # its bell is off, and only its
+        worker.stops.set()
+    assert list(worker.failed) == ["totals"]
+
+
+def test_one_whose_generations_something_else_wrote_does_not_keep_it_from_the_others(log: Log) -> None:
+    errors: dict[str, Exception] = {}
+    log.client.set(keys.projection(log.ledger, "totals"), "something else's")
+    append(log, 40)
+    jobs.advance(log.client, log.ledger, list(PROJECTIONS), failed=errors.__setitem__)
+    assert {position(log, name) for name in PROJECTIONS if name != "totals"} == {1}
+    assert [(name, type(error)) for name, error in errors.items()] == [("totals", LogDamaged)]
+
+
+def test_one_whose_generations_something_else_writes_meanwhile_stops_alone(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorbell, "BELL_MS", 200)
+    with lingering(log) as worker:
+        log.client.delete(pointer := keys.projection(log.ledger, "totals"))
+        log.client.set(pointer, "something else's")
+        eventually(lambda: worker.failed)
+        append(log, 41)
+        eventually(lambda: {position(log, name) for name in PROJECTIONS if name != "totals"} == {2})
+        worker.stops.set()
+    assert [(name, type(error)) for name, error in worker.failed.items()] == [("totals", LogDamaged)]
+
+
+class Lingering:
+    """A job that lingers in a thread of its own until it `stops`."""
+
+    def __init__(self) -> None:
+        self.stops = threading.Event()
+        self.failed: dict[str, Exception] = {}
+
+
+@contextmanager
+def lingering(log: Log, *names: str) -> Iterator[Lingering]:
+    """One that has taken the first event, and waits for the next."""
+    append(log, 40)
+    worker, names = Lingering(), names or tuple(PROJECTIONS)
+
+    def work() -> None:
+        with connect_like(log) as client:
+            jobs.advance(
+                client,
+                log.ledger,
+                list(names),
+                failed=worker.failed.__setitem__,
+                linger=PATIENCE,
+                stopping=worker.stops.is_set,
+                rung=lambda: take(queue_of(client, log.ledger), client, len(PROJECTIONS)),
+            )
+
+    with ThreadPoolExecutor(1) as threads:
+        working = threads.submit(work)
+        try:
+            eventually(lambda: {position(log, name) for name in names} == {1} or working.done())
+            yield worker
+        finally:
+            worker.stops.set()
+            working.result()
+
+
+def waits_for_renewals(log: Log, name: str, times: int) -> None:
+    """Until a bell was kept on so often: what is left of its time grows."""
+    left = log.client.pttl(keys.bell(log.ledger, name))
+    while times:
+        before, left = left, log.client.pttl(keys.bell(log.ledger, name))
+        times -= left > before
 
 
 # A job in a worker
@@ -322,36 +519,42 @@ def test_a_job_that_has_used_up_its_time_rings_for_the_rest(
 def test_a_job_that_takes_too_long_is_broken_off_and_its_event_is_not_at_fault(
     log: Log, tally: Callable[[Hook], None], signals: None
 ) -> None:
-    tally(once(lambda: signal.raise_signal(signal.SIGALRM), 2))  # the time is over, in the middle of an event
+    """Those that were in one job are broken off together; from then on each has a job of its own."""
     append(log, 40, 41, 42)
+
+    def time_is_over() -> None:  # in the middle of an event
+        answer(log.client, log.ledger, ["tally", "totals"])  # as when their time is over, too
+        ring(log.client, log.ledger, ["tally", "totals"])
+        signal.raise_signal(signal.SIGALRM)
+
+    tally(once(time_is_over, 2))
     ring(log.client, log.ledger, ["tally", "totals"])
-    live = Store(log, PROJECTIONS["tally"]).open_live()
     with capture_logs() as said:
         work_off(log)
+    ends = [("job_failed", "tally", "error"), ("job_done", "tally", "debug"), ("job_done", "totals", "debug")]
     assert [(line["event"], line["job"], line["log_level"]) for line in said] == [
-        ("job_failed", f"workers.jobs.advance({log.ledger}, tally)", "error"),
-        ("job_done", f"workers.jobs.advance({log.ledger}, totals)", "debug"),
+        (event, f"workers.jobs.advance({log.ledger}, {name})", level) for event, name, level in ends
     ]
+    live = Store(log, PROJECTIONS["tally"]).open_live()
     assert live.parked() == {}
-    assert live.checkpoint().position == 0
+    assert live.digest() == folded(log, Tally())
     assert position(log) == 3
 
-    ring(log.client, log.ledger, ["tally"])
-    work_off(log)
-    assert live.digest() == folded(log, Tally())
 
-
-def test_an_error_of_the_fold_itself_in_the_same_place_is_parked(log: Log, signals: None) -> None:
+def test_an_error_of_the_fold_itself_in_the_same_place_is_parked(
+    log: Log, tally: Callable[[Hook], None], signals: None
+) -> None:
     """The control of the test above."""
+    tally(lambda _: None)
     append(log, 40, 13, 42)
-    drain(log, Tally())
+    drain(log, "tally")
     assert list(Store(log, Tally()).open_live().parked()) == [2]
 
 
 def work_off(log: Log) -> None:
     """Runs the jobs that wait in RQ's own worker."""
     with connect_like(log) as client:
-        worker(client, log.ledger, "worker").work(burst=True, logging_level="ERROR")
+        worker(client, log.ledger, "worker", linger=0).work(burst=True, logging_level="ERROR")
 
 
 def connect_like(log: Log) -> redis.Redis:
@@ -365,11 +568,12 @@ def test_a_job_that_is_broken_off_leaves_no_connection_to_the_next(
     """It may have asked the server something, and the next job would read the answer. An error of its own breaks nothing off."""
     connections = []
 
-    def broken_off(client: redis.Redis, ledger: str, projection: str) -> None:
+    def broken_off(client: redis.Redis, ledger: str, names: list[str], **_: Any) -> None:
         connections.append(client.client_id())
         raise error
 
-    monkeypatch.setitem(jobs.JOBS, ADVANCE, broken_off)
+    monkeypatch.setattr(worker_module, "advance", broken_off)
+    monkeypatch.setattr(worker_module, "share_of", lambda _: 1)
     ring(log.client, log.ledger, ["totals", "shares"])
     with capture_logs() as said:
         work_off(log)
@@ -454,7 +658,7 @@ def test_a_worker_leaves_nothing_behind_but_the_name_of_its_queue(log: Log, sign
 
 def test_what_a_killed_worker_was_registered_as_goes_with_the_next_worker(log: Log, signals: None) -> None:
     with connect_like(log) as client:
-        killed = worker(client, log.ledger, "killed")
+        killed = worker(client, log.ledger, "killed", linger=0)
         killed.register_birth()
         log.client.delete(killed.key)  # its time to live passes
     registers = ["rq:workers", f"rq:workers:{killed.queues[0].name}"]
@@ -549,15 +753,34 @@ def test_who_catches_up_rings_again_for_jobs_that_others_took_and_never_ran(
     lost: list[int] = []
     really = processes._drain_queue
 
-    def after_others(client: redis.Redis, queue: DoorbellQueue, errors: dict[str, Exception]) -> int:
+    def after_others(client: redis.Redis, queue: DoorbellQueue, *others: Any) -> int:
         if len(lost) < 3:
             lost.append(lose_jobs(log))
-        return really(client, queue, errors)
+        return really(client, queue, *others)
 
     monkeypatch.setattr(processes, "_drain_queue", after_others)
     append(log, 40, 41)
     assert run_here(log.client, log.ledger) == len(PROJECTIONS)
     assert lost == [len(PROJECTIONS)] * 3
+    assert digests(log) == all_folded(log)
+
+
+def test_who_catches_up_leaves_to_others_what_they_look_after_as_long_as_they_do(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, 40)
+    hold(log.client, log.ledger, ["totals"], "another")
+    others = [name for name in PROJECTIONS if name != "totals"]
+    seen = []
+
+    def pause(_: float) -> None:
+        seen.append((position(log, "totals"), [position(log, name) for name in others]))
+        if len(seen) == 2:
+            answer(log.client, log.ledger, ["totals"])  # its time is over
+
+    monkeypatch.setattr(processes.time, "sleep", pause)
+    assert run_here(log.client, log.ledger) == len(PROJECTIONS)
+    assert seen == [(0, [1] * len(others))] * 2
     assert digests(log) == all_folded(log)
 
 
@@ -613,7 +836,7 @@ def test_it_rings_for_what_is_behind_and_did_not_move_since_the_last_look(log: L
 
     append(log, 41)
     assert look() == ([], {})  # whoever appended it is about to ring
-    drain(log, PROJECTIONS["totals"])
+    drain(log, "totals")
     append(log, 42)
     assert look() == (everything[1:], {})  # somebody moves the first one on
     assert look() == (everything[:1], {})

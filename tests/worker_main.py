@@ -24,9 +24,9 @@ from typing import Any, TypeVar
 import structlog
 
 from approval_ledger import telemetry
-from events import DecodedEvent, catalog, connect
+from events import DecodedEvent, catalog, connect, keys
 from projections import PROJECTIONS, Documents
-from workers import doorbell, processes, supervise
+from workers import doorbell, jobs, processes, supervise
 from workers.reconcile import Reconciler
 from workers.worker import BellWorker
 
@@ -36,6 +36,7 @@ PATIENCE = 60.0  # seconds until a test gives up: no test is judged by a clock
 DIRECTORY = "LEDGER_TEST_DIRECTORY"
 GATED = "LEDGER_TEST_GATED"  # set, where `Gated` is to be one of the projections
 PERIOD = "LEDGER_TEST_PERIOD"  # seconds between two looks of the reconciler
+LINGER = "LEDGER_TEST_LINGER"  # seconds that a worker waits for the next event
 BELL_MS = 500
 GATE = 4_000_000  # a report of so many is not counted by `Gated` until its gate is open
 
@@ -80,6 +81,7 @@ class Supervised:
         self._client = connect(url)
         self._queue = f"rq:queue:{{{ledger}}}:doorbell"
         self._prefix = f"approvals-worker-{ledger}"
+        self._bells = keys.bell(ledger, "*")
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.worker_main", url, ledger, str(count)],
@@ -112,10 +114,11 @@ class Supervised:
         return list(waiting or ())
 
     def when_quiet(self, count: int = 1) -> list[int]:
-        """The same, once the supervisor has looked and found nothing left to do."""
+        """The same, once the supervisor has looked and found nothing left to do, and none of them lingers."""
         looks = len(self.said("looked"))
         eventually(lambda: len(self.said("looked")) > looks + 1)
         eventually(lambda: not self._client.llen(self._queue))
+        eventually(lambda: not list(self._client.scan_iter(self._bells, 1000)))
         return self.when_alive(count)
 
     def said(self, event: str | None = None) -> list[dict[str, Any]]:
@@ -183,6 +186,8 @@ def configure() -> None:
     processes._BACKOFF = (0.1, 0.4)
     processes._SETTLED = float("inf")
     doorbell.BELL_MS = BELL_MS
+    processes.LINGER = linger = float(os.environ.get(LINGER, "0.2"))  # type: ignore[attr-defined]
+    jobs.SLICE = max(jobs.SLICE, linger)
     _log_calls_of(Reconciler, "look", "looked")
     _log_calls_of(BellWorker, "request_stop", "asked_to_stop")
     _log_calls_of(BellWorker, "request_force_stop", "asked_to_stop_again")

@@ -3,13 +3,12 @@
 RQ carries wake-ups, never facts: whatever it loses or is told, the log and the checkpoints say what is to be done.
 """
 
+from .alive import workers_alive
 from .doorbell import ring
-from .drain import drain
-from .processes import queue_length, run_here, run_here_in, supervise, workers_alive
+from .processes import queue_length, run_here, run_here_in, supervise
 from .reconcile import progress
 
 __all__ = [
-    "drain",
     "progress",
     "queue_length",
     "ring",

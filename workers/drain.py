@@ -1,30 +1,81 @@
-"""The one loop that moves a projection on: live, catching up, and after a crash."""
+"""The one loop that moves projections on, in lockstep: live, catching up, and after a crash."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable, Iterable
 
-from events import Log
-from projections import Fenced, Projection, Store
+from events import Log, storage
+from projections import PROJECTIONS, Fenced, Generation, Store, advance_together
+from projections.lockstep import CONCERNS_ALL
 
 
-def drain(log: Log, projection: Projection, *, seconds: float = float("inf")) -> bool:
-    """Moves the live generation to the log's head, and returns True; or False where `seconds` were not enough.
+class Drain:
+    """Moves the live generations of some projections of one ledger on, page by page.
 
-    Any number of processes may drain one projection: each page is committed once, by whoever comes first. Raises what
-    `Generation.advance` raises; what was committed stays.
+    Any number of processes may do so: each page is committed once, by whoever comes first. `failed` hears of each that
+    cannot go on, and why: it is left out from then on, and what was committed stays.
     """
-    store = Store(log, projection)
-    generation = store.open_live()
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            taken = generation.advance()
-        except Fenced:
-            taken = 1  # at least, by whoever came first
-        if not taken:
-            if (live := store.live()) == generation.number:
-                return True
-            generation = store.generation(live)  # a rebuild switched meanwhile
-        elif time.monotonic() >= until:
+
+    def __init__(self, log: Log, failed: Callable[[str, Exception], None]) -> None:
+        self.log = log
+        self._failed = failed
+        self._live: dict[str, Generation] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The projections that it moves on."""
+        return list(self._live)
+
+    def take(self, names: Iterable[str]) -> None:
+        """Moves these on, too. Raises KeyError for a projection that there is not."""
+        for name in names:
+            store = Store(self.log, PROJECTIONS[name])
+            try:
+                self._live[name] = store.open_live()
+            except CONCERNS_ALL:
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever is stored there, the others must go on
+                self._give_up(name, error)
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Moves these on, and no others any more."""
+        self._live = {name: self._live[name] for name in names}
+
+    def page(self) -> bool:
+        """Takes one page, and returns whether there may be more; False where all are at the log's head.
+
+        Raises what keeps all of them from going on (see `advance_together`).
+        """
+        outcomes = dict(zip(self.names, advance_together(list(self._live.values())), strict=True))
+        for name, outcome in outcomes.items():
+            if isinstance(outcome, Exception) and not isinstance(
+                outcome, Fenced
+            ):  # fenced: somebody came first
+                self._give_up(name, outcome)
+        return any(outcomes.values()) or self.follow_switches()
+
+    def follow_switches(self) -> bool:
+        """Goes on with those that became live, and returns whether there were any: a rebuild may have been adopted."""
+        if not self._live:
             return False
+        with storage():
+            pipeline = self.log.client.pipeline(transaction=False)
+            for generation in self._live.values():
+                pipeline.hget(generation.store.pointer, "live")
+            lives = dict(zip(self.names, pipeline.execute(raise_on_error=False), strict=True))
+        switched = [
+            name
+            for name, live in lives.items()
+            if isinstance(live, Exception) or int(live or 0) != self._live[name].number
+        ]
+        self.take(switched)
+        return bool(switched)
+
+    def _give_up(self, name: str, error: Exception) -> None:
+        self._live.pop(name, None)
+        self._failed(name, error)
+
+    def wait(self, seconds: float) -> None:
+        """Waits for an event that not all have taken yet; for `seconds` at most."""
+        position = min(generation.reached.position for generation in self._live.values())
+        next(self.log.follow(position, wait=seconds))

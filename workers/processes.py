@@ -15,37 +15,41 @@ from types import FrameType
 
 import structlog
 from redis import Redis
-from rq.exceptions import DequeueTimeout
 
 from events import LedgerError, Log, StorageUnavailable, connect, storage
+from projections import PROJECTIONS
 
-from .jobs import JOBS
-from .queues import ADVANCE, DoorbellQueue, doorbell, enqueue, take_out
+from .alive import CONNECTION_NAME, connection_name, share_of
+from .doorbell import not_held
+from .jobs import LINGER, advance
+from .queues import DoorbellQueue, doorbell, enqueue, ledger_of, take
 from .reconcile import PERIOD, Reconciler, behind
 from .worker import SOCKET_TIMEOUT, take_over_logging, worker
 
 logger = structlog.get_logger("workers")
 
-CONNECTION_NAME = "approvals-worker"
 _BACKOFF = (0.5, 10.0)  # seconds before a worker that died is replaced: first, then twice as long, up to this
 _SETTLED = 10.0  # seconds: one that lived longer did not die of what the one before died of
 _TICK = 0.1
 
 
-def run_here(client: Redis, ledger: str) -> int:
+def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
     """Runs the jobs of `ledger` in this process until every projection is caught up, and returns how many it ran.
 
-    No signal handler, no thread: Ctrl-C is Ctrl-C. A worker elsewhere may take some of the jobs; then this one rings again,
-    until nothing is left to do. A projection that cannot go on does not keep it from the others; what it raises, is raised
-    when they are caught up.
+    No signal handler, no thread: Ctrl-C is Ctrl-C. At most `share` of them run together (all, by default): where others run
+    jobs too, they have theirs. A worker elsewhere may take some; then this one waits for it, or rings again where that one
+    does not keep its bells on, until nothing is left to do. A projection that cannot go on does not keep it from the
+    others; what it raises, is raised when they are caught up.
     """
     log, queue, ran = Log(client, ledger), doorbell(client, ledger), 0
     errors: dict[str, Exception] = {}
     while names := behind(log, errors):
-        with storage():
-            for name in names:
-                enqueue(queue, ADVANCE, ledger, name)
-        ran += _drain_queue(client, queue, errors)
+        if free := not_held(client, ledger, names):
+            with storage():
+                enqueue(queue, ledger, free)
+        else:
+            time.sleep(_TICK)
+        ran += _drain_queue(client, queue, errors, share or len(PROJECTIONS))
     if ran:
         with storage():
             client.srem(DoorbellQueue.redis_queues_keys, queue.key)  # where RQ's tools look for queues
@@ -54,35 +58,21 @@ def run_here(client: Redis, ledger: str) -> int:
     return ran
 
 
-def _drain_queue(client: Redis, queue: DoorbellQueue, errors: dict[str, Exception]) -> int:
+def _drain_queue(client: Redis, queue: DoorbellQueue, errors: dict[str, Exception], share: int) -> int:
     """Runs the jobs that wait, and returns how many there were. Adds to `errors` the projections that cannot go on."""
     ran = 0
     while True:
         with storage():
-            try:
-                popped = DoorbellQueue.dequeue_any([queue], None, client)
-            except DequeueTimeout:
-                continue  # it was refused and put away
-            if popped is None:
-                return ran
-            job, _ = popped
-            take_out(job, queue, client)
-        ledger, projection = job.args
+            names = take(queue, client, share)
+        if not names:
+            return ran
         try:
-            JOBS[str(job.func_name)](client, ledger, projection)
+            advance(client, ledger_of(queue), names, failed=errors.__setitem__)
         except StorageUnavailable:
             raise
         except LedgerError as error:
-            errors[projection] = error
-        ran += 1
-
-
-def workers_alive(client: Redis, ledger: str) -> int:
-    """How many workers are connected for `ledger`. One that was killed is gone at once: its connection closed with it."""
-    with storage():
-        clients = client.client_list(_type="normal")
-    names = {str(c["name"]) for c in clients}  # one process may have several connections
-    return sum(name.rsplit("-", 2)[0] == _connection_name(ledger) for name in names)
+            errors.update(dict.fromkeys(names, error))
+        ran += len(names)
 
 
 def queue_length(client: Redis, ledger: str) -> int:
@@ -205,9 +195,10 @@ def _work(url: str, ledger: str, configure: Callable[[], None]) -> None:
     configure()
     take_over_logging()
     threading.Thread(target=_stop_with_parent, daemon=True).start()
-    name = f"{_connection_name(ledger)}-{os.getpid()}-{time.time_ns():x}"
+    name = f"{connection_name(ledger)}-{os.getpid()}-{time.time_ns():x}"
     with _last_words(), storage():
-        worker(connect(url, timeout=SOCKET_TIMEOUT, name=name), ledger, name).work(logging_level="ERROR")
+        client = connect(url, timeout=SOCKET_TIMEOUT, name=name)
+        worker(client, ledger, name, linger=LINGER).work(logging_level="ERROR")
 
 
 def _stop_with_parent() -> None:
@@ -217,14 +208,11 @@ def _stop_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _connection_name(ledger: str) -> str:
-    return f"{CONNECTION_NAME}-{ledger}"
-
-
 def run_here_in(count: int, url: str, ledger: str, configure: Callable[[], None]) -> None:
-    """`run_here` in `count` processes at once."""
+    """`run_here` in `count` processes at once, each with its share of the projections."""
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_burst, args=(url, ledger, configure)) for _ in range(count)]
+    arguments = (url, ledger, configure, share_of(count))
+    processes = [context.Process(target=_burst, args=arguments) for _ in range(count)]
     for process in processes:
         process.start()
     for process in processes:
@@ -233,10 +221,10 @@ def run_here_in(count: int, url: str, ledger: str, configure: Callable[[], None]
         raise LedgerError(f"a worker ended with exit codes {[process.exitcode for process in processes]}")
 
 
-def _burst(url: str, ledger: str, configure: Callable[[], None]) -> None:
+def _burst(url: str, ledger: str, configure: Callable[[], None], share: int) -> None:
     configure()
     with _last_words():
-        run_here(connect(url), ledger)
+        run_here(connect(url), ledger, share=share)
 
 
 @contextmanager

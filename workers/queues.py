@@ -152,28 +152,56 @@ def name(ledger: str) -> str:
     return f"{{{ledger}}}:doorbell"
 
 
+def ledger_of(queue: Queue) -> str:
+    """The ledger that a queue is of."""
+    return queue.name.removeprefix("{").removesuffix("}:doorbell")
+
+
 def doorbell(client: Redis, ledger: str) -> DoorbellQueue:
     """The queue of one ledger."""
     return DoorbellQueue(name(ledger), connection=client, serializer=JSONSerializer)
 
 
-def enqueue(queue: DoorbellQueue, function: str, *arguments: str) -> None:
-    """Puts one job into the queue, in one round trip."""
+def enqueue(queue: DoorbellQueue, ledger: str, projections: Iterable[str]) -> None:
+    """Puts a job for each projection into the queue, in one round trip."""
+    names = list(projections)
     try:
-        _enqueue(queue, function, *arguments)
+        _enqueue(queue, ledger, names)
     except ResponseError as error:
         if "WRONGTYPE" not in str(error):
             raise
         _put_away_what_is_no_list(queue.connection, queue)
-        _enqueue(queue, function, *arguments)
+        _enqueue(queue, ledger, names)
 
 
-def _enqueue(queue: DoorbellQueue, function: str, *arguments: str) -> None:
+def _enqueue(queue: DoorbellQueue, ledger: str, projections: Iterable[str]) -> None:
     with queue.connection.pipeline() as pipeline:
-        queue.enqueue_call(
-            function, args=arguments, timeout=JOB_TIMEOUT, result_ttl=0, ttl=JOB_TTL, pipeline=pipeline
-        )
+        for projection in projections:
+            queue.enqueue_call(
+                ADVANCE,
+                args=(ledger, projection),
+                timeout=JOB_TIMEOUT,
+                result_ttl=0,
+                ttl=JOB_TTL,
+                pipeline=pipeline,
+            )
         pipeline.execute()
+
+
+def take(queue: DoorbellQueue, connection: Redis, at_most: int) -> list[str]:
+    """Takes jobs that wait, to be run together: the projection of each."""
+    names: list[str] = []
+    while len(names) < at_most:
+        try:
+            popped = DoorbellQueue.dequeue_any([queue], None, connection)
+        except DequeueTimeout:
+            continue  # it was refused and put away
+        if popped is None:
+            break
+        job, _ = popped
+        take_out(job, queue, connection)
+        names.append(job.args[1])
+    return names
 
 
 def take_out(job: Job, queue: Queue, connection: Redis) -> None:

@@ -24,9 +24,11 @@ from rq.worker import SimpleWorker
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
 from events import LedgerError
+from projections import PROJECTIONS
 
-from .jobs import JOBS
-from .queues import JOB_TIMEOUT, AllowedJob, DoorbellQueue, doorbell, take_out
+from .alive import share_of, workers_alive
+from .jobs import advance
+from .queues import ADVANCE, JOB_TIMEOUT, AllowedJob, DoorbellQueue, doorbell, take, take_out
 
 logger = structlog.get_logger("workers")
 
@@ -35,6 +37,7 @@ WORKER_TTL = (
 )
 SOCKET_TIMEOUT = 20.0
 _HEARTBEAT = 2.0  # seconds between two at least
+_ALONE = 60.0  # seconds after a job that took too long, in which none shares its fate with others
 
 
 class JobTimedOut(BaseException):
@@ -49,30 +52,55 @@ class BellWorker(SimpleWorker):
     max_connection_wait_time = (
         2.0  # seconds between tries to reach a server that went away; RQ waits up to 60
     )
+    linger = 0.0
     _last_heartbeat = float("-inf")
+    _alone_until = float("-inf")
 
     def execute_job(self, job: Job, queue: Queue) -> None:
+        """Runs a job together with those that wait behind it, up to this worker's share, and lingers."""
+        assert isinstance(queue, DoorbellQueue)
         take_out(job, queue, self.connection)
         with self.connection.pipeline() as pipeline:
             self.set_state("busy", pipeline=pipeline)  # a first Ctrl-C looks at it, and lets the job finish
             pipeline.expire(self.key, JOB_TIMEOUT + WORKER_TTL)
             pipeline.execute()
+        ledger, first = job.args
         started = time.monotonic()
         try:
             with UnixSignalDeathPenalty(JOB_TIMEOUT, JobTimedOut):  # type: ignore[no-untyped-call]  # RQ has none here
-                JOBS[str(job.func_name)](self.connection, *job.args)
+                self._advance(ledger, first, queue)
         except LedgerError as error:
-            says, code, seconds = str(error), error.code, _since(started)
-            logger.error("job_failed", job=job.description, code=code, says=says, seconds=seconds)  # noqa: TRY400  # its text says all
+            _say_failed(job.description, error, started)
         except (Exception, JobTimedOut) as error:  # the worker's loop goes on, whatever becomes of one job
             if isinstance(error, JobTimedOut):
                 # Maybe between a question and its answer, which the next question must not get.
                 self.connection.connection_pool.disconnect()
+                self._alone_until = time.monotonic() + _ALONE
             logger.exception("job_failed", job=job.description, seconds=_since(started))
         else:
             logger.debug("job_done", job=job.description, seconds=_since(started))
         self.set_state("idle")
         self._last_heartbeat = float("-inf")
+
+    def _advance(self, ledger: str, first: str, queue: DoorbellQueue) -> None:
+        started = time.monotonic()
+
+        def failed(name: str, error: Exception) -> None:
+            _say_failed(f"{ADVANCE}({ledger}, {name})", error, started)
+
+        if started < self._alone_until:
+            advance(self.connection, ledger, [first], failed=failed)
+            return
+        share = share_of(workers_alive(self.connection, ledger))
+        advance(
+            self.connection,
+            ledger,
+            [first, *take(queue, self.connection, share - 1)],
+            failed=failed,
+            linger=self.linger,
+            stopping=lambda: self._stop_requested,
+            rung=lambda: take(queue, self.connection, len(PROJECTIONS)),
+        )
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """RQ's loop comes by here before it waits for a job, and before it runs one."""
@@ -127,9 +155,12 @@ class BellWorker(SimpleWorker):
         self.connection.delete(self.key)  # RQ leaves it for a minute
 
 
-def worker(client: Redis, ledger: str, name: str) -> BellWorker:
-    """A worker on the queue of one ledger. `client` is its own: RQ changes the time-out of the one it is given."""
-    return BellWorker(
+def worker(client: Redis, ledger: str, name: str, *, linger: float) -> BellWorker:
+    """A worker on the queue of one ledger, which lingers for so many seconds (see `advance`).
+
+    `client` is its own: RQ changes the time-out of the one it is given.
+    """
+    made = BellWorker(
         [doorbell(client, ledger)],
         name=name,
         connection=client,
@@ -137,6 +168,8 @@ def worker(client: Redis, ledger: str, name: str) -> BellWorker:
         worker_ttl=WORKER_TTL,
         maintenance_interval=60,
     )
+    made.linger = linger
+    return made
 
 
 class _ToStructlog(logging.Handler):
@@ -150,6 +183,14 @@ def take_over_logging() -> None:
     logging.getLogger("rq").propagate = False
     for name in ("rq", "rq.worker", "rq.job"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _say_failed(job: str | None, error: Exception, started: float) -> None:
+    if isinstance(error, LedgerError):
+        says, code, seconds = str(error), error.code, _since(started)
+        logger.error("job_failed", job=job, code=code, says=says, seconds=seconds)  # its text says all
+    else:
+        logger.error("job_failed", job=job, exc_info=error, seconds=_since(started))
 
 
 def _since(started: float) -> float:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import structlog
 from fastapi import Request
+from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .metrics import Metrics
@@ -37,6 +38,8 @@ class Journal:
         started = time.perf_counter()
         status, size = 0, 0
         unread = _has_body(scope)
+        # A query may hold anything, a token too: FastAPI has put it into the span.
+        trace.get_current_span().set_attribute("url.query", "")
 
         async def receiving() -> Message:
             nonlocal unread

@@ -256,14 +256,13 @@ def _append(run: Run, log: Log) -> LedgerError | None:
 def _append_chunks(run: Run, log: Log) -> LedgerError | None:
     events = run.new()
     with _bar("appending", len(events)) as seen:
-        for chunk in _chunks(events):
-            try:
-                receipts = log.append(chunk)
-            except LedgerError as error:
-                return error
-            run.positions |= {(receipt.source, receipt.id): receipt.position for receipt in receipts}
-            run.found |= {(receipt.source, receipt.id) for receipt in receipts if receipt.duplicate}
-            seen(len(run.positions))
+        try:
+            for receipts in log.append_each(_chunks(events)):
+                run.positions |= {(receipt.source, receipt.id): receipt.position for receipt in receipts}
+                run.found |= {(receipt.source, receipt.id) for receipt in receipts if receipt.duplicate}
+                seen(len(run.positions))
+        except LedgerError as error:
+            return error
     return None
 
 

@@ -88,14 +88,16 @@ def _chosen(names: list[str] | None) -> list[Projection]:
 def _rebuild_and_show(
     log: Log, chosen: list[Projection], json: bool, *, verify: bool = False
 ) -> list[dict[str, Any]]:
-    results: list[dict[str, Any]] = []
-    try:
-        results.extend(_rebuild(log, projection, switch=not verify) for projection in chosen)
-    finally:  # where one cannot be rebuilt, those before it were
-        if json and results:
-            show.json({"ledger": log.ledger, "verify": verify, "projections": results})
-        elif results:
-            _show_replay(results)
+    """Shows those that can be rebuilt. Raises why another cannot, when the rest is done."""
+    results, errors = _rebuild(log, chosen, switch=not verify)
+    if json and results:
+        show.json({"ledger": log.ledger, "verify": verify, "projections": results})
+    elif results:
+        _show_replay(results)
+    for error in errors[:-1]:
+        show.fail(error)
+    for error in errors[-1:]:
+        raise error
     return results
 
 
@@ -118,27 +120,44 @@ def _catch_up_what_can_be(log: Log) -> None:
         show.fail(error)
 
 
-def _rebuild(log: Log, projection: Projection, *, switch: bool) -> dict[str, Any]:
-    head, store = log.head(), Store(log, projection)
+def _rebuild(
+    log: Log, chosen: list[Projection], *, switch: bool
+) -> tuple[list[dict[str, Any]], list[LedgerError]]:
+    head, stores = log.head(), [Store(log, projection) for projection in chosen]
     started = time.monotonic()
     with show.progress() as bar:
-        task = bar.add_task(f"replaying {projection.name}", total=head)
-        rebuilt = replay.rebuild(store, lambda position: bar.update(task, completed=position))
+        task = bar.add_task(f"replaying {', '.join(projection.name for projection in chosen)}", total=head)
+        rebuilt = replay.rebuild_together(stores, lambda position: bar.update(task, completed=position))
     seconds = time.monotonic() - started
+    results, errors = [], []
+    for store, outcome in zip(stores, rebuilt, strict=True):
+        try:
+            results.append(_finished(store, outcome, seconds, switch=switch))
+        except LedgerError as error:
+            errors.append(error)
+    return results, errors
+
+
+def _finished(
+    store: Store, outcome: replay.Rebuilt | Exception, seconds: float, *, switch: bool
+) -> dict[str, Any]:
+    """What is told of one that was rebuilt, in a pass of so many seconds, once it is live or thrown away."""
+    if isinstance(outcome, Exception):
+        raise outcome
     if switch:
-        replay.adopt(store, rebuilt)
+        replay.adopt(store, outcome)
     else:
-        replay.discard(store, rebuilt)
+        replay.discard(store, outcome)
     return {
-        "projection": projection.name,
-        "version": projection.version,
-        "position": rebuilt.position,
+        "projection": store.projection.name,
+        "version": store.projection.version,
+        "position": outcome.position,
         "seconds": round(seconds, 3),
-        "events_per_second": round(rebuilt.position / seconds) if seconds else None,
-        "live_digest": rebuilt.live_digest,
-        "digest": rebuilt.digest,
-        "equal": None if rebuilt.live_digest is None else not rebuilt.differs,
-        "switched_to": rebuilt.generation if switch else None,
+        "events_per_second": round(outcome.position / seconds) if seconds else None,
+        "live_digest": outcome.live_digest,
+        "digest": outcome.digest,
+        "equal": None if outcome.live_digest is None else not outcome.differs,
+        "switched_to": outcome.generation if switch else None,
     }
 
 

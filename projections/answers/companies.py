@@ -13,13 +13,13 @@ from events import Count, DateRange, Interval, UnknownCompany, date_range, name_
 from .. import approvals, terms, totals
 from .. import companies as fold
 from ..asof import perhaps, surely
-from ..evidence import Views
+from ..evidence import Views, gather
 from ..figures import Figures
 from ..identities import Company, Identities, Marks
 from ..projection import Documents
 from ..stocks import Percentage
 from .shown import SHOWN
-from .totals import all_terms, figures_at
+from .totals import all_terms
 
 
 def companies_in(
@@ -27,9 +27,10 @@ def companies_in(
 ) -> list[dict[str, Any]]:
     """The answers of `companies`. Raises UnknownCompany where none has that `name`."""
     known = Identities(views["companies"], valid_at)
+    asked = () if valid_at is None else (valid_at.first, valid_at.last)
     found = _all_companies(views, known) if name is None else _asked_for(views, known, name)
     counting = [
-        _Counting(terms.written(written), figures_at(views, counted, valid_at), views, valid_at)
+        _Counting(terms.written(written), Figures.in_brief(gather(views, counted), asked), views, valid_at)
         for counted, written in all_terms(views).items()
     ]
     return [

@@ -21,11 +21,17 @@
 local state, documents, parked, past, changed = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local position = ARGV[2]
 
+-- Every further argument of UNLINK would be a key.
+local function may(command, key)
+  if command == 'UNLINK' then return redis.acl_check_cmd(command, key) end
+  return redis.acl_check_cmd(command, key, '1', '2')
+end
+
 local writes = {HSET = {state, documents, parked, past}, HDEL = {documents}, SADD = {changed},
   UNLINK = {documents, parked, past, changed}}
 for command, keys in pairs(writes) do
   for _, key in ipairs(keys) do
-    if not redis.acl_check_cmd(command, key, '1', '2') then
+    if not may(command, key) then
       return redis.error_reply('NOPERM this user may not run ' .. command .. ', which a commit needs')
     end
   end

@@ -1,0 +1,74 @@
+"""The documents of a generation as the server has them, with the changes that are not committed yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from redis import Redis
+
+from events import canonical, storage, stored_json
+
+CACHED = 20_000  # documents kept between two pages; more are forgotten and read again
+
+
+class StoredDocuments:
+    """Read when asked for. `empty`: whatever is under the key is of another time, and the first commit removes it."""
+
+    def __init__(self, client: Redis, key: str, *, empty: bool) -> None:
+        self.key = key
+        self._client = client
+        self._empty = empty
+        self._values: dict[str, Any] = {}
+        self._changed: set[str] = set()
+
+    def get(self, name: str) -> Any:
+        if name not in self._values:
+            self.fetch([name])
+        return self._values[name]
+
+    def put(self, name: str, value: Any) -> None:
+        self._values[name] = value
+        self._changed.add(name)
+
+    def fetch(self, names: Iterable[str]) -> None:
+        if missing := self.missing(names):
+            with storage():
+                found = cast(list[bytes | None], self._client.hmget(self.key, missing))
+            self.read(missing, found)
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Those of `names` that the server has to be asked for."""
+        missing = list(dict.fromkeys(name for name in names if name not in self._values))
+        if self._empty:
+            self._values.update(dict.fromkeys(missing))
+            return []
+        return missing
+
+    def read(self, names: list[str], found: list[bytes | None]) -> None:
+        """Takes what the server has under `names`."""
+        self._values.update(zip(names, map(value_of, found), strict=True))
+
+    @property
+    def changed(self) -> int:
+        """How many documents the next commit writes."""
+        return len(self._changed)
+
+    def changes(self) -> dict[str, bytes]:
+        """The changed documents as canonical JSON; empty where one was removed."""
+        values = self._values
+        return {
+            name: b"" if values[name] is None else canonical(values[name]) for name in sorted(self._changed)
+        }
+
+    def committed(self) -> None:
+        """What was changed is stored now."""
+        self._changed.clear()
+        self._empty = False
+        if len(self._values) > CACHED:
+            self._values.clear()
+
+
+def value_of(stored: bytes | None) -> Any:
+    """A document from its stored bytes; None where there is none."""
+    return None if stored is None else stored_json(stored)

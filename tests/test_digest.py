@@ -1,0 +1,114 @@
+"""The digest of documents: what it is, that order does not matter, and that it takes little memory; also while a worker writes."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from importlib import import_module
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events import Log, canonical
+from projections import PROJECTIONS, Store, digest
+from projections import store as store_module
+from projections.digest import digest_of_stored
+
+from .given import HISTORY, drain, folded
+
+digest_module = import_module("projections.digest")  # the package gives its name to the function
+documents = st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=3), max_size=12)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {},
+        {"a": 1},
+        {"b": [2, None], "a": 1},
+        {"零一万物": {"z": 1, "a": "\t"}, "a\tb": 1.5, 'a"b': "\u2028", "\U0001f600": 0},
+    ],
+)
+def test_anyone_can_compute_it_from_the_documents(held: dict[str, Any]) -> None:
+    def text(value: object) -> bytes:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+    each = [sha256(text(name) + b":" + text(value)).digest() for name, value in held.items()]
+    assert digest(held) == sha256(b"".join(sorted(each))).hexdigest()
+
+
+@given(documents, documents, st.data())
+def test_it_is_the_same_in_any_order_with_some_documents_given_twice_and_for_no_other_documents(
+    some: dict[str, Any], others: dict[str, Any], data: st.DataObject
+) -> None:
+    stored = [(name, canonical(value)) for name, value in some.items()]
+    twice = data.draw(st.lists(st.sampled_from(stored))) if stored else []
+    assert digest_of_stored(data.draw(st.permutations([*stored, *twice]))) == digest(some)
+    assert (digest(others) == digest(some)) == (canonical(others) == canonical(some))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 9, 50])
+def test_it_is_the_same_where_most_of_it_was_sorted_in_files(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = {f"name {number}": number for number in range(count)}
+    whole = digest(many)
+    monkeypatch.setattr(digest_module, "RUN", 4)
+    assert digest(many) == whole
+
+
+def test_it_takes_no_more_memory_for_many_documents_than_for_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest_module, "RUN", 5_000)
+    few, many = (_peak(count) for count in (6_000, 40_000))
+    assert many < 1.5 * few
+
+
+def _peak(count: int) -> int:
+    tracemalloc.start()
+    try:
+        digest_of_stored((f"name {number}", b"1" * 500) for number in range(count))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_documents_of_one_position_are_read_some_at_a_time(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "SCANNED", 7)
+    log.append(HISTORY)
+    for projection in PROJECTIONS.values():
+        live = Store(log, projection).open_live()
+        drain(live)
+        assert live.digest() == folded(log, projection)
+
+
+@pytest.mark.parametrize("commits", [1, 2, 3, 10])
+def test_a_digest_is_of_one_position_while_a_worker_moves_on(
+    log: Log, monkeypatch: pytest.MonkeyPatch, commits: int
+) -> None:
+    """A worker commits between two reads of the same digest, some times or every time."""
+    monkeypatch.setattr(store_module, "SCANNED", 7)
+    log.append(HISTORY)
+    projection = PROJECTIONS["sources"]
+    worker = Store(log, projection).open_live()
+    worker.advance(limit=100)
+    left = [worker] * commits
+
+    def overtaken(stored: Iterable[tuple[str, bytes]]) -> str:
+        return digest_of_stored(_with_commit_after_the_first(stored))
+
+    def _with_commit_after_the_first(stored: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        for index, document in enumerate(stored):
+            yield document
+            if index == 0 and left:
+                left.pop().advance(limit=1)
+
+    monkeypatch.setattr(store_module, "digest_of_stored", overtaken)
+    position, found = Store(log, projection).open_live().digest()
+    assert position >= 100 + min(commits, store_module.DIGEST_TRIES)
+    assert (position, found) == folded(log, projection, position)

@@ -1,0 +1,133 @@
+"""Each short way of the codec beside the plain one: the same bytes, and the same refusals."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from events import CATALOG, Event, InvalidEvent, canonical, date_range, name_key
+from events.catalog import Name, Reference, Text, is_plain
+from events.codec import CLOCK_TOLERANCE, check
+from events.envelope import Envelope
+
+from .strategies import event_data, events, partial_dates, report
+
+NOW = datetime(2026, 3, 31, 23, tzinfo=UTC)
+ATTRIBUTES = ("id", "source", "subject", "traceparent", "correlationid", "causationid")
+TEXTS = st.one_of(
+    st.text(max_size=4),
+    st.text(" \x00\t\u00a0\u200b\u3000\u3164\ufe0f¨e\u0301", max_size=3),
+    st.sampled_from(["", " ", "a" * 200, "a" * 201, "a" * 256, "a" * 257, "零" * 85, "零" * 86, "\ud800"]),
+)
+VALUES = st.one_of(TEXTS, st.none(), st.integers(), st.floats(), st.booleans(), st.just(b"a"))
+
+
+def plainly_checked(event: Event) -> bytes:
+    """What `check` is for: the envelope and the data validated as wholes, with nothing left out."""
+    given = {name: getattr(event, name) for name in (*ATTRIBUTES, "time")}
+    attributes = {"specversion": "1.0", "type": event.type, "datacontenttype": "application/json"} | {
+        name: value for name, value in given.items() if value is not None
+    }
+    Envelope.model_validate(attributes)
+    model = CATALOG[event.type]
+    data = event.data.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False)
+    model.model_validate(data, by_alias=True, by_name=False)
+    schema = f"urn:approval-ledger:{event.type}:{event.data.revision}"
+    return canonical(attributes | {"dataschema": schema, "data": data})
+
+
+@given(events())
+def test_an_event_has_the_bytes_that_the_plain_way_gives(event):
+    assert check(event, datetime.now(UTC)) == plainly_checked(event)
+
+
+@given(st.sampled_from(ATTRIBUTES), VALUES)
+@example("id", "a" * 200)
+@example("id", None)
+@example("source", None)
+@example("subject", "a" * 201)
+def test_an_attribute_is_refused_where_the_whole_envelope_refuses_it(name, value):
+    event = replace(report("e1"), **{name: value})
+    try:
+        expected = plainly_checked(event)
+    except ValidationError:
+        with pytest.raises(InvalidEvent, match=name):
+            check(event, NOW)
+    else:
+        assert check(event, NOW) == expected
+
+
+@given(event_data(), st.data())
+def test_data_that_was_changed_past_its_model_is_refused_where_the_whole_model_refuses_it(data, draw):
+    name = draw.draw(st.sampled_from(sorted(type(data).model_fields)))
+    event = Event(id="e1", source="urn:other", data=data.model_copy(update={name: draw.draw(VALUES)}))
+    try:
+        expected = plainly_checked(event)
+    except ValidationError:
+        with pytest.raises(InvalidEvent, match=r"\bdata"):
+            check(event, NOW)
+    else:
+        try:
+            assert check(event, NOW) == expected
+        except InvalidEvent as refused:
+            assert refused.code == "timestamp-in-future"  # noqa: PT017  # the one rule that is no model's
+
+
+@given(st.one_of(VALUES, st.text(st.characters(codec="ascii"), max_size=210)))
+def test_what_is_plain_can_be_any_name_text_or_reference(value):
+    if is_plain(value):
+        for kind in (Name, Text, Reference):
+            assert TypeAdapter(kind).validate_python(value, strict=True) == value
+
+
+NAME = TypeAdapter(Name)
+
+
+def is_name(text: str) -> bool:
+    try:
+        return NAME.validate_python(text) == text
+    except ValidationError:
+        return False
+
+
+def test_a_character_is_a_name_where_it_has_a_key():
+    """What the short way takes for visible has a key, be it any of the 140,000 that can be printed."""
+    printable = [
+        character for number in range(sys.maxunicode + 1) if (character := chr(number)).isprintable()
+    ]
+    assert len(printable) > 140_000
+    assert [
+        hex(ord(character)) for character in printable if is_name(character) != bool(name_key(character))
+    ] == []
+
+
+@given(st.text(min_size=1, max_size=5).filter(str.isprintable))
+def test_a_name_is_a_text_that_has_a_key(text):
+    assert is_name(text) == bool(name_key(text))
+
+
+@given(
+    partial_dates() | st.dates(min_value=NOW.date(), max_value=NOW.date() + timedelta(days=800)).map(str),
+    st.data(),
+)
+@example("2026-04-01", None)
+@example("2026-04-02", None)
+@example("2026-04", None)
+@example("2026-05", None)
+@example("2027", None)
+def test_a_date_lies_in_the_future_where_its_first_day_does(text, data):
+    if data is not None:
+        text = text[: data.draw(st.sampled_from([4, 7, 10]))]
+    latest = (NOW + CLOCK_TOLERANCE + timedelta(hours=14)).date()
+    event = replace(report("e1"), data=report("e1").data.model_copy(update={"as_of": text}))
+    if date_range(text).first > latest:
+        with pytest.raises(InvalidEvent, match="lies in the future"):
+            check(event, NOW)
+    else:
+        assert check(event, NOW)

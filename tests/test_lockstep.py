@@ -1,0 +1,304 @@
+"""Several projections on one page of the log: read once, decoded once, committed at once, and each fails alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events import (
+    BadQuestion,
+    Event,
+    Log,
+    LogDamaged,
+    LogForked,
+    OutcomeUnknown,
+    RecordedEvent,
+    connect,
+    decode,
+    encode,
+    keys,
+)
+from projections import (
+    PROJECTIONS,
+    Fenced,
+    Generation,
+    MemoryDocuments,
+    Store,
+    advance,
+    advance_together,
+    lockstep,
+)
+
+from .conftest import new_ledger
+from .given import HISTORY, Tally, append, folded, retract
+from .proxy import Proxy
+from .servers import Server
+from .strategies import events
+
+NAMES = ["first", "second", "third"]
+
+
+def tallies(log: Log, **hooks: Any) -> list[Generation]:
+    """The live generations of three projections that do the same under names of their own."""
+    return [Store(log, Tally(name=name, **hooks.get(name, {}))).open_live() for name in NAMES]
+
+
+def all_the_way(generations: list[Generation], limit: int = 500) -> None:
+    while any(outcomes := advance_together(generations, limit)):
+        assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+
+
+def positions(generations: list[Generation]) -> list[int]:
+    return [generation.checkpoint().position for generation in generations]
+
+
+def are_folded(log: Log, generations: list[Generation]) -> bool:
+    return all(each.digest() == folded(log, each.store.projection) for each in generations)
+
+
+def calls(log: Log, command: str) -> int:
+    """How often the server was asked this so far, by anyone."""
+    about: Any = log.client.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})
+    return int(about["calls"])
+
+
+# One page
+
+
+def test_a_page_is_read_and_decoded_once_for_all(
+    start_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(start_server().client(), "cac")
+    append(log, 40, 41, 42)
+    log.append([retract("r1", "x4")])
+    generations = tallies(log)
+    decoded: list[int] = []
+
+    def decode_and_note(recorded: RecordedEvent) -> Any:
+        decoded.append(recorded.position)
+        return decode(recorded)
+
+    monkeypatch.setattr(lockstep, "decode", decode_and_note)
+    before = calls(log, "xrange")
+    assert advance_together(generations) == [4, 4, 4]
+    assert calls(log, "xrange") == before + 2  # the page, and what the correction is against
+    assert decoded == [1, 2, 3, 4, 1]
+    assert are_folded(log, generations)
+
+
+def test_the_commits_are_sent_at_once_and_are_one_call_each(server: Server) -> None:
+    """The first reply is held back: the other commits have come all the same."""
+    with Proxy(server) as proxy, connect(proxy.url) as client:
+        log = Log(client, new_ledger())
+        append(log, 40, 41)
+        generations = tallies(log)
+        all_the_way(generations)
+        append(log, 42)
+        proxy.lose_replies_to(b"EVALSHA", 1)
+        with pytest.raises(OutcomeUnknown):
+            advance_together(generations)
+        assert positions(generations) == [3, 3, 3]
+
+
+@given(data=st.data())
+def test_wherever_each_begins_and_however_long_a_page_is_all_get_to_the_head(
+    server: Server, data: st.DataObject
+) -> None:
+    log = Log(server.client(), new_ledger())
+    append(log, *range(20, 32))
+    generations = tallies(log)
+    for generation in generations:
+        generation.advance(data.draw(st.integers(1, 12)))
+    known = generations if data.draw(st.booleans()) else tallies(log)
+    all_the_way(known, data.draw(st.integers(1, 13)))
+    assert positions(known) == [12, 12, 12]
+    assert are_folded(log, known)
+
+
+def test_one_that_is_ahead_of_the_page_waits_for_the_others(log: Log) -> None:
+    append(log, *range(20, 30))
+    ahead, near, _ = generations = tallies(log)
+    ahead.advance(8)
+    near.advance(2)
+    assert advance_together(generations, 4) == [0, 2, 4]
+    assert advance_together(generations, 4) == [0, 4, 4]
+    assert advance_together(generations, 4) == [2, 2, 2]
+    assert advance_together(generations, 4) == [0, 0, 0]
+    assert are_folded(log, generations)
+
+
+def test_nobody_passes_the_position_that_is_asked_for(log: Log) -> None:
+    append(log, *range(20, 30))
+    generations = tallies(log)
+    generations[0].advance(7)
+    assert advance_together(generations, upto=4) == [0, 4, 4]
+    assert advance_together(generations, upto=4) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("length", [0, 3])
+def test_of_no_projection_and_of_no_event_nothing_comes(log: Log, length: int) -> None:
+    for figure in range(20, 20 + length):
+        append(log, figure)
+    assert advance_together([]) == []
+    generations = tallies(log)
+    assert advance_together(generations) == [length] * 3
+    assert advance_together(generations) == [0, 0, 0]
+
+
+def test_the_five_projections_in_lockstep_are_what_each_is_alone(log: Log) -> None:
+    log.append(HISTORY)
+    generations = [Store(log, projection).open_live() for projection in PROJECTIONS.values()]
+    all_the_way(generations, 7)
+    assert are_folded(log, generations)
+
+
+@given(some=st.lists(events(), min_size=1, max_size=8))
+def test_no_fold_changes_an_event_that_the_next_one_is_given(some: list[Event]) -> None:
+    shared = [decode(RecordedEvent(at, 0, encode(event))) for at, event in enumerate(some, start=1)]
+    before = deepcopy(shared)
+    known = {(event.source, event.id): event for event in shared}
+    for projection in PROJECTIONS.values():
+        documents = MemoryDocuments()
+        for event in shared:
+            advance(projection, documents, event, lambda *identity: known.get(identity))
+    assert shared == before
+
+
+# Each fails alone
+
+
+def going_on(log: Log, generations: list[Generation], error: type[Exception]) -> Exception:
+    """What the second one says, while the others take all that there is."""
+    first, second, third = advance_together(generations)
+    assert (first, third) == (1, 1)
+    assert isinstance(second, error)
+    assert are_folded(log, [generations[0], generations[2]])
+    return second
+
+
+def test_one_whose_event_cannot_be_applied_parks_it_alone(log: Log) -> None:
+    def fail(event: Any) -> None:
+        if event.position == 2:
+            raise ValueError("not here")
+
+    append(log, 40, 41, 42)
+    generations = tallies(log, second={"before_counting": fail})
+    assert advance_together(generations) == [3, 2, 3]
+    assert advance_together(generations) == [0, 1, 0]
+    assert [list(each.parked()) for each in generations] == [[], [2], []]
+    assert are_folded(log, [generations[0], generations[2]])
+
+
+def test_one_that_another_writer_overtook_is_fenced_alone_and_then_goes_on(log: Log) -> None:
+    append(log, 40)
+    other = Store(log, Tally(name="second")).open_live()
+    generations = tallies(log, second={"before_counting": lambda _: other.advance()})
+    going_on(log, generations, Fenced)
+    assert advance_together(generations) == [0, 0, 0]
+    assert are_folded(log, generations)
+
+
+@pytest.fixture
+def generations(log: Log) -> list[Generation]:
+    """At the first of two events."""
+    append(log, 40)
+    generations = tallies(log)
+    all_the_way(generations)
+    append(log, 41)
+    return generations
+
+
+def test_one_whose_documents_were_lost_stops_alone(log: Log, generations: list[Generation]) -> None:
+    log.client.delete(generations[1].documents_key)
+    error = going_on(log, generations, BadQuestion)
+    assert "was left with 2 documents and has 0 now" in str(error)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("which", ["documents_key", "state_key", "parked_key"])
+def test_one_whose_key_something_else_wrote_stops_alone(
+    log: Log, generations: list[Generation], which: str, cached: bool
+) -> None:
+    log.client.delete(key := getattr(generations[1], which))
+    log.client.set(key, "something else's")
+    error = going_on(log, generations if cached else tallies(log), LogDamaged)
+    assert "of another type" in str(error)
+
+
+@pytest.mark.parametrize("field", ["entry", "version"])
+def test_one_that_cannot_be_read_on_stops_alone(log: Log, field: str) -> None:
+    append(log, 40)
+    all_the_way(tallies(log))
+    append(log, 41)
+    log.client.hset(keys.state(log.ledger, "second", 1), field, "9" * 64)
+    going_on(log, tallies(log), LogForked if field == "entry" else BadQuestion)
+
+
+def test_one_that_has_read_what_the_log_does_not_hold_stops_alone(log: Log) -> None:
+    append(log, 40, 41, 42)
+    generations = tallies(log)
+    all_the_way(generations)
+    for generation in (generations[0], generations[2]):
+        log.client.delete(generation.state_key)
+    log.client.delete(keys.log(log.ledger), keys.ids(log.ledger), keys.subjects(log.ledger))
+    append(log, 50)
+    error = going_on(log, tallies(log), LogForked)
+    assert "has read up to position 3, and the log ends before it" in str(error)
+
+
+def test_one_that_was_removed_takes_nothing_and_the_others_go_on(log: Log) -> None:
+    append(log, 40)
+    generations = tallies(log)
+    generations[1] = generations[1].store.open_new()
+    generations[1].store.drop(generations[1].number)
+    assert advance_together(generations) == [1, 0, 1]
+    assert are_folded(log, [generations[0], generations[2]])
+
+
+# The server
+
+
+def test_a_server_that_has_forgotten_the_function_is_given_it_again(
+    log: Log, generations: list[Generation]
+) -> None:
+    log.client.script_flush()
+    assert advance_together(generations) == [1, 1, 1]
+    assert are_folded(log, generations)
+
+
+@pytest.mark.parametrize("lost", ["replies", "requests"])
+def test_where_no_answer_comes_the_checkpoints_tell_and_nothing_counts_twice(
+    server: Server, lost: str
+) -> None:
+    with Proxy(server) as proxy, connect(proxy.url) as client:
+        log = Log(client, new_ledger())
+        append(log, 40, 41)
+        generations = tallies(log)
+        all_the_way(generations)
+        append(log, 42)
+        (proxy.lose_replies_to if lost == "replies" else proxy.lose_requests_with)(b"EVALSHA", 1)
+        with pytest.raises(OutcomeUnknown):
+            advance_together(generations)
+        all_the_way(generations)
+        assert are_folded(log, generations)
+
+
+def test_a_user_who_may_not_write_one_projection_writes_the_others(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server()
+    log = Log(server.client(), "cac")
+    append(log, 40)
+    tallies(log)
+    rights = ["%R~*", *(f"~*:projection:{name}*" for name in ("first", "third")), "+@all"]
+    server.client().execute_command("ACL", "SETUSER", "clerk", "on", ">secret", *rights)
+    clerk = Log(server.client(user="clerk", password="secret"), "cac")
+    first, second, third = advance_together([Store(clerk, Tally(name=name)).generation(1) for name in NAMES])
+    assert (first, third) == (1, 1)
+    assert "No permissions" in str(second)
+    assert positions(tallies(log)) == [1, 0, 1]

@@ -1,0 +1,135 @@
+"""What a question reads of the documents: what it needs, however much else there is, and nothing else would change its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from events import RecordedEvent, date_range
+from events.catalog import (
+    ApprovalGranted,
+    ApprovalRevoked,
+    BatchAnnounced,
+    CompanyIdentified,
+    CompanyMerged,
+    TotalReported,
+)
+from projections import MemoryDocuments, answers, companies, evidence
+from projections.evidence import gather
+from projections.figures import Figures
+
+from .given import Line, batch, called, granted, identified, log, merged, total, views
+from .strategies import event_data
+
+DAYS = ("2023-08-31", "2023-11-30", "2023-12-31", "2024-01-20")
+
+
+class Watched(MemoryDocuments):
+    """Documents that note which of them were asked for."""
+
+    def __init__(self, documents: MemoryDocuments) -> None:
+        super().__init__(documents)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def fetch(self, names: Iterable[str]) -> None:
+        self.asked.update(names)
+
+
+def read(reports: list[RecordedEvent], question: Callable[..., Any], *args: Any, **asked: Any) -> int:
+    """How many documents a question reads."""
+    watched = {name: Watched(documents) for name, documents in views(reports).items()}
+    question(watched, *args, **asked)
+    return sum(len(documents.asked) for documents in watched.values())
+
+
+def of_companies(count: int) -> list[RecordedEvent]:
+    """A log in which each of `count` companies has two approvals, two names, and was merged with another."""
+    lines: list[Line] = [batch(4, "=3", "2024-01-20", named=["company 0", ("company 1", "item 1")])]
+    for n in range(count):
+        lines += [
+            granted(f"company {n}", f"item {n}", DAYS[n % 4], number=f"no {n}", batch=n % 4 + 1),
+            granted(f"alias {n}", f"other {n}", DAYS[n % 4], number=f"other {n}"),
+            identified(f"slug-{n}", f"company {n}", f"alias {n}"),
+            identified(f"old-{n}", f"old {n}"),
+            merged(f"old-{n}", f"slug-{n}"),
+        ]
+    return log(*lines)
+
+
+@pytest.mark.parametrize("asked", [{}, {"valid_at": date_range("2024-01-10")}], ids=["ever", "by a day"])
+def test_one_company_takes_as_many_documents_however_many_companies_there_are(asked: dict[str, Any]) -> None:
+    few, many = (read(of_companies(count), answers.companies_in, "alias 7", **asked) for count in (8, 80))
+    assert few == many
+
+
+def test_totals_and_batches_take_as_many_documents_however_many_companies_there_are() -> None:
+    for question in (answers.totals_in, answers.batches_in):
+        few, many = (read(of_companies(count), question) for count in (8, 80))
+        assert few == many
+
+
+def test_some_sources_take_as_many_documents_however_many_claims_come_before_and_after_them() -> None:
+    def claims(count: int) -> list[RecordedEvent]:
+        return log(*(called(f"e{n}", total(f">{n}", "2024-01-28")) for n in range(count)))
+
+    few = read(claims(1_000), answers.sources_in, after=130, limit=5)
+    assert few == read(claims(3_200), answers.sources_in, after=1_602, limit=5)
+    assert [
+        answer["says"]["count"]["value"]
+        for answer in answers.sources_in(views(claims(1_000)), after=130, limit=5)
+    ] == [*range(130, 135)]
+
+
+meeting = st.lists(
+    event_data(
+        ApprovalGranted,
+        ApprovalGranted,
+        ApprovalRevoked,
+        BatchAnnounced,
+        BatchAnnounced,
+        CompanyIdentified,
+        CompanyIdentified,
+        CompanyMerged,
+        TotalReported,
+    ),
+    max_size=20,
+).map(lambda data: log(*(called(f"e{n}", each) for n, each in enumerate(data))))
+
+
+@settings(max_examples=60)
+@given(meeting)
+def test_the_names_that_no_announcement_is_about_decide_nothing(reports: list[RecordedEvent]) -> None:
+    documents = views(reports)
+    told = answers.totals_in(documents, steps=True), answers.batches_in(documents)
+    every = sorted({*companies.all_names(documents["companies"]), *_claimed(documents["companies"])})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence, "_named", lambda *_: every)
+        assert (answers.totals_in(documents, steps=True), answers.batches_in(documents)) == told
+
+
+def _claimed(documents: MemoryDocuments) -> list[str]:
+    return [name.removeprefix("alias\t") for name in documents if name.startswith("alias\t")]
+
+
+@settings(max_examples=60)
+@given(meeting, st.dates(date(2023, 8, 1), date(2024, 2, 29)))
+def test_figures_in_brief_are_those_of_every_day(reports: list[RecordedEvent], asked: date) -> None:
+    documents = views(reports)
+    for counted in answers.totals.all_terms(documents):
+        gathered = gather(documents, counted)
+        brief, whole = Figures.in_brief(gathered, [asked]), Figures(gathered, [asked])
+        assert brief.last_day == whole.last_day
+        for days in (date_range(str(asked)), whole.last_day):
+            assert brief.total_in(days).interval == whole.total_in(days).interval
+            assert brief.in_force_in(days).interval == whole.in_force_in(days).interval
+            assert brief.undisclosed(days) == whole.undisclosed(days)
+            assert brief.named(days.first) == whole.named(days.first)

@@ -1,0 +1,28 @@
+"""Who is at work: the workers of a ledger, by the names of their connections."""
+
+from __future__ import annotations
+
+from redis import Redis
+
+from events import storage
+from projections import PROJECTIONS
+
+CONNECTION_NAME = "approvals-worker"
+
+
+def connection_name(ledger: str) -> str:
+    """What the connections of a ledger's workers are called, but for a process's own ending."""
+    return f"{CONNECTION_NAME}-{ledger}"
+
+
+def workers_alive(client: Redis, ledger: str) -> int:
+    """How many workers are connected for `ledger`. One that was killed is gone at once: its connection closed with it."""
+    with storage():
+        clients = client.client_list(_type="normal")
+    names = {str(c["name"]) for c in clients}  # one process may have several connections
+    return sum(name.rsplit("-", 2)[0] == connection_name(ledger) for name in names)
+
+
+def share_of(workers: int) -> int:
+    """How many projections one of so many workers looks after, where they share them."""
+    return -(-len(PROJECTIONS) // max(1, workers))
