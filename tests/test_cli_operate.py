@@ -362,6 +362,17 @@ def test_up_that_is_killed_takes_its_workers_along_and_leaves_a_server_that_the_
     assert not running(data)
 
 
+def test_a_ctrl_c_while_processes_start_ends_quietly(data: Path) -> None:
+    with Running("up", "--port", "0", "--workers", "3", "--data", data) as up:
+        assert up.process.stderr is not None
+        assert b"workers_started" in up.process.stderr.readline()
+        up.interrupt()  # they have hardly begun
+        ran = up.end()
+    assert ran.code == 0
+    assert "Traceback" not in ran.err
+    assert not running(data)
+
+
 def test_up_starts_the_server_again_that_died_under_it(data: Path) -> None:
     with Running("up", "--port", "0", "--data", data) as up:
         up.line()

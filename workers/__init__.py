@@ -7,10 +7,11 @@ RQ carries wake-ups, never facts: whatever it loses or is told, the log and the 
 from .alive import workers_alive
 from .deliver import deliver_here
 from .doorbell import ring
-from .processes import queue_length, run_here, run_here_in, supervise
+from .processes import deaf_to_interrupts, queue_length, run_here, run_here_in, supervise
 from .reconcile import progress
 
 __all__ = [
+    "deaf_to_interrupts",
     "deliver_here",
     "progress",
     "queue_length",

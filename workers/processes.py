@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
@@ -166,7 +167,8 @@ class Supervisor:
         missing.subtract(target for target, _ in self._workers.values())
         for target in missing.elements():
             process = context.Process(target=target, args=self._arguments, name=CONNECTION_NAME)
-            process.start()
+            with deaf_to_interrupts():
+                process.start()
             self._workers[process] = target, time.monotonic()
 
     def _replace_the_dead(self) -> None:
@@ -225,6 +227,17 @@ class Supervisor:
             process.terminate()
 
 
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """A process that is started meanwhile hears no Ctrl-C, which a terminal sends to all: whoever started it hands it on."""
+    resource_tracker.ensure_running()  # else the first process starts it, and that would unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _work(url: str, ledger: str, configure: Callable[[], None]) -> None:
     _begin(configure)
     name = _unique(connection_name(ledger))
@@ -244,7 +257,6 @@ def _deliver(url: str, ledger: str, configure: Callable[[], None]) -> None:
 
 
 def _begin(configure: Callable[[], None]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor's to hand on
     configure()
     take_over_logging()
     threading.Thread(target=_stop_with_parent, daemon=True).start()

@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from events import LedgerError, connect
+from workers import deaf_to_interrupts
 
 from .app import create_app
 from .settings import Settings
@@ -97,7 +98,8 @@ class Serving:
         # Spawned, so that no thread, socket or lock comes along but the one that it listens on.
         context = multiprocessing.get_context("spawn")
         self._process = context.Process(target=_serve, args=self._arguments, name="approvals-http")
-        self._process.start()
+        with deaf_to_interrupts():
+            self._process.start()
 
     def _start_again(self) -> None:
         assert self._process is not None
