@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from approval_ledger import tokens
 from approval_ledger.api import streaming
 from events import Log, RecordedEvent, as_json_line
 
@@ -178,6 +179,43 @@ def test_a_stored_event_that_is_no_json_comes_as_it_is(api: Api, log: Log) -> No
     with stream(api, log) as reader:
         append_raw(log, b'{"half', id="h")
         assert reader.next()["data"].endswith('"half')
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_a_stream_ends_when_its_token_is_revoked_and_gets_no_further_event(
+    server: Server, log: Log, monkeypatch: pytest.MonkeyPatch, public: bool
+) -> None:
+    monkeypatch.setattr(streaming, "ASK_AGAIN", 0.0)
+    kept, revoked = tokens.create(log, ["read"]), tokens.create(log, ["read"])
+    with (
+        running(server, public_reads=public) as api,
+        stream(api, log, Authorization=f"Bearer {revoked[1]}") as reader,
+        stream(api, log, Authorization=f"Bearer {kept[1]}") as other,
+    ):
+        append(log, 1)
+        assert reader.positions(1) == other.positions(1) == [1]
+        tokens.revoke(log, revoked[0].id)
+        append(log, 2)
+        assert other.positions(1) == [2]
+        with pytest.raises(EOFError):
+            reader.next()
+
+
+def test_a_quiet_stream_ends_when_its_token_is_revoked(
+    server: Server, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "ASK_AGAIN", 0.0)
+    monkeypatch.setattr(streaming, "HEARTBEAT", 0.01)
+    made, text_ = tokens.create(log, ["read"])
+    with (
+        running(server, public_reads=False) as api,
+        stream(api, log, Authorization=f"Bearer {text_}") as reader,
+    ):
+        assert reader.next() == {"": "nothing new"}
+        tokens.revoke(log, made.id)
+        with pytest.raises(EOFError):
+            while True:
+                reader.next()
 
 
 def test_all_streams_end_with_the_server(server: Server, log: Log) -> None:

@@ -42,6 +42,16 @@ def counted(request: Request) -> None:
     limits.take(f"address {_address(request)}")
 
 
+def may_still_read(request: Request, log: Log) -> bool:
+    """Whether what let a stream begin still holds: its token may have been revoked since. It counts no request."""
+    settings: Settings = request.app.state.settings
+    given = request.headers.getlist("authorization")
+    if not given:
+        return True  # it began without one, and what the server lets everybody read does not change while it runs
+    token = tokens.known(log, _bearer(given))
+    return token is not None and (token.may("read") or _reads_are_public(request, settings))
+
+
 READING = Depends(may_read)
 APPENDING = Depends(may_append)
 WATCHING = Depends(may_watch)

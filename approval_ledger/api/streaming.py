@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Annotated
 
@@ -24,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 from events import Lagging, LedgerError, Log, RecordedEvent, StorageUnavailable, as_json_line
 
 from . import documents, parameters
-from .access import READING
+from .access import READING, may_still_read
 from .ledgers import LogOf
 from .problems import RequestRefused
 
@@ -34,6 +36,7 @@ logger = structlog.get_logger("http")
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT = 15.0  # seconds without an event, after which a comment keeps the connection alive
 SEND_SECONDS = 30.0
+ASK_AGAIN = 3.0  # seconds: a token that was revoked so long ago gets no further event
 RECENT = 1_000  # events kept for readers that are not far behind
 PAGE = 200  # events read from the log at once by a reader that is further behind
 PIECE = 64 * 1024  # bytes sent at once, as far as whole events are no longer
@@ -198,7 +201,7 @@ async def stream(request: Request, log: LogOf, query: Annotated[parameters.Follo
     after = asked if asked is not None else query.after if query.after is not None else head
     if after > head:
         raise Lagging(f"ledger {log.ledger} ends at position {head}: it has no position {after} yet")
-    return EventStream(streams, log, head, after)
+    return EventStream(streams, log, head, after, partial(may_still_read, request, log))
 
 
 def _last_seen(request: Request) -> int | None:
@@ -217,10 +220,14 @@ class EventStream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, streams: Streams, log: Log, head: int, after: int) -> None:
+    def __init__(
+        self, streams: Streams, log: Log, head: int, after: int, allowed: Callable[[], bool]
+    ) -> None:
+        """`allowed` says whether its reader may still read, whenever it is asked."""
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._streams, self._log, self._head, self._after = streams, log, head, after
+        self._allowed, self._ask_at = allowed, time.monotonic() + ASK_AGAIN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("head"):
@@ -269,11 +276,28 @@ class EventStream(Response):
             if frames:
                 position += len(frames)
                 for piece in _pieces(frames):
+                    if not await self._is_allowed():
+                        return
                     yield piece
                 continue
             await follower.news(HEARTBEAT if position >= follower.head else _AGAIN)
             if position >= follower.head and follower.error is None:
+                if not await self._is_allowed():
+                    return
                 yield b": nothing new\n\n"
+
+    async def _is_allowed(self) -> bool:
+        """What was found at most ASK_AGAIN seconds ago, or is found now. Waits where the server cannot say."""
+        if time.monotonic() < self._ask_at:
+            return True
+        while True:
+            try:
+                allowed = await run_in_threadpool(self._allowed)
+            except StorageUnavailable:
+                await asyncio.sleep(_AGAIN)
+            else:
+                self._ask_at = time.monotonic() + ASK_AGAIN
+                return allowed
 
     async def _from_the_log(self, position: int) -> list[bytes]:
         try:
