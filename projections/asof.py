@@ -146,7 +146,9 @@ def _position(log: Log, known_at: int | str, at_least: int) -> int:
     else:
         position = known_at
     if at_least > position:
-        raise Lagging(f"what was known at {known_at} is position {position}, and that is before {at_least}")
+        says = f"what was known at {known_at} is position {position}, and that is before {at_least}"
+        # A position of the past stays where it is, and so does an instant after which anything was recorded.
+        raise BadQuestion(says) if position == known_at or position < head else Lagging(says)
     return position
 
 

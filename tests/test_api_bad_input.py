@@ -58,6 +58,15 @@ def status_of(answer: bytes) -> int:
 # 1-12: no JSON, or not one that is taken
 
 
+def test_the_status_is_that_of_the_code_that_is_shown(api: Api, log: Log) -> None:
+    twice = b'{"data":{"a":1,"a":1}}'
+    for body, status in ((b"[{},%b]" % twice, 422), (b"[%b,{}]" % twice, 400)):
+        answer = api.post(log, body, BATCHED)
+        faults = problem(answer, status, answer.json()["code"])["faults"]
+        assert answer.json()["code"] == faults[0]["code"]
+        assert "duplicate-key" in {fault["code"] for fault in faults}
+
+
 @pytest.mark.parametrize("media_type", [STRUCTURED, BATCHED])
 @pytest.mark.parametrize(
     ("body", "code"),

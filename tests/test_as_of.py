@@ -305,9 +305,18 @@ def test_a_time_that_is_none_is_refused_in_words(log: Log, asked: dict[str, obje
         figure(log, **asked)
 
 
-@pytest.mark.parametrize(
-    "asked", [{"known_at": 1}, {"known_at": "2999"}, {"known_at": "2999", "known_as": "published"}]
-)
+@pytest.mark.parametrize("known_at", [0, "2024-02-01"])
+def test_an_answer_as_of_a_position_that_comes_after_what_is_asked_about_is_never_there(
+    log: Log, known_at: int | str
+) -> None:
+    append(log, total("=8", "2023-08-31"))
+    with pytest.raises(BadQuestion, match="is before 2"):
+        figure(log, at_least=2, known_at=1)
+    with pytest.raises(BadQuestion, match="is before 1"):
+        figure(log, at_least=1, known_at=known_at)
+
+
+@pytest.mark.parametrize("asked", [{"known_at": "2999"}, {"known_at": "2999", "known_as": "published"}])
 def test_an_answer_as_of_a_later_position_than_what_was_known_is_refused(
     log: Log, asked: dict[str, object]
 ) -> None:

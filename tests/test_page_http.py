@@ -58,6 +58,8 @@ def test_each_file_is_had_with_its_kind_and_again_only_where_it_changed(api: Api
     kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
     assert answer.headers["content-type"].partition(";")[0] == kinds[Path(name).suffix]
     assert answer.headers["cache-control"] == "no-cache"
+    anything = api.client.get(f"/page/{name}", headers={"If-None-Match": "*"})
+    assert anything.status_code == 304
     again = api.client.get(f"/page/{name}", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 

@@ -19,6 +19,7 @@ from events import Lagging, Log, canonical, storage
 from projections import PROJECTIONS, Answer, Asked, Generation, Projection, Store, queries
 
 from .. import exporting
+from .conditional import has, has_any
 from .problems import Behind, RequestRefused
 from .settings import Settings
 
@@ -138,7 +139,10 @@ def answered(
     It is `written` so (as JSON), where the answer itself is not what is wanted.
     `fresh_for` is for how many seconds nobody need ask again; None where the next event may change the answer.
     """
-    if asked["at_least"] > (head := log.head()):
+    pinned = isinstance(
+        asked["known_at"], int
+    )  # then whether it is before `at_least` does not hang on the head
+    if not pinned and asked["at_least"] > (head := log.head()):
         raise Lagging(
             f"ledger {log.ledger} ends at position {head}: it has no position {asked['at_least']} yet"
         )
@@ -178,7 +182,7 @@ def sent(
     what it gives is of that standing, and not of one that came meanwhile: only then it has a tag, and is kept."""
     tag = _tag(now, canonical([request.url.path, *words, VERSION]))
     always = {"Cache-Control": _cache_control(request, fresh_for), "Vary": "Accept"}
-    if _has(request, tag):
+    if has(request, tag):
         return Response(status_code=304, headers=always | {"ETag": tag})
     kept: Answers = request.app.state.answers
     with kept.alone(tag):
@@ -188,6 +192,8 @@ def sent(
             if not settled:
                 return Response(content, media_type=media_type, headers={**always, **headers})
             kept.keep(tag, content)
+    if has_any(request):  # not before: there may be nothing to answer with
+        return Response(status_code=304, headers=always | {"ETag": tag})
     return Response(content, media_type=media_type, headers={**always, **headers, "ETag": tag})
 
 
@@ -218,10 +224,6 @@ def _is_of(now: Standing, log: Log, answer: Answer) -> bool:
 def _tag(now: Standing, words: bytes) -> str:
     standing = [now.ledger, now.head, now.recorded_ms, list(now.generations)]
     return f'"{sha256(canonical(standing) + words).hexdigest()[:32]}"'
-
-
-def _has(request: Request, tag: str) -> bool:
-    return tag in re.findall(r'"[^"]*"', request.headers.get("if-none-match", ""))
 
 
 def _content(log: Log, answer: Answer, form: str, question: Mapping[str, Any]) -> bytes:

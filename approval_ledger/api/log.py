@@ -16,6 +16,7 @@ from events import Log, RecordedEvent, as_json_line, canonical
 from . import documents, parameters
 from .access import READING
 from .answering import cache_scope, form_of
+from .conditional import has, has_any
 from .ledgers import LogOf
 from .problems import RequestRefused
 
@@ -46,7 +47,7 @@ def events(request: Request, log: LogOf, query: Annotated[parameters.Page, Query
         canonical(_address(request, query, shown[-1].position) if next(found, None) else None),
     )
     tag = f'"{sha256(document).hexdigest()[:32]}"'
-    if tag in request.headers.get("if-none-match", ""):
+    if has(request, tag) or has_any(request):
         return Response(status_code=304, headers=headers | {"ETag": tag})
     return Response(document, media_type=FORMS["json"], headers=headers | {"ETag": tag})
 
@@ -82,6 +83,6 @@ def event(
     content = as_json_line(found)
     tag = f'"{sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": f"{cache_scope(request)}, max-age={YEAR}, immutable"}
-    if tag in request.headers.get("if-none-match", ""):
+    if has(request, tag) or has_any(request):
         return Response(status_code=304, headers=headers)
     return Response(content + b"\n", media_type=EVENT, headers=headers)

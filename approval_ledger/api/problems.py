@@ -142,7 +142,7 @@ def _status(error: LedgerError) -> int:
     if isinstance(error, RequestRefused | Behind):
         return error.status
     if isinstance(error, InvalidEvent):
-        return 400 if any(fault.code in _NOT_JSON for fault in error.faults) else 422
+        return 400 if error.code in _NOT_JSON else 422
     found = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
     return found or _BY_CODE.get(error.code, 500)
 

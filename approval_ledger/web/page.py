@@ -16,6 +16,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from ..api import parameters
+from ..api.conditional import has, has_any
 from ..api.problems import RequestRefused
 from ..api.settings import Settings
 
@@ -116,7 +117,7 @@ def _can_draw() -> bool:
 def _file(request: Request, name: str, content: bytes, *, packed: bool = False) -> Response:
     tag = f'"{sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
-    if tag in request.headers.get("if-none-match", ""):
+    if has(request, tag) or has_any(request):
         return Response(status_code=304, headers=headers)
     if packed:
         headers["Content-Encoding"] = "gzip"  # every browser that has modules takes it
