@@ -13,8 +13,9 @@ from workers.webhooks import subscriptions
 T = TypeVar("T")
 
 
-def status_of(log: Log, where: str) -> dict[str, Any]:
-    """What `approvals status --json` prints. `says` is what is wrong, and empty where nothing is. `where` is the server's."""
+def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
+    """What `approvals status --json` prints. `says` is what is wrong, and empty where nothing is. `where` is
+    the server's address, which is left out where it is not given."""
     says: list[str] = []
     head = _or_say(log.head, says)
     findings = [str(finding) for finding in durability.check(log.client)]
@@ -25,7 +26,7 @@ def status_of(log: Log, where: str) -> dict[str, Any]:
     return {
         "ledger": log.ledger,
         "server": {
-            "where": where,
+            **({} if where is None else {"where": where}),
             "software": server.get("server_name", "redis"),
             "version": server.get("valkey_version") or server.get("redis_version"),
             "durable": not findings,

@@ -33,7 +33,7 @@ def measure(bench: Bench) -> list[Figure]:
     settings = Settings(log.ledger, port=0, rate=None)
     with bound(settings) as listening:
         port = listening.getsockname()[1]
-        with Serving(bench.url, settings, listening, "the bench's server", telemetry.configure):
+        with Serving(bench.url, settings, listening, telemetry.configure):
             connection = http.client.HTTPConnection("127.0.0.1", port)
             path = f"/ledgers/{log.ledger}"
             again = [f"{path}/{read}" for read in islice(cycle(READS), REQUESTS)]

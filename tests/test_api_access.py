@@ -14,7 +14,7 @@ from events import Log, keys
 
 from .api import Api, problem, running
 from .command import Ledger, event, text
-from .given import stored
+from .given import append, stored
 from .servers import Server
 
 
@@ -219,6 +219,35 @@ def test_a_name_that_was_given_is_one(server: Server, log: Log) -> None:
     with running(server, hosts=("ledger.example.org",), public_reads=True) as api:
         assert api.get(log, "totals", Host="ledger.example.org").status_code == 200
         problem(api.get(log, "totals", Host="example.org"), 400, "foreign-host")
+
+
+def test_a_refused_name_is_told_with_the_option_that_gives_it(api: Api, log: Log) -> None:
+    says = problem(api.get(log, "totals", Host="10.0.0.7:8765"), 400, "foreign-host")["detail"]
+    assert "'10.0.0.7:8765'" in says
+    assert all(words in says for words in ("--allow-host", "approvals serve", "approvals up"))
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_probes_come_by_any_name_and_metrics_where_a_token_protects_them(
+    server: Server, log: Log, public: bool
+) -> None:
+    given = token(log, "read")
+    with running(server, ledger=log.ledger, public_reads=public) as api:
+        for path in ("/healthz", "/readyz"):
+            assert api.client.get(path, headers={"Host": "10.0.0.7"}).status_code == 200
+            problem(api.client.post(path, headers={"Host": "10.0.0.7"}), 405, "method-not-allowed")
+        answer = api.client.get("/metrics", headers={"Host": "10.0.0.7"} | given)
+        assert answer.status_code == (400 if public else 200)
+        problem(api.client.get("/healthz/", headers={"Host": "10.0.0.7"}), 400, "foreign-host")
+
+
+def test_a_probe_is_told_no_figure_of_the_ledger(server: Server, log: Log) -> None:
+    append(log, 1, 2, 3)
+    with running(server, ledger=log.ledger, public_reads=False, lag=2) as api:
+        ready = api.client.get("/readyz")
+    assert ready.status_code == 503
+    assert set(ready.json()) == {"status", "ledger", "says"}
+    assert "totals is more than 2 events behind the head" in ready.json()["says"]
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,14 @@ def test_a_position_that_the_ledger_has_not_reached_is_409(api: Api, history: Lo
     assert answer.headers["retry-after"] == "1"
 
 
+@pytest.mark.parametrize("path", ["totals", "charts/totals"])
+@pytest.mark.parametrize("at_least", [5, 105])
+def test_a_position_after_the_one_that_is_asked_about_is_never_reached(
+    api: Api, history: Log, path: str, at_least: int
+) -> None:
+    problem(api.get(history, f"{path}?at_least={at_least}&known_at=3"), 422, "bad-question")
+
+
 # Forms
 
 
@@ -219,12 +227,36 @@ def test_an_event_is_the_bytes_that_are_stored(api: Api, history: Log) -> None:
     problem(api.get(history, "events/105"), 404, "not-found")
 
 
+@pytest.mark.parametrize(
+    "path", ["totals", "companies?name=Baidu", "diff?projection=totals&from=6&to=20", "events", "events/7"]
+)
+def test_whoever_wants_it_only_where_it_is_not_there_gets_304_where_it_is(
+    api: Api, history: Log, path: str
+) -> None:
+    for _ in range(2):
+        answer = api.get(history, path, **{"If-None-Match": "*"})
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["etag"] == api.get(history, path).headers["etag"]
+
+
+@pytest.mark.parametrize("path", ["companies?name=nobody", "events/105"])
+def test_and_404_where_it_is_not(api: Api, history: Log, path: str) -> None:
+    assert api.get(history, path, **{"If-None-Match": "*"}).status_code == 404
+
+
+def test_several_tags_may_come_in_several_headers(api: Api, history: Log) -> None:
+    tag = api.get(history, "totals").headers["etag"]
+    given = [("If-None-Match", '"other"'), ("If-None-Match", tag)]
+    address = f"/ledgers/{history.ledger}/totals"
+    assert api.client.get(address, headers=given).status_code == 304
+
+
 # How it is
 
 
 def test_the_status_is_that_of_the_command_without_the_address_of_the_server(api: Api, history: Log) -> None:
     status = api.get(history, "status").json()
-    assert status["server"]["where"] == "a server"
+    assert set(status["server"]) == {"software", "version", "durable", "settings"}
     assert (status["head"], status["server"]["durable"], status["says"]) == (104, True, [])
     assert {p["projection"]: (p["position"], p["lag"]) for p in status["projections"]} == dict.fromkeys(
         QUESTIONS, (104, 0)

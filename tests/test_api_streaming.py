@@ -214,8 +214,7 @@ def test_a_quiet_stream_ends_when_its_token_is_revoked(
         assert reader.next() == {"": "nothing new"}
         tokens.revoke(log, made.id)
         with pytest.raises(EOFError):
-            while True:
-                reader.next()
+            list(iter(reader.next, {}))
 
 
 def test_all_streams_end_with_the_server(server: Server, log: Log) -> None:

@@ -61,13 +61,11 @@ def test_up_serves_the_real_history_and_an_event_is_projected_and_streamed(tmp_p
                 assert json.loads(next(lines).removeprefix("data: "))["id"] == "e1"
                 until(
                     lambda: all(
-                        p["position"] == 105
+                        (p["position"], p["lag"]) == (105, 0)
                         for p in httpx.get(f"{url}/ledgers/cac/status").json()["projections"]
                     )
                 )
-                assert httpx.get(f"{url}/readyz").json()["lag"] == dict.fromkeys(
-                    ("totals", "batches", "companies", "shares", "sources"), 0
-                )
+                assert httpx.get(f"{url}/readyz").json()["status"] == "ready"
                 up.interrupt()
                 assert list(lines) == []
             ended = up.end()
@@ -104,11 +102,27 @@ def test_serve_ends_at_once_with_its_streams(ledger: Ledger, number: signal.Sign
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize(("names", "said"), [((), True), (("--allow-host", "ledger.example.org"), False)])
+def test_a_server_on_every_address_says_that_it_must_be_given_names(
+    ledger: Ledger, names: tuple[str, ...], said: bool
+) -> None:
+    words = ("--host", "0.0.0.0", "--port", "0", "--public-reads", *names)
+    with Running("serve", *words, *ledger.where) as serve:
+        assert "other machines reach it" in serve.line()
+        url = serve.line().removeprefix("the page: ").rstrip("/").replace("0.0.0.0", "127.0.0.1")
+        if said:
+            assert "--allow-host NAME" in serve.line()
+        until(lambda: _answers(url))
+        serve.interrupt()
+        ended = serve.end()
+    assert (ended.code, ended.out) == (0, ""), ended
+
+
 def test_an_http_server_that_dies_is_started_again_on_the_same_port(ledger: Ledger, server: Server) -> None:
     settings = Settings(ledger.name, port=0)
     with bound(settings) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        with Serving(server.url, settings, listening, "a server", telemetry.configure) as serving:
+        with Serving(server.url, settings, listening, telemetry.configure) as serving:
             until(lambda: _answers(url))
             first = serving.pid
             assert first is not None

@@ -36,11 +36,10 @@ def create_app(
     client: Redis,
     settings: Settings,
     *,
-    where: str = "a server",
     traced: bool = False,
     tracer_provider: TracerProvider | None = None,
 ) -> FastAPI:
-    """The ledgers on the server of `client`, over HTTP. `where` is what `status` calls that server. `traced`: what traces go
+    """The ledgers on the server of `client`, over HTTP. `traced`: what traces go
     to is `tracer_provider`, or else what OTEL_* says."""
     ledgers, streams = Ledgers(client), Streams(settings.streams)
     counted = metrics.Metrics(ledgers.log(settings.ledger), streams)
@@ -69,7 +68,6 @@ def create_app(
         ],
     )
     app.state.settings = settings
-    app.state.where = where
     app.state.ledgers = ledgers
     app.state.answers = Answers()
     app.state.limits = Limits(settings.rate)

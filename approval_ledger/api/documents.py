@@ -279,13 +279,10 @@ class Readiness(Exact):
 
     status: Literal["ready", "not ready"]
     ledger: str
-    head: int | None
-    lag: dict[str, int]
     says: list[str]
 
 
 class StatusOfServer(Exact):
-    where: str
     software: str
     version: str
     durable: bool
@@ -318,7 +315,7 @@ class CountsOfWebhooks(Exact):
 
 
 class Status(Exact):
-    """What `approvals status --json` prints."""
+    """What `approvals status --json` prints, without the server's address."""
 
     ledger: str
     server: StatusOfServer

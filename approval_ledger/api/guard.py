@@ -1,7 +1,8 @@
 """Who may ask at all: by which name the server is called, and which page asks.
 
 A browser lets any page send requests to 127.0.0.1, and by DNS rebinding even read the answers. So the server answers only to
-names that it has (Host), and takes nothing that changes anything from a page of another site (Origin, Sec-Fetch-Site). No
+names that it has (Host), but for what reveals nothing or needs a token, which is asked for by whatever address there is
+(probes, Prometheus); and it takes nothing that changes anything from a page of another site (Origin, Sec-Fetch-Site). No
 answer carries a CORS header, and every body that is taken has a media type for which a browser asks first.
 """
 
@@ -17,6 +18,7 @@ from .problems import RequestRefused, problem
 from .settings import Settings
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_PROBES = frozenset({"/healthz", "/readyz"})
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
 
 
@@ -27,26 +29,29 @@ class Guard:
         self._app = app
         own = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._hosts = frozenset(name.lower() for name in (*_LOCAL, own, *settings.hosts))
+        self._by_any_name = _PROBES if settings.reads_are_public else _PROBES | {"/metrics"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
-            self._check(scope["method"], Headers(scope=scope))
+            self._check(scope, Headers(scope=scope))
         except RequestRefused as error:
             await problem(Request(scope), error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _check(self, method: str, headers: Headers) -> None:
-        given = headers.getlist("host")
-        match = _HOST.fullmatch(given[0]) if len(given) == 1 else None
-        if match is None or match["name"].lower() not in self._hosts:
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        called = ", ".join(headers.getlist("host"))  # two are no name
+        match = _HOST.fullmatch(called)
+        known = match is not None and match["name"].lower() in self._hosts
+        if not known and scope["path"] not in self._by_any_name:
             raise RequestRefused(
                 400,
                 "foreign-host",
-                "this server does not go by the name in the Host header: `--allow-host` gives it one",
+                f"this server does not go by the name in the Host header, {called[:80]!r}: `approvals serve` and `approvals up` take "
+                "those that it has beside its address, each with --allow-host NAME",
             )
         if "content-length" in headers and "transfer-encoding" in headers:
             raise RequestRefused(
@@ -54,11 +59,11 @@ class Guard:
                 "bad-request",
                 "give either a Content-Length or a Transfer-Encoding: with both, a body has two lengths",
             )
-        if method in ("GET", "HEAD"):
+        if scope["method"] in ("GET", "HEAD"):
             return
         origin = headers.get("origin")
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or (
-            origin is not None and origin.partition("://")[2].lower() != given[0].lower()
+            origin is not None and origin.partition("://")[2].lower() != called.lower()
         ):
             raise RequestRefused(
                 403, "cross-site", "a page of another site asks, and only this server's own may"

@@ -70,10 +70,9 @@ class Serving:
         url: str,
         settings: Settings,
         listening: socket.socket,
-        where: str,
         configure: Callable[[], None],
     ) -> None:
-        self._arguments = (url, settings, listening, where, configure)
+        self._arguments = (url, settings, listening, configure)
         self._stop = threading.Event()
         self._process: SpawnProcess | None = None
 
@@ -146,20 +145,18 @@ def server_of(app: FastAPI) -> uvicorn.Server:
     return _Server(config, app.state.streams.close)
 
 
-def serve(url: str, settings: Settings, listening: socket.socket, where: str) -> None:
+def serve(url: str, settings: Settings, listening: socket.socket) -> None:
     """Serves until SIGINT or SIGTERM."""
     client = connect(url, name="approvals-http")
     with closing(client), suppress(KeyboardInterrupt):  # uvicorn raises it again when all has ended
-        app = create_app(client, settings, where=where, traced=asked_for(os.environ))
+        app = create_app(client, settings, traced=asked_for(os.environ))
         server_of(app).run(sockets=[listening])
 
 
-def _serve(
-    url: str, settings: Settings, listening: socket.socket, where: str, configure: Callable[[], None]
-) -> None:
+def _serve(url: str, settings: Settings, listening: socket.socket, configure: Callable[[], None]) -> None:
     configure()
     threading.Thread(target=_stop_with_parent, daemon=True).start()
-    serve(url, settings, listening, where)
+    serve(url, settings, listening)
 
 
 def _stop_with_parent() -> None:

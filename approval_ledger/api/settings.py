@@ -41,5 +41,15 @@ class Settings:
             return self.host == "localhost"
 
     @property
+    def is_nameless(self) -> bool:
+        """Whether it listens on every address of this machine, and other machines were given no name to call it by."""
+        if self.hosts:
+            return False
+        try:
+            return ipaddress.ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
+    @property
     def reads_are_public(self) -> bool:
         return self.loopback if self.public_reads is None else self.public_reads

@@ -300,7 +300,7 @@ def up(
             show.plain(f"ledger {log.ledger} on {opened.where}, at position {log.head()}; Ctrl-C stops it")
             show.plain(f"from another terminal: approvals status --url {masked(opened.url)}")
             show_address(settings, listening, log)
-            with Serving(opened.url, settings, listening, masked(opened.url), telemetry.configure):
+            with Serving(opened.url, settings, listening, telemetry.configure):
                 supervise(
                     opened.url, log.ledger, workers, configure=telemetry.configure, revive=opened.revive
                 )

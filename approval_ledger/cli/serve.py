@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from events import BadQuestion, Log, masked
+from events import BadQuestion, Log
 
 from .. import telemetry, tokens
 from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE, Settings
@@ -64,7 +64,7 @@ def serve(
         settings = http_settings(opened.log, host, port, allow_host, public_reads, rate)
         with serving.bound(settings) as listening:
             show_address(settings, listening, opened.log)
-            serving.serve(opened.url, settings, listening, masked(opened.url))
+            serving.serve(opened.url, settings, listening)
 
 
 def http_settings(
@@ -91,3 +91,8 @@ def show_address(settings: Settings, listening: socket.socket, log: Log) -> None
         f"http://{host}:{port}/ledgers/{settings.ledger} ({where}; reading needs {reading}, appending {appending})"
     )
     show.plain(f"the page: http://{host}:{port}/")
+    if settings.is_nameless:
+        show.plain(
+            f"no client calls it {host}: give each name or address by which they do with --allow-host NAME, or all but this "
+            "machine are refused"
+        )
