@@ -298,6 +298,46 @@ def test_who_asks_too_often_waits_and_stores_nothing(server: Server, log: Log) -
         assert api.post(log, text(event("e2")), **given).status_code == 201  # a client of its own
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/nope", {}),
+        ("/ledgers/x/nope", {}),
+        ("/ledgers/X/totals", {}),
+        ("/ledgers/x/totals?at_least=x", {}),
+        ("/ledgers/x/totals?unit=a&unit=b", {}),
+        ("/ledgers/x/totals?token=x", {}),
+        ("/page/nope", {}),
+        ("/healthz?x=1", {}),
+        ("/readyz", {}),
+        ("/metrics", {}),
+        ("/healthz", {"Host": "evil.example", "Content-Length": "0", "Transfer-Encoding": "chunked"}),
+        ("/ledgers/x/totals", {"Host": "evil.example"}),
+    ],
+)
+def test_whatever_asks_the_store_or_is_refused_counts_once(
+    server: Server, path: str, headers: dict[str, str]
+) -> None:
+    with running(server, rate=0.4) as api:  # two at once
+        for _ in range(2):
+            assert api.client.get(path, headers=headers).status_code != 429
+        problem(api.client.get(path, headers=headers), 429, "rate-limited")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/", "/page/main.js"])
+def test_what_is_the_same_for_everybody_does_not_count(server: Server, path: str) -> None:
+    with running(server, rate=0.2) as api:
+        for _ in range(3):
+            assert api.client.get(path).status_code == 200
+        assert api.client.get("/readyz").status_code == 200
+
+
+def test_a_method_that_is_not_possible_counts(server: Server) -> None:
+    with running(server, rate=0.2) as api:
+        problem(api.client.delete("/healthz"), 405, "method-not-allowed")
+        problem(api.client.delete("/healthz"), 429, "rate-limited")
+
+
 def test_a_bucket_fills_again_and_never_over(log: Log) -> None:
     now = 0.0
     limits = Limits(2.0, lambda: now)

@@ -32,6 +32,7 @@ def test_requests_are_counted_by_method_pattern_and_status(server: Server, log: 
         for name in ("one", "two", "three"):
             api.get(log, f"companies/{name}")
         api.client.request("BREW", "/pot")
+        api.client.get("/openapi.json")
         found = read(api)
 
     def requests(method: str, route: str, status: str) -> float:
@@ -41,6 +42,7 @@ def test_requests_are_counted_by_method_pattern_and_status(server: Server, log: 
     assert requests("POST", "/ledgers/{ledger}/events", "201") == 1
     assert requests("GET", "/ledgers/{ledger}/companies/{name:path}", "404") == 3
     assert requests("other", "none", "404") == 1
+    assert requests("GET", "/openapi.json", "200") == 1
     assert found["approvals_events_appended_total", ()] == 1
     labels = (("method", "POST"), ("route", "/ledgers/{ledger}/events"))
     assert found["approvals_http_request_duration_seconds_count", labels] == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workers import run_here
 
-from .api import Api, running
+from .api import Api, problem, running
 from .command import ROOT, clean_environment
 from .given import HISTORY
 from .servers import Server
@@ -56,6 +56,12 @@ def test_it_is_openapi_3_1_and_every_path_describes_its_problems(api: Api) -> No
                 if status >= "400" and path != "/readyz":
                     assert list(response["content"]) == ["application/problem+json"], (method, path, status)
     assert "HTTPValidationError" not in str(document)
+
+
+def test_the_description_itself_is_asked_for_like_everything_else(api: Api) -> None:
+    assert api.client.get("/openapi.json").headers["cache-control"] == "no-store"
+    refused = problem(api.client.delete("/openapi.json"), 405, "method-not-allowed")
+    assert "GET, HEAD" in refused["detail"]
 
 
 def test_no_page_of_it_is_served_that_would_load_anything_from_elsewhere(api: Api) -> None:

@@ -1,11 +1,15 @@
 """Who may read and append. docs/http.md has the rules; tokens are checked anew for each request.
 
-The limit of requests counts by token where one is known, else by address, so that wrong tokens count, too.
+The limit of requests counts by token where one is known, else by address, so that wrong tokens count, too. What asks the
+store counts, and so does whatever is refused; what is the same for everybody does not.
 """
 
 from __future__ import annotations
 
-from fastapi import Depends, Request
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Depends, Request, Response
 
 from events import Log
 
@@ -13,7 +17,7 @@ from .. import tokens
 from ..tokens import Scope
 from .ledgers import Ledgers, LogOf
 from .limits import Limits
-from .problems import RequestRefused
+from .problems import RequestRefused, problem
 from .settings import Settings
 
 _CHALLENGE = 'Bearer realm="approval-ledger"'
@@ -38,8 +42,21 @@ def may_watch(request: Request) -> None:
 
 def counted(request: Request) -> None:
     """Raises RequestRefused where the address asks too often."""
-    limits: Limits = request.app.state.limits
-    limits.take(f"address {_address(request)}")
+    _count(request, f"address {_address(request)}")
+
+
+def counting(answer: Callable[[Request, Any], Response]) -> Callable[[Request, Exception], Response]:
+    """The answer to a request that is refused, which counts where it did not before."""
+
+    def counted_answer(request: Request, error: Exception) -> Response:
+        try:
+            if not request.scope.get("counted"):
+                counted(request)
+        except RequestRefused as too_many:
+            return problem(request, too_many)
+        return answer(request, error)
+
+    return counted_answer
 
 
 def may_still_read(request: Request, log: Log) -> bool:
@@ -60,11 +77,10 @@ COUNTED = Depends(counted)
 
 def _require(request: Request, log: Log, scope: Scope) -> None:
     settings: Settings = request.app.state.settings
-    limits: Limits = request.app.state.limits
     given = request.headers.getlist("authorization")
     public = scope == "read" and _reads_are_public(request, settings)
     token = tokens.known(log, _bearer(given)) if given else None
-    limits.take(f"token {token.id}" if token else f"address {_address(request)}")
+    _count(request, f"token {token.id}" if token else f"address {_address(request)}")
     if token is not None:
         request.scope["token"] = token.id
     elif given or not (public or _is_open(request, log, scope, settings)):
@@ -76,6 +92,12 @@ def _require(request: Request, log: Log, scope: Scope) -> None:
             f"this token is not for {scope}: it is for {', '.join(token.scopes)}. Nothing was stored.",
             {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'},
         )
+
+
+def _count(request: Request, client: str) -> None:
+    limits: Limits = request.app.state.limits
+    request.scope["counted"] = True
+    limits.take(client)
 
 
 def _reads_are_public(request: Request, settings: Settings) -> bool:

@@ -19,6 +19,7 @@ from events import LedgerError
 
 from ..web import charts, page
 from . import documents, feeds, health, log, metrics, publishing, reading, streaming
+from .access import counting
 from .answering import Answers
 from .guard import Guard
 from .head import Head
@@ -51,6 +52,7 @@ def create_app(
         # Their pages load scripts from another host.
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,  # `documents` serves it, as a route like the others
         redirect_slashes=False,
         lifespan=_lifespan,
         dependencies=[Depends(once_each)],
@@ -80,7 +82,7 @@ def create_app(
         HTTPException: of_http,
     }
     for kind, handler in handlers.items():
-        app.add_exception_handler(kind, handler)
+        app.add_exception_handler(kind, counting(handler))
     parts = (
         publishing,
         streaming,
@@ -90,6 +92,7 @@ def create_app(
         feeds,
         health,
         metrics,
+        documents,
         page,
     )  # a stream before the event at a position
     for part in parts:

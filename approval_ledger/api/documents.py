@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
-from events import CATALOG
+from events import CATALOG, canonical
 
 from .answering import MEDIA_TYPES
-from .parameters import DAY
+from .parameters import DAY, Nothing
 from .problems import MEDIA_TYPE as PROBLEM
+
+router = APIRouter(include_in_schema=False)
 
 Responses = dict[int | str, dict[str, Any]]
 JSON = "application/json"
@@ -607,3 +609,10 @@ def described(app: FastAPI) -> dict[str, Any]:
         document["security"] = [{}, {"token": []}]
         app.openapi_schema = document
     return app.openapi_schema
+
+
+@router.get("/openapi.json")
+def openapi(request: Request, query: Annotated[Nothing, Query()]) -> Response:  # noqa: ARG001  # it refuses every parameter
+    """The description, to whoever asks."""
+    content = canonical(request.app.openapi()) + b"\n"
+    return Response(content, media_type=JSON, headers={"Cache-Control": "no-store"})

@@ -14,6 +14,7 @@ from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .access import counting
 from .problems import RequestRefused, problem
 from .settings import Settings
 
@@ -38,7 +39,7 @@ class Guard:
         try:
             self._check(scope, Headers(scope=scope))
         except RequestRefused as error:
-            await problem(Request(scope), error)(scope, receive, send)
+            await counting(problem)(Request(scope), error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
