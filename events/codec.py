@@ -335,7 +335,15 @@ def _fault(detail: Any, path: str, value: Any) -> Fault:
         # The name of an unknown field is the sender's: it must not reach a log or a terminal as it is.
         parts.append(str(part) if str(part).isprintable() else ascii(part))
         value = value[part] if _holds(value, part) else None
-    return Fault(code, detail["msg"][:300], ".".join(parts)[:200])
+    return Fault(code, _said(kind, detail["msg"], path)[:300], ".".join(parts)[:200])
+
+
+def _said(kind: str, says: str, path: str) -> str:
+    if kind != "extra_forbidden":
+        return says
+    if path:
+        return "there is no such member here"
+    return f"is none of an event's attributes, {', '.join(Envelope.model_fields)}: extensions are not taken"
 
 
 def _holds(value: object, part: object) -> bool:

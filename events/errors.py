@@ -97,8 +97,11 @@ class StaleExpectation(Refused):
 
     def __init__(self, what: str, expected: object, current: int) -> None:
         self.current = current
+        found = f"is at position {current}" if current else "has no event yet"
+        expectations = {"none": "it was expected to have none", "exists": "it was expected to have one"}
+        says = expectations.get(str(expected), f"position {expected} was expected")
         super().__init__(
-            f"{what} is at position {current}, not {expected} as expected. Nothing was stored. "
+            f"{what} {found}, and {says}. Nothing was stored. "
             "Read what was appended since, decide again, and retry with the current position."
         )
 
@@ -121,7 +124,13 @@ class AddressRefused(Refused):
 
 
 class BadQuestion(Refused):
+    """`parameter` is what was asked wrongly, by the name that it has in Python and over HTTP, where it is one thing."""
+
     code = "bad-question"
+
+    def __init__(self, says: str, parameter: str = "") -> None:
+        self.parameter = parameter
+        super().__init__(says)
 
 
 class UnknownCompany(BadQuestion):

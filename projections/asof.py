@@ -59,10 +59,11 @@ def as_of(
 ) -> AsOf:
     """Understands what a reader asked for. Raises BadQuestion."""
     if known_as not in ("recorded", "published"):
-        raise BadQuestion(f"known_as is `recorded` or `published`, not {known_as!r}")
+        raise BadQuestion(f"known_as is `recorded` or `published`, not {known_as!r}", "known_as")
     if known_as == "published" and not isinstance(known_at, str):
         raise BadQuestion(
-            "what was known as published is asked for by a day: give known_at a date, as 2024-02-01"
+            "what was known as published is asked for by a day: give known_at a date, as 2024-02-01",
+            "known_as",
         )
     if known_as == "recorded" and recorded_until is not None:
         raise BadQuestion(
@@ -138,17 +139,17 @@ def _position(log: Log, known_at: int | str, at_least: int) -> int:
     if isinstance(known_at, str):
         position = _last_by(log, head, instant(known_at))
     elif type(known_at) is not int or known_at < 0:
-        raise BadQuestion(f"a position is a whole number from 0 on, not {known_at!r}")
+        raise BadQuestion(f"a position is a whole number from 0 on, not {known_at!r}", "known_at")
     elif known_at > head:
         raise BadQuestion(
-            f"ledger {log.ledger} ends at position {head}: nothing was known at {known_at:,} yet"
+            f"ledger {log.ledger} ends at position {head}: nothing was known at {known_at:,} yet", "known_at"
         )
     else:
         position = known_at
     if at_least > position:
         says = f"what was known at {known_at} is position {position}, and that is before {at_least}"
         # A position of the past stays where it is, and so does an instant after which anything was recorded.
-        raise BadQuestion(says) if position == known_at or position < head else Lagging(says)
+        raise BadQuestion(says, "at_least") if position == known_at or position < head else Lagging(says)
     return position
 
 
@@ -174,7 +175,8 @@ def instant(text: str) -> datetime:
         moment = None
     if moment is None:
         raise BadQuestion(
-            f"known_at is a position, an instant with a zone as 2024-02-01T08:00:00Z, or a date as 2024-02-01, not {text[:40]!r}"
+            f"known_at is a position, an instant with a zone as 2024-02-01T08:00:00Z, or a date as 2024-02-01, not {text[:40]!r}",
+            "known_at",
         )
     return moment
 
@@ -186,11 +188,11 @@ _INSTANT = re.compile(
 
 
 def days(text: str, what: str) -> DateRange:
-    """The days that `text` may mean. Raises BadQuestion, which calls it `what`."""
+    """The days that `text` may mean. Raises BadQuestion, of the parameter `what`."""
     try:
         return date_range(text)
     except TypeError:
         reason = "this is no text"
     except ValueError as error:
         reason = str(error)
-    raise BadQuestion(f"{what} is a date as 2024-01-31, 2024-01 or 2024: {reason}")
+    raise BadQuestion(f"{what} is a date as 2024-01-31, 2024-01 or 2024: {reason}", what)

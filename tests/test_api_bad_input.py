@@ -67,6 +67,59 @@ def test_the_status_is_that_of_the_code_that_is_shown(api: Api, log: Log) -> Non
         assert "duplicate-key" in {fault["code"] for fault in faults}
 
 
+@pytest.mark.parametrize(
+    ("given", "header"),
+    [
+        ([("If-Match", "17")], "If-Match"),
+        ([("If-Match", '"1"'), ("If-Match", '"1"')], "If-Match"),
+        ([("Expect-Subject", "some")], "Expect-Subject"),
+        ([("Expect-Subject", "none")], "Expect-Subject"),
+    ],
+)
+def test_a_header_that_is_refused_is_named(
+    api: Api, log: Log, given: list[tuple[str, str]], header: str
+) -> None:
+    sent = event()
+    if given[0][1] == "none":
+        sent.pop("subject", None)
+    answer = api.client.post(
+        f"/ledgers/{log.ledger}/events", content=text(sent), headers=[("Content-Type", STRUCTURED), *given]
+    )
+    (fault,) = problem(answer, 422, "bad-question")["faults"]
+    assert (fault["in"], fault["parameter"], fault["code"]) == ("header", header, "bad-question")
+
+
+def test_the_last_event_id_that_is_refused_is_named(api: Api, log: Log) -> None:
+    answer = api.get(log, "events/stream", **{"Last-Event-ID": "x"})
+    (fault,) = problem(answer, 422, "validation")["faults"]
+    assert (fault["in"], fault["parameter"]) == ("header", "Last-Event-ID")
+
+
+def test_attributes_that_are_not_taken_are_refused_in_words(api: Api, log: Log) -> None:
+    answers = [
+        api.post(log, text(event(foo="x"))),
+        api.post(log, text(event(data_base64="eA=="))),
+        api.client.post(
+            f"/ledgers/{log.ledger}/events",
+            content=text(TOTAL),
+            headers={"Content-Type": "application/json", "ce-foo": "x"}
+            | {f"ce-{name}": str(value) for name, value in event().items() if name != "data"},
+        ),
+    ]
+    for answer in answers:
+        (fault,) = problem(answer, 422, "unknown-field")["faults"]
+        assert fault["detail"].startswith("is none of an event's attributes, specversion, id, source, type,")
+        assert fault["detail"].endswith("extensions are not taken")
+    (fault,) = problem(api.post(log, text(total(foo="x"))), 422, "unknown-field")["faults"]
+    assert (fault["pointer"], fault["detail"]) == ("/data/foo", "there is no such member here")
+
+
+def test_a_subject_without_an_event_is_said_to_have_none(api: Api, log: Log) -> None:
+    answer = api.post(log, text(event(subject="s/2")), Expect_Subject="exists")
+    says = problem(answer, 412, "stale-expectation")["detail"]
+    assert says.startswith("subject 's/2' has no event yet, and it was expected to have one.")
+
+
 @pytest.mark.parametrize("media_type", [STRUCTURED, BATCHED])
 @pytest.mark.parametrize(
     ("body", "code"),
@@ -175,6 +228,21 @@ def test_a_request_that_could_be_read_in_two_ways_is_refused(api: Api, log: Log,
     answer = raw(api, (head + headers).encode())
     assert 400 <= status_of(answer) < 502
     assert status_of(answer) != 500
+    assert b"connection: close" in answer.lower()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+        b"GET /ledgers/\xe7\x99\xbe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_in_plain_text(api: Api, head: bytes) -> None:
+    answer = raw(api, head)
+    assert status_of(answer) == 400
+    assert b"content-type: text/plain" in answer.lower()
     assert b"connection: close" in answer.lower()
 
 

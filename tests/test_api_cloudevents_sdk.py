@@ -29,6 +29,11 @@ def made(id: str, source: str = "urn:desk") -> CloudEvent:
     )
 
 
+def without_type(event: CloudEvent) -> dict[str, object]:
+    """The attributes of an event but that which says what its data is."""
+    return {name: value for name, value in event.get_attributes().items() if name != "datacontenttype"}
+
+
 def send(api: Api, log: Log, message: HTTPMessage) -> int:
     answer = api.client.post(
         f"/ledgers/{log.ledger}/events", content=message.body, headers=dict(message.headers)
@@ -51,6 +56,14 @@ def test_an_event_is_the_same_in_every_mode(api: Api, log: Log, id: str) -> None
         TOTAL["count"],
         "2024-01-29T08:00:00Z",
     )
+
+
+def test_an_event_that_does_not_name_the_type_of_its_data_is_taken_for_json(api: Api, log: Log) -> None:
+    event = made("e1")
+    message = to_binary_event(CloudEvent(attributes=without_type(event), data=TOTAL))
+    assert "content-type" not in {name.lower() for name in message.headers}
+    assert send(api, log, message) == 201
+    assert send(api, log, to_binary_event(event)) == 200
 
 
 def test_what_is_read_is_an_event_of_the_sdk(api: Api, log: Log) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -270,6 +271,61 @@ def test_it_lives_and_is_ready(api: Api) -> None:
 
 
 # What cannot be asked
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"),
+    [
+        ("totals?valid_at=yesterday", "valid_at"),
+        ("charts/totals?valid_at=yesterday", "valid_at"),
+        ("diff?projection=totals&from=1&valid_at=yesterday", "valid_at"),
+        ("totals?known_at=yesterday", "known_at"),
+        ("totals?known_at=9999999999999999", "known_at"),
+        ("totals?known_at=99999999999999999", "known_at"),
+        ("totals?known_as=published", "known_as"),
+        ("totals?known_at=3&at_least=4", "at_least"),
+        ("totals?unit=model&unit=filing", "unit"),
+        ("totals?at_least=x", "at_least"),
+        ("totals?surprise=1", "surprise"),
+    ],
+)
+def test_a_parameter_that_is_refused_is_named(api: Api, history: Log, path: str, parameter: str) -> None:
+    answer = api.get(history, path)
+    document = problem(answer, 422, answer.json()["code"])
+    (fault,) = document["faults"]
+    assert (fault["in"], fault["parameter"], fault["code"]) == ("query", parameter, document["code"])
+    assert fault["detail"] in document["detail"]
+
+
+def test_a_parameter_that_is_none_is_refused_with_those_that_there_are(api: Api, history: Log) -> None:
+    says = problem(api.get(history, "sources?foo=1"), 422, "unknown-parameter")["detail"]
+    assert "foo: is no parameter here; there are valid_at, known_at, known_as, at_least, format," in says
+    assert says.endswith(", after, limit")
+    for nothing in (api.client.get("/healthz?foo=1"), api.client.get("/page/main.js?foo=1")):
+        assert problem(nothing, 422, "unknown-parameter")["detail"].endswith("there are none")
+
+
+def test_a_number_that_is_too_large_is_told_so(api: Api, history: Log) -> None:
+    for number in ("12345678901234567", "9" * 16):
+        fault = problem(api.get(history, f"events?after={number}"), 422, "validation")["faults"][0]
+        assert re.search("is too large|less than or equal to 9007199254740991", fault["detail"]), fault
+
+
+def test_a_name_that_no_ledger_can_have_is_refused_in_words(api: Api) -> None:
+    (fault,) = problem(api.client.get("/ledgers/CAC/totals"), 422, "validation")["faults"]
+    assert (fault["in"], fault["parameter"]) == ("path", "ledger")
+    assert fault["detail"].startswith("'CAC' cannot name a ledger: use 1 to 64 of a-z, 0-9, - and _")
+
+
+def test_a_company_that_there_is_not_is_refused_with_where_they_are(api: Api, history: Log) -> None:
+    says = problem(api.get(history, "feeds/company?name=nobody"), 404, "unknown-company")["detail"]
+    assert "`companies` of the ledger over HTTP" in says
+
+
+@pytest.mark.parametrize("path", ["totals?authority=", "charts/totals?unit="])
+def test_an_empty_term_is_one_as_for_the_command(api: Api, history: Log, path: str) -> None:
+    assert api.get(history, path).status_code == 200
+    assert api.get(history, "totals?authority=").json() == queries.totals(history, authority="")
 
 
 @pytest.mark.parametrize(

@@ -983,7 +983,9 @@ def test_an_expectation_that_means_nothing_is_refused(held, nothing_stored, subj
 
 @pytest.mark.parametrize("expected", [0, 2, 2**53 - 1])
 def test_a_stale_expectation_says_where_the_ledger_is_now(held, nothing_stored, expected):
-    with pytest.raises(StaleExpectation, match=f"is at position 1, not {expected} as expected") as refused:
+    with pytest.raises(
+        StaleExpectation, match=f"is at position 1, and position {expected} was expected"
+    ) as refused:
         held.append([report("e1")], expected_position=expected)
     assert (refused.value.code, refused.value.current) == ("stale-expectation", 1)
     says_what_was_wrong_in_few_words(refused.value)

@@ -186,7 +186,9 @@ def test_the_expected_position_must_be_the_head(log):
     log.append([report("e1")], expected_position=0)
     log.append([report("e2"), report("e3")], expected_position=1)
     for stale in (0, 1, 2, 4):
-        with pytest.raises(StaleExpectation, match=f"at position 3, not {stale} as expected") as refused:
+        with pytest.raises(
+            StaleExpectation, match=f"at position 3, and position {stale} was expected"
+        ) as refused:
             log.append([report("e4")], expected_position=stale)
         assert refused.value.current == 3
     assert log.head() == 3
@@ -214,13 +216,14 @@ def test_the_expected_position_must_be_the_head(log):
 )
 def test_what_is_expected_of_a_subject_is_about_its_last_event(log, history, expected, current):
     """`current` is None where the expectation holds, and else the position that the refusal names."""
+    has = {0: "has no event yet", 1: "is at position 1", 2: "is at position 2"}
     if history:
         log.append([report(f"e{n}", subject=subject) for n, subject in enumerate(history)])
     if current is None:
         log.append([report("new")], expected_subject=("s", expected))
         assert log.head() == len(history) + 1
     else:
-        with pytest.raises(StaleExpectation, match=f"subject 's' is at position {current}") as refused:
+        with pytest.raises(StaleExpectation, match=f"subject 's' {has[current]}, and ") as refused:
             log.append([report("new")], expected_subject=("s", expected))
         assert refused.value.current == current
         assert log.head() == len(history)

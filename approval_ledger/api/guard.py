@@ -3,7 +3,7 @@
 A browser lets any page send requests to 127.0.0.1, and by DNS rebinding even read the answers. So the server answers only to
 names that it has (Host), but for what reveals nothing or needs a token, which is asked for by whatever address there is
 (probes, Prometheus); and it takes nothing that changes anything from a page of another site (Origin, Sec-Fetch-Site). No
-answer carries a CORS header, and every body that is taken has a media type for which a browser asks first.
+answer carries a CORS header, and every body that is taken has a media type, or headers, for which a browser asks first.
 """
 
 from __future__ import annotations

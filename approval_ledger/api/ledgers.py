@@ -7,9 +7,10 @@ from threading import Lock
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
+from pydantic import AfterValidator, WithJsonSchema
 from redis import Redis
 
-from events import Log
+from events import BadQuestion, Log, keys
 
 KEPT = 256  # whoever asks for ever new names fills no memory
 
@@ -33,15 +34,20 @@ class Ledgers:
             return self._logs[name]
 
 
+def _can_name(name: str) -> str:
+    try:
+        return keys.checked_ledger(name)
+    except BadQuestion as error:
+        raise ValueError(str(error)) from None
+
+
 def _asked_for(
     request: Request,
     ledger: Annotated[
         str,
-        Path(
-            description="The ledger's name.",
-            pattern=r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$",
-            examples=["cac"],
-        ),
+        AfterValidator(_can_name),
+        Path(description="The ledger's name.", examples=["cac"]),
+        WithJsonSchema({"type": "string", "pattern": r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"}),
     ],
 ) -> Log:
     ledgers: Ledgers = request.app.state.ledgers

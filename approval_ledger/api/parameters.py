@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from projections import Asked
 
-from .problems import RequestRefused
+from .problems import RequestRefused, wrong_in
 
 MOST_POSITION = 2**53 - 1
 PAGE_LIMIT = 1_000
@@ -33,14 +33,18 @@ def once_each(request: Request) -> None:
                 "an address is no place for a token: send it as `Authorization: Bearer ...`",
             )
         if given.count(name) > 1:
-            raise RequestRefused(422, "validation", f"the parameter {name[:80]!r} is given more than once")
+            raise wrong_in(
+                "query", name, "validation", f"the parameter {name[:80]!r} is given more than once"
+            )
 
 
 def _digits(value: Any) -> Any:
     # pydantic would take "1.0", "+1", "1_000" and Arabic digits for a number, too.
     if isinstance(value, str):
-        if re.fullmatch(r"\d{1,16}", value, re.ASCII) is None:
+        if re.fullmatch(r"\d+", value, re.ASCII) is None:
             raise ValueError("must be a whole number, in digits")
+        if len(value) > 16:
+            raise ValueError("is too large: a number here has at most 16 digits")
         return int(value)
     return value
 
@@ -65,6 +69,7 @@ PageLimit = Annotated[
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": PAGE_LIMIT}),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
+Term = Annotated[str, Field(max_length=200)]  # as the command takes it: nothing is counted as an empty one
 Switch = Annotated[Literal["true", "false"], Field()]
 Date = Annotated[
     str,
@@ -115,11 +120,16 @@ class AsOf(Parameters):
     at_least: Annotated[Position, Field(description="Answer as of this position or a later one.")] = 0
 
     def asked(self) -> Asked:
-        """The two axes, as `projections` takes them."""
-        by_position = self.known_as == "recorded" and re.fullmatch(r"\d{1,16}", self.known_at or "", re.ASCII)
+        """The two axes, as `projections` takes them. Raises RequestRefused where a position can be none."""
+        known_at: int | str | None = self.known_at
+        if self.known_as == "recorded" and re.fullmatch(r"\d+", self.known_at or "", re.ASCII):
+            known_at = int(self.known_at or "")
+            if known_at > MOST_POSITION:
+                says = f"known_at is too large: a position is at most {MOST_POSITION:,}"
+                raise wrong_in("query", "known_at", "bad-question", says)
         return {
             "valid_at": self.valid_at,
-            "known_at": int(self.known_at) if by_position and self.known_at else self.known_at,
+            "known_at": known_at,
             "known_as": self.known_as,
             "at_least": self.at_least,
         }
@@ -135,9 +145,9 @@ class Tabular(AsOf):
 
 
 class Totals(Tabular):
-    authority: Text | None = None
-    instrument: Text | None = None
-    unit: Text | None = None
+    authority: Term | None = None
+    instrument: Term | None = None
+    unit: Term | None = None
     steps: Annotated[Switch, Field(description="At every day on which the figure may change.")] = "false"
     whole_evidence: Annotated[Switch, Field(description="Every event of the evidence.")] = "false"
 
@@ -153,11 +163,11 @@ class Companies(Tabular):
 class Shares(Tabular):
     """All of the five terms, for the share that approvals are of a stock; or none."""
 
-    authority: Text | None = None
-    instrument: Text | None = None
-    unit: Text | None = None
-    estimator: Text | None = None
-    region: Text | None = None
+    authority: Term | None = None
+    instrument: Term | None = None
+    unit: Term | None = None
+    estimator: Term | None = None
+    region: Term | None = None
 
 
 class Sources(Tabular):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -65,6 +65,13 @@ class RequestRefused(Refused):
         super().__init__(detail)
 
 
+def wrong_in(
+    place: Literal["query", "header"], name: str, code: str, detail: str, status: int = 422
+) -> RequestRefused:
+    """The refusal of one parameter, or header."""
+    return RequestRefused(status, code, detail, faults=[_of_parameter(place, name, code, detail)])
+
+
 class Behind(Lagging):
     """The projections did not come far enough in time: another request may find them there."""
 
@@ -73,7 +80,10 @@ class Behind(Lagging):
 
 def problem(request: Request, error: LedgerError) -> Response:
     """The answer to a request that ended with this error."""
-    return written(request, _status(error), error.code, str(error), _headers(error), **_members(error))
+    members = _members(error)
+    if isinstance(error, BadQuestion) and error.parameter in request.query_params:
+        members["faults"] = [_of_parameter("query", error.parameter, error.code, str(error))]
+    return written(request, _status(error), error.code, str(error), _headers(error), **members)
 
 
 def written(
@@ -105,17 +115,27 @@ def written(
 def of_validation(request: Request, error: Exception) -> Response:
     """What FastAPI found wrong with the parameters."""
     assert isinstance(error, RequestValidationError)
-    faults = [
-        {
-            "code": "unknown-parameter" if each["type"] == "extra_forbidden" else "validation",
-            "in": str(each["loc"][0]),
-            "parameter": str(each["loc"][-1])[:80],
-            "detail": str(each["msg"]).removeprefix("Value error, "),
-        }
-        for each in error.errors()
-    ]
+    # Each once: FastAPI looks at the ledger's name for every part of a request that needs it.
+    found = {
+        (str(each["loc"][0]), str(each["loc"][-1]), *_said_of(request, each)): None for each in error.errors()
+    }
+    faults = [_of_parameter(*each) for each in found]
     says = "; ".join(f"{fault['parameter']}: {fault['detail']}" for fault in faults[:10])
     return written(request, 422, faults[0]["code"], says, faults=faults)
+
+
+def _said_of(request: Request, found: Mapping[str, Any]) -> tuple[str, str]:
+    if found["type"] != "extra_forbidden":
+        return "validation", str(found["msg"]).removeprefix("Value error, ")
+    known = _query_parameters(request)
+    there_are = f"there are {', '.join(known)}" if known else "there are none"
+    return "unknown-parameter", f"is no parameter here; {there_are}"
+
+
+def _query_parameters(request: Request) -> list[str]:
+    path = request.app.openapi()["paths"].get(request.scope["route"].path_format, {})
+    parameters = path.get("get", {}).get("parameters", ())
+    return [parameter["name"] for parameter in parameters if parameter["in"] == "query"]
 
 
 def of_http(request: Request, error: Exception) -> Response:
@@ -171,6 +191,10 @@ def _members(error: LedgerError) -> dict[str, Any]:
         case ParkedEvents():
             return {"positions": [position for position, _ in error.faults[:FAULTS_SHOWN]]}
     return {}
+
+
+def _of_parameter(place: str, name: str, code: str, detail: str) -> dict[str, Any]:
+    return {"code": code, "in": place, "parameter": name[:80], "detail": detail}
 
 
 def _fault(fault: Fault) -> dict[str, Any]:

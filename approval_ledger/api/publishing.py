@@ -12,7 +12,6 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from events import (
-    BadQuestion,
     Event,
     Fault,
     InvalidEvent,
@@ -33,7 +32,7 @@ from . import documents
 from .access import APPENDING
 from .body import BATCH_LIMIT, EVENT_LIMIT, body_of
 from .ledgers import LogOf
-from .problems import RequestRefused
+from .problems import RequestRefused, wrong_in
 from .tracing import Tracing
 
 router = APIRouter(prefix="/ledgers/{ledger}", tags=["log"], dependencies=[APPENDING])
@@ -112,6 +111,8 @@ def _document(log: Log, receipts: Sequence[Receipt]) -> dict[str, Any]:
 
 def _mode(request: Request) -> Mode:
     given = request.headers.getlist("content-type")
+    if not given and any(name.startswith("ce-") for name in request.headers):
+        return "binary"  # an event without datacontenttype: its data is JSON, as that is what a CloudEvent has then
     kind, *parameters = (part.strip().lower() for part in (given[0] if len(given) == 1 else "").split(";"))
     charsets = [p.partition("=")[2].strip('"') for p in parameters if p.startswith("charset=")]
     modes: dict[str, Mode] = {STRUCTURED: "structured", BATCHED: "batched", BINARY: "binary"}
@@ -214,13 +215,14 @@ def _unescaped(attribute: str, value: str) -> str:
 
 
 def _expected_position(request: Request) -> int | None:
-    given = _once(request, "if-match")
+    given = _once(request, "If-Match")
     if given is None:
         return None
     match = re.fullmatch(r'"(\d{1,16})"', given, re.ASCII)
     if match is None or int(match[1]) >= 2**53:
-        raise BadQuestion(
-            'If-Match is the ledger\'s last position in quotes, as "17"; "0" where it must be empty'
+        raise _wrong(
+            "If-Match",
+            'If-Match is the ledger\'s last position in quotes, as "17"; "0" where it must be empty',
         )
     return int(match[1])
 
@@ -228,23 +230,31 @@ def _expected_position(request: Request) -> int | None:
 def _expected_subject(
     request: Request, events: Sequence[Event]
 ) -> tuple[str, Literal["none", "exists"] | int] | None:
-    given = _once(request, "expect-subject")
+    given = _once(request, "Expect-Subject")
     if given is None:
         return None
     subjects = {event.subject for event in events}
     subject = subjects.pop() if len(subjects) == 1 else None
     if subject is None:
-        raise BadQuestion("Expect-Subject goes with events of one subject, which each of them names")
+        raise _wrong(
+            "Expect-Subject", "Expect-Subject goes with events of one subject, which each of them names"
+        )
     states: Mapping[str, Literal["none", "exists"]] = {"none": "none", "exists": "exists"}
     if given in states:
         return subject, states[given]
     if re.fullmatch(r"\d{1,16}", given, re.ASCII) is None or int(given) >= 2**53:
-        raise BadQuestion("Expect-Subject is none, exists, or the position of the subject's last event")
+        raise _wrong(
+            "Expect-Subject", "Expect-Subject is none, exists, or the position of the subject's last event"
+        )
     return subject, int(given)
 
 
 def _once(request: Request, header: str) -> str | None:
     given = request.headers.getlist(header)
     if len(given) > 1:
-        raise BadQuestion(f"the header {header} is sent {len(given)} times: send it once")
+        raise _wrong(header, f"the header {header} is sent {len(given)} times: send it once")
     return given[0].strip() if given else None
+
+
+def _wrong(header: str, says: str) -> RequestRefused:
+    return wrong_in("header", header, "bad-question", says)

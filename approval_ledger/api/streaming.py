@@ -28,7 +28,7 @@ from events import Lagging, LedgerError, Log, RecordedEvent, StorageUnavailable,
 from . import documents, parameters
 from .access import READING, may_still_read
 from .ledgers import LogOf
-from .problems import RequestRefused
+from .problems import RequestRefused, wrong_in
 
 router = APIRouter(prefix="/ledgers/{ledger}", tags=["log"], dependencies=[READING])
 logger = structlog.get_logger("http")
@@ -209,9 +209,8 @@ def _last_seen(request: Request) -> int | None:
     if given is None or given == "":
         return None
     if re.fullmatch(r"\d{1,16}", given, re.ASCII) is None or int(given) >= 2**53:
-        raise RequestRefused(
-            422, "validation", "Last-Event-ID is the position of the last event that was received"
-        )
+        says = "Last-Event-ID is the position of the last event that was received"
+        raise wrong_in("header", "Last-Event-ID", "validation", says)
     return int(given)
 
 

@@ -33,9 +33,9 @@ class Chart(parameters.AsOf):
 
 
 class Totals(Chart):
-    authority: parameters.Text | None = None
-    instrument: parameters.Text | None = None
-    unit: parameters.Text | None = None
+    authority: parameters.Term | None = None
+    instrument: parameters.Term | None = None
+    unit: parameters.Term | None = None
 
 
 class Companies(Chart):

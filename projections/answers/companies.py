@@ -76,7 +76,10 @@ def _asked_for(views: Views, known: Identities, name: str) -> list[Company]:
     if of_slug is not None and all(company.slugs != of_slug.slugs for company in found):
         found.append(of_slug)
     if not found:
-        raise UnknownCompany(f"no company is named {name[:80]!r} here: `approvals companies` lists all")
+        raise UnknownCompany(
+            f"no company is named {name[:80]!r} here: `approvals companies` lists all, and "
+            "`companies` of the ledger over HTTP"
+        )
     return found
 
 
