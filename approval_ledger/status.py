@@ -34,11 +34,21 @@ def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
         },
         "head": head,
         "projections": projections,
-        "webhooks": _or_say(lambda: subscriptions.counts(log), says),
+        "webhooks": _or_say(lambda: _webhooks(log, says), says),
         "workers": workers_alive(log.client, log.ledger),
         "queue": queue_length(log.client, log.ledger),
         "says": says,
     }
+
+
+def _webhooks(log: Log, says: list[str]) -> dict[str, int]:
+    # What the receiver answered is not repeated: whoever reads this need not know it.
+    says += [
+        f"webhook {each.id} was disabled: `approvals webhook list` says why, and `enable` goes on where it was"
+        for each in subscriptions.all_of(log)
+        if not each.enabled and each.says
+    ]
+    return subscriptions.counts(log)
 
 
 def _projection_status(log: Log, projection: Projection, head: int | None, says: list[str]) -> dict[str, Any]:

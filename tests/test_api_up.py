@@ -17,6 +17,7 @@ from approval_ledger.api.settings import Settings
 
 from .api import Api
 from .command import NOWHERE, Ledger, Running, approvals, data_directory, event, text
+from .given import HISTORY
 from .servers import Server
 from .waiting import until
 
@@ -72,10 +73,24 @@ def test_up_serves_the_real_history_and_an_event_is_projected_and_streamed(tmp_p
         assert (ended.code, "Traceback" in ended.err) == (0, False), ended
 
 
+@pytest.mark.parametrize("since", [[], [text(event())]])
+def test_a_ledger_that_has_the_history_is_served_as_it_is(ledger: Ledger, since: list[bytes]) -> None:
+    ledger.log.append(HISTORY)
+    for line in since:
+        ledger.run("publish", "-", stdin=line)
+    with Running("up", "--port", "0", "--workers", "1", "--with-history", *ledger.where) as up:
+        address(up)
+        up.interrupt()
+        assert up.end().code == 0
+    assert ledger.log.head() == len(HISTORY) + len(since)
+
+
 def test_the_history_goes_into_an_empty_ledger_only(ledger: Ledger) -> None:
     ledger.run("publish", "-", stdin=text(event()))
     refused = ledger.run("up", "--with-history", "--port", "0", code=1)
-    assert refused.complaint.startswith(f"bad-question: ledger {ledger.name} holds 1 events")
+    assert refused.complaint.startswith(
+        f"bad-question: ledger {ledger.name} holds 1 events, and not this history"
+    )
     assert ledger.log.head() == 1
 
 

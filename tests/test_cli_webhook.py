@@ -102,6 +102,22 @@ def test_a_failed_try_is_told_in_the_list_and_in_the_status(ledger: Ledger, rece
     assert "webhooks: 1 enabled (1 failing), 0 disabled, 0 dead letters" in ledger.run("status").out
 
 
+def test_a_receiver_that_is_gone_is_something_wrong_until_somebody_looks(
+    ledger: Ledger, receiver: Receiver
+) -> None:
+    name = added(ledger, receiver)["id"]
+    append(ledger.log, 40)
+    receiver.replies = lambda _: Reply(410, body=b"secret")
+    list(webhooks.deliveries(ledger.log, name))
+    ran = ledger.run("status", "--json", code=1)
+    (says,) = ran.document["says"]
+    assert says.startswith(f"webhook {name} was disabled: `approvals webhook list` says why")
+    assert "secret" not in ran.out
+    assert "secret" in webhook(ledger, "list").out
+    webhook(ledger, "disable", name)
+    assert ledger.run("status", "--json").document["says"] == []
+
+
 def test_a_private_address_is_refused_unless_it_is_allowed(ledger: Ledger, receiver: Receiver) -> None:
     ran = webhook(ledger, "add", receiver.url, code=1)
     assert "address-refused" in ran.err
@@ -128,8 +144,9 @@ def test_disabling_and_enabling_keep_the_place_unless_one_is_named(
 ) -> None:
     append(ledger.log, 40, 41)
     name = added(ledger, receiver)["id"]
-    assert "disabled by hand" in webhook(ledger, "disable", name).out
-    assert ledger.run("status", "--json").document["webhooks"]["disabled"] == 1
+    assert webhook(ledger, "disable", name).out.endswith("disabled: by hand\n")
+    status = ledger.run("status", "--json").document
+    assert (status["webhooks"]["disabled"], status["says"]) == (1, [])
     assert webhook(ledger, "enable", name).out == f"subscription {name}, after position 2: enabled\n"
     assert webhook(ledger, "enable", name, "--after", "1", "--json").document["position"] == 1
     webhook(ledger, "remove", name)

@@ -9,10 +9,12 @@ import typer
 
 from events import (
     BadQuestion,
+    IdConflict,
     InvalidEvent,
     LedgerError,
     Log,
     RecordedEvent,
+    StaleExpectation,
     as_json_line,
     loads,
     masked,
@@ -279,7 +281,8 @@ def up(
     with_history: Annotated[
         bool,
         typer.Option(
-            "--with-history", help="Publish the history of the examples first, into a ledger that is empty."
+            "--with-history",
+            help="Publish the history of the examples first, into a ledger that is empty or has it.",
         ),
     ] = False,
     url: Url = None,
@@ -307,12 +310,15 @@ def up(
 
 
 def _publish_history(log: Log) -> None:
-    """Raises BadQuestion where the ledger holds anything: what is real there must not be mixed with examples."""
-    if head := log.head():
+    """Publishes it, unless it is there. Raises BadQuestion where the ledger holds anything else: what is real there must not be
+    mixed with examples."""
+    try:
+        log.append(valid_events(example("history.ndjson").read_bytes()), expected_position=0)
+    except (StaleExpectation, IdConflict):
         raise BadQuestion(
-            f"ledger {log.ledger} holds {head:,} events: --with-history is for an empty one. Leave it out, or name another --ledger"
-        )
-    log.append(valid_events(example("history.ndjson").read_bytes()), expected_position=0)
+            f"ledger {log.ledger} holds {log.head():,} events, and not this history: --with-history is for an empty one. Leave it "
+            "out, or name another --ledger"
+        ) from None
 
 
 def park_list(

@@ -130,7 +130,7 @@ def enable(
 def disable(id: Id, *, url: Url = None, data: Data = None, ledger: Ledger = None, json: Json = False) -> None:
     """Send nothing until it is enabled again; it keeps its place."""
     with open_ledger(url, data, ledger) as opened:
-        _show_one(opened.log, subscriptions.disable(opened.log, id, "disabled by hand"), json)
+        _show_one(opened.log, subscriptions.disable(opened.log, id), json)
 
 
 def failures(

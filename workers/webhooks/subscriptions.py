@@ -26,7 +26,7 @@ class Subscription:
     `types` is empty for all of them. `position` is the last event of the log that it is done with: delivered, not wanted, or
     set aside; `entry` is the digest of that entry, "" at 0. Of the event after it, `tries` have failed, in `refusals` of which
     the receiver was there and did not take it; it is not tried again before `due_ms`. `says` is why the last try failed, or
-    why the subscription is not enabled.
+    why the subscription is not enabled; empty where that was done by hand.
     """
 
     id: str
@@ -173,7 +173,7 @@ def enable(log: Log, id: str, *, after: int | None = None) -> Subscription:
             return get(log, id)
 
 
-def disable(log: Log, id: str, why: str) -> Subscription:
+def disable(log: Log, id: str, why: str = "") -> Subscription:
     """Sends nothing more until it is enabled again, and keeps its place. Raises BadQuestion."""
     while not settle(log, get(log, id), {"enabled": 0, "says": why}):
         pass
