@@ -240,6 +240,11 @@ def test_whoever_wants_it_only_where_it_is_not_there_gets_304_where_it_is(
         assert answer.headers["etag"] == api.get(history, path).headers["etag"]
 
 
+def test_and_so_does_whoever_asks_for_what_has_no_tag(api: Api, history: Log) -> None:
+    answer = api.get(history, "events?format=ndjson", **{"If-None-Match": "*"})
+    assert (answer.status_code, answer.content) == (304, b"")
+
+
 @pytest.mark.parametrize("path", ["companies?name=nobody", "events/105"])
 def test_and_404_where_it_is_not(api: Api, history: Log, path: str) -> None:
     assert api.get(history, path, **{"If-None-Match": "*"}).status_code == 404
@@ -301,6 +306,7 @@ def test_a_parameter_that_is_none_is_refused_with_those_that_there_are(api: Api,
     says = problem(api.get(history, "sources?foo=1"), 422, "unknown-parameter")["detail"]
     assert "foo: is no parameter here; there are valid_at, known_at, known_as, at_least, format," in says
     assert says.endswith(", after, limit")
+    assert api.get(history, "companies/Baidu?foo=1").json()["detail"].endswith(", at_least, format")
     for nothing in (api.client.get("/healthz?foo=1"), api.client.get("/page/main.js?foo=1")):
         assert problem(nothing, 422, "unknown-parameter")["detail"].endswith("there are none")
 

@@ -139,9 +139,8 @@ def answered(
     It is `written` so (as JSON), where the answer itself is not what is wanted.
     `fresh_for` is for how many seconds nobody need ask again; None where the next event may change the answer.
     """
-    pinned = isinstance(
-        asked["known_at"], int
-    )  # then whether it is before `at_least` does not hang on the head
+    # A pinned position is before `at_least` or not, whatever the head is: who is asked says so.
+    pinned = isinstance(asked["known_at"], int)
     if not pinned and asked["at_least"] > (head := log.head()):
         raise Lagging(
             f"ledger {log.ledger} ends at position {head}: it has no position {asked['at_least']} yet"
@@ -186,15 +185,15 @@ def sent(
         return Response(status_code=304, headers=always | {"ETag": tag})
     kept: Answers = request.app.state.answers
     with kept.alone(tag):
-        content = kept.get(tag)
+        content, settled = kept.get(tag), True
         if content is None:
             content, settled = build()
-            if not settled:
-                return Response(content, media_type=media_type, headers={**always, **headers})
-            kept.keep(tag, content)
+            if settled:
+                kept.keep(tag, content)
+    tagged = always | ({"ETag": tag} if settled else {})
     if has_any(request):  # not before: there may be nothing to answer with
-        return Response(status_code=304, headers=always | {"ETag": tag})
-    return Response(content, media_type=media_type, headers={**always, **headers, "ETag": tag})
+        return Response(status_code=304, headers=tagged)
+    return Response(content, media_type=media_type, headers={**tagged, **headers})
 
 
 def standing(log: Log, projection: str, asked: Asked) -> Standing:

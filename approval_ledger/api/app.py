@@ -40,8 +40,8 @@ def create_app(
     traced: bool = False,
     tracer_provider: TracerProvider | None = None,
 ) -> FastAPI:
-    """The ledgers on the server of `client`, over HTTP. `traced`: what traces go
-    to is `tracer_provider`, or else what OTEL_* says."""
+    """The ledgers on the server of `client`, over HTTP. `traced`: what traces go to is `tracer_provider`, or else
+    what OTEL_* says."""
     ledgers, streams = Ledgers(client), Streams(settings.streams)
     counted = metrics.Metrics(ledgers.log(settings.ledger), streams)
     app = FastAPI(

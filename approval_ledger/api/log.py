@@ -37,6 +37,8 @@ def events(request: Request, log: LogOf, query: Annotated[parameters.Page, Query
         limit = query.limit if "limit" in query.model_fields_set else None
         found = _chosen(log, query, limit)
         first = list(islice(found, 1))  # so that what is wrong with the log is a status, and no broken body
+        if has_any(request):
+            return Response(status_code=304, headers=headers)
         lines = (as_json_line(event) + b"\n" for event in chain(first, found))
         return StreamingResponse(lines, media_type=FORMS["ndjson"], headers=headers)
     found = _chosen(log, query, query.limit + 1)

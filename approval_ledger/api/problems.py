@@ -81,7 +81,7 @@ class Behind(Lagging):
 def problem(request: Request, error: LedgerError) -> Response:
     """The answer to a request that ended with this error."""
     members = _members(error)
-    if isinstance(error, BadQuestion) and error.parameter in request.query_params:
+    if isinstance(error, BadQuestion) and error.parameter and error.parameter in request.query_params:
         members["faults"] = [_of_parameter("query", error.parameter, error.code, str(error))]
     return written(request, _status(error), error.code, str(error), _headers(error), **members)
 

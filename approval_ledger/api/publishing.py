@@ -112,7 +112,7 @@ def _document(log: Log, receipts: Sequence[Receipt]) -> dict[str, Any]:
 def _mode(request: Request) -> Mode:
     given = request.headers.getlist("content-type")
     if not given and any(name.startswith("ce-") for name in request.headers):
-        return "binary"  # an event without datacontenttype: its data is JSON, as that is what a CloudEvent has then
+        given = [BINARY]  # an event that does not name the type of its data
     kind, *parameters = (part.strip().lower() for part in (given[0] if len(given) == 1 else "").split(";"))
     charsets = [p.partition("=")[2].strip('"') for p in parameters if p.startswith("charset=")]
     modes: dict[str, Mode] = {STRUCTURED: "structured", BATCHED: "batched", BINARY: "binary"}
