@@ -108,6 +108,14 @@ def test_between_two_days_on_which_a_total_is_certain_it_may_be_either_or_anythi
     assert rows(found, "on", "total") == [("2024-03-28", 117), ("2024-07-25", 188)]
 
 
+def test_a_day_alone_has_a_bar_of_its_own_where_its_figure_is_not_certain(log: Log) -> None:
+    report(log, total("=215", "2026-02-10"))
+    found = drawn(log, "totals", axes={"valid_at": "2024-03-01"})
+    assert rows(found, "on", "low", "high") == [("2024-03-01", 0, 215)]
+    assert "1 Mar 2024: 0 to 215" in found["description"]
+    assert rows(drawn(log, "totals"), "on", "low", "high") == []
+
+
 def test_what_is_known_by_name_stands_beside_what_is_undisclosed(log: Log) -> None:
     report(
         log, granted("Baidu", "Ernie", "2023-08-31"), total(">=8", "2023-12-31"), total("=41", "2024-01-28")

@@ -113,6 +113,7 @@ def _panel(
             _unbounded(_joined([span for span in spans if span["open"]]), look),
             _known(spans, look, "named", "low", "undisclosed"),
             _known(spans, look, "zero", "named", "named"),
+            *([] if spans else [_alone(found["steps"][-1], top, look)]),
             _floor(spans, look),
             _columns(spans, top),
             _certain(found["steps"], look),
@@ -181,6 +182,25 @@ def _known(spans: list[Row], look: Look, low: str, high: str, colour: str) -> Sp
 
 def _to_the_end(spans: list[Row]) -> list[Row]:
     return [*spans, *({**span, "from": span["to"]} for span in spans[-1:])]
+
+
+def _alone(step: Row, top: float, look: Look) -> Specification:
+    """The figure of the one day that there is, where it is not certain: no box has it."""
+    total = step["total"]
+    unbounded = total["high"] is None
+    colour = fading(look.colours.possible, to="top") if unbounded else look.colours.possible
+    row = {
+        "on": step["on"],
+        "low": total["low"],
+        "high": top if unbounded else total["high"],
+        "says": look.words.said(look.words.day(step["on"]), look.words.bounds(total)),
+        "evidence": sorted({*step["evidence"]["low"], *step["evidence"]["high"]}),
+    }
+    return {
+        "data": {"values": [row] if total["low"] != total["high"] else []},
+        "mark": {"type": "bar", "width": 9, "cursor": "pointer", "color": colour},
+        "encoding": {"x": {"field": "on"}, "y": {"field": "low"}, "y2": {"field": "high"}},
+    }
 
 
 def _columns(spans: list[Row], top: float) -> Specification:

@@ -10,11 +10,10 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from importlib.util import find_spec
-from threading import Lock
+from threading import Lock, Thread
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.background import BackgroundTask
 
 from ..api import parameters
 from ..api.problems import RequestRefused
@@ -51,9 +50,9 @@ def page(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     # A ledger's name is letters, digits, - and _: nothing that HTML would take for more.
     filled = _read("index.html").replace(b"{ledger}", settings.ledger.encode())
-    answer = _file(request, "index.html", filled.replace(b"{charts}", b"yes" if _can_draw() else b"no"))
-    answer.background = BackgroundTask(prepare)  # while the reader's browser reads the rest
-    return answer
+    if not _made.cache_info().currsize:
+        Thread(target=prepare, daemon=True).start()  # while the reader's browser reads the rest
+    return _file(request, "index.html", filled.replace(b"{charts}", b"yes" if _can_draw() else b"no"))
 
 
 @router.get("/page/vega.js")
@@ -90,8 +89,8 @@ _making = Lock()
 
 @cache
 def _made() -> bytes:
-    """In a process of its own, which takes 90 MB of memory with it when it ends."""
-    made = "import sys; from approval_ledger import charts; sys.stdout.buffer.write(charts.javascript())"
+    """In a process of its own, which takes 90 MB of memory with it when it ends, and lets the figures go first."""
+    made = "import os, sys; os.nice(10); from approval_ledger import charts; sys.stdout.buffer.write(charts.javascript())"
     done = subprocess.run(  # noqa: S603  # our own words
         [sys.executable, "-c", made],
         stdin=subprocess.DEVNULL,
