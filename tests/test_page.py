@@ -233,13 +233,64 @@ def test_the_slider_of_days_moves_the_figures_and_the_address_shows_them_again(
         expect(headline(page, "CAC, filing")).to_have_text("988")
 
 
-def test_a_day_can_be_typed(visit: Visit, history: Log) -> None:
+def test_a_day_is_typed_part_by_part_and_asked_about_once(visit: Visit, history: Log) -> None:
     with visit() as someone:
-        page = someone.opens(at(history))
-        page.get_by_label("Valid at").and_(page.locator("input[type=date]")).fill("2024-05-01")
+        page = someone.opens(at(history, valid_at="2024-06-15"))
+        entries = page.evaluate("history.length")
+        field = page.locator("#valid-at-day")
+        field.focus()
+        page.keyboard.type("01312024")
+        expect(field).to_have_value("2024-01-31")
         page.keyboard.press("Enter")
-        page.wait_for_url(re.compile("valid_at=2024-05-01"))
-        expect(headline(page, "CAC, filing")).to_have_text("117–188")
+        page.wait_for_url(re.compile("valid_at=2024-01-31"))
+        expect(page.locator("#valid-at-shown")).to_have_text("31 Jan 2024")
+        expect(field).to_be_focused()
+        assert page.evaluate("history.length") == entries + 1
+        field.press("ArrowLeft")
+        field.press("ArrowLeft")  # to the month
+        field.press("ArrowLeft")
+        page.keyboard.type("0202")
+        page.get_by_role("slider", name="Valid at").focus()
+        expect(page).to_have_url(re.compile("valid_at=2024-02-02"))
+        page.go_back()
+        page.wait_for_url(re.compile("valid_at=2024-01-31"))
+        expect(field).to_have_value("2024-01-31")
+
+
+def test_the_axes_say_what_the_figures_are_of_whatever_has_the_focus(
+    visit: Visit, server: Server, api: Api
+) -> None:
+    log = projected(
+        server, [called("t1", total("=8", "2023-08-31")), called("t2", total("=11", "2023-09-30"))]
+    )
+    with visit() as someone:
+        page = someone.opens(at(log))
+        field, shown = page.locator("#valid-at-day"), page.locator("#valid-at-shown")
+        latest = page.get_by_role("link", name="latest")
+        expect(latest).to_have_count(0)
+        field.fill("2023-09-20")
+        page.wait_for_url(re.compile("valid_at=2023-09-20"))
+        slider = page.get_by_role("slider", name="Valid at")
+        slider.focus()
+        slider.press("ArrowLeft")
+        page.wait_for_url(re.compile("valid_at=2023-09-19"))
+        expect(shown).to_have_text("19 Sep 2023")
+        expect(field).to_have_value("2023-09-19")
+        expect(latest).to_be_visible()
+        page.go_back()
+        expect(headline(page, "CAC, approval")).to_have_text("11")
+        expect(shown).to_have_text("latest")
+        expect(field).to_have_value("2023-09-30")
+        expect(slider).to_be_focused()
+        assert slider.input_value() == slider.get_attribute("max")
+        known = page.get_by_role("slider", name="Known at")
+        known.focus()
+        expect(page.locator("#standing .live")).to_be_visible()
+        api.post(log, encoded(called("t3", total("=12", "2023-10-31")))).raise_for_status()
+        expect(known).to_have_attribute("max", "3")
+        expect(known).to_be_focused()
+        assert known.input_value() == "3"
+        expect(field).to_have_value("2023-10-31")
 
 
 def test_the_slider_of_what_was_known_moves_by_positions_and_by_days_of_publication(
@@ -362,6 +413,76 @@ def test_a_published_event_arrives_without_reloading(visit: Visit, server: Serve
         api.post(log, encoded(called("t3", total("=12", "2023-10-31")))).raise_for_status()
         expect(page.locator("main tbody tr").first).to_contain_text("12, by 31 Oct 2023")
         assert page.evaluate("window.stays")
+
+
+def test_news_takes_nothing_away_that_a_reader_moved_typed_or_opened(
+    visit: Visit, history: Log, server: Server, api: Api
+) -> None:
+    log = projected(server, HISTORY)
+    with visit() as someone:
+        page = someone.opens(at(log, evidence="3"))
+        expect(page.locator("#standing .live")).to_be_visible()
+        page.locator("#evidence").get_by_text("As it is stored").click()
+        page.wait_for_selector("[data-drawn]")
+        page.get_by_text("The chart in words").click()
+        slider = page.get_by_role("slider", name="Valid at")
+        slider.focus()
+        slider.press("PageDown")
+        # The event comes after the move, and before it is asked about.
+        page.evaluate("moved => { window.moved = moved }", slider.input_value())
+        api.post(log, encoded(called("n1", total("=990", "2026-09-01")))).raise_for_status()
+        slider.press("PageDown")
+        expect(page.locator("#standing")).to_contain_text(f"{log.head()} events")
+        page.wait_for_url(re.compile("valid_at="))
+        assert slider.input_value() != slider.get_attribute("max")
+        expect(page.locator("#evidence pre")).to_be_visible()
+        expect(page.locator(".chart details p")).to_be_visible()
+        page = someone.opens(at(log, view="companies"))
+        expect(page.locator("#standing .live")).to_be_visible()
+        search = page.get_by_label("Search by any name")
+        search.press_sequentially("Bai")
+        api.post(log, encoded(called("n2", total("=991", "2026-09-02")))).raise_for_status()
+        search.press_sequentially("du")
+        expect(page.locator("#standing")).to_contain_text(f"{log.head()} events")
+        search.press_sequentially("x")
+        expect(search).to_have_value("Baidux")
+        expect(search).to_be_focused()
+
+
+def test_while_events_come_without_a_pause_figures_and_charts_come_too(
+    visit: Visit, server: Server, api: Api
+) -> None:
+    log = projected(server, [called("t0", total("=8", "2023-08-31"))])
+    with visit() as someone:
+        # Answers take longer than the time between two events.
+        someone.context.add_init_script(
+            """const real = fetch;
+               window.fetch = async (address, ...how) => {
+                 if (String(address).includes("/totals")) await new Promise((go) => setTimeout(go, 400));
+                 return real(address, ...how);
+               };"""
+        )
+        page = someone.opens(at(log))
+        expect(page.locator("#standing .live")).to_be_visible()
+        page.evaluate(
+            """([ledger, bodies]) => { bodies.forEach((body, index) => setTimeout(() => fetch(`/ledgers/${ledger}/events`, {
+                 method: "POST", body, headers: { "Content-Type": "application/cloudevents+json" } }), index * 200)) }""",
+            [
+                log.ledger,
+                [encoded(called(f"t{n}", total(f"={n + 8}", "2023-09-30"))).decode() for n in range(1, 60)],
+            ],
+        )
+        page.wait_for_function(
+            "() => Number(document.querySelector('footer p').textContent.match(/position (\\d+)/)?.[1]) > 4"
+        )
+        assert log.head() < 55
+        page.wait_for_selector("[data-drawn]")
+        slider = page.get_by_role("slider", name="Valid at")
+        slider.focus()
+        slider.press("Home")
+        page.wait_for_url(re.compile("valid_at=2023-08-31"))
+        expect(headline(page, "CAC, approval")).to_have_text("8")
+        assert log.head() < 60
 
 
 def encoded(event: Event) -> bytes:

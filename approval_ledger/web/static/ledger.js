@@ -42,11 +42,17 @@ export function events(ledger, positions, signal) {
   return Promise.all(positions.map((position) => event(ledger, position, signal)));
 }
 
-/** Calls `come` with each new event, and `state` with whether the connection lives. */
-export function follow(ledger, come, state) {
+/** Forgets the events that were read. */
+export const forget = () => kept.clear();
+
+/** Calls `come` with each new event, and what the connection does: `opened`, `lost`, and `refused`, after which it is over. */
+export function follow(ledger, come, { opened, lost, refused }) {
   const source = new EventSource(asking(ledger, "events/stream"));
-  source.onopen = () => state(true);
-  source.onerror = () => state(false);
+  source.onopen = opened;
+  source.onerror = () => {
+    lost();
+    if (source.readyState === EventSource.CLOSED) refused();
+  };
   source.onmessage = (message) => come(JSON.parse(message.data));
   return source;
 }

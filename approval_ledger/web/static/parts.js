@@ -39,7 +39,7 @@ export function chart(page, name, parameters = {}) {
   const words = element("p", { id: `words-of-${name}` });
   const figure = element("figure", { class: "chart", "data-chart": name },
     drawn,
-    element("details", null, element("summary", null, page.words.inWords), words));
+    element("details", { "data-key": `words-${name}` }, element("summary", null, page.words.inWords), words));
   if (document.documentElement.dataset.charts !== "yes") {
     drawn.append(element("p", { class: "note" }, page.words.noCharts));
     return element("figure", { class: "chart" }, drawn);

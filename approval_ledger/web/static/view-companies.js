@@ -19,7 +19,7 @@ async function all(page) {
     type: "search", id: "search", value: state.search ?? "", "data-key": "search", autocomplete: "off", spellcheck: "false",
     oninput: () => {
       show(field.value);
-      page.soon(() => page.note({ search: field.value.trim() || null }));
+      page.soon(() => page.note({ search: field.value.trim() || null }), "search");
     },
   });
   show(state.search ?? "");
