@@ -382,6 +382,33 @@ def test_evidence_is_one_click_away_with_its_sources_and_the_event_as_it_is_stor
         expect(panel).to_be_visible()
 
 
+def test_evidence_that_is_more_than_an_answer_lists_is_counted_and_can_be_had_whole(
+    visit: Visit, server: Server
+) -> None:
+    grants = [called(f"g{n}", granted("Baidu", f"Model {n}", "2023-08-31")) for n in range(1, 251)]
+    log = projected(server, grants)
+    with visit() as someone:
+        page = someone.opens(at(log))
+        link = page.locator(".headlines").get_by_role("link")
+        expect(link).to_have_text("1, 2, 3 and 247 more")
+        someone.follows(link)
+        panel = page.get_by_role("complementary", name="Evidence")
+        expect(panel.locator(".note").first).to_have_text(
+            re.compile(r"^\d+ of 250 events\. List all of them")
+        )
+        someone.follows(panel.get_by_role("link", name="List all of them"))
+        expect(panel.locator(".note").first).to_have_text("250 events")
+        expect(panel.locator(".events > li")).to_have_count(200)
+        panel.get_by_role("button", name="and 50 more").click()
+        expect(panel.locator(".events > li")).to_have_count(250)
+        page.go_back()
+        page.wait_for_selector("[data-drawn]")
+        page.locator(".drawn .mark-symbol.role-mark path, .drawn .mark-rect.role-mark path").last.click()
+        expect(panel.locator(".note").first).to_have_text(re.compile(r"^\d+ of 250 events\."))
+        someone.follows(panel.get_by_role("link", name="List all of them"))
+        expect(panel.locator(".note").first).to_have_text("250 events")
+
+
 def test_each_step_on_the_chart_opens_its_evidence(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history, authority="CAC", instrument="filing", unit="service"))
@@ -518,6 +545,58 @@ def test_where_the_server_goes_away_the_page_says_so_and_comes_back(
         with running(server, port=first.port):
             expect(page.locator("main table")).to_be_visible()
             expect(page.locator("#standing .live")).to_be_visible()
+    finally:
+        context.close()
+
+
+def test_a_refused_stream_is_asked_for_again_and_then_the_figures_are_those_of_the_ledger_that_is_there(
+    browser: Browser, server: Server, start_server: Callable[..., Server]
+) -> None:
+    log = projected(server, [called("t1", total("=8", "2023-08-31"))])
+    context = browser.new_context()
+    try:
+        with running(server) as first:
+            page = Visitor(context, first.url).opens(at(log))
+            expect(page.locator("#standing .live")).to_be_visible()
+            first.post(log, encoded(called("t2", total("=9", "2023-09-30")))).raise_for_status()
+            expect(headline(page, "CAC, approval")).to_have_text("9")
+        # The stream goes on after position 2, which a ledger without events refuses.
+        with running(start_server(), port=first.port) as second:
+            expect(page.locator("main")).to_contain_text("The ledger holds nothing of this yet")
+            expect(page.locator("#standing .live")).to_be_visible()
+            second.post(log, encoded(called("t3", total("=12", "2023-09-30")))).raise_for_status()
+            expect(headline(page, "CAC, approval")).to_have_text("12")
+        with running(server, port=first.port, public_reads=False):
+            expect(page.get_by_role("alert")).to_contain_text("Reading this server needs a token")
+            expect(page.locator(".headlines")).to_have_count(0)
+        with running(server, port=first.port):
+            expect(headline(page, "CAC, approval")).to_have_text("9")
+    finally:
+        context.close()
+
+
+def test_a_wrong_address_leaves_what_is_right_in_it_and_a_way_on(
+    browser: Browser, api: Api, history: Log
+) -> None:
+    context = browser.new_context(locale="en-US")
+    try:
+        someone = Visitor(context, api.url)
+        for wrong in ({"known_at": "500"}, {"valid_at": "hello"}, {"known_at": "x", "known_as": "published"}):
+            page = someone.opens(at(history, **wrong))
+            expect(page.get_by_role("alert")).to_contain_text("The ledger says: ")
+            expect(page.get_by_role("slider", name="Valid at")).to_be_enabled()
+            someone.follows(page.get_by_role("link", name="Show everything, as it is now"))
+            expect(headline(page, "CAC, filing")).to_have_text("988")
+            expect(page.get_by_role("alert")).to_have_count(0)
+        page = someone.opens(at(history, evidence="3,9999"))
+        expect(headline(page, "CAC, filing")).to_have_text("988")
+        panel = page.get_by_role("complementary", name="Evidence")
+        expect(panel.locator(".events > li")).to_have_count(1)
+        expect(panel).to_contain_text("position 9999: ")
+        page = someone.opens(at(history, authority="XX", instrument="filing"))
+        expect(page.get_by_label("What is counted").locator("option:checked")).to_have_text("XX, filing")
+        page.get_by_label("What is counted").select_option(label="all")
+        expect(headline(page, "CAC, filing")).to_have_text("988")
     finally:
         context.close()
 

@@ -92,8 +92,18 @@ def _row(number: int, batch: Row, look: Look, top: float) -> Row:
         "end": max(highest),
         "figure": words.figure(size),
         "says": _said(batch, look),
-        "evidence": sorted({*batch["evidence"]["size"]["low"], *batch["evidence"]["size"]["high"]}),
+        **_because(batch),
     }
+
+
+def _because(batch: Row) -> Row:
+    """The evidence of its size; where not all of it is listed, how much `more` there is, and what it is `of`."""
+    evidence = batch["evidence"]["size"]
+    listed: Row = {"evidence": sorted({*evidence["low"], *evidence["high"]})}
+    if not evidence["more"]:
+        return listed
+    told = ("authority", "instrument", "unit", "ordinal", "label")
+    return listed | {"more": evidence["more"], "of": ["batches", *(batch.get(part) for part in told)]}
 
 
 def _called(batch: Row, look: Look) -> str:

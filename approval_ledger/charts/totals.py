@@ -87,7 +87,7 @@ def _panel(
     marked: bool,
 ) -> Specification:
     top = _top(found, reports)
-    spans = list(_spans(found["steps"], days[1], top, look))
+    spans = list(_spans(found, days[1], top, look))
     return {
         "title": _panel_title(found, look),
         "width": look.room - AXIS,
@@ -113,10 +113,10 @@ def _panel(
             _unbounded(_joined([span for span in spans if span["open"]]), look),
             _known(spans, look, "named", "low", "undisclosed"),
             _known(spans, look, "zero", "named", "named"),
-            *([] if spans else [_alone(found["steps"][-1], top, look)]),
+            *([] if spans else [_alone(found, top, look)]),
             _floor(spans, look),
             _columns(spans, top),
-            _certain(found["steps"], look),
+            _certain(found, look),
             _contradictions(_marked(found, look, reports), look, marked=marked),
         ),
     }
@@ -184,8 +184,9 @@ def _to_the_end(spans: list[Row]) -> list[Row]:
     return [*spans, *({**span, "from": span["to"]} for span in spans[-1:])]
 
 
-def _alone(step: Row, top: float, look: Look) -> Specification:
+def _alone(found: Row, top: float, look: Look) -> Specification:
     """The figure of the one day that there is, where it is not certain: no box has it."""
+    step = found["steps"][-1]
     total = step["total"]
     unbounded = total["high"] is None
     colour = fading(look.colours.possible, to="top") if unbounded else look.colours.possible
@@ -194,7 +195,7 @@ def _alone(step: Row, top: float, look: Look) -> Specification:
         "low": total["low"],
         "high": top if unbounded else total["high"],
         "says": look.words.said(look.words.day(step["on"]), look.words.bounds(total)),
-        "evidence": sorted({*step["evidence"]["low"], *step["evidence"]["high"]}),
+        **_because(found, step),
     }
     return {
         "data": {"values": [row] if total["low"] != total["high"] else []},
@@ -229,8 +230,9 @@ def _top(found: Row, reports: Mapping[int, Report]) -> float:
     return ROOM * max(figure for figure in figures if figure is not None)
 
 
-def _spans(steps: list[Row], end: str, top: float, look: Look) -> Iterator[Row]:
+def _spans(found: Row, end: str, top: float, look: Look) -> Iterator[Row]:
     """The figures from each step to the next: no lower than at the one, no higher than at the other."""
+    steps = found["steps"]
     last = steps[-1]
     nobody_knows: Row = {"on": end, "total": {"low": last["total"]["low"], "high": None}}
     for step, then in pairwise([*steps, nobody_knows] if last["on"] < end else steps):
@@ -245,8 +247,21 @@ def _spans(steps: list[Row], end: str, top: float, look: Look) -> Iterator[Row]:
             "open": high is None,
             "named": min(step["named"], low),  # reports in conflict may name more than there surely are
             "says": look.words.said(days, look.words.bounds({"low": low, "high": high})),
-            "evidence": step["evidence"]["low"],
+            **_because(found, step),
         }
+
+
+def _because(found: Row, step: Row) -> Row:
+    """The evidence of a figure; where not all of it is listed, how much `more` there is, and what it is `of`, so that a reader
+    can ask for all."""
+    evidence = step["evidence"]
+    listed: Row = {"evidence": sorted({*evidence["low"], *evidence["high"]})}
+    if not evidence["more"]:
+        return listed
+    return listed | {
+        "more": evidence["more"],
+        "of": ["totals", found["authority"], found["instrument"], found["unit"], step["on"]],
+    }
 
 
 def _floor(spans: list[Row], look: Look) -> Specification:
@@ -258,16 +273,16 @@ def _floor(spans: list[Row], look: Look) -> Specification:
     }
 
 
-def _certain(steps: list[Row], look: Look) -> Specification:
+def _certain(found: Row, look: Look) -> Specification:
     """A dot on each day on which the figure is certain."""
     rows = [
         {
             "on": step["on"],
             "total": step["total"]["low"],
             "says": look.words.said(look.words.day(step["on"]), look.words.bounds(step["total"])),
-            "evidence": sorted({*step["evidence"]["low"], *step["evidence"]["high"]}),
+            **_because(found, step),
         }
-        for step in steps
+        for step in found["steps"]
         if step["total"]["low"] == step["total"]["high"]
     ]
     return {

@@ -182,7 +182,7 @@ function panelShown(panel, words) {
   const opened = place.evidence.hidden && panel;
   const closed = !place.evidence.hidden && !panel;
   place.evidence.hidden = !panel;
-  const shown = panel ? addressOf({ evidence: state.evidence, ledger: ledger(), language: words.language }) : "";
+  const shown = panel ? addressOf({ evidence: state.evidence, more: state.more, of: state.of, ledger: ledger(), language: words.language }) : "";
   if (place.evidence.dataset.shown !== shown) place.evidence.replaceChildren(...(panel ?? [])); // what is unfolded stays so
   place.evidence.dataset.shown = shown;
   if (opened && shownFor !== null) document.getElementById("evidence-title").focus();

@@ -4,19 +4,20 @@ import { addressOf } from "./address.js";
 import { claim } from "./claims.js";
 import { element, outside } from "./elements.js";
 import { bounds, day } from "./figures.js";
-import { asking, fetched, events } from "./ledger.js";
+import { asking, events, fetched, Problem } from "./ledger.js";
 
 const LISTED = 3; // positions that a link to evidence names
 const WIDTHS = [320, 2000]; // pixels that a chart may be wide
 
-/** A link that opens the evidence at these positions; `more` counts others that are not listed. */
-export function evidenceLink(page, positions, more = 0) {
+/** A link that opens the evidence at these positions; `more` counts others that are not listed, and `of` says of which figure:
+ * the view, and what tells the figure from others there. */
+export function evidenceLink(page, positions, more = 0, of = null) {
   const { state, words } = page;
   if (!positions.length) return words.none;
   const others = positions.length - LISTED + more;
   const listed = positions.slice(0, LISTED).join(", ");
   return element("a", {
-    href: addressOf(state, { evidence: positions.join(",") }),
+    href: addressOf(state, { evidence: positions.join(","), ...(more && { more: String(more), of: of && JSON.stringify(of) }) }),
     "data-key": `evidence-${positions.join("-")}`,
     class: "evidence",
     title: words.evidence,
@@ -63,8 +64,8 @@ async function draw(page, name, parameters, drawn, words) {
     actions: false, ast: true, defaultStyle: false, renderer: "svg", tooltip: tell,
   });
   view.addEventListener("click", (_, item) => {
-    const positions = item?.datum?.evidence;
-    if (positions?.length) page.go({ evidence: [...positions].join(",") });
+    const { evidence, more, of } = item?.datum ?? {};
+    if (evidence?.length) page.go({ evidence: [...evidence].join(","), ...(more && { more: String(more), of: JSON.stringify(of) }) });
   });
   // Its parts are no text that can be read in order: the chart is one picture, told by its words and by the table.
   drawn.querySelector("svg").setAttribute("aria-hidden", "true");
@@ -96,7 +97,7 @@ export function contradictions(page, found, figure) {
     const reports = element("ul", { class: "side-by-side" });
     page.after(async () => {
       const read = await events(page.ledger, each.events, page.signal);
-      reports.replaceChildren(...read.map((report) => element("li", null, reported(page, report))));
+      reports.replaceChildren(...read.filter((report) => !(report instanceof Problem)).map((report) => element("li", null, reported(page, report))));
     });
     const alone = (each.alone ?? []).map(({ origin, ...of }) => words.alone(origin, bounds(of[figure])));
     const differ = new Set((each.alone ?? []).map((of) => bounds(of[figure]))).size > 1;

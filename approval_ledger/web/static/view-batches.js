@@ -23,7 +23,8 @@ export async function view(page) {
         found.map((each) => [
           [`${batchName(each, words)}${words.comma}${each.announced_on.map((on) => day(on, words)).join(" / ")}`, doubt(each, words)],
           counted(each, words), bounds(each.size), String(each.named), bounds(each.undisclosed), bounds(each.before),
-          names(each, words), evidenceLink(page, ...bothSides(each.evidence.size)),
+          names(each, words), evidenceLink(page, ...bothSides(each.evidence.size),
+            ["batches", each.authority, each.instrument, each.unit, each.ordinal ?? null, each.label ?? null]),
         ]),
         { figures: [2, 3, 4, 5], empty: words.nothing, texts: true }),
     ],
