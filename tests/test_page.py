@@ -129,11 +129,29 @@ def test_a_contradiction_is_marked_on_the_chart_and_its_reports_stand_side_by_si
             "http://zhuzhou.gqsoso.com/zhuzhou/20230831/1355941.html"
         )
         expect(first).to_contain_text(
-            "on the word of beijing daily alone: 8; on the word of republic world alone: 11"
+            "on the word of Beijing Daily alone: 8; on the word of Republic World alone: 11"
         )
         mark = page.locator(".drawn .mark-symbol.role-mark path").last
         mark.hover()
         expect(page.locator("#tip")).to_contain_text("in contradiction: on the word of")
+
+
+def test_where_more_are_known_by_name_than_there_surely_are_the_page_says_why(
+    visit: Visit, server: Server
+) -> None:
+    names = [f"Company {n}" for n in range(1, 11)]
+    log = projected(
+        server,
+        [
+            called("b1", batch(1, "=10", "2023-08-31", named=names)),
+            called("b2", batch(1, "=3", "2023-08-31", source="Xinhua")),
+        ],
+    )
+    with visit() as someone:
+        page = someone.opens(at(log, view="batches"))
+        expect(page.locator("main tbody tr")).to_contain_text("for reports contradict one another")
+        page = someone.opens(at(log))
+        expect(page.locator(".headlines .parts")).to_contain_text("for reports contradict one another")
 
 
 def test_a_company_is_found_by_any_of_its_names_and_has_one_timeline_under_all_of_them(
@@ -141,6 +159,10 @@ def test_a_company_is_found_by_any_of_its_names_and_has_one_timeline_under_all_o
 ) -> None:
     with visit() as someone:
         page = someone.opens(at(history, view="companies"))
+        expect(page.locator("main tbody tr").first).to_be_visible()
+        cells = page.locator("main tbody td[data-column=Evidence]").all_inner_texts()
+        assert cells
+        assert all(cell.endswith("its reports") for cell in cells)
         page.get_by_label("Search by any name").fill("百度")
         expect(page.locator("main tbody tr")).to_have_count(1)
         expect(page).to_have_url(re.compile(r"search=%E7%99%BE%E5%BA%A6"))
@@ -314,21 +336,32 @@ def test_the_slider_of_what_was_known_moves_by_positions_and_by_days_of_publicat
         page.keyboard.press("Enter")
         page.wait_for_url(re.compile("known_at=2024-01-31"))
         expect(page.locator("#known-at-shown")).to_have_text("by 31 Jan 2024")
-        expect(page.locator("footer")).to_contain_text("position")
+        expect(page.locator("footer")).to_contain_text("cannot be pinned")
+        expect(page.get_by_role("link", name="Pin this view")).to_have_count(0)
+        # An instant before all that the ledger recorded.
+        page = someone.opens(at(history, known_at="2020-01-01T00:00:00Z"))
+        assert slider.input_value() == "0"
+        someone.follows(page.get_by_role("link", name="Pin this view"))
+        assert state_of(page)["known_at"] == "0"
 
 
-def test_pinned_an_address_shows_the_same_when_the_ledger_has_grown(visit: Visit, server: Server) -> None:
+def test_pinned_an_address_shows_the_same_when_the_ledger_has_grown(
+    visit: Visit, server: Server, api: Api
+) -> None:
     log = projected(server, [called("t1", total("=8", "2023-08-31"))])
     with visit() as someone:
         page = someone.opens(at(log))
         someone.follows(page.get_by_role("link", name="Pin this view"))
-        digest = page.locator("footer code").get_attribute("title")
+        digest = page.locator("footer code").first.get_attribute("title")
+        question = page.locator("footer a", has=page.locator("code")).get_attribute("href") or ""
+        assert question == f"/ledgers/{log.ledger}/totals?known_at=1&steps=true"
+        assert api.client.get(question).json()["digest"] == digest
         log.append([called("t2", total("=11", "2023-09-30"))])
         page.reload()
         page.wait_for_selector("html[data-shown]")
         assert state_of(page)["known_at"] == "1"
         expect(headline(page, "CAC, approval")).to_have_text("8")
-        assert page.locator("footer code").get_attribute("title") == digest
+        assert page.locator("footer code").first.get_attribute("title") == digest
 
 
 def test_the_language_is_in_the_address_and_whatever_a_source_wrote_stays_as_it_is(
@@ -341,6 +374,8 @@ def test_the_language_is_in_the_address_and_whatever_a_source_wrote_stays_as_it_
         assert page.get_by_role("navigation").locator("[aria-current=page]").inner_text() == "批次"
         expect(page.locator("[data-drawn] svg")).to_contain_text("每一批的规模")
         expect(page.locator(".contradiction").first).to_contain_text("Republic World")
+        expect(page.locator(".contradiction > p").first).to_have_text("位置 3、6 的报道不可能同时为真")
+        expect(page.locator(".chart details p")).to_contain_text("位置 3，6 的报道相互矛盾。")
     with visit(locale="zh-CN") as someone:
         page = someone.opens(at(history))
         assert page.title() == "总数 – 批准账本"
@@ -647,6 +682,17 @@ def test_what_a_source_wrote_is_shown_as_text(visit: Visit, hostile: Log) -> Non
             assert page.locator("a[href^='javascript:']").count() == 0
             shown = page.locator("body").inner_text()
             assert [text for text in HOSTILE if text not in shown] == []
+
+
+def test_a_term_that_is_called_like_a_part_of_the_language_is_shown_as_it_is(
+    visit: Visit, server: Server
+) -> None:
+    log = projected(
+        server, [called("t1", total("=8", "2023-08-31", terms=("CAC", "constructor", "__proto__")))]
+    )
+    with visit() as someone:
+        page = someone.opens(at(log, language="zh"))
+        expect(page.locator(".counted")).to_contain_text("constructor（__proto__）")
 
 
 @pytest.mark.parametrize(

@@ -215,10 +215,9 @@ def contradicting(look: Look, *, shown: bool) -> dict[str, Any]:
 
 
 def told_contradictions(found: Mapping[str, Any], look: Look) -> Iterator[str]:
-    """Each contradiction of one of an answer's entries in words, which are the ledger's own."""
+    """Each contradiction of one of an answer's entries in words."""
     for contradiction in found["contradictions"]:
-        positions = look.words.listed(map(str, contradiction["events"]))
-        yield look.words.contradicted.format(positions=positions, says=contradiction["says"])
+        yield look.words.contradiction_of(contradiction)
 
 
 def wrapped(text: str, width: float, size: int) -> list[str]:

@@ -212,18 +212,27 @@ function inPlace(...nodes) {
   field.dispatchEvent(new Event("input"));
 }
 
+/** What keeps a view as it is, or why nothing does. */
+function pinning(now, answer, words) {
+  if (now.known_as === "published") return words.notPinned;
+  if (/^\d+$/.test(now.known_at ?? "")) return words.pinned;
+  return [
+    element("a", { href: addressOf(now, { known_at: String(answer.position) }), "data-key": "pin" }, words.pin), ". ",
+    now.known_at ? words.pinMoment : words.pinHelp,
+  ];
+}
+
 function foot({ words, state: now }, { answer, data }) {
   if (!answer) return [];
   const [path, parameters] = data;
   const asked = { ...axes(), ...parameters };
-  const pinned = /^\d+$/.test(now.known_at ?? "");
+  const question = asking(answer.ledger, path, asked);
   return [
     element("p", null,
       `${words.foot(answer.ledger, answer.position)} ${words.digestOf} `,
-      element("code", { title: answer.digest }, answer.digest.slice(0, 16)), ". ",
-      pinned ? words.pinned : now.known_at ? null : [
-        element("a", { href: addressOf(now, { known_at: String(answer.position) }), "data-key": "pin" }, words.pin), ". ", words.pinHelp,
-      ]),
+      element("code", { title: answer.digest }, answer.digest.slice(0, 16)), " ", words.digestIsOf, " ",
+      element("a", { href: question }, element("code", null, question)), ". ",
+      pinning(now, answer, words)),
     element("p", null, `${words.data}${words.colon}`,
       ["json", "csv"].map((format) => [
         " ", element("a", { href: asking(answer.ledger, path, { ...asked, format }) }, format.toUpperCase()),

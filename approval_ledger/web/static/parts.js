@@ -34,6 +34,11 @@ export function doubt(entry, words) {
   return entry.perhaps ? element("span", { class: "doubt" }, ` ${words.perhaps}`) : null;
 }
 
+/** The words that more are known by name than there surely are. */
+export function overNamed(named, { low }, words) {
+  return named > low ? element("span", { class: "doubt" }, ` ${words.moreNamed}`) : null;
+}
+
 /** The figure of a chart: drawn once the rest is on the screen, with its text beside it. */
 export function chart(page, name, parameters = {}) {
   const drawn = element("div", { class: "drawn" });
@@ -88,6 +93,14 @@ function tell(_, event, __, value) {
   tip.style.transform = `translate(${Math.max(8, left)}px, ${Math.max(8, top)}px)`;
 }
 
+const folded = (text) => text.normalize("NFKC").toLowerCase().replace(/\s+/g, " ").trim();
+
+/** An origin as one of these reports writes it: answers fold names to compare them. */
+export function spelled(origin, sources) {
+  const written = sources.flatMap((source) => (source ? [source.publisher, source.derived_from?.publisher] : []));
+  return written.find((text) => text && folded(text) === origin) ?? origin;
+}
+
 /** The contradictions of some figures, once each, with their reports side by side. */
 export function contradictions(page, found, figure) {
   const { words } = page;
@@ -95,14 +108,18 @@ export function contradictions(page, found, figure) {
   if (!once.length) return null;
   const shown = once.map((each) => {
     const reports = element("ul", { class: "side-by-side" });
-    page.after(async () => {
-      const read = await events(page.ledger, each.events, page.signal);
-      reports.replaceChildren(...read.filter((report) => !(report instanceof Problem)).map((report) => element("li", null, reported(page, report))));
-    });
-    const alone = (each.alone ?? []).map(({ origin, ...of }) => words.alone(origin, bounds(of[figure])));
     const differ = new Set((each.alone ?? []).map((of) => bounds(of[figure]))).size > 1;
+    const note = differ ? element("p", { class: "note" }) : null;
+    const tellAlone = (sources) => note?.replaceChildren(each.alone
+      .map(({ origin, ...of }) => words.alone(spelled(origin, sources), bounds(of[figure]))).join("; "));
+    tellAlone([]);
+    page.after(async () => {
+      const read = (await events(page.ledger, each.events, page.signal)).filter((report) => !(report instanceof Problem));
+      tellAlone(read.map((report) => report.data?.source));
+      reports.replaceChildren(...read.map((report) => element("li", null, reported(page, report))));
+    });
     return element("li", { class: "contradiction" },
-      element("p", null, each.says), reports, differ ? element("p", { class: "note" }, alone.join("; ")) : null);
+      element("p", null, words.contradiction(each.says, each.events)), reports, note);
   });
   return element("section", { class: "contradictions", "aria-labelledby": "contradictions" },
     element("h2", { id: "contradictions" }, words.contradictions),

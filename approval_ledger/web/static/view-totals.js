@@ -3,7 +3,7 @@
 import { counted } from "./claims.js";
 import { element, table } from "./elements.js";
 import { bounds, day } from "./figures.js";
-import { bothSides, chart, contradictions, evidenceLink } from "./parts.js";
+import { bothSides, chart, contradictions, evidenceLink, overNamed } from "./parts.js";
 
 const PARTS = ["authority", "instrument", "unit"];
 
@@ -36,7 +36,8 @@ function headline(page, each) {
     element("p", { class: "counted" }, `${counted(each, words)}${words.comma}${words.asOf(day(each.as_of, words))}`),
     element("p", { class: "parts" },
       `${words.named}${words.colon}${bounds({ low: each.named, high: each.named })}; `,
-      `${words.undisclosed.toLowerCase()}${words.colon}${bounds(each.undisclosed)}`),
+      `${words.undisclosed.toLowerCase()}${words.colon}${bounds(each.undisclosed)}`,
+      overNamed(each.named, each.total, words)),
     element("p", null, `${words.evidence}${words.colon}`, evidenceLink(page, ...bothSides(each.evidence), figure(each))));
 }
 
