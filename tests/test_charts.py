@@ -134,16 +134,16 @@ def test_where_reports_name_more_than_there_surely_are_bars_end_at_what_is_sure_
         batch(1, "=10", "2023-08-31", named=named),
         batch(1, "=3", "2023-08-31", source="Xinhua"),
     )
-    for chart in ("batches", "totals"):
-        found = drawn(log, chart)
+    for of in ("batches", "totals"):
+        found = drawn(log, of)
         assert all(named <= low for named, low in rows(found, "named", "low"))
         assert "10 known by name, more than there surely are, for reports contradict" in found["description"]
 
 
-@pytest.mark.parametrize("chart", ["batches", "totals"])
-def test_a_contradiction_is_told_in_the_language_of_the_chart(log: Log, chart: str) -> None:
+@pytest.mark.parametrize("of", ["batches", "totals"])
+def test_a_contradiction_is_told_in_the_language_of_the_chart(log: Log, of: str) -> None:
     report(log, batch(1, "=8", "2023-08-31"), batch(1, "=11", "2023-08-31", source="Xinhua"))
-    found = drawn(log, chart, Look.of("zh"))
+    found = drawn(log, of, Look.of("zh"))
     assert "位置 1，2 的报道相互矛盾。" in found["description"]
     assert "cannot all be true" not in json.dumps(found, ensure_ascii=False)
 

@@ -777,6 +777,24 @@ def test_at_375_pixels_no_view_is_wider_than_the_screen(visit: Visit, history: L
             assert (view, page.evaluate("document.documentElement.scrollWidth")) == (view, 375)
 
 
+def test_the_focus_goes_to_what_was_opened_and_the_title_tells_it(visit: Visit, history: Log) -> None:
+    with visit(viewport={"width": 375, "height": 800}) as someone:
+        page = someone.opens(at(history))
+        title = page.locator("#evidence-title")
+        for link in (page.locator("main a.evidence").first, page.locator("main table a.evidence").last):
+            someone.follows(link)
+            expect(title).to_be_focused()
+            expect(title).to_be_in_viewport()
+        page = someone.opens(at(history, view="companies"))
+        someone.follows(page.locator("main tbody th a", has_text="Baidu"))
+        expect(page.locator("main")).to_be_focused()
+        expect(page).to_have_title("Baidu – Approval ledger")
+        page.emulate_media(media="print")
+        expect(page.get_by_role("slider")).to_have_count(0)
+        expect(page.locator("nav")).to_be_hidden()
+        expect(page.locator("main table")).to_be_visible()
+
+
 def test_the_keyboard_reaches_everything_and_skips_to_the_figures(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history))

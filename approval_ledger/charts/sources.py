@@ -99,7 +99,7 @@ def _body(cited: Cited, look: Look) -> Mapping[str, Any]:
             },
             {
                 "data": {"values": origins},
-                "mark": {**text, "align": "right", "dx": -10, "fontWeight": "bold"},
+                "mark": {**text, "align": "right", "dx": -10, "fontWeight": "bold", "limit": side - 10},
                 "encoding": {
                     "x": {"value": 0},
                     "y": {"field": "from"},

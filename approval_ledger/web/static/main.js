@@ -129,7 +129,9 @@ async function show(page) {
     if (within.status === "fulfilled") axesShown(page, within.value, seen.value?.answer);
     if (panel.status === "fulfilled") panelShown(panel.value, words);
     for (const asked of [seen, panel, within]) if (asked.status === "rejected") throw asked.reason;
-    inPlace(element("h1", { class: "hidden" }, words.views[state.view]), ...seen.value.nodes);
+    const title = seen.value.title ?? words.views[state.view];
+    document.title = `${title} – ${words.title}`;
+    inPlace(element("h1", { class: "hidden" }, title), ...seen.value.nodes);
     keepingFocus(() => place.foot.replaceChildren(...foot(page, seen.value)));
     say(words.said(words.views[state.view], seen.value.said.slice(0, 12).join(words.comma)));
     seenAt = shownFor = location.search;
@@ -179,13 +181,15 @@ function axesShown(page, within, answer) {
 }
 
 function panelShown(panel, words) {
-  const opened = place.evidence.hidden && panel;
+  const { evidence: of, more, of: figure } = state;
   const closed = !place.evidence.hidden && !panel;
   place.evidence.hidden = !panel;
-  const shown = panel ? addressOf({ evidence: state.evidence, more: state.more, of: state.of, ledger: ledger(), language: words.language }) : "";
-  if (place.evidence.dataset.shown !== shown) place.evidence.replaceChildren(...(panel ?? [])); // what is unfolded stays so
-  place.evidence.dataset.shown = shown;
-  if (opened && shownFor !== null) document.getElementById("evidence-title").focus();
+  const asked = panel ? addressOf({ ledger: ledger(), evidence: of, more, of: figure }) : "";
+  const another = asked !== place.evidence.dataset.asked;
+  if (another || place.evidence.lang !== words.language) place.evidence.replaceChildren(...(panel ?? [])); // what is unfolded stays so
+  place.evidence.dataset.asked = asked;
+  place.evidence.lang = words.language;
+  if (panel && another && shownFor !== null) document.getElementById("evidence-title").focus(); // which may be out of sight
   if (closed && opener) find(opener)?.focus();
   if (!panel) opener = null;
 }
@@ -203,7 +207,9 @@ function keepingFocus(change) {
 function inPlace(...nodes) {
   const { type, value, selectionStart, selectionEnd } = document.activeElement ?? {};
   const opened = [...place.main.querySelectorAll("details[open]")].map((each) => each.dataset.key);
+  const inside = place.main.contains(document.activeElement);
   keepingFocus(() => place.main.replaceChildren(...nodes.flat(Infinity).filter((node) => node !== null && node !== undefined)));
+  if (inside && document.activeElement === document.body) place.main.focus({ preventScroll: true });
   for (const key of opened) find(key)?.setAttribute("open", "");
   const field = document.activeElement;
   if (type !== "search" || field?.type !== "search") return;
@@ -328,9 +334,9 @@ document.addEventListener("click", (click) => {
   if (link.classList.contains("evidence")) opener = link.dataset.key;
   const before = ledger();
   history.pushState(null, "", link.getAttribute("href"));
-  const view = state.view;
+  const { view, name } = state;
   state = stateOf(location.search);
-  if (state.view !== view) scrollTo(0, 0);
+  if (state.view !== view || state.name !== name) scrollTo(0, 0);
   if (ledger() !== before) connect();
   render();
 });

@@ -75,6 +75,7 @@ async function one(page, name) {
   const title = companies[0].names[0];
   return {
     answer,
+    title,
     data: ["companies", { name }],
     said: [title, words.evidenceOf(entries.length)],
     nodes: [
