@@ -162,7 +162,7 @@ def axis_of_days(look: Look, first: str, last: str, width: int) -> dict[str, Any
     days = date.fromisoformat(last) - date.fromisoformat(first)
     return {
         "type": "temporal",
-        "scale": {"type": "utc", "nice": False},
+        "scale": {"type": "utc", "nice": False, "padding": 0},  # the same for panels with a bar and without
         "axis": {
             "title": None,
             "format": look.words.month_axis if days.days > 90 else look.words.day_axis,
