@@ -69,7 +69,8 @@ def _body(cited: Cited, look: Look) -> Mapping[str, Any]:
         for origin in dict.fromkeys(line["origin"] for line in lines)
     }
     origins = [
-        {"from": at, "name": clipped(origin, side - 14, BOLD), "says": origin} for origin, at in stands.items()
+        {"from": at, "name": clipped(origin, side - 14, BOLD), "says": origin}
+        for origin, at in stands.items()
     ]
     text = {"type": "text", "baseline": "middle", "fontSize": 13}
     heading = {"type": "text", "baseline": "middle", "fontSize": 12, "color": look.colours.muted}
