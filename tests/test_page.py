@@ -292,6 +292,7 @@ def test_the_axes_say_what_the_figures_are_of_whatever_has_the_focus(
         expect(latest).to_have_count(0)
         field.fill("2023-09-20")
         page.wait_for_url(re.compile("valid_at=2023-09-20"))
+        expect(shown).to_have_text("20 Sep 2023")
         slider = page.get_by_role("slider", name="Valid at")
         slider.focus()
         slider.press("ArrowLeft")
@@ -604,6 +605,7 @@ def test_a_refused_stream_is_asked_for_again_and_then_the_figures_are_those_of_t
         with running(server, port=first.port, public_reads=False):
             expect(page.get_by_role("alert")).to_contain_text("Reading this server needs a token")
             expect(page.locator(".headlines")).to_have_count(0)
+            expect(page.get_by_role("complementary", name="Evidence")).to_be_hidden()
         with running(server, port=first.port):
             expect(headline(page, "CAC, approval")).to_have_text("9")
     finally:

@@ -9,7 +9,7 @@ import { bothSides, publisher } from "./parts.js";
 
 const LISTED = 200; // events, and as many again on demand
 
-/** The panel of the positions that the address names, or null where it names none. */
+/** The panel of the positions that the address names: `nodes`, and of which `positions`; or null where it names none. */
 export async function evidence(page) {
   const { words, state } = page;
   if (!state.evidence) return null;
@@ -27,7 +27,7 @@ export async function evidence(page) {
   };
   await listMore(page.signal);
   const more = whole ? 0 : Number(state.more ?? 0);
-  return [
+  const nodes = [
     element("div", { class: "panel-head" },
       element("h2", { id: "evidence-title", tabindex: "-1" }, words.evidence),
       element("a", { href: addressOf(state, { evidence: null }), class: "close", "data-key": "close" }, words.close)),
@@ -39,6 +39,7 @@ export async function evidence(page) {
     list,
     rest,
   ];
+  return { nodes, positions };
 }
 
 /** All the evidence of the figure that the address names with `of`: `[view, authority, ...]`, as `evidenceLink` writes it. */

@@ -27,8 +27,10 @@ let extent = null; // the days and positions that the axes have, with the standi
 let connected = null;
 let source = null;
 let opener = null; // the key of the link that opened the evidence
-let shownFor = null; // the address that is on the screen
-let seenAt = null; // the same, where it has figures
+let panelOf = ""; // which evidence is on the screen,
+let panelHas = ""; // and which events and words that is
+let seenAt = null; // the address whose figures are on the screen
+let answeredAt; // the position that they are of
 let missed = false; // whether events may have come that nobody told of
 let refusals = 0; // of the stream of events, one after another
 
@@ -47,7 +49,7 @@ function go(changes, { replace = false } = {}) {
 function note(changes) {
   history.replaceState(null, "", addressOf(state, changes));
   state = stateOf(location.search);
-  shownFor = location.search;
+  seenAt = location.search;
 }
 
 /** Acts once nothing more came for a while. */
@@ -126,7 +128,8 @@ async function show(page) {
     const [seen, panel, within] = await Promise.allSettled([views.view(page), evidence(page), extentNow(page)]);
     if (signal.aborted) return;
     // Each stands without the others: a wrong address leaves the way to another one.
-    if (within.status === "fulfilled") axesShown(page, within.value, seen.value?.answer);
+    answeredAt = seen.value?.answer?.position;
+    if (within.status === "fulfilled") axesShown(page, within.value);
     if (panel.status === "fulfilled") panelShown(panel.value, words);
     for (const asked of [seen, panel, within]) if (asked.status === "rejected") throw asked.reason;
     const title = seen.value.title ?? words.views[state.view];
@@ -134,7 +137,7 @@ async function show(page) {
     inPlace(element("h1", { class: "hidden" }, title), ...seen.value.nodes);
     keepingFocus(() => place.foot.replaceChildren(...foot(page, seen.value)));
     say(words.said(words.views[state.view], seen.value.said.slice(0, 12).join(words.comma)));
-    seenAt = shownFor = location.search;
+    seenAt = location.search;
     document.documentElement.dataset.shown = location.search || "?";
     performance.mark("figures");
     await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
@@ -174,22 +177,23 @@ function standing(words = wordsOf(state.language)) {
     connected === null ? "" : element("span", { class: connected ? "live" : "away" }, connected ? words.live : words.away));
 }
 
-function axesShown(page, within, answer) {
+function axesShown(page, within) {
   place.time.hidden = !DATED.includes(page.state.view);
   standing(page.words);
-  showTime(place.time, page, within, answer?.position, (slider) => timers.has(slider));
+  showTime(place.time, page, within, answeredAt, (slider) => timers.has(slider));
 }
 
 function panelShown(panel, words) {
-  const { evidence: of, more, of: figure } = state;
   const closed = !place.evidence.hidden && !panel;
   place.evidence.hidden = !panel;
-  const asked = panel ? addressOf({ ledger: ledger(), evidence: of, more, of: figure }) : "";
-  const another = asked !== place.evidence.dataset.asked;
-  if (another || place.evidence.lang !== words.language) place.evidence.replaceChildren(...(panel ?? [])); // what is unfolded stays so
-  place.evidence.dataset.asked = asked;
-  place.evidence.lang = words.language;
-  if (panel && another && shownFor !== null) document.getElementById("evidence-title").focus(); // which may be out of sight
+  const has = panel ? `${ledger()} ${words.language} ${panel.positions}` : "";
+  if (has !== panelHas) place.evidence.replaceChildren(...(panel?.nodes ?? [])); // what is unfolded stays so
+  panelHas = has;
+  const of = panel ? addressOf({ evidence: state.evidence, of: state.of }) : "";
+  const another = panel && of !== panelOf;
+  panelOf = of;
+  // It may be out of sight; not when the page is first opened, though.
+  if (another && "shown" in document.documentElement.dataset) document.getElementById("evidence-title").focus();
   if (closed && opener) find(opener)?.focus();
   if (!panel) opener = null;
 }
@@ -269,6 +273,7 @@ function failed(error, page) {
   else {
     place.main.replaceChildren(told);
     place.foot.replaceChildren();
+    if (error.status === 401) panelShown(null, words);
     seenAt = null;
   }
   document.documentElement.dataset.shown = location.search || "?";
