@@ -116,6 +116,38 @@ def test_a_day_alone_has_a_bar_of_its_own_where_its_figure_is_not_certain(log: L
     assert rows(drawn(log, "totals"), "on", "low", "high") == []
 
 
+def test_the_last_figure_is_drawn_though_the_axis_ends_on_its_day(log: Log) -> None:
+    report(log, total("=598", "2026-06-30"), total(">=731", "2026-08-31"))
+    found = drawn(log, "totals")
+    (bar,) = rows(found, "on", "low", "high")
+    assert bar[:2] == ("2026-08-31", 731)
+    assert bar[2] > 731
+    assert ("2026-08-31", 731, 0) in rows(found, "from", "low", "named")
+
+
+def test_where_reports_name_more_than_there_surely_are_bars_end_at_what_is_sure_and_words_say_why(
+    log: Log,
+) -> None:
+    named = [f"Company {n}" for n in range(1, 11)]
+    report(
+        log,
+        batch(1, "=10", "2023-08-31", named=named),
+        batch(1, "=3", "2023-08-31", source="Xinhua"),
+    )
+    for of in ("batches", "totals"):
+        found = drawn(log, of)
+        assert all(named <= low for named, low in rows(found, "named", "low"))
+        assert "10 known by name, more than there surely are, for reports contradict" in found["description"]
+
+
+@pytest.mark.parametrize("of", ["batches", "totals"])
+def test_a_contradiction_is_told_in_the_language_of_the_chart(log: Log, of: str) -> None:
+    report(log, batch(1, "=8", "2023-08-31"), batch(1, "=11", "2023-08-31", source="Xinhua"))
+    found = drawn(log, of, Look.of("zh"))
+    assert "位置 1，2 的报道相互矛盾。" in found["description"]
+    assert "cannot all be true" not in json.dumps(found, ensure_ascii=False)
+
+
 def test_what_is_known_by_name_stands_beside_what_is_undisclosed(log: Log) -> None:
     report(
         log, granted("Baidu", "Ernie", "2023-08-31"), total(">=8", "2023-12-31"), total("=41", "2024-01-28")
@@ -127,7 +159,7 @@ def test_what_is_known_by_name_stands_beside_what_is_undisclosed(log: Log) -> No
 def test_where_nothing_bounds_a_total_its_shading_is_open_and_ends_above_every_figure(log: Log) -> None:
     report(log, total(">=8", "2023-08-31"), total(">=40", "2024-01-28"))
     found = rows(drawn(log, "totals"), "from", "to", "low", "high", "open")
-    assert [span[:3] for span in found] == [("2023-08-31", "2024-01-28", 8), ("2024-01-28", "2024-01-28", 8)]
+    assert [span[:3] for span in found] == [("2023-08-31", "2024-01-28", 8), ("2024-01-28", "2024-01-28", 40)]
     assert all(high > 40 and unbounded for *_, high, unbounded in found)
 
 

@@ -129,11 +129,29 @@ def test_a_contradiction_is_marked_on_the_chart_and_its_reports_stand_side_by_si
             "http://zhuzhou.gqsoso.com/zhuzhou/20230831/1355941.html"
         )
         expect(first).to_contain_text(
-            "on the word of beijing daily alone: 8; on the word of republic world alone: 11"
+            "on the word of Beijing Daily alone: 8; on the word of Republic World alone: 11"
         )
         mark = page.locator(".drawn .mark-symbol.role-mark path").last
         mark.hover()
         expect(page.locator("#tip")).to_contain_text("in contradiction: on the word of")
+
+
+def test_where_more_are_known_by_name_than_there_surely_are_the_page_says_why(
+    visit: Visit, server: Server
+) -> None:
+    names = [f"Company {n}" for n in range(1, 11)]
+    log = projected(
+        server,
+        [
+            called("b1", batch(1, "=10", "2023-08-31", named=names)),
+            called("b2", batch(1, "=3", "2023-08-31", source="Xinhua")),
+        ],
+    )
+    with visit() as someone:
+        page = someone.opens(at(log, view="batches"))
+        expect(page.locator("main tbody tr")).to_contain_text("for reports contradict one another")
+        page = someone.opens(at(log))
+        expect(page.locator(".headlines .parts")).to_contain_text("for reports contradict one another")
 
 
 def test_a_company_is_found_by_any_of_its_names_and_has_one_timeline_under_all_of_them(
@@ -141,6 +159,10 @@ def test_a_company_is_found_by_any_of_its_names_and_has_one_timeline_under_all_o
 ) -> None:
     with visit() as someone:
         page = someone.opens(at(history, view="companies"))
+        expect(page.locator("main tbody tr").first).to_be_visible()
+        cells = page.locator("main tbody td[data-column=Evidence]").all_inner_texts()
+        assert cells
+        assert all(cell.endswith("its reports") for cell in cells)
         page.get_by_label("Search by any name").fill("百度")
         expect(page.locator("main tbody tr")).to_have_count(1)
         expect(page).to_have_url(re.compile(r"search=%E7%99%BE%E5%BA%A6"))
@@ -233,13 +255,65 @@ def test_the_slider_of_days_moves_the_figures_and_the_address_shows_them_again(
         expect(headline(page, "CAC, filing")).to_have_text("988")
 
 
-def test_a_day_can_be_typed(visit: Visit, history: Log) -> None:
+def test_a_day_is_typed_part_by_part_and_asked_about_once(visit: Visit, history: Log) -> None:
     with visit() as someone:
-        page = someone.opens(at(history))
-        page.get_by_label("Valid at").and_(page.locator("input[type=date]")).fill("2024-05-01")
+        page = someone.opens(at(history, valid_at="2024-06-15"))
+        entries = page.evaluate("history.length")
+        field = page.locator("#valid-at-day")
+        field.focus()
+        page.keyboard.type("01312024")
+        expect(field).to_have_value("2024-01-31")
         page.keyboard.press("Enter")
-        page.wait_for_url(re.compile("valid_at=2024-05-01"))
-        expect(headline(page, "CAC, filing")).to_have_text("117–188")
+        page.wait_for_url(re.compile("valid_at=2024-01-31"))
+        expect(page.locator("#valid-at-shown")).to_have_text("31 Jan 2024")
+        expect(field).to_be_focused()
+        assert page.evaluate("history.length") == entries + 1
+        field.press("ArrowLeft")
+        field.press("ArrowLeft")  # to the month
+        field.press("ArrowLeft")
+        page.keyboard.type("0202")
+        page.get_by_role("slider", name="Valid at").focus()
+        expect(page).to_have_url(re.compile("valid_at=2024-02-02"))
+        page.go_back()
+        page.wait_for_url(re.compile("valid_at=2024-01-31"))
+        expect(field).to_have_value("2024-01-31")
+
+
+def test_the_axes_say_what_the_figures_are_of_whatever_has_the_focus(
+    visit: Visit, server: Server, api: Api
+) -> None:
+    log = projected(
+        server, [called("t1", total("=8", "2023-08-31")), called("t2", total("=11", "2023-09-30"))]
+    )
+    with visit() as someone:
+        page = someone.opens(at(log))
+        field, shown = page.locator("#valid-at-day"), page.locator("#valid-at-shown")
+        latest = page.get_by_role("link", name="latest")
+        expect(latest).to_have_count(0)
+        field.fill("2023-09-20")
+        page.wait_for_url(re.compile("valid_at=2023-09-20"))
+        expect(shown).to_have_text("20 Sep 2023")
+        slider = page.get_by_role("slider", name="Valid at")
+        slider.focus()
+        slider.press("ArrowLeft")
+        page.wait_for_url(re.compile("valid_at=2023-09-19"))
+        expect(shown).to_have_text("19 Sep 2023")
+        expect(field).to_have_value("2023-09-19")
+        expect(latest).to_be_visible()
+        page.go_back()
+        expect(headline(page, "CAC, approval")).to_have_text("11")
+        expect(shown).to_have_text("latest")
+        expect(field).to_have_value("2023-09-30")
+        expect(slider).to_be_focused()
+        assert slider.input_value() == slider.get_attribute("max")
+        known = page.get_by_role("slider", name="Known at")
+        known.focus()
+        expect(page.locator("#standing .live")).to_be_visible()
+        api.post(log, encoded(called("t3", total("=12", "2023-10-31")))).raise_for_status()
+        expect(known).to_have_attribute("max", "3")
+        expect(known).to_be_focused()
+        assert known.input_value() == "3"
+        expect(field).to_have_value("2023-10-31")
 
 
 def test_the_slider_of_what_was_known_moves_by_positions_and_by_days_of_publication(
@@ -263,21 +337,32 @@ def test_the_slider_of_what_was_known_moves_by_positions_and_by_days_of_publicat
         page.keyboard.press("Enter")
         page.wait_for_url(re.compile("known_at=2024-01-31"))
         expect(page.locator("#known-at-shown")).to_have_text("by 31 Jan 2024")
-        expect(page.locator("footer")).to_contain_text("position")
+        expect(page.locator("footer")).to_contain_text("cannot be pinned")
+        expect(page.get_by_role("link", name="Pin this view")).to_have_count(0)
+        # An instant before all that the ledger recorded.
+        page = someone.opens(at(history, known_at="2020-01-01T00:00:00Z"))
+        assert slider.input_value() == "0"
+        someone.follows(page.get_by_role("link", name="Pin this view"))
+        assert state_of(page)["known_at"] == "0"
 
 
-def test_pinned_an_address_shows_the_same_when_the_ledger_has_grown(visit: Visit, server: Server) -> None:
+def test_pinned_an_address_shows_the_same_when_the_ledger_has_grown(
+    visit: Visit, server: Server, api: Api
+) -> None:
     log = projected(server, [called("t1", total("=8", "2023-08-31"))])
     with visit() as someone:
         page = someone.opens(at(log))
         someone.follows(page.get_by_role("link", name="Pin this view"))
-        digest = page.locator("footer code").get_attribute("title")
+        digest = page.locator("footer code").first.get_attribute("title")
+        question = page.locator("footer a", has=page.locator("code")).get_attribute("href") or ""
+        assert question == f"/ledgers/{log.ledger}/totals?known_at=1&steps=true"
+        assert api.client.get(question).json()["digest"] == digest
         log.append([called("t2", total("=11", "2023-09-30"))])
         page.reload()
         page.wait_for_selector("html[data-shown]")
         assert state_of(page)["known_at"] == "1"
         expect(headline(page, "CAC, approval")).to_have_text("8")
-        assert page.locator("footer code").get_attribute("title") == digest
+        assert page.locator("footer code").first.get_attribute("title") == digest
 
 
 def test_the_language_is_in_the_address_and_whatever_a_source_wrote_stays_as_it_is(
@@ -290,6 +375,8 @@ def test_the_language_is_in_the_address_and_whatever_a_source_wrote_stays_as_it_
         assert page.get_by_role("navigation").locator("[aria-current=page]").inner_text() == "批次"
         expect(page.locator("[data-drawn] svg")).to_contain_text("每一批的规模")
         expect(page.locator(".contradiction").first).to_contain_text("Republic World")
+        expect(page.locator(".contradiction > p").first).to_have_text("位置 3、6 的报道不可能同时为真")
+        expect(page.locator(".chart details p")).to_contain_text("位置 3，6 的报道相互矛盾。")
     with visit(locale="zh-CN") as someone:
         page = someone.opens(at(history))
         assert page.title() == "总数 – 批准账本"
@@ -331,6 +418,33 @@ def test_evidence_is_one_click_away_with_its_sources_and_the_event_as_it_is_stor
         expect(panel).to_be_visible()
 
 
+def test_evidence_that_is_more_than_an_answer_lists_is_counted_and_can_be_had_whole(
+    visit: Visit, server: Server
+) -> None:
+    grants = [called(f"g{n}", granted("Baidu", f"Model {n}", "2023-08-31")) for n in range(1, 251)]
+    log = projected(server, grants)
+    with visit() as someone:
+        page = someone.opens(at(log))
+        link = page.locator(".headlines").get_by_role("link")
+        expect(link).to_have_text("1, 2, 3 and 247 more")
+        someone.follows(link)
+        panel = page.get_by_role("complementary", name="Evidence")
+        expect(panel.locator(".note").first).to_have_text(
+            re.compile(r"^\d+ of 250 events\. List all of them")
+        )
+        someone.follows(panel.get_by_role("link", name="List all of them"))
+        expect(panel.locator(".note").first).to_have_text("250 events")
+        expect(panel.locator(".events > li")).to_have_count(200)
+        panel.get_by_role("button", name="and 50 more").click()
+        expect(panel.locator(".events > li")).to_have_count(250)
+        page.go_back()
+        page.wait_for_selector("[data-drawn]")
+        page.locator(".drawn .mark-symbol.role-mark path, .drawn .mark-rect.role-mark path").last.click()
+        expect(panel.locator(".note").first).to_have_text(re.compile(r"^\d+ of 250 events\."))
+        someone.follows(panel.get_by_role("link", name="List all of them"))
+        expect(panel.locator(".note").first).to_have_text("250 events")
+
+
 def test_each_step_on_the_chart_opens_its_evidence(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history, authority="CAC", instrument="filing", unit="service"))
@@ -362,6 +476,76 @@ def test_a_published_event_arrives_without_reloading(visit: Visit, server: Serve
         api.post(log, encoded(called("t3", total("=12", "2023-10-31")))).raise_for_status()
         expect(page.locator("main tbody tr").first).to_contain_text("12, by 31 Oct 2023")
         assert page.evaluate("window.stays")
+
+
+def test_news_takes_nothing_away_that_a_reader_moved_typed_or_opened(
+    visit: Visit, history: Log, server: Server, api: Api
+) -> None:
+    log = projected(server, HISTORY)
+    with visit() as someone:
+        page = someone.opens(at(log, evidence="3"))
+        expect(page.locator("#standing .live")).to_be_visible()
+        page.locator("#evidence").get_by_text("As it is stored").click()
+        page.wait_for_selector("[data-drawn]")
+        page.get_by_text("The chart in words").click()
+        slider = page.get_by_role("slider", name="Valid at")
+        slider.focus()
+        slider.press("PageDown")
+        # The event comes after the move, and before it is asked about.
+        page.evaluate("moved => { window.moved = moved }", slider.input_value())
+        api.post(log, encoded(called("n1", total("=990", "2026-09-01")))).raise_for_status()
+        slider.press("PageDown")
+        expect(page.locator("#standing")).to_contain_text(f"{log.head()} events")
+        page.wait_for_url(re.compile("valid_at="))
+        assert slider.input_value() != slider.get_attribute("max")
+        expect(page.locator("#evidence pre")).to_be_visible()
+        expect(page.locator(".chart details p")).to_be_visible()
+        page = someone.opens(at(log, view="companies"))
+        expect(page.locator("#standing .live")).to_be_visible()
+        search = page.get_by_label("Search by any name")
+        search.press_sequentially("Bai")
+        api.post(log, encoded(called("n2", total("=991", "2026-09-02")))).raise_for_status()
+        search.press_sequentially("du")
+        expect(page.locator("#standing")).to_contain_text(f"{log.head()} events")
+        search.press_sequentially("x")
+        expect(search).to_have_value("Baidux")
+        expect(search).to_be_focused()
+
+
+def test_while_events_come_without_a_pause_figures_and_charts_come_too(
+    visit: Visit, server: Server, api: Api
+) -> None:
+    log = projected(server, [called("t0", total("=8", "2023-08-31"))])
+    with visit() as someone:
+        # Answers take longer than the time between two events.
+        someone.context.add_init_script(
+            """const real = fetch;
+               window.fetch = async (address, ...how) => {
+                 if (String(address).includes("/totals")) await new Promise((go) => setTimeout(go, 400));
+                 return real(address, ...how);
+               };"""
+        )
+        page = someone.opens(at(log))
+        expect(page.locator("#standing .live")).to_be_visible()
+        page.evaluate(
+            """([ledger, bodies]) => { bodies.forEach((body, index) => setTimeout(() => fetch(`/ledgers/${ledger}/events`, {
+                 method: "POST", body, headers: { "Content-Type": "application/cloudevents+json" } }), index * 200)) }""",
+            [
+                log.ledger,
+                [encoded(called(f"t{n}", total(f"={n + 8}", "2023-09-30"))).decode() for n in range(1, 60)],
+            ],
+        )
+        page.wait_for_function(
+            "() => Number(document.querySelector('footer p').textContent.match(/position (\\d+)/)?.[1]) > 4"
+        )
+        assert log.head() < 55
+        page.wait_for_selector("[data-drawn]")
+        slider = page.get_by_role("slider", name="Valid at")
+        slider.focus()
+        slider.press("Home")
+        page.wait_for_url(re.compile("valid_at=2023-08-31"))
+        expect(headline(page, "CAC, approval")).to_have_text("8")
+        assert log.head() < 60
 
 
 def encoded(event: Event) -> bytes:
@@ -397,6 +581,59 @@ def test_where_the_server_goes_away_the_page_says_so_and_comes_back(
         with running(server, port=first.port):
             expect(page.locator("main table")).to_be_visible()
             expect(page.locator("#standing .live")).to_be_visible()
+    finally:
+        context.close()
+
+
+def test_a_refused_stream_is_asked_for_again_and_then_the_figures_are_those_of_the_ledger_that_is_there(
+    browser: Browser, server: Server, start_server: Callable[..., Server]
+) -> None:
+    log = projected(server, [called("t1", total("=8", "2023-08-31"))])
+    context = browser.new_context()
+    try:
+        with running(server) as first:
+            page = Visitor(context, first.url).opens(at(log))
+            expect(page.locator("#standing .live")).to_be_visible()
+            first.post(log, encoded(called("t2", total("=9", "2023-09-30")))).raise_for_status()
+            expect(headline(page, "CAC, approval")).to_have_text("9")
+        # The stream goes on after position 2, which a ledger without events refuses.
+        with running(start_server(), port=first.port) as second:
+            expect(page.locator("main")).to_contain_text("The ledger holds nothing of this yet")
+            expect(page.locator("#standing .live")).to_be_visible()
+            second.post(log, encoded(called("t3", total("=12", "2023-09-30")))).raise_for_status()
+            expect(headline(page, "CAC, approval")).to_have_text("12")
+        with running(server, port=first.port, public_reads=False):
+            expect(page.get_by_role("alert")).to_contain_text("Reading this server needs a token")
+            expect(page.locator(".headlines")).to_have_count(0)
+            expect(page.get_by_role("complementary", name="Evidence")).to_be_hidden()
+        with running(server, port=first.port):
+            expect(headline(page, "CAC, approval")).to_have_text("9")
+    finally:
+        context.close()
+
+
+def test_a_wrong_address_leaves_what_is_right_in_it_and_a_way_on(
+    browser: Browser, api: Api, history: Log
+) -> None:
+    context = browser.new_context(locale="en-US")
+    try:
+        someone = Visitor(context, api.url)
+        for wrong in ({"known_at": "500"}, {"valid_at": "hello"}, {"known_at": "x", "known_as": "published"}):
+            page = someone.opens(at(history, **wrong))
+            expect(page.get_by_role("alert")).to_contain_text("The ledger says: ")
+            expect(page.get_by_role("slider", name="Valid at")).to_be_enabled()
+            someone.follows(page.get_by_role("link", name="Show everything, as it is now"))
+            expect(headline(page, "CAC, filing")).to_have_text("988")
+            expect(page.get_by_role("alert")).to_have_count(0)
+        page = someone.opens(at(history, evidence="3,9999"))
+        expect(headline(page, "CAC, filing")).to_have_text("988")
+        panel = page.get_by_role("complementary", name="Evidence")
+        expect(panel.locator(".events > li")).to_have_count(1)
+        expect(panel).to_contain_text("position 9999: ")
+        page = someone.opens(at(history, authority="XX", instrument="filing"))
+        expect(page.get_by_label("What is counted").locator("option:checked")).to_have_text("XX, filing")
+        page.get_by_label("What is counted").select_option(label="all")
+        expect(headline(page, "CAC, filing")).to_have_text("988")
     finally:
         context.close()
 
@@ -447,6 +684,17 @@ def test_what_a_source_wrote_is_shown_as_text(visit: Visit, hostile: Log) -> Non
             assert page.locator("a[href^='javascript:']").count() == 0
             shown = page.locator("body").inner_text()
             assert [text for text in HOSTILE if text not in shown] == []
+
+
+def test_a_term_that_is_called_like_a_part_of_the_language_is_shown_as_it_is(
+    visit: Visit, server: Server
+) -> None:
+    log = projected(
+        server, [called("t1", total("=8", "2023-08-31", terms=("CAC", "constructor", "__proto__")))]
+    )
+    with visit() as someone:
+        page = someone.opens(at(log, language="zh"))
+        expect(page.locator(".counted")).to_contain_text("constructor（__proto__）")
 
 
 @pytest.mark.parametrize(
@@ -529,6 +777,24 @@ def test_at_375_pixels_no_view_is_wider_than_the_screen(visit: Visit, history: L
             if view in DRAWN:
                 page.wait_for_selector("[data-drawn] svg")
             assert (view, page.evaluate("document.documentElement.scrollWidth")) == (view, 375)
+
+
+def test_the_focus_goes_to_what_was_opened_and_the_title_tells_it(visit: Visit, history: Log) -> None:
+    with visit(viewport={"width": 375, "height": 800}) as someone:
+        page = someone.opens(at(history))
+        title = page.locator("#evidence-title")
+        for link in (page.locator("main a.evidence").first, page.locator("main table a.evidence").last):
+            someone.follows(link)
+            expect(title).to_be_focused()
+            expect(title).to_be_in_viewport()
+        page = someone.opens(at(history, view="companies"))
+        someone.follows(page.locator("main tbody th a", has_text="Baidu"))
+        expect(page.locator("main")).to_be_focused()
+        expect(page).to_have_title("Baidu – Approval ledger")
+        page.emulate_media(media="print")
+        expect(page.get_by_role("slider")).to_have_count(0)
+        expect(page.locator("nav")).to_be_hidden()
+        expect(page.locator("main table")).to_be_visible()
 
 
 def test_the_keyboard_reaches_everything_and_skips_to_the_figures(visit: Visit, history: Log) -> None:

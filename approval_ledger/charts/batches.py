@@ -71,7 +71,7 @@ def _body(batches: list[Row], look: Look) -> Mapping[str, Any]:
 
 
 def _figures(batch: Row) -> Iterator[int | None]:
-    yield from (batch["size"]["low"], batch["size"]["high"], batch["named"])
+    yield from (batch["size"]["low"], batch["size"]["high"])
     for contradiction in batch["contradictions"]:
         for alone in contradiction["alone"]:
             yield from (alone["size"]["low"], alone["size"]["high"])
@@ -88,12 +88,22 @@ def _row(number: int, batch: Row, look: Look, top: float) -> Row:
         "low": size["low"],
         "high": top if size["high"] is None else size["high"],
         "open": size["high"] is None,
-        "named": batch["named"],
+        "named": min(batch["named"], size["low"]),  # reports in conflict may name more than there surely are
         "end": max(highest),
         "figure": words.figure(size),
         "says": _said(batch, look),
-        "evidence": sorted({*batch["evidence"]["size"]["low"], *batch["evidence"]["size"]["high"]}),
+        **_because(batch),
     }
+
+
+def _because(batch: Row) -> Row:
+    """The evidence of its size; where not all of it is listed, how much `more` there is, and what it is `of`."""
+    evidence = batch["evidence"]["size"]
+    listed: Row = {"evidence": sorted({*evidence["low"], *evidence["high"]})}
+    if not evidence["more"]:
+        return listed
+    told = ("authority", "instrument", "unit", "ordinal", "label")
+    return listed | {"more": evidence["more"], "of": ["batches", *(batch.get(part) for part in told)]}
 
 
 def _called(batch: Row, look: Look) -> str:
@@ -109,6 +119,8 @@ def _called(batch: Row, look: Look) -> str:
 def _said(batch: Row, look: Look) -> str:
     words = look.words
     parts = [words.bounds(batch["size"]), words.and_named.format(named=f"{batch['named']:,}")]
+    if batch["named"] > batch["size"]["low"]:
+        parts.append(words.more_named)
     parts.append(words.before.format(figure=words.bounds(batch["before"])))
     if batch.get("perhaps"):
         parts.append(words.perhaps)

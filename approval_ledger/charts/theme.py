@@ -162,7 +162,7 @@ def axis_of_days(look: Look, first: str, last: str, width: int) -> dict[str, Any
     days = date.fromisoformat(last) - date.fromisoformat(first)
     return {
         "type": "temporal",
-        "scale": {"type": "utc", "nice": False},
+        "scale": {"type": "utc", "nice": False, "padding": 0},  # the same for panels with a bar and without
         "axis": {
             "title": None,
             "format": look.words.month_axis if days.days > 90 else look.words.day_axis,
@@ -215,10 +215,9 @@ def contradicting(look: Look, *, shown: bool) -> dict[str, Any]:
 
 
 def told_contradictions(found: Mapping[str, Any], look: Look) -> Iterator[str]:
-    """Each contradiction of one of an answer's entries in words, which are the ledger's own."""
+    """Each contradiction of one of an answer's entries in words."""
     for contradiction in found["contradictions"]:
-        positions = look.words.listed(map(str, contradiction["events"]))
-        yield look.words.contradicted.format(positions=positions, says=contradiction["says"])
+        yield look.words.contradiction_of(contradiction)
 
 
 def wrapped(text: str, width: float, size: int) -> list[str]:

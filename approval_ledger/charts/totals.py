@@ -87,7 +87,8 @@ def _panel(
     marked: bool,
 ) -> Specification:
     top = _top(found, reports)
-    spans = list(_spans(found["steps"], days[1], top, look))
+    spans = list(_spans(found, days[1], top, look))
+    line = _to_the_end(spans, found)
     return {
         "title": _panel_title(found, look),
         "width": look.room - AXIS,
@@ -111,12 +112,12 @@ def _panel(
             ends_of_days(*days),
             _possible([span for span in spans if not span["open"]], look),
             _unbounded(_joined([span for span in spans if span["open"]]), look),
-            _known(spans, look, "named", "low", "undisclosed"),
-            _known(spans, look, "zero", "named", "named"),
-            *([] if spans else [_alone(found["steps"][-1], top, look)]),
-            _floor(spans, look),
+            _known(line, look, "named", "low", "undisclosed"),
+            _known(line, look, "zero", "named", "named"),
+            *([_alone(found, top, look)] if found["steps"][-1]["on"] == days[1] else []),
+            _floor(line, look),
             _columns(spans, top),
-            _certain(found["steps"], look),
+            _certain(found, look),
             _contradictions(_marked(found, look, reports), look, marked=marked),
         ),
     }
@@ -166,10 +167,10 @@ def _joined(spans: list[Row]) -> list[Row]:
     return found
 
 
-def _known(spans: list[Row], look: Look, low: str, high: str, colour: str) -> Specification:
+def _known(line: list[Row], look: Look, low: str, high: str, colour: str) -> Specification:
     """What there is at least: one area, for boxes side by side show seams."""
     return {
-        "data": {"values": _to_the_end(spans)},
+        "data": {"values": line},
         "mark": {"type": "area", "interpolate": "step-after"},
         "encoding": {
             "x": {"field": "from"},
@@ -180,12 +181,17 @@ def _known(spans: list[Row], look: Look, low: str, high: str, colour: str) -> Sp
     }
 
 
-def _to_the_end(spans: list[Row]) -> list[Row]:
-    return [*spans, *({**span, "from": span["to"]} for span in spans[-1:])]
+def _to_the_end(spans: list[Row], found: Row) -> list[Row]:
+    """The spans, and where the last of them ends: no lower than the last figure, which may be of that very day."""
+    last = found["steps"][-1]
+    low = last["total"]["low"]
+    end = {"low": low, "named": min(last["named"], low)}
+    return [*spans, *({**span, "from": span["to"], **end} for span in spans[-1:])]
 
 
-def _alone(step: Row, top: float, look: Look) -> Specification:
-    """The figure of the one day that there is, where it is not certain: no box has it."""
+def _alone(found: Row, top: float, look: Look) -> Specification:
+    """The figure of the last day, where it is not certain: no box has it."""
+    step = found["steps"][-1]
     total = step["total"]
     unbounded = total["high"] is None
     colour = fading(look.colours.possible, to="top") if unbounded else look.colours.possible
@@ -194,7 +200,7 @@ def _alone(step: Row, top: float, look: Look) -> Specification:
         "low": total["low"],
         "high": top if unbounded else total["high"],
         "says": look.words.said(look.words.day(step["on"]), look.words.bounds(total)),
-        "evidence": sorted({*step["evidence"]["low"], *step["evidence"]["high"]}),
+        **_because(found, step),
     }
     return {
         "data": {"values": [row] if total["low"] != total["high"] else []},
@@ -229,8 +235,9 @@ def _top(found: Row, reports: Mapping[int, Report]) -> float:
     return ROOM * max(figure for figure in figures if figure is not None)
 
 
-def _spans(steps: list[Row], end: str, top: float, look: Look) -> Iterator[Row]:
+def _spans(found: Row, end: str, top: float, look: Look) -> Iterator[Row]:
     """The figures from each step to the next: no lower than at the one, no higher than at the other."""
+    steps = found["steps"]
     last = steps[-1]
     nobody_knows: Row = {"on": end, "total": {"low": last["total"]["low"], "high": None}}
     for step, then in pairwise([*steps, nobody_knows] if last["on"] < end else steps):
@@ -245,29 +252,42 @@ def _spans(steps: list[Row], end: str, top: float, look: Look) -> Iterator[Row]:
             "open": high is None,
             "named": min(step["named"], low),  # reports in conflict may name more than there surely are
             "says": look.words.said(days, look.words.bounds({"low": low, "high": high})),
-            "evidence": step["evidence"]["low"],
+            **_because(found, step),
         }
 
 
-def _floor(spans: list[Row], look: Look) -> Specification:
+def _because(found: Row, step: Row) -> Row:
+    """The evidence of a figure; where not all of it is listed, how much `more` there is, and what it is `of`, so that a reader
+    can ask for all."""
+    evidence = step["evidence"]
+    listed: Row = {"evidence": sorted({*evidence["low"], *evidence["high"]})}
+    if not evidence["more"]:
+        return listed
+    return listed | {
+        "more": evidence["more"],
+        "of": ["totals", found["authority"], found["instrument"], found["unit"], step["on"]],
+    }
+
+
+def _floor(line: list[Row], look: Look) -> Specification:
     """The step line along the lowest figure."""
     return {
-        "data": {"values": _to_the_end(spans)},
+        "data": {"values": line},
         "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": look.colours.ink},
         "encoding": {"x": {"field": "from"}, "y": {"field": "low"}},
     }
 
 
-def _certain(steps: list[Row], look: Look) -> Specification:
+def _certain(found: Row, look: Look) -> Specification:
     """A dot on each day on which the figure is certain."""
     rows = [
         {
             "on": step["on"],
             "total": step["total"]["low"],
             "says": look.words.said(look.words.day(step["on"]), look.words.bounds(step["total"])),
-            "evidence": sorted({*step["evidence"]["low"], *step["evidence"]["high"]}),
+            **_because(found, step),
         }
-        for step in steps
+        for step in found["steps"]
         if step["total"]["low"] == step["total"]["high"]
     ]
     return {
@@ -290,9 +310,7 @@ def _marked(found: Row, look: Look, reports: Mapping[int, Report]) -> list[Row]:
         {
             "on": str(report.on.last),
             "total": _low_at(found, str(report.on.last)) if report.total is None else report.total.low,
-            "says": look.words.contradicted.format(
-                positions=look.words.listed(map(str, contradiction["events"])), says=contradiction["says"]
-            ),
+            "says": look.words.contradiction_of(contradiction),
             "evidence": contradiction["events"],
         }
         for contradiction in found["contradictions"]
@@ -342,7 +360,8 @@ def _told(answer: Answer, look: Look) -> Iterator[str]:
     for found in answer["answers"]:
         figure = words.total_by.format(figure=words.bounds(found["total"]), day=words.day(found["as_of"]))
         named = words.and_named.format(named=f"{found['named']:,}")
-        yield words.said(words.counted(found), words.listed([figure, named]))
+        doubt = [words.more_named] if found["named"] > found["total"]["low"] else []
+        yield words.said(words.counted(found), words.listed([figure, named, *doubt]))
         steps = [
             words.said(words.day(step["on"]), words.bounds(step["total"]))
             for step in found["steps"][:TEXT_STEPS]

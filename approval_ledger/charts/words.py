@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -35,6 +36,8 @@ class Words:
     nothing: str
     contradiction: str
     contradicted: str
+    translated: Mapping[str, str]
+    more_named: str
     alone: str
     perhaps: str
 
@@ -135,6 +138,14 @@ class Words:
     def term(self, text: str) -> str:
         return self.terms.get(text, text)
 
+    def contradiction_of(self, contradiction: Mapping[str, Any]) -> str:
+        """A contradiction of an answer. The ledger tells it in English; what is `translated` is told in our words."""
+        says: str = contradiction["says"]
+        for pattern, instead in self.translated.items():
+            says = re.sub(pattern, instead, says)
+        positions = self.listed(map(str, contradiction["events"]))
+        return self.contradicted.format(positions=positions, says=says).rstrip("：")
+
     def said(self, of: str, what: str) -> str:
         """`CAC: 41`."""
         return self.says.format(of=of, what=what)
@@ -175,6 +186,8 @@ EN = Words(
     nothing="The ledger holds nothing of this yet",
     contradiction="in contradiction",
     contradicted="Contradiction between positions {positions}: {says}",
+    translated={},
+    more_named="more than there surely are, for reports contradict one another",
     alone="on the word of {origin} alone: {figure}",
     perhaps="perhaps later",
     totals_title="How many have been approved",
@@ -252,6 +265,15 @@ ZH = Words(
     nothing="账本中尚无此类记录",
     contradiction="相互矛盾",
     contradicted="位置 {positions} 的报道相互矛盾：{says}",
+    translated={
+        # The reports themselves are told by their positions.
+        r"^these cannot all be true: .*?((; the approvals known by name)?(; the revocations)?)$": r"\1",
+        r"^(; the approvals known by name)": "另与已知名称的获批不符",
+        r"(; the revocations)$": "另与撤销不符",
+        r"^two companies claim the name (.*)$": r"两家公司都使用名称 \1",
+        r"^these merges form a ring: (.*)$": r"这些合并形成循环（\1）",
+    },
+    more_named="多于确定的数量，因为报道相互矛盾",
     alone="仅按 {origin}：{figure}",
     perhaps="或更晚",
     totals_title="累计获批数量",

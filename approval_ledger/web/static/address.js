@@ -4,7 +4,7 @@ export const VIEWS = ["totals", "batches", "companies", "shares", "sources", "lo
 
 const PARTS = [
   "ledger", "view", "authority", "instrument", "unit", "name", "search",
-  "valid_at", "known_at", "known_as", "before", "evidence", "language",
+  "valid_at", "known_at", "known_as", "before", "evidence", "more", "of", "language",
 ];
 
 /** The state that a query string stands for. What is no part of it, or no value of a part, is left out. */
@@ -20,13 +20,16 @@ export function stateOf(query) {
   if (!["en", "zh"].includes(state.language)) delete state.language;
   if (!/^[a-z0-9][a-z0-9_-]{0,63}$/.test(state.ledger ?? "")) delete state.ledger;
   if (!/^[0-9]{1,16}$/.test(state.before ?? "")) delete state.before;
+  if (!state.evidence || !/^[0-9]{1,9}$/.test(state.more ?? "")) delete state.more;
+  if (!state.evidence) delete state.of;
   return state;
 }
 
-/** The address of a state, or of one with changes: a part that is null or empty is left out. */
+/** The address of a state, or of one with changes: a part that is null or empty is left out. `more` and `of` say of what the
+ * evidence is, and go with it. */
 export function addressOf(state, changes = {}) {
   const query = new URLSearchParams();
-  const changed = { ...state, ...changes };
+  const changed = { ...state, ...("evidence" in changes && { more: null, of: null }), ...changes };
   for (const part of PARTS) {
     const value = changed[part];
     if (value && !(part === "view" && value === "totals")) query.set(part, value);
@@ -34,8 +37,8 @@ export function addressOf(state, changes = {}) {
   return `?${query}`;
 }
 
-/** The positions that an address names as evidence, at most `most`. */
-export function positionsOf(state, most = 200) {
+/** The positions that an address names as evidence. */
+export function positionsOf(state) {
   const numbers = (state.evidence ?? "").split(/[ ,]/).filter((part) => /^[1-9][0-9]{0,15}$/.test(part)).map(Number);
-  return [...new Set(numbers)].slice(0, most);
+  return [...new Set(numbers)];
 }

@@ -32,6 +32,7 @@ export function claim(type, says, words) {
 const listed = (texts, words) => texts.filter(Boolean).join(words.comma);
 
 const CLAIMS = {
+  __proto__: null,
   "approval.granted.v1": (s, w) =>
     listed([w.of(s.item.name, s.company.name), counted(s, w), day(s.approved_on, w)], w),
   "approval.amended.v1": (s, w) =>

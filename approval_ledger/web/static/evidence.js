@@ -4,25 +4,71 @@ import { addressOf, positionsOf } from "./address.js";
 import { claim } from "./claims.js";
 import { element } from "./elements.js";
 import { moment } from "./figures.js";
-import { events } from "./ledger.js";
-import { publisher } from "./parts.js";
+import { events, Problem } from "./ledger.js";
+import { bothSides, publisher } from "./parts.js";
 
-/** The panel of the positions that the address names, or null where it names none. */
+const LISTED = 200; // events, and as many again on demand
+
+/** The panel of the positions that the address names: `nodes`, and of which `positions`; or null where it names none. */
 export async function evidence(page) {
-  const positions = positionsOf(page.state);
-  if (!positions.length) return null;
   const { words, state } = page;
-  const found = await events(page.ledger, positions, page.signal);
-  return [
+  if (!state.evidence) return null;
+  const whole = state.evidence === "all";
+  const positions = whole ? await wholeEvidence(page) : positionsOf(state);
+  if (!positions.length && !whole) return null;
+  const list = element("ol", { class: "events" });
+  const rest = element("p", null);
+  const listMore = async (signal) => {
+    const from = list.childElementCount;
+    const found = await events(page.ledger, positions.slice(from, from + LISTED), signal);
+    list.append(...found.map((event, index) => entry(event, positions[from + index], words)));
+    const left = positions.length - list.childElementCount;
+    rest.replaceChildren(...(left ? [element("button", { type: "button", onclick: () => listMore() }, words.more(left))] : []));
+  };
+  await listMore(page.signal);
+  const more = whole ? 0 : Number(state.more ?? 0);
+  const nodes = [
     element("div", { class: "panel-head" },
       element("h2", { id: "evidence-title", tabindex: "-1" }, words.evidence),
       element("a", { href: addressOf(state, { evidence: null }), class: "close", "data-key": "close" }, words.close)),
-    element("p", { class: "note" }, words.evidenceOf(found.length)),
-    element("ol", { class: "events" }, found.map((event) => entry(event, words))),
+    element("p", { class: "note" },
+      more ? words.evidenceSome(positions.length, positions.length + more) : words.evidenceOf(positions.length),
+      more > 0 && state.of && [". ", element("a", {
+        href: addressOf(state, { evidence: "all", of: state.of }), "data-key": "all-evidence",
+      }, words.evidenceAll)]),
+    list,
+    rest,
   ];
+  return { nodes, positions };
 }
 
-function entry(event, words) {
+/** All the evidence of the figure that the address names with `of`: `[view, authority, ...]`, as `evidenceLink` writes it. */
+async function wholeEvidence(page) {
+  let [view, ...of] = [];
+  try {
+    [view, ...of] = JSON.parse(page.state.of);
+  } catch {
+    return [];
+  }
+  if (view !== "totals" && view !== "batches") return [];
+  const parameters = { whole_evidence: "true" };
+  const answer = await page.ask(view, view === "totals" ? { ...parameters, steps: "true" } : parameters);
+  const same = (...parts) => parts.every((part, index) => (part ?? null) === (of[index] ?? null));
+  for (const each of answer.answers) {
+    const terms = [each.authority, each.instrument, each.unit];
+    if (view === "batches" && same(...terms, each.ordinal, each.label)) return bothSides(each.evidence.size)[0];
+    if (view === "totals" && same(...terms)) {
+      const found = of[3] ? each.steps.find((step) => step.on === of[3]) : each;
+      return found ? bothSides(found.evidence)[0] : [];
+    }
+  }
+  return [];
+}
+
+function entry(event, position, words) {
+  if (event instanceof Problem) {
+    return element("p", { class: "wrong" }, `${words.position(position)}${words.colon}${event.message}`);
+  }
   const data = event.data ?? {};
   const title = data.source?.title;
   return element("li", { value: Number(event.sequence) },

@@ -4,12 +4,15 @@ import { addressOf, stateOf, VIEWS } from "./address.js";
 import { claim } from "./claims.js";
 import { element } from "./elements.js";
 import { evidence } from "./evidence.js";
-import { asking, fetched, follow, Problem } from "./ledger.js";
-import { timeSection } from "./time.js";
+import { asking, fetched, follow, forget, Problem } from "./ledger.js";
+import { showTime } from "./time.js";
 import { languages, wordsOf } from "./words.js";
 
 const SOON = 150; // milliseconds without a further move, after which a slider is asked about
 const NEWS = 250; // milliseconds after a new event, so that many are asked about once
+const AGAIN = 1_000; // milliseconds until a stream that was refused is asked for again; then twice as long, and so on,
+const PATIENCE = 60_000; // up to this
+const MOVES = ["valid-at", "known-at"]; // sliders
 const DATED = ["totals", "batches", "companies", "shares", "sources"]; // views that have the two axes
 
 const place = Object.fromEntries(
@@ -18,12 +21,18 @@ const place = Object.fromEntries(
 
 let state = stateOf(location.search);
 let controller = new AbortController(); // of what is being asked now
-const timers = new Map(); // of a move that is not over, of the next look, and of news: each is one
+const timers = new Map(); // one each: of a slider's move, of a search, of the next look, of news
+let rendering = null; // the promise of what is being asked and drawn
 let extent = null; // the days and positions that the axes have, with the standing they are of
 let connected = null;
 let source = null;
 let opener = null; // the key of the link that opened the evidence
-let shownFor = null; // the address that is on the screen
+let panelOf = ""; // which evidence is on the screen,
+let panelHas = ""; // and which events and words that is
+let seenAt = null; // the address whose figures are on the screen
+let answeredAt; // the position that they are of
+let missed = false; // whether events may have come that nobody told of
+let refusals = 0; // of the stream of events, one after another
 
 const ledger = () => state.ledger ?? document.documentElement.dataset.ledger;
 const axes = () => ({ valid_at: state.valid_at, known_at: state.known_at, known_as: state.known_as });
@@ -40,11 +49,11 @@ function go(changes, { replace = false } = {}) {
 function note(changes) {
   history.replaceState(null, "", addressOf(state, changes));
   state = stateOf(location.search);
-  shownFor = location.search;
+  seenAt = location.search;
 }
 
 /** Acts once nothing more came for a while. */
-function soon(act, milliseconds = SOON, what = "move") {
+function soon(act, what, milliseconds = SOON) {
   clearTimeout(timers.get(what));
   timers.set(what, setTimeout(() => {
     timers.delete(what);
@@ -52,10 +61,11 @@ function soon(act, milliseconds = SOON, what = "move") {
   }, milliseconds));
 }
 
-/** Stops waiting; whether there was something to wait for. */
-function cancel(what) {
-  clearTimeout(timers.get(what));
-  return timers.delete(what);
+function cancel(...whats) {
+  for (const what of whats) {
+    clearTimeout(timers.get(what));
+    timers.delete(what);
+  }
 }
 
 /** What views are given: the state, its words, and the ways to ask and to go on. */
@@ -75,7 +85,7 @@ function pageNow(signal) {
     ask: (path, parameters = {}) => page.get(path, { ...axes(), ...parameters }),
     kinds: async () => (await extentNow(page)).kinds,
     after: (act) => later.push(act),
-    again: (milliseconds) => soon(() => document.hidden || render(), milliseconds, "again"),
+    again: (milliseconds) => soon(() => document.hidden || render(), "again", milliseconds),
   };
   return page;
 }
@@ -96,44 +106,44 @@ async function extentNow(page) {
   return extent;
 }
 
-async function render() {
+/** Asks for what the address says, and shows it. */
+function render() {
   controller.abort();
   controller = new AbortController();
-  cancel("again");
-  cancel("news");
-  const { signal } = controller;
-  const page = pageNow(signal);
-  const { words } = page;
-  frame(words);
-  try {
-    const views = await import(`./view-${state.view}.js`);
-    const [shown, panel, within] = await Promise.all([
-      views.view(page), evidence(page), extentNow(page),
-    ]);
-    if (signal.aborted) return;
-    const key = document.activeElement?.dataset?.key;
-    replace(place.main, [element("h1", { class: "hidden" }, words.views[state.view]), ...shown.nodes]);
-    axesShown(page, within);
-    panelShown(panel, words);
-    refocus(key);
-    place.foot.replaceChildren(...foot(page, shown));
-    say(words.said(words.views[state.view], shown.said.slice(0, 12).join(words.comma)));
-    shownFor = location.search;
-    document.documentElement.dataset.shown = location.search || "?";
-    performance.mark("figures");
-    // Charts come after the figures are on the screen.
-    requestAnimationFrame(() => setTimeout(() => drawn(page)));
-  } catch (error) {
-    if (signal.aborted) return;
-    failed(error, page);
-  }
+  if (timers.has("news")) extent = null;
+  cancel("again", "news");
+  const now = show(pageNow(controller.signal)).finally(() => {
+    if (rendering === now) rendering = null;
+  });
+  rendering = now;
+  return now;
 }
 
-async function drawn(page) {
+/** The figures, and after them the charts; no more of it once the page's `signal` is aborted. */
+async function show(page) {
+  const { signal, words } = page;
+  keepingFocus(() => frame(words));
   try {
+    const views = await import(`./view-${state.view}.js`);
+    const [seen, panel, within] = await Promise.allSettled([views.view(page), evidence(page), extentNow(page)]);
+    if (signal.aborted) return;
+    // Each stands without the others: a wrong address leaves the way to another one.
+    answeredAt = seen.value?.answer?.position;
+    if (within.status === "fulfilled") axesShown(page, within.value);
+    if (panel.status === "fulfilled") panelShown(panel.value, words);
+    for (const asked of [seen, panel, within]) if (asked.status === "rejected") throw asked.reason;
+    const title = seen.value.title ?? words.views[state.view];
+    document.title = `${title} – ${words.title}`;
+    inPlace(element("h1", { class: "hidden" }, title), ...seen.value.nodes);
+    keepingFocus(() => place.foot.replaceChildren(...foot(page, seen.value)));
+    say(words.said(words.views[state.view], seen.value.said.slice(0, 12).join(words.comma)));
+    seenAt = location.search;
+    document.documentElement.dataset.shown = location.search || "?";
+    performance.mark("figures");
+    await new Promise((painted) => requestAnimationFrame(() => setTimeout(painted)));
     await Promise.all(page.later.map((act) => act()));
   } catch (error) {
-    if (!page.signal.aborted) failed(error, page, { keep: true });
+    if (!signal.aborted) failed(error, page);
   }
 }
 
@@ -170,47 +180,69 @@ function standing(words = wordsOf(state.language)) {
 function axesShown(page, within) {
   place.time.hidden = !DATED.includes(page.state.view);
   standing(page.words);
-  // A slider that is being moved stays the one under the pointer.
-  if (!(document.activeElement?.type === "range" && place.time.contains(document.activeElement))) {
-    place.time.replaceChildren(...timeSection(page, within));
-  }
+  showTime(place.time, page, within, answeredAt, (slider) => timers.has(slider));
 }
 
 function panelShown(panel, words) {
-  const opened = place.evidence.hidden && panel;
   const closed = !place.evidence.hidden && !panel;
   place.evidence.hidden = !panel;
-  const shown = panel ? addressOf({ evidence: state.evidence, ledger: ledger(), language: words.language }) : "";
-  if (place.evidence.dataset.shown !== shown) place.evidence.replaceChildren(...(panel ?? [])); // what is unfolded stays so
-  place.evidence.dataset.shown = shown;
-  if (opened && shownFor !== null) document.getElementById("evidence-title").focus();
+  const has = panel ? `${ledger()} ${words.language} ${panel.positions}` : "";
+  if (has !== panelHas) place.evidence.replaceChildren(...(panel?.nodes ?? [])); // what is unfolded stays so
+  panelHas = has;
+  const of = panel ? addressOf({ evidence: state.evidence, of: state.of }) : "";
+  const another = panel && of !== panelOf;
+  panelOf = of;
+  // It may be out of sight; not when the page is first opened, though.
+  if (another && "shown" in document.documentElement.dataset) document.getElementById("evidence-title").focus();
   if (closed && opener) find(opener)?.focus();
   if (!panel) opener = null;
 }
 
 const find = (key) => document.querySelector(`[data-key="${CSS.escape(key)}"]`);
 
-function replace(parent, nodes) {
-  parent.replaceChildren(...nodes.flat(Infinity).filter((node) => node !== null && node !== undefined));
+/** The focus stays where it was, though what had it is made anew. */
+function keepingFocus(change) {
+  const key = document.activeElement?.dataset.key;
+  change();
+  if (key && document.activeElement === document.body) find(key)?.focus({ preventScroll: true });
 }
 
-/** The focus stays where it was, though what had it was made anew. */
-function refocus(key) {
-  if (key && document.activeElement === document.body) find(key)?.focus({ preventScroll: true });
+/** Puts the nodes of a view in place of those that were there. What is being typed and what is unfolded stay. */
+function inPlace(...nodes) {
+  const { type, value, selectionStart, selectionEnd } = document.activeElement ?? {};
+  const opened = [...place.main.querySelectorAll("details[open]")].map((each) => each.dataset.key);
+  const inside = place.main.contains(document.activeElement);
+  keepingFocus(() => place.main.replaceChildren(...nodes.flat(Infinity).filter((node) => node !== null && node !== undefined)));
+  if (inside && document.activeElement === document.body) place.main.focus({ preventScroll: true });
+  for (const key of opened) find(key)?.setAttribute("open", "");
+  const field = document.activeElement;
+  if (type !== "search" || field?.type !== "search") return;
+  if (timers.has("search")) field.value = value;
+  field.setSelectionRange(selectionStart, selectionEnd);
+  field.dispatchEvent(new Event("input"));
+}
+
+/** What keeps a view as it is, or why nothing does. */
+function pinning(now, answer, words) {
+  if (now.known_as === "published") return words.notPinned;
+  if (/^\d+$/.test(now.known_at ?? "")) return words.pinned;
+  return [
+    element("a", { href: addressOf(now, { known_at: String(answer.position) }), "data-key": "pin" }, words.pin), ". ",
+    now.known_at ? words.pinMoment : words.pinHelp,
+  ];
 }
 
 function foot({ words, state: now }, { answer, data }) {
   if (!answer) return [];
   const [path, parameters] = data;
   const asked = { ...axes(), ...parameters };
-  const pinned = /^\d+$/.test(now.known_at ?? "");
+  const question = asking(answer.ledger, path, asked);
   return [
     element("p", null,
       `${words.foot(answer.ledger, answer.position)} ${words.digestOf} `,
-      element("code", { title: answer.digest }, answer.digest.slice(0, 16)), ". ",
-      pinned ? words.pinned : now.known_at ? null : [
-        element("a", { href: addressOf(now, { known_at: String(answer.position) }), "data-key": "pin" }, words.pin), ". ", words.pinHelp,
-      ]),
+      element("code", { title: answer.digest }, answer.digest.slice(0, 16)), " ", words.digestIsOf, " ",
+      element("a", { href: question }, element("code", null, question)), ". ",
+      pinning(now, answer, words)),
     element("p", null, `${words.data}${words.colon}`,
       ["json", "csv"].map((format) => [
         " ", element("a", { href: asking(answer.ledger, path, { ...asked, format }) }, format.toUpperCase()),
@@ -226,32 +258,75 @@ function say(text) {
   if (place.said.textContent !== text) place.said.textContent = text;
 }
 
-function failed(error, { words }, { keep = false } = {}) {
+function failed(error, page) {
+  const { words } = page;
   const away = !(error instanceof Problem);
+  const passing = away || [429, 503].includes(error.status);
   if (away) console.info(String(error));
   const text = away ? words.gone : error.status === 401 ? words.needsToken : `${words.wrong}${words.colon}${error.message}`;
-  const told = element("p", { class: "wrong", role: "alert" }, text);
-  if (keep) place.main.prepend(told);
-  else place.main.replaceChildren(told);
+  const reset = !passing && error.status !== 401 && element("a", {
+    href: addressOf({ ledger: state.ledger, view: state.view, language: state.language }), "data-key": "reset",
+  }, words.reset);
+  const told = element("p", { class: "wrong", role: "alert" }, text, reset && [" ", reset]);
+  place.main.querySelector("[role=alert]")?.remove();
+  if (seenAt === location.search && error.status !== 401) place.main.prepend(told);
+  else {
+    place.main.replaceChildren(told);
+    place.foot.replaceChildren();
+    if (error.status === 401) panelShown(null, words);
+    seenAt = null;
+  }
   document.documentElement.dataset.shown = location.search || "?";
-  if (away) soon(render, 3_000, "again");
+  if (passing) soon(render, "again", 3_000);
 }
 
-/** A new event: what is on the screen is asked anew, unless it is about what was known earlier. */
+/** A new event. */
 function come(event) {
   const words = wordsOf(state.language);
-  extent = null;
   say(words.arrived(Number(event.sequence), `${words.types[event.type] ?? event.type}${words.colon}${claim(event.type, event.data ?? {}, words)}`));
-  if (state.known_at || state.before) extentNow(pageNow(controller.signal)).then(() => standing(), () => {});
-  else if (!timers.has("news")) soon(render, NEWS, "news"); // not put off by the next event: they may come without a pause
+  if (!timers.has("news")) soon(news, "news", NEWS); // not put off by the next event: they may come without a pause
 }
 
+/** What is on the screen is asked anew, once what is being asked is there; unless it is about what was known earlier. */
+async function news() {
+  const waiting = {};
+  timers.set("news", waiting); // events that come meanwhile are among those that are asked about
+  await rendering;
+  if (timers.get("news") !== waiting) return; // somebody has asked since
+  if (!state.known_at && !state.before) return render();
+  cancel("news");
+  extent = null;
+  const page = pageNow(controller.signal);
+  extentNow(page).then((within) => axesShown(page, within), () => {});
+}
+
+/** Follows the ledger. A browser comes back by itself to a server that went away, but not to one that refused. */
 function connect() {
   source?.close();
+  cancel("connect");
   const followed = ledger();
-  source = follow(followed, come, (alive) => {
-    connected = alive;
-    standing();
+  source = follow(followed, come, {
+    opened: () => {
+      connected = true;
+      refusals = 0;
+      standing();
+      if (!missed) return;
+      missed = false;
+      forget(); // it may be another ledger that has this name now
+      soon(news, "news", 0);
+    },
+    lost: () => {
+      connected = false;
+      missed = true;
+      standing();
+    },
+    refused: () => {
+      soon(connect, "connect", Math.min(PATIENCE, AGAIN * 2 ** refusals));
+      refusals += 1;
+      // The browser does not tell why. Where it takes a token, nothing on the screen may be read any more.
+      const page = pageNow(controller.signal);
+      page.get("events", { limit: "1" }).catch((error) => error.status === 401 && failed(error, page));
+    },
   });
 }
 
@@ -260,17 +335,19 @@ document.addEventListener("click", (click) => {
   const link = click.target.closest?.("a[href^='?']");
   if (!link || click.defaultPrevented || click.button || click.metaKey || click.ctrlKey || click.shiftKey || click.altKey) return;
   click.preventDefault();
+  cancel(...MOVES, "search");
   if (link.classList.contains("evidence")) opener = link.dataset.key;
   const before = ledger();
   history.pushState(null, "", link.getAttribute("href"));
-  const view = state.view;
+  const { view, name } = state;
   state = stateOf(location.search);
-  if (state.view !== view) scrollTo(0, 0);
+  if (state.view !== view || state.name !== name) scrollTo(0, 0);
   if (ledger() !== before) connect();
   render();
 });
 
 addEventListener("popstate", () => {
+  cancel(...MOVES, "search");
   const before = ledger();
   state = stateOf(location.search);
   if (ledger() !== before) connect();
@@ -296,7 +373,7 @@ let width = innerWidth;
 addEventListener("resize", () => {
   if (Math.abs(innerWidth - width) > 20) {
     width = innerWidth;
-    soon(render, SOON, "again");
+    soon(render, "again");
   }
 });
 

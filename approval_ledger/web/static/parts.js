@@ -4,19 +4,20 @@ import { addressOf } from "./address.js";
 import { claim } from "./claims.js";
 import { element, outside } from "./elements.js";
 import { bounds, day } from "./figures.js";
-import { asking, fetched, events } from "./ledger.js";
+import { asking, events, fetched, Problem } from "./ledger.js";
 
 const LISTED = 3; // positions that a link to evidence names
 const WIDTHS = [320, 2000]; // pixels that a chart may be wide
 
-/** A link that opens the evidence at these positions; `more` counts others that are not listed. */
-export function evidenceLink(page, positions, more = 0) {
+/** A link that opens the evidence at these positions; `more` counts others that are not listed, and `of` says of which figure:
+ * the view, and what tells the figure from others there. */
+export function evidenceLink(page, positions, more = 0, of = null) {
   const { state, words } = page;
   if (!positions.length) return words.none;
   const others = positions.length - LISTED + more;
   const listed = positions.slice(0, LISTED).join(", ");
   return element("a", {
-    href: addressOf(state, { evidence: positions.join(",") }),
+    href: addressOf(state, { evidence: positions.join(","), ...(more && { more: String(more), of: of && JSON.stringify(of) }) }),
     "data-key": `evidence-${positions.join("-")}`,
     class: "evidence",
     title: words.evidence,
@@ -33,13 +34,18 @@ export function doubt(entry, words) {
   return entry.perhaps ? element("span", { class: "doubt" }, ` ${words.perhaps}`) : null;
 }
 
+/** The words that more are known by name than there surely are. */
+export function overNamed(named, { low }, words) {
+  return named > low ? element("span", { class: "doubt" }, ` ${words.moreNamed}`) : null;
+}
+
 /** The figure of a chart: drawn once the rest is on the screen, with its text beside it. */
 export function chart(page, name, parameters = {}) {
   const drawn = element("div", { class: "drawn" });
   const words = element("p", { id: `words-of-${name}` });
   const figure = element("figure", { class: "chart", "data-chart": name },
     drawn,
-    element("details", null, element("summary", null, page.words.inWords), words));
+    element("details", { "data-key": `words-${name}` }, element("summary", null, page.words.inWords), words));
   if (document.documentElement.dataset.charts !== "yes") {
     drawn.append(element("p", { class: "note" }, page.words.noCharts));
     return element("figure", { class: "chart" }, drawn);
@@ -63,8 +69,8 @@ async function draw(page, name, parameters, drawn, words) {
     actions: false, ast: true, defaultStyle: false, renderer: "svg", tooltip: tell,
   });
   view.addEventListener("click", (_, item) => {
-    const positions = item?.datum?.evidence;
-    if (positions?.length) page.go({ evidence: [...positions].join(",") });
+    const { evidence, more, of } = item?.datum ?? {};
+    if (evidence?.length) page.go({ evidence: [...evidence].join(","), ...(more && { more: String(more), of: JSON.stringify(of) }) });
   });
   // Its parts are no text that can be read in order: the chart is one picture, told by its words and by the table.
   drawn.querySelector("svg").setAttribute("aria-hidden", "true");
@@ -87,6 +93,14 @@ function tell(_, event, __, value) {
   tip.style.transform = `translate(${Math.max(8, left)}px, ${Math.max(8, top)}px)`;
 }
 
+const folded = (text) => text.normalize("NFKC").toLowerCase().replace(/\s+/g, " ").trim();
+
+/** An origin as one of these reports writes it: answers fold names to compare them. */
+export function spelled(origin, sources) {
+  const written = sources.flatMap((source) => (source ? [source.publisher, source.derived_from?.publisher] : []));
+  return written.find((text) => text && folded(text) === origin) ?? origin;
+}
+
 /** The contradictions of some figures, once each, with their reports side by side. */
 export function contradictions(page, found, figure) {
   const { words } = page;
@@ -94,14 +108,18 @@ export function contradictions(page, found, figure) {
   if (!once.length) return null;
   const shown = once.map((each) => {
     const reports = element("ul", { class: "side-by-side" });
+    const differ = new Set((each.alone ?? []).map((of) => bounds(of[figure]))).size > 1;
+    const note = differ ? element("p", { class: "note" }) : null;
+    const tellAlone = (sources) => note?.replaceChildren(each.alone
+      .map(({ origin, ...of }) => words.alone(spelled(origin, sources), bounds(of[figure]))).join("; "));
+    tellAlone([]);
     page.after(async () => {
-      const read = await events(page.ledger, each.events, page.signal);
+      const read = (await events(page.ledger, each.events, page.signal)).filter((report) => !(report instanceof Problem));
+      tellAlone(read.map((report) => report.data?.source));
       reports.replaceChildren(...read.map((report) => element("li", null, reported(page, report))));
     });
-    const alone = (each.alone ?? []).map(({ origin, ...of }) => words.alone(origin, bounds(of[figure])));
-    const differ = new Set((each.alone ?? []).map((of) => bounds(of[figure]))).size > 1;
     return element("li", { class: "contradiction" },
-      element("p", null, each.says), reports, differ ? element("p", { class: "note" }, alone.join("; ")) : null);
+      element("p", null, words.contradiction(each.says, each.events)), reports, note);
   });
   return element("section", { class: "contradictions", "aria-labelledby": "contradictions" },
     element("h2", { id: "contradictions" }, words.contradictions),

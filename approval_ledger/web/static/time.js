@@ -4,97 +4,146 @@ import { addressOf } from "./address.js";
 import { element } from "./elements.js";
 import { day, fromDays, toDays } from "./figures.js";
 
-/** The section of both axes. `extent` has the first and the last day that the ledger speaks of, and its head. */
-export function timeSection(page, extent) {
-  const { words } = page;
-  return [
-    element("h2", { class: "hidden" }, words.time),
-    validAt(page, extent),
-    knownAt(page, extent),
-  ];
-}
-
-function validAt(page, extent) {
-  const { state, words } = page;
-  const last = toDays(extent.last);
-  const at = inside(state.valid_at ? toDays(lastDay(state.valid_at)) : last, toDays(extent.first), last);
-  const says = (days) => day(fromDays(days), words);
-  const set = (days) => page.go({ valid_at: days === last ? null : fromDays(days) }, { replace: true });
-  return axis(page, {
-    id: "valid-at", title: words.validAt, help: words.validHelp, value: at,
-    min: toDays(extent.first), max: last, says,
-    shown: state.valid_at ? day(state.valid_at, words) : words.latest, set,
-    field: dateField("valid-at-day", words.validAt, fromDays(at), (value) => page.go({ valid_at: value || null })),
-    reset: state.valid_at && element("a", { href: addressOf(state, { valid_at: null }), "data-key": "valid-reset" }, words.latest),
-  });
-}
-
-function knownAt(page, extent) {
-  const { state, words } = page;
-  const published = state.known_as === "published";
-  const choice = element("fieldset", { class: "choice" },
-    element("legend", { class: "hidden" }, words.knownAs),
-    [["recorded", words.recorded], ["published", words.published]].map(([value, text]) =>
-      element("label", null,
-        element("input", {
-          type: "radio", name: "known-as", value, checked: (value === "published") === published, "data-key": `known-as-${value}`,
-          onchange: () => page.go(value === "published"
-            ? { known_as: "published", known_at: extent.last }
-            : { known_as: null, known_at: null }),
-        }), text)));
-  const reset = state.known_at && element("a", {
-    href: addressOf(state, { known_at: null, known_as: null }), "data-key": "known-reset",
-  }, words.everything);
-  const common = { id: "known-at", title: words.knownAt, help: words.knownHelp, choice, reset };
-  if (published) {
-    const first = toDays(extent.first);
-    const last = toDays(extent.last);
-    return axis(page, {
-      ...common, min: first, max: last, value: inside(toDays(lastDay(state.known_at)), first, last),
-      says: (days) => day(fromDays(days), words), shown: words.byDay(day(state.known_at, words)),
-      set: (days) => page.go({ known_at: fromDays(days) }, { replace: true }),
-      field: dateField("known-at-day", words.knownAt, lastDay(state.known_at), (value) => value && page.go({ known_at: value })),
-    });
+/** Shows both axes in `section`. `extent` has the first and the last day that the ledger speaks of, and its head; `position` is
+ * that of the answer on the screen.
+ *
+ * What is there stays there, with the focus, and only its values change; not those of a slider that is `moving`, nor of a day
+ * that is being typed. */
+export function showTime(section, page, extent, position, moving) {
+  const { words, state } = page;
+  const made = `${page.ledger} ${words.language} ${state.known_as ?? ""}`;
+  const key = document.activeElement?.dataset.key;
+  if (section.dataset.made !== made) {
+    section.replaceChildren(
+      element("h2", { class: "hidden" }, words.time),
+      axis("valid-at", words.validAt, words.validHelp),
+      axis("known-at", words.knownAt, words.knownHelp));
+    section.dataset.made = made;
   }
-  const position = /^\d+$/.test(state.known_at ?? "") ? Number(state.known_at) : extent.head;
-  const shown = !state.known_at ? words.everything
-    : /^\d+$/.test(state.known_at) ? words.positionOf(state.known_at, extent.head) : state.known_at;
-  return axis(page, {
-    ...common, min: 0, max: extent.head, value: Math.min(position, extent.head), shown,
-    says: (value) => words.positionOf(value, extent.head),
-    set: (value) => page.go({ known_at: value === extent.head ? null : String(value) }, { replace: true }),
-  });
+  validAt(page, extent, moving);
+  knownAt(page, extent, position, moving);
+  if (key && document.activeElement === document.body) section.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 
-function axis(page, { id, title, help, min, max, value, says, shown, set, field, choice, reset }) {
-  const output = element("output", { for: id, id: `${id}-shown` }, shown);
-  const slider = element("input", {
-    type: "range", id, min, max, value, step: 1, "data-key": id, "aria-valuetext": says(value),
-    "aria-describedby": `${id}-help`, disabled: max <= min,
-    oninput: () => {
-      const chosen = Number(slider.value);
-      output.textContent = says(chosen);
-      slider.setAttribute("aria-valuetext", says(chosen));
-      page.soon(() => set(chosen));
-    },
-  });
+function axis(id, title, help) {
   return element("div", { class: "axis" },
     element("label", { for: id }, title),
     element("span", { class: "help", id: `${id}-help` }, help),
-    output,
-    slider,
-    element("div", { class: "exact" }, field, choice, reset));
+    element("output", { for: id, id: `${id}-shown` }),
+    element("input", { type: "range", id, step: 1, "data-key": id, "aria-describedby": `${id}-help` }),
+    element("div", { class: "exact" },
+      ["exactly", "choice", "reset"].map((part) => element("div", { id: `${id}-${part}` }))));
 }
 
-function dateField(id, title, value, changed) {
-  const field = element("input", {
-    type: "date", id, "data-key": id, "aria-label": title, min: "1900-01-01", max: "9999-12-31",
-    value,
-    onchange: () => {
-      if (field.value === "" || field.validity.valid) changed(field.value);
-    },
+function validAt(page, extent, moving) {
+  const { state, words } = page;
+  const last = toDays(extent.last);
+  const at = inside(state.valid_at ? toDays(lastDay(state.valid_at)) : last, toDays(extent.first), last);
+  set(page, "valid-at", moving, {
+    value: at, min: toDays(extent.first), max: last,
+    says: (days) => day(fromDays(days), words),
+    shown: state.valid_at ? day(state.valid_at, words) : words.latest,
+    go: (days) => page.go({ valid_at: days === last ? null : fromDays(days) }, { replace: true }),
+    reset: state.valid_at && [words.latest, { valid_at: null }],
   });
-  return field;
+  setDay("valid-at", words.validAt, state.valid_at ? lastDay(state.valid_at) : extent.last, (value) => page.go({ valid_at: value || null }));
+}
+
+function knownAt(page, extent, position, moving) {
+  const { state, words } = page;
+  const published = state.known_as === "published";
+  setChoice(page, extent, published);
+  const reset = state.known_at && [words.everything, { known_at: null, known_as: null }];
+  if (published) {
+    const first = toDays(extent.first);
+    const last = toDays(extent.last);
+    const at = inside(toDays(lastDay(state.known_at)), first, last);
+    set(page, "known-at", moving, {
+      value: at, min: first, max: last, reset,
+      says: (days) => day(fromDays(days), words),
+      shown: words.byDay(day(state.known_at, words)),
+      go: (days) => page.go({ known_at: fromDays(days) }, { replace: true }),
+    });
+    setDay("known-at", words.knownAt, lastDay(state.known_at), (value) => value && page.go({ known_at: value }));
+    return;
+  }
+  const byPosition = /^\d+$/.test(state.known_at ?? "");
+  const at = byPosition ? Number(state.known_at) : state.known_at ? position ?? extent.head : extent.head;
+  set(page, "known-at", moving, {
+    value: Math.min(at, extent.head), min: 0, max: extent.head, reset,
+    says: (value) => words.positionOf(value, extent.head),
+    shown: !state.known_at ? words.everything
+      : byPosition ? words.positionOf(state.known_at, extent.head)
+      : position === undefined ? state.known_at : `${state.known_at}${words.comma}${words.positionOf(position, extent.head)}`,
+    go: (value) => page.go({ known_at: value === extent.head ? null : String(value) }, { replace: true }),
+  });
+}
+
+function set(page, id, moving, { value, min, max, says, shown, go, reset }) {
+  const slider = document.getElementById(id);
+  const output = document.getElementById(`${id}-shown`);
+  slider.min = min;
+  slider.max = max;
+  slider.disabled = max <= min;
+  if (!moving(id)) {
+    slider.value = value;
+    slider.setAttribute("aria-valuetext", says(value));
+    output.textContent = shown;
+  }
+  slider.oninput = () => {
+    const chosen = Number(slider.value);
+    output.textContent = says(chosen);
+    slider.setAttribute("aria-valuetext", says(chosen));
+    page.soon(() => go(chosen), id);
+  };
+  document.getElementById(`${id}-reset`).replaceChildren(...(reset
+    ? [element("a", { href: addressOf(page.state, reset[1]), "data-key": `${id}-reset` }, reset[0])]
+    : []));
+}
+
+/** The field of a day. Its parts are typed one after another, each of which makes another day: what is typed is asked about
+ * with Enter, or when the field is left; a day that is chosen in the calendar, at once. */
+function setDay(id, title, asked, changed) {
+  let value = Number.isFinite(toDays(asked)) ? asked : "";
+  const place = document.getElementById(`${id}-exactly`);
+  if (!place.firstChild) {
+    place.append(element("input", {
+      type: "date", id: `${id}-day`, "data-key": `${id}-day`, "aria-label": title, min: "1900-01-01", max: "9999-12-31",
+    }));
+  }
+  const field = place.firstChild;
+  const commit = () => {
+    delete field.dataset.typed;
+    if (!field.validity.valid || field.value === value) return;
+    value = field.value;
+    changed(value);
+  };
+  field.onkeydown = (key) => {
+    if (key.key === "Enter") commit();
+    else if (!key.altKey && !key.ctrlKey && !key.metaKey && key.key !== "Tab") field.dataset.typed = "";
+  };
+  field.onpointerdown = () => delete field.dataset.typed;
+  field.onchange = () => "typed" in field.dataset || commit();
+  field.onblur = commit;
+  if (!("typed" in field.dataset)) field.value = value;
+}
+
+function setChoice(page, extent, published) {
+  const { words } = page;
+  const place = document.getElementById("known-at-choice");
+  if (!place.firstChild) {
+    place.append(element("fieldset", { class: "choice" },
+      element("legend", { class: "hidden" }, words.knownAs),
+      [["recorded", words.recorded], ["published", words.published]].map(([value, text]) =>
+        element("label", null,
+          element("input", { type: "radio", name: "known-as", value, "data-key": `known-as-${value}` }), text))));
+  }
+  for (const choice of place.querySelectorAll("input")) {
+    choice.checked = (choice.value === "published") === published;
+    choice.onchange = () => page.go(choice.value === "published"
+      ? { known_as: "published", known_at: extent.last }
+      : { known_as: null, known_at: null });
+  }
 }
 
 const inside = (value, min, max) => (Number.isFinite(value) ? Math.min(max, Math.max(min, value)) : max);

@@ -3,7 +3,7 @@
 import { batchName, counted } from "./claims.js";
 import { table } from "./elements.js";
 import { bounds, day } from "./figures.js";
-import { bothSides, chart, contradictions, doubt, evidenceLink } from "./parts.js";
+import { bothSides, chart, contradictions, doubt, evidenceLink, overNamed } from "./parts.js";
 
 const SHOWN = 8; // names of a batch
 
@@ -21,9 +21,10 @@ export async function view(page) {
       table(words.batchesTable,
         [words.announced, words.authority, words.size, words.named, words.undisclosed, words.before, words.names, words.evidence],
         found.map((each) => [
-          [`${batchName(each, words)}${words.comma}${each.announced_on.map((on) => day(on, words)).join(" / ")}`, doubt(each, words)],
+          [`${batchName(each, words)}${words.comma}${each.announced_on.map((on) => day(on, words)).join(" / ")}`, doubt(each, words), overNamed(each.named, each.size, words)],
           counted(each, words), bounds(each.size), String(each.named), bounds(each.undisclosed), bounds(each.before),
-          names(each, words), evidenceLink(page, ...bothSides(each.evidence.size)),
+          names(each, words), evidenceLink(page, ...bothSides(each.evidence.size),
+            ["batches", each.authority, each.instrument, each.unit, each.ordinal ?? null, each.label ?? null]),
         ]),
         { figures: [2, 3, 4, 5], empty: words.nothing, texts: true }),
     ],

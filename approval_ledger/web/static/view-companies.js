@@ -19,7 +19,7 @@ async function all(page) {
     type: "search", id: "search", value: state.search ?? "", "data-key": "search", autocomplete: "off", spellcheck: "false",
     oninput: () => {
       show(field.value);
-      page.soon(() => page.note({ search: field.value.trim() || null }));
+      page.soon(() => page.note({ search: field.value.trim() || null }), "search");
     },
   });
   show(state.search ?? "");
@@ -39,7 +39,7 @@ async function all(page) {
 const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim();
 
 function listed(page, answers, search) {
-  const { state, words } = page;
+  const { words } = page;
   const wanted = plain(search);
   const found = answers.filter((each) => [each.company, ...each.names].some((name) => plain(name).includes(wanted)));
   return [
@@ -47,15 +47,18 @@ function listed(page, answers, search) {
       found.length > LISTED ? `. ${words.foundMore(LISTED)}` : null),
     table(words.companiesTable, [words.company, words.alsoNamed, words.approvals, words.shareOfAll, words.evidence],
       found.slice(0, LISTED).map((each) => [
-        element("a", { href: addressOf(state, { name: each.names[0], search: null, evidence: null }), "data-key": `company-${each.company}` }, each.names[0]),
+        element("a", { href: historyOf(page, each), "data-key": `company-${each.company}` }, each.names[0]),
         each.names.slice(1).join(words.comma),
         each.approvals.map((of) => element("div", null, `${bounds(of.approvals)} ${ofTerms(of.terms, words)}`)),
         each.approvals.map((of) => element("div", null, percent(of.share))),
-        evidenceLink(page, each.evidence),
+        // The list names the events that say which names are one company's; those that approve or name it are its history.
+        [each.evidence.length ? [evidenceLink(page, each.evidence), words.comma] : null, element("a", { href: historyOf(page, each) }, words.itsHistory)],
       ]),
       { empty: words.nothing, texts: true }),
   ];
 }
+
+const historyOf = ({ state }, { names }) => addressOf(state, { name: names[0], search: null, evidence: null });
 
 function ofTerms(written, words) {
   const parts = written.split("/");
@@ -72,6 +75,7 @@ async function one(page, name) {
   const title = companies[0].names[0];
   return {
     answer,
+    title,
     data: ["companies", { name }],
     said: [title, words.evidenceOf(entries.length)],
     nodes: [

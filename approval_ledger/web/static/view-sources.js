@@ -2,7 +2,7 @@
 
 import { claim } from "./claims.js";
 import { table } from "./elements.js";
-import { chart, doubt, evidenceLink } from "./parts.js";
+import { chart, doubt, evidenceLink, spelled } from "./parts.js";
 
 const LISTED = 300; // claims
 
@@ -19,7 +19,7 @@ export async function view(page) {
         answer.answers.map((each) => [
           [`${words.types[each.type] ?? each.type}${words.colon}${claim(each.type, each.says, words)}`, doubt(each, words)],
           String(each.reports.length),
-          `${each.origins}${words.colon}${each.independent.join(words.comma)}`,
+          `${each.origins}${words.colon}${each.independent.map((origin) => spelled(origin, each.reports.map((report) => report.source))).join(words.comma)}`,
           evidenceLink(page, each.reports.map((report) => report.position)),
         ]),
         { figures: [1], empty: words.nothing, texts: true }),

@@ -3,7 +3,7 @@
 import { counted } from "./claims.js";
 import { element, table } from "./elements.js";
 import { bounds, day } from "./figures.js";
-import { bothSides, chart, contradictions, evidenceLink } from "./parts.js";
+import { bothSides, chart, contradictions, evidenceLink, overNamed } from "./parts.js";
 
 const PARTS = ["authority", "instrument", "unit"];
 
@@ -27,6 +27,8 @@ export async function view(page) {
   };
 }
 
+const figure = (each, step) => ["totals", ...PARTS.map((part) => each[part]), step?.on].filter((part) => part !== undefined);
+
 function headline(page, each) {
   const { words } = page;
   return element("li", null,
@@ -34,13 +36,15 @@ function headline(page, each) {
     element("p", { class: "counted" }, `${counted(each, words)}${words.comma}${words.asOf(day(each.as_of, words))}`),
     element("p", { class: "parts" },
       `${words.named}${words.colon}${bounds({ low: each.named, high: each.named })}; `,
-      `${words.undisclosed.toLowerCase()}${words.colon}${bounds(each.undisclosed)}`),
-    element("p", null, `${words.evidence}${words.colon}`, evidenceLink(page, ...bothSides(each.evidence))));
+      `${words.undisclosed.toLowerCase()}${words.colon}${bounds(each.undisclosed)}`,
+      overNamed(each.named, each.total, words)),
+    element("p", null, `${words.evidence}${words.colon}`, evidenceLink(page, ...bothSides(each.evidence), figure(each))));
 }
 
 function choice(page, all) {
   const { state, words } = page;
-  if (all.length < 2) return null;
+  const chosen = PARTS.map((part) => state[part]).filter(Boolean);
+  if (all.length < 2 && !chosen.length) return null;
   const selected = all.findIndex((each) => PARTS.every((part) => each[part] === state[part]));
   return element("p", { class: "choice" },
     element("label", { for: "counted" }, words.counted), " ",
@@ -52,6 +56,7 @@ function choice(page, all) {
       },
     },
     element("option", { value: "" }, words.all),
+    chosen.length && selected < 0 ? element("option", { value: "", selected: true }, chosen.join(words.comma)) : null,
     all.map((each, index) => element("option", { value: index, selected: index === selected }, counted(each, words)))));
 }
 
@@ -63,7 +68,7 @@ function steps(page, each) {
     each.steps.toReversed().map((step) => [
       day(step.on, words), bounds(step.total), bounds({ low: step.named, high: step.named }), bounds(step.undisclosed),
       ...(force ? [step.in_force ? bounds(step.in_force) : ""] : []),
-      evidenceLink(page, ...bothSides(step.evidence)),
+      evidenceLink(page, ...bothSides(step.evidence), figure(each, step)),
     ]),
     { figures: [1, 2, 3, ...(force ? [4] : [])], empty: words.nothing });
 }

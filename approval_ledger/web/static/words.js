@@ -33,6 +33,8 @@ const en = {
   said: (view, parts) => `${view}: ${parts}`,
   evidence: "Evidence",
   evidenceOf: (n) => (n === 1 ? "1 event" : `${n} events`),
+  evidenceSome: (n, of) => `${n} of ${of} events`,
+  evidenceAll: "List all of them",
   close: "Close",
   more: (n) => `and ${n} more`,
   repeats: "repeats",
@@ -42,6 +44,8 @@ const en = {
   cells: "The row, as published",
   contradictions: "Contradictions",
   contradictionsNote: "These reports cannot all be true. A figure above holds whichever of them is right.",
+  contradiction: (says) => says,
+  moreNamed: "more by name than there surely are, for reports contradict one another",
   alone: (origin, figure) => `on the word of ${origin} alone: ${figure}`,
   day: "Day",
   total: "Total",
@@ -68,6 +72,7 @@ const en = {
   search: "Search by any name",
   found: (n, of) => (n === of ? `${of} companies` : `${n} of ${of} companies`),
   foundMore: (n) => `The first ${n} are listed: search to see others.`,
+  itsHistory: "its reports",
   backToCompanies: "All companies",
   history: (company) => `What is reported of ${company}`,
   what: "What",
@@ -114,9 +119,13 @@ const en = {
   digestOf: "digest",
   pin: "Pin this view",
   pinHelp: "Keeps the position in the address, so that it shows the same for ever.",
+  pinMoment: "Puts the position that the ledger had then in place of the time, so that it shows the same for ever.",
+  notPinned: "What had been published by a day cannot be pinned: a report of that day may be recorded later.",
+  digestIsOf: "of the answer to",
   pinned: "Pinned: this address shows the same for ever.",
   data: "Data",
   wrong: "The ledger says",
+  reset: "Show everything, as it is now.",
   gone: "The server cannot be reached. The page tries again when it is there.",
   needsToken: "Reading this server needs a token, and a browser’s page has none. “approvals up --public-reads” lets everyone read.",
   relations: { "=": "", ">=": "at least ", ">": "more than ", "<=": "at most ", "<": "fewer than ", "~": "about " },
@@ -125,6 +134,7 @@ const en = {
     granted: "approved", named: "named in a batch", used: "users", amended: "amended", revoked: "revoked", merged: "merged",
   },
   types: {
+    __proto__: null,
     "approval.granted.v1": "Approval", "approval.amended.v1": "Amendment", "approval.revoked.v1": "Revocation",
     "batch.announced.v1": "Batch", "total.reported.v1": "Total", "market.estimated.v1": "Estimate",
     "usage.reported.v1": "Users", "company.identified.v1": "Company’s names", "company.merged.v1": "Merger",
@@ -148,6 +158,7 @@ const en = {
 };
 
 const TERMS = {
+  __proto__: null, // a term may be called anything, "constructor", too
   approval: "批准", filing: "备案", registration: "登记", model: "模型", service: "服务", application: "应用",
   "notable model": "知名模型", world: "全球", CN: "中国", US: "美国", KR: "韩国",
 };
@@ -184,6 +195,8 @@ const zh = {
   said: (view, parts) => `${view}：${parts}`,
   evidence: "依据",
   evidenceOf: (n) => `${n} 个事件`,
+  evidenceSome: (n, of) => `${of} 个事件中的 ${n} 个`,
+  evidenceAll: "列出全部",
   close: "关闭",
   more: (n) => `另有 ${n} 个`,
   repeats: "转述",
@@ -193,6 +206,18 @@ const zh = {
   cells: "发布时的原始行",
   contradictions: "矛盾",
   contradictionsNote: "这些报道不可能同时为真。无论哪个正确，上面的数字都成立。",
+  contradiction: (says, events) => {
+    const [, name] = /^two companies claim the name (.*)$/.exec(says) ?? [];
+    if (name) return `两家公司都使用名称 ${name}`;
+    const [, ring] = /^these merges form a ring: (.*)$/.exec(says) ?? [];
+    if (ring) return `这些合并形成循环（${ring}）`;
+    if (!says.startsWith("these cannot all be true: ")) return says;
+    const together = [
+      says.includes("; the approvals known by name") && "已知名称的获批", says.endsWith("; the revocations") && "撤销",
+    ].filter(Boolean);
+    return `位置 ${events.join("、")} 的报道${together.map((each) => `与${each}`).join("")}不可能同时为真`;
+  },
+  moreNamed: "已知名称多于确定的数量，因为报道相互矛盾",
   alone: (origin, figure) => `仅按 ${origin}：${figure}`,
   day: "日期",
   total: "总数",
@@ -219,6 +244,7 @@ const zh = {
   search: "按任意名称搜索",
   found: (n, of) => (n === of ? `${of} 家公司` : `${of} 家公司中的 ${n} 家`),
   foundMore: (n) => `仅列出前 ${n} 家，可搜索其他公司。`,
+  itsHistory: "相关报道",
   backToCompanies: "全部公司",
   history: (company) => `关于${company}的报道`,
   what: "内容",
@@ -265,15 +291,20 @@ const zh = {
   digestOf: "摘要",
   pin: "固定此视图",
   pinHelp: "把位置写入地址，使其永远显示相同内容。",
+  pinMoment: "以当时账本的位置代替时间，使其永远显示相同内容。",
+  notPinned: "“某日前已发布”的视图无法固定：当日的报道可能更晚才被记录。",
+  digestIsOf: "对应的问题为",
   pinned: "已固定：此地址永远显示相同内容。",
   data: "数据",
   wrong: "账本提示",
+  reset: "显示目前的全部内容。",
   gone: "无法连接服务器。恢复后页面会自动重试。",
   needsToken: "读取此服务器需要令牌，浏览器页面没有。“approvals up --public-reads”允许所有人读取。",
   relations: { "=": "", ">=": "至少 ", ">": "超过 ", "<=": "至多 ", "<": "不足 ", "~": "约 " },
   within: (n) => `（误差 ${n} 以内）`,
   kinds: { granted: "获批", named: "批次中被提及", used: "用户数", amended: "变更", revoked: "撤销", merged: "合并" },
   types: {
+    __proto__: null,
     "approval.granted.v1": "获批", "approval.amended.v1": "变更", "approval.revoked.v1": "撤销",
     "batch.announced.v1": "批次", "total.reported.v1": "总数", "market.estimated.v1": "估计",
     "usage.reported.v1": "用户数", "company.identified.v1": "公司名称", "company.merged.v1": "合并",
