@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help demo up test check bench bench-peers bench-readme lock wheel clean
+.PHONY: help demo up test test-long check bench bench-peers bench-readme lock wheel clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -27,6 +27,9 @@ up: $(READY) ## serve the ledger over HTTP, with workers, until Ctrl-C; UP="--wi
 
 test: $(READY) ## the tests, against real servers
 	@$(BIN)/python -m pytest -n 2
+
+test-long: $(READY) ## the same with more examples: histories with kills, small worlds, all that the HTTP API's description allows
+	@LEDGER_TESTS=long $(BIN)/python -m pytest -n 2
 
 check: $(READY) ## lint, format, types, import rules
 	@$(BIN)/ruff check .

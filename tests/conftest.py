@@ -17,14 +17,16 @@ from approval_ledger import telemetry
 from events import Log
 
 from .api import Api, running
+from .long import LONG
 from .servers import BINARIES, Server
 from .waiting import until
 
 # No test is judged by a clock: a slow machine is slow, and nothing more.
+# `make test-long` tries more, where that takes minutes.
 settings.register_profile(
     "ledger",
     deadline=None,
-    max_examples=60,
+    max_examples=60 if LONG else 30,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

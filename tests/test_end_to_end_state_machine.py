@@ -15,6 +15,7 @@ from projections import PROJECTIONS, Store, answers, digest, fold, queries, repl
 from workers import ring, run_here
 
 from .conftest import new_ledger
+from .long import LONG
 from .servers import Server
 from .strategies import SUBJECTS, events
 from .worker_main import Supervised, eventually
@@ -166,6 +167,8 @@ def test_no_history_of_appends_kills_and_rebuilds_makes_the_projections_differ_f
     case = OnThisServer.TestCase("runTest")
     # Not shrunk: a second or two each, and what the workers do meanwhile is never twice the same.
     case.settings = settings(
-        max_examples=25, stateful_step_count=20, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+        max_examples=40 if LONG else 6,
+        stateful_step_count=20,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate],
     )
     case.runTest()

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from events import Interval
 
 from .given import Line, ask, batch, log, total, total_on
+from .long import LONG
 
 DAYS = (
     "2023-08-31",
@@ -117,7 +118,7 @@ def batches_of(reports: Sequence[Report]) -> int:
     return max((getattr(report.line, "ordinal", 0) for report in reports), default=0)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400 if LONG else 150)
 @given(st.lists(totals() | totals() | periods() | announcements(), min_size=1, max_size=4))
 def test_the_figures_are_the_least_and_the_most_of_all_worlds_in_which_the_reports_are_true(
     reports: list[Report],

@@ -18,6 +18,7 @@ from projections.together import known_at
 
 from .conftest import new_ledger
 from .given import HISTORY, QUESTIONS, Tally, append, append_newer, append_raw, ask, drain, retract
+from .long import LONG
 from .servers import Server
 
 EVERY = 7
@@ -76,7 +77,7 @@ def test_an_answer_at_any_position_is_that_of_the_log_up_to_there_and_folds_less
         monkeypatch.setattr(past, "EVERY", EVERY)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30 if LONG else 10)
 @given(
     figures=st.lists(st.integers(20, 24), min_size=1, max_size=40),
     withdrawn=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=6, unique=True),
