@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import time
 from collections.abc import Iterable
 from itertools import cycle, islice
 from typing import Any
+
+import structlog
 
 from approval_ledger import telemetry
 from approval_ledger.api.serving import Serving, bound
@@ -25,6 +28,12 @@ REQUESTS = 200
 MOST = 5  # ms
 
 
+def _quietly() -> None:
+    """Warnings alone: a line for each request would bury the figures."""
+    telemetry.configure()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
 def measure(bench: Bench) -> list[Figure]:
     """Answers that are asked for the first time since an event came, those that were asked for before, and publishing."""
     log = bench.log("http")
@@ -33,7 +42,7 @@ def measure(bench: Bench) -> list[Figure]:
     settings = Settings(log.ledger, port=0, rate=None)
     with bound(settings) as listening:
         port = listening.getsockname()[1]
-        with Serving(bench.url, settings, listening, telemetry.configure):
+        with Serving(bench.url, settings, listening, _quietly):
             connection = http.client.HTTPConnection("127.0.0.1", port)
             path = f"/ledgers/{log.ledger}"
             again = [f"{path}/{read}" for read in islice(cycle(READS), REQUESTS)]
