@@ -21,19 +21,13 @@ from .yardsticks import CALL
 
 PART = "growth"
 SAMPLES = 5
+LIVE = 20  # events that are taken one by one
 ASKED = 15  # times for one company
 APPROVALS = 5  # of the company that is asked for
 GROWS = "events in the log"
-BACK = 1_000  # an answer about the past is asked for so many events before the head
+BACK = past.EVERY * 3 // 2  # an answer about the past is asked for so many events before the head: halfway
 LENGTHS = (1_000, 3_000, 10_000, 30_000, 100_000, 200_000, 500_000, 1_000_000, 3_000_000, 10_000_000)
-PROJECTED = (
-    4_000,
-    8_000,
-    16_000,
-    32_000,
-    64_000,
-    128_000,
-)  # two snapshots lie between one and the next, at least
+PROJECTED = (4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 512_000, 1_000_000)
 COMPANIES = (10, 1_000, 10_000)
 
 
@@ -120,33 +114,30 @@ def _second_name(number: int) -> Event:
 
 
 def _projected(bench: Bench, lengths: list[int]) -> list[Curve]:
-    """What a live event and a snapshot take in five projections, and an answer about the past, as one log grows."""
+    """What a live event takes in five projections, and an answer about the past, as one log grows."""
     log, known = bench.log("growing"), facts(lengths[-1])
-    live, kept, before = [], [], []
+    live, before = [], []
     for length in lengths:
-        ends = [_to_a_snapshot(log, known, at) for at in (length - past.EVERY, length)]
+        took = _live_events(log, known, length)
         asked = [seconds(lambda: queries.totals(log, known_at=log.head() - BACK)) for _ in range(SAMPLES)]
-        live.append((length, statistics.median(each for ordinary, _ in ends for each in ordinary) * 1e3))
-        # The lower of two: there are few to take a mean of, and others run on this machine.
-        kept.append((length, min(last for _, last in ends) / past.EVERY * 1e6))
+        live.append((length, statistics.median(took) * 1e3))
         before.append((length, statistics.median(asked) * 1e3))
     back = f"totals as known {BACK:,} events ago"
     return [
         Curve("live", "one live event in five projections", GROWS, "ms", live, lengths[0]),
-        Curve("snapshot", "snapshots of five projections", GROWS, "µs an event", kept, lengths[0]),
         Curve("past", back, GROWS, "ms", before, lengths[0]),
     ]
 
 
-def _to_a_snapshot(log: Log, known: Iterator[Facts], at: int) -> tuple[list[float], float]:
-    """Grows the log to a position of which a snapshot is kept; the seconds of a few single events before it, and of that one,
-    where each projection's process is at the head and has what it read lately."""
-    append_all(log, islice(known, at - SAMPLES - 1 - log.head()))
+def _live_events(log: Log, known: Iterator[Facts], upto: int) -> list[float]:
+    """Grows the log to a length; the seconds of the last events, taken one by one, where each projection's process is at the
+    head and has what it read lately."""
+    append_all(log, islice(known, upto - LIVE - log.head()))
     run_here(log.client, log.ledger)
     generations = [Store(log, projection).open_live() for projection in PROJECTIONS.values()]
     advance_together(generations)  # they read their states once
     took = []
-    for fact in islice(known, SAMPLES + 1):
+    for fact in islice(known, LIVE):
         log.append([build(fact)])
         took.append(seconds(lambda: advance_together(generations)))
-    return took[:-1], took[-1]
+    return took

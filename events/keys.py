@@ -10,7 +10,6 @@ pattern                             type    writer       lost if it goes
 {name}:projection:<p>:<g>:state     hash    commit.lua   its checkpoint (store.py makes it); can be rebuilt by a replay
 {name}:projection:<p>:<g>:parked    hash    commit.lua   its parked events; can be rebuilt by a replay
 {name}:projection:<p>:<g>:past      hash    commit.lua   its snapshots: answers about the past fold the whole log, until a replay
-{name}:projection:<p>:<g>:changed   set     commit.lua   what the next snapshot will hold: that one is then lost, as above
 {name}:bell:<p>                     string  doorbell     nothing: it expires, and the reconciler rings
 {name}:webhooks                     set     webhooks     who is subscribed: add the subscriptions again
 {name}:webhook:<id>                 hash    settle.lua   one subscription with its secret and its cursor (subscriptions.py makes it)
@@ -73,10 +72,6 @@ def parked(ledger: str, name: str, generation: int) -> str:
 
 def past(ledger: str, name: str, generation: int) -> str:
     return f"{projection(ledger, name)}:{generation}:past"
-
-
-def changed(ledger: str, name: str, generation: int) -> str:
-    return f"{projection(ledger, name)}:{generation}:changed"
 
 
 def bell(ledger: str, name: str) -> str:

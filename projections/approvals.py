@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from events import DateRange, date_range, name_key
 from events.catalog import ApprovalGranted, ApprovalRevoked
@@ -11,8 +11,7 @@ from events.catalog import ApprovalGranted, ApprovalRevoked
 from .projection import Documents, key
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(NamedTuple):
     """One approval, as its earliest standing report has it; `on` are the days that all its reports allow (see `span`)."""
 
     position: int
@@ -68,8 +67,7 @@ def revoked_key(revocation: ApprovalRevoked) -> str:
     return key("item", name_key(revocation.item.name), name_key(revocation.company.name))
 
 
-@dataclass(frozen=True, slots=True)
-class _Reports:
+class _Reports(NamedTuple):
     """The reports that tell on one grant: those of its registry number, and what is known of its item and company, that is,
     the reports without a number, and the marks of those with one. Each says its batch at the end, where batches count."""
 
@@ -139,7 +137,7 @@ def _changes(was: list[Approval | None], now: list[Approval | None]) -> list[Cha
 def span(dates: list[str]) -> str:
     """The days that all these dates of one thing allow; where no day is in all of them, from the earliest to the latest. As
     one of the dates, where it says just that, else as a day or as `first/last`."""
-    if len(set(dates)) == 1:
+    if dates.count(dates[0]) == len(dates):
         return dates[0]
     ranges = [date_range(date) for date in dates]
     days = DateRange(max(r.first for r in ranges), min(r.last for r in ranges))
@@ -151,7 +149,12 @@ def span(dates: list[str]) -> str:
 
 
 def _unnumbered(counted: str, grant: ApprovalGranted) -> str:
-    return key("item", counted, name_key(grant.item.name), name_key(grant.company.name))
+    return _item(counted, grant.item.name, grant.company.name)
+
+
+@lru_cache(maxsize=2_048)  # each is asked for before the fold and in it, by three projections
+def _item(counted: str, item: str, company: str) -> str:
+    return key("item", counted, name_key(item), name_key(company))
 
 
 def _numbered(counted: str, grant: ApprovalGranted) -> str:

@@ -12,7 +12,7 @@ from . import approvals, pages, terms
 from .projection import Documents, key
 
 name = "batches"
-version = 2
+version = 3
 handles = frozenset({BatchAnnounced.TYPE, ApprovalGranted.TYPE})
 
 

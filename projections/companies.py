@@ -21,7 +21,7 @@ from . import approvals, buckets, identities, pages, terms
 from .projection import Documents, key
 
 name = "companies"
-version = 2
+version = 3
 handles = frozenset(
     model.TYPE
     for model in (

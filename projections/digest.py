@@ -16,26 +16,36 @@ from events import canonical
 RUN = 65_536
 """Digests that are sorted in memory at once, which takes 6 MB; of more, each run but the last waits in a temporary file."""
 
+MARK = 16
+"""Bytes of what a digest is marked with."""
+
 
 def digest(documents: Mapping[str, Any]) -> str:
     """SHA-256, in hex, of the sorted SHA-256 of each document: of its key and value as a member of a canonical JSON object."""
-    return digest_of_stored((name, canonical(value)) for name, value in documents.items())
+    plain, _ = digests_of_documents((name, canonical(value), b"") for name, value in documents.items())
+    return plain
 
 
-def digest_of_stored(documents: Iterable[tuple[str, bytes]]) -> str:
-    """The same, from keys and values that are canonical JSON already, in any order, and some of them twice, maybe."""
-    return digest_of_set(sha256(canonical(name) + b":" + value).digest() for name, value in documents)
+def digests_of_documents(documents: Iterable[tuple[str, bytes, bytes]]) -> tuple[str, str]:
+    """The same, from keys, values that are canonical JSON already, and a mark of each; and one that binds the marks too.
+
+    They come in any order, and some of them twice, maybe.
+    """
+    return digests_of_set(
+        (sha256(canonical(name) + b":" + json).digest(), mark) for name, json, mark in documents
+    )
 
 
-def digest_of_set(digests: Iterable[bytes]) -> str:
-    """SHA-256, in hex, of digests in their order, each once; in little memory, however many there are."""
-    running, last = sha256(), b""
+def digests_of_set(marked: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
+    """SHA-256, in hex, of digests in their order, each once, and of digests with their marks; in little memory, however many."""
+    plain, whole, last = sha256(), sha256(), b""
     with ExitStack() as files:
-        for each in merge(*_sorted_runs(iter(digests), files)):
+        for each in merge(*_sorted_runs((digest + mark.rjust(MARK) for digest, mark in marked), files)):
             if each != last:
-                running.update(each)
+                plain.update(each[:-MARK])
+                whole.update(each)
             last = each
-    return running.hexdigest()
+    return plain.hexdigest(), whole.hexdigest()
 
 
 def _sorted_runs(digests: Iterator[bytes], files: ExitStack) -> Iterator[Iterable[bytes]]:
@@ -44,7 +54,7 @@ def _sorted_runs(digests: Iterator[bytes], files: ExitStack) -> Iterator[Iterabl
         file = files.enter_context(TemporaryFile())  # noqa: SIM115  # the stack closes it
         file.write(b"".join(run))
         file.seek(0)
-        yield iter(partial(file.read, sha256().digest_size), b"")
+        yield iter(partial(file.read, sha256().digest_size + MARK), b"")
         run = sorted(islice(digests, RUN))
     yield run
 

@@ -12,17 +12,22 @@ PAGE = 16  # entries; with 32, the companies of 10,000 approvals take 10 % longe
 AHEAD = 16  # pages that are read at once
 
 
-def keep(documents: Documents, name: str, position: int, entry: Any, stands: bool) -> None:
+def keep(
+    documents: Documents, name: str, position: int, entry: Any, stands: bool, *, about: Any = None
+) -> None:
     """Adds `entry` at `position`, or, where it stands no longer, takes it out."""
     if stands:
-        insert(documents, name, position, entry)
+        insert(documents, name, position, entry, about=about)
     else:
         remove(documents, name, position)
 
 
-def insert(documents: Documents, name: str, position: int, entry: Any) -> None:
-    """Adds `entry` at `position`, which holds none yet."""
-    firsts = _firsts(documents, name) or [position]
+def insert(documents: Documents, name: str, position: int, entry: Any, *, about: Any = None) -> None:
+    """Adds `entry` at `position`, which holds none yet. A list that begins with it is a list `about` that: see `about`."""
+    if documents.get(name) is None:
+        documents.put(name, [[position], [[position, entry]], *([] if about is None else [about])])
+        return
+    firsts = _firsts(documents, name)
     page = max(bisect_right(firsts, position) - 1, 0)
     entries = _entries(documents, name, page)
     if page == len(firsts) - 1 and len(entries) >= PAGE and entries[-1][0] < position:
@@ -47,7 +52,7 @@ def remove(documents: Documents, name: str, position: int) -> None:
         if kept:
             documents.put(_page(name, kept), None)
     if kept < len(firsts):
-        documents.put(name, [firsts[:kept], _entries(documents, name, 0)] if kept else None)
+        _put_head(documents, name, firsts[:kept], _entries(documents, name, 0))
 
 
 def read(documents: Documents, name: str, after: int = 0) -> Iterator[tuple[int, Any]]:
@@ -77,7 +82,13 @@ def first(documents: Documents, name: str) -> int | None:
     return None
 
 
-# The document `name` has the first position of each page, and the first page itself: most lists have no other.
+def about(documents: Documents, name: str) -> Any:
+    """What a list is about, as the first entry brought it along."""
+    return documents.get(name)[2]
+
+
+# The document `name` has the first position of each page, and the first page itself, for most lists have no other; and what the
+# list is about, where it was said.
 
 
 def _firsts(documents: Documents, name: str) -> list[int]:
@@ -94,11 +105,16 @@ def _entries(documents: Documents, name: str, page: int) -> list[Any]:
 
 def _put(documents: Documents, name: str, firsts: list[int], page: int, entries: list[Any]) -> None:
     if page == 0:
-        documents.put(name, [firsts, entries])
+        _put_head(documents, name, firsts, entries)
         return
     documents.put(_page(name, page), entries)
     if firsts != _firsts(documents, name):
-        documents.put(name, [firsts, _entries(documents, name, 0)])
+        _put_head(documents, name, firsts, _entries(documents, name, 0))
+
+
+def _put_head(documents: Documents, name: str, firsts: list[int], entries: list[Any]) -> None:
+    _, _, *about = documents.get(name) or ([], [])
+    documents.put(name, [firsts, entries, *about] if firsts else None)
 
 
 def _page(name: str, page: int) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from events import BadQuestion, LogForked, ParkedEvents
 
 from .lockstep import CONCERNS_ALL, Lockstep
-from .past import digest_of_past
 from .store import Behind, DocumentsLost, Fenced, Generation, Store
 
 
@@ -158,21 +157,21 @@ def _compared(new: Generation, live: Generation) -> Rebuilt:
         return Rebuilt(name, new.number, *new.digest(), live.number, live.digest()[1])
     except (BadQuestion, LogForked):
         return Rebuilt(name, new.number, *new.digest(), live.number, None)
-    live_position, live_digest = live.digest()
-    _catch_up(new, upto=live_position)
+    held = live.digests()
+    _catch_up(new, upto=held.position)
     _require_whole(new)
-    position, digest = new.digest()
-    if position != live_position:
+    given = new.digests()
+    if given.position != held.position:
         raise _overtaken(new)
     return Rebuilt(
-        name, new.number, position, digest, live.number, live_digest, _snapshots_differ(new, live, position)
+        name,
+        new.number,
+        given.position,
+        given.documents,
+        live.number,
+        held.documents,
+        snapshots_differ=held.past is not None and held.past != given.past,  # nobody misses what is gone
     )
-
-
-def _snapshots_differ(new: Generation, live: Generation, upto: int) -> bool:
-    """Whether they do; those that are gone are missed by nobody, and do not differ."""
-    given, held = digest_of_past(new, upto), digest_of_past(live, upto)
-    return held is not None and held != given
 
 
 def _follow(generation: Generation, upto: int) -> None:

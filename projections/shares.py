@@ -11,7 +11,7 @@ from . import buckets, pages
 from .projection import Documents, key
 
 name = "shares"
-version = 2
+version = 3
 handles = frozenset({MarketEstimated.TYPE})
 
 

@@ -13,20 +13,20 @@ from . import pages
 from .projection import Documents, key
 
 name = "sources"
-version = 2
+version = 3
 handles = frozenset(CATALOG)
 
 
 def needs(event: DecodedEvent) -> list[str]:
     claim, _, _ = _claim(event)
-    return [_claimed(claim), key("reports", claim)]
+    return [_reports(claim)]
 
 
 def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     claim, says, source = _claim(event)
-    reports = key("reports", claim)
+    reports = _reports(claim)
     before = pages.first(documents, reports)
-    pages.keep(documents, reports, event.position, source, stands)
+    pages.keep(documents, reports, event.position, source, stands, about={"type": event.type, "says": says})
     after = pages.first(documents, reports)
     if before == after:
         return
@@ -35,7 +35,6 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
         pages.remove(documents, "claims", before)
     if after is not None:
         pages.insert(documents, "claims", after, claim)
-    documents.put(_claimed(claim), None if after is None else {"type": event.type, "says": says})
 
 
 def claims(
@@ -45,9 +44,9 @@ def claims(
     them (position and source)."""
     listed = (claim for _, claim in pages.read(documents, "claims", after))
     while some := list(islice(listed, FETCHED)):
-        documents.fetch(place for claim in some for place in (_claimed(claim), key("reports", claim)))
+        documents.fetch(map(_reports, some))
         yield from (
-            (documents.get(_claimed(c)), list(pages.read(documents, key("reports", c)))) for c in some
+            (pages.about(documents, _reports(c)), list(pages.read(documents, _reports(c)))) for c in some
         )
 
 
@@ -88,5 +87,5 @@ def _claim(event: DecodedEvent) -> tuple[str, dict[str, Any], dict[str, Any]]:
     return sha256(canonical([event.type, says])).hexdigest()[:32], says, source
 
 
-def _claimed(claim: str) -> str:
+def _reports(claim: str) -> str:
     return key("claim", claim)

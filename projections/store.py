@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from hashlib import sha256
+from typing import Any, TypeVar, cast
 
 from redis.client import Pipeline
 
@@ -25,15 +27,29 @@ from events import (
 
 from . import past
 from .checkpoint import Checkpoint
-from .digest import digest_of_stored
+from .digest import MARK, digests_of_documents, digests_of_set
 from .lockstep import PAGE, Entry, Lookup, Outcome, advance_together, fetch_documents, reason_of
 from .projection import Projection, advance
-from .stored import StoredDocuments
+from .stored import StoredDocuments, parted
 
 CHANGED = 20_000  # documents that end a page early: one call takes a million arguments at most, and holds up all others
 SCANNED = 1_000  # documents that a digest reads at once, about
 DIGEST_TRIES = 3  # to read all documents while no writer moves on
 FIRST = 1  # the number of the first generation
+
+Fields = Iterable[tuple[bytes, bytes]]
+"""Fields of a hash, and what is stored in them."""
+
+_Taken = TypeVar("_Taken")
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Of all documents of a generation at a position, and of its snapshots up to there: None where some of these are lost."""
+
+    position: int
+    documents: str
+    past: str | None
 
 
 class Fenced(Exception):
@@ -169,9 +185,7 @@ class Generation:
     def __init__(self, store: Store, number: int) -> None:
         self.store = store
         self.number = number
-        self.state_key, self.documents_key, self.parked_key, self.past_key, self.changed_key = _keys_of(
-            store, number
-        )
+        self.state_key, self.documents_key, self.parked_key, self.past_key = _keys_of(store, number)
         # What is remembered between two pages: documents, and where they are. None: both are to be read first.
         self.documents: StoredDocuments | None = None
         self.reached = Checkpoint()
@@ -236,12 +250,12 @@ class Generation:
         with storage():
             pipeline = self.store.client.pipeline(transaction=True)
             self.ask_past(pipeline)
-            left, held = cast(tuple[bytes | None, int], tuple(pipeline.execute()))
-        return left == str(held).encode()
+            return past.all_there(*pipeline.execute())
 
     def ask_past(self, pipeline: Pipeline) -> None:
-        """Asks how many fields its snapshots were left with, and how many there are: equal where all are there."""
-        pipeline.hget(self.state_key, "past")
+        """Asks for the three things that tell whether all snapshots are there: see `past.all_there`."""
+        pipeline.hmget(self.state_key, ["documents", "past"])
+        pipeline.hlen(self.documents_key)
         pipeline.hlen(self.past_key)
 
     def advance(self, limit: int = PAGE, *, upto: int | None = None) -> int:
@@ -261,40 +275,57 @@ class Generation:
         return {int(at): found[at].decode() for at in sorted(found, key=int)}
 
     def digest(self) -> tuple[int, str]:
-        """The position, and the digest of all documents at it.
+        """The position, and the digest of all documents at it."""
+        position, (digest, _) = self._read_whole([self.documents_key], _digests_of_documents)
+        return position, digest
+
+    def digests(self) -> Digests:
+        """The same, and a digest of all snapshots up to that position, at which both are read."""
+
+        def digests(documents: Fields, kept: Fields) -> tuple[str, str]:
+            plain, marked = _digests_of_documents(documents)
+            each = ((sha256(field + b"\n" + stored).digest(), b"") for field, stored in kept)
+            return plain, marked + digests_of_set(each)[0]
+
+        position, (plain, past) = self._read_whole([self.documents_key, self.past_key], digests)
+        return Digests(position, plain, past if self.keeps_past() else None)
+
+    def _read_whole(self, places: list[str], take: Callable[..., _Taken]) -> tuple[int, _Taken]:
+        """What `take` makes of all fields of some hashes, as they are at one position.
 
         They are read some at a time, so that it takes no memory for all; or, where a writer moves on at every try, at once.
         """
         for _ in range(DIGEST_TRIES):
             position = self._position()
             with suppress(Fenced):
-                return position, digest_of_stored(self._documents_at(position) if position else ())
+                return position, take(*(self._fields_at(position, place) for place in places))
         with storage():
             pipeline = self.store.client.pipeline(transaction=True)
             pipeline.hget(self.state_key, "position")
-            pipeline.hgetall(self.documents_key)
-            at, documents = cast(tuple[bytes | None, dict[bytes, bytes]], pipeline.execute())
-        return _whole(at), digest_of_stored((name.decode(), value) for name, value in documents.items())
+            for place in places:
+                pipeline.hgetall(place)
+            at, *whole = pipeline.execute()
+        return _whole(at), take(*(fields.items() for fields in whole))
 
     def _position(self) -> int:
         with storage():
             return _whole(cast(bytes | None, self.store.client.hget(self.state_key, "position")))
 
-    def _documents_at(self, position: int) -> Iterator[tuple[str, bytes]]:
-        """The stored documents in the server's order, maybe some of them twice. Raises Fenced where they are of a `position`
-        no longer."""
+    def _fields_at(self, position: int, place: str) -> Fields:
+        """The fields of a hash in the server's order, maybe some of them twice. Raises Fenced where they are of a `position`
+        no longer. At position 0 there are none: whatever is there is of another time."""
         cursor = 0
-        while True:
+        while position:
             with storage():
                 pipeline = self.store.client.pipeline(transaction=True)
-                pipeline.hscan(self.documents_key, cursor, count=SCANNED)
+                pipeline.hscan(place, cursor, count=SCANNED)
                 pipeline.hget(self.state_key, "position")
                 (cursor, found), at = cast(
                     tuple[tuple[int, dict[bytes, bytes]], bytes | None], tuple(pipeline.execute())
                 )
             if _whole(at) != position:
                 raise Fenced
-            yield from ((name.decode(), value) for name, value in found.items())
+            yield from found.items()
             if not cursor:
                 return
 
@@ -380,7 +411,7 @@ class Generation:
             checkpoint.entry,
             self.store.projection.version,
             self.number,
-            "1" if checkpoint.position % past.EVERY == 0 else "",
+            past.next_from(checkpoint.position),
             len(changes),
         ]
         for name, value in changes.items():
@@ -405,15 +436,21 @@ class Generation:
             self.documents.committed()
 
 
-def _keys_of(store: Store, number: int) -> tuple[str, str, str, str, str]:
+def _keys_of(store: Store, number: int) -> tuple[str, str, str, str]:
     ledger, name = store.log.ledger, store.projection.name
     return (
         keys.state(ledger, name, number),
         keys.documents(ledger, name, number),
         keys.parked(ledger, name, number),
         keys.past(ledger, name, number),
-        keys.changed(ledger, name, number),
     )
+
+
+def _digests_of_documents(documents: Fields) -> tuple[str, str]:
+    """The digest of the documents; and one that binds, too, which snapshot is the first to hold each as it is."""
+    parts = ((name, *parted(stored)) for name, stored in documents)
+    # What somebody else put there may be no position, and longer than one: it differs from every document all the same.
+    return digests_of_documents((name.decode(), json, since[:MARK]) for name, since, json in parts)
 
 
 def _whole(stored: bytes | None) -> int:

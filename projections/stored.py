@@ -74,4 +74,10 @@ class StoredDocuments:
 
 def value_of(stored: bytes | None) -> Any:
     """A document from its stored bytes; None where there is none."""
-    return None if stored is None else stored_json(stored)
+    return None if stored is None else stored_json(parted(stored)[1])
+
+
+def parted(stored: bytes) -> tuple[bytes, bytes]:
+    """The position of the first snapshot that holds a document as it is stored, and its JSON."""
+    since, _, json = stored.partition(b" ")
+    return since, json

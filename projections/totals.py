@@ -11,7 +11,7 @@ from . import approvals, pages, terms
 from .projection import Documents, key
 
 name = "totals"
-version = 2
+version = 3
 handles = frozenset({m.TYPE for m in (ApprovalGranted, ApprovalRevoked, TotalReported, TermsEquated)})
 
 SAMPLE = 4  # positions kept for each day, as evidence: the rest is a count

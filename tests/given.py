@@ -459,7 +459,7 @@ def drain(generation: Generation, limit: int = 500) -> None:
 def documents(generation: Generation) -> dict[str, Any]:
     """What the server holds of it, past whatever a generation has in its memory."""
     stored: Any = generation.store.client.hgetall(generation.documents_key)
-    return {name.decode(): json.loads(value) for name, value in stored.items()}
+    return {name.decode(): json.loads(value.partition(b" ")[2]) for name, value in stored.items()}
 
 
 def folded(log: Log, projection: Projection, upto: int | None = None) -> tuple[int, str]:

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from events import Log, canonical
 from projections import PROJECTIONS, Store, digest
 from projections import store as store_module
-from projections.digest import digest_of_stored
+from projections.digest import digests_of_documents
 
 from .given import HISTORY, drain, folded
 
 digest_module = import_module("projections.digest")  # the package gives its name to the function
+Marked = tuple[str, bytes, bytes]
 documents = st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=3), max_size=12)
 
 
@@ -45,10 +46,20 @@ def test_anyone_can_compute_it_from_the_documents(held: dict[str, Any]) -> None:
 def test_it_is_the_same_in_any_order_with_some_documents_given_twice_and_for_no_other_documents(
     some: dict[str, Any], others: dict[str, Any], data: st.DataObject
 ) -> None:
-    stored = [(name, canonical(value)) for name, value in some.items()]
+    stored = [(name, canonical(value), b"4000") for name, value in some.items()]
     twice = data.draw(st.lists(st.sampled_from(stored))) if stored else []
-    assert digest_of_stored(data.draw(st.permutations([*stored, *twice]))) == digest(some)
+    plain, marked = digests_of_documents(data.draw(st.permutations([*stored, *twice])))
+    assert plain == digest(some)
+    assert marked == digests_of_documents(stored)[1]
     assert (digest(others) == digest(some)) == (canonical(others) == canonical(some))
+
+
+def test_the_second_one_binds_the_marks_too_and_the_first_does_not() -> None:
+    (first, one), (second, other) = (
+        digests_of_documents([("a", b"1", b"2000"), ("b", b"2", mark)]) for mark in (b"2000", b"4000")
+    )
+    assert first == second == digest({"a": 1, "b": 2})
+    assert one != other
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 9, 50])
@@ -70,7 +81,7 @@ def test_it_takes_no_more_memory_for_many_documents_than_for_some(monkeypatch: p
 def _peak(count: int) -> int:
     tracemalloc.start()
     try:
-        digest_of_stored((f"name {number}", b"1" * 500) for number in range(count))
+        digests_of_documents((f"name {number}", b"1" * 500, b"2000") for number in range(count))
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -99,16 +110,16 @@ def test_a_digest_is_of_one_position_while_a_worker_moves_on(
     worker.advance(limit=100)
     left = [worker] * commits
 
-    def overtaken(stored: Iterable[tuple[str, bytes]]) -> str:
-        return digest_of_stored(_with_commit_after_the_first(stored))
+    def overtaken(stored: Iterable[Marked]) -> tuple[str, str]:
+        return digests_of_documents(_with_commit_after_the_first(stored))
 
-    def _with_commit_after_the_first(stored: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    def _with_commit_after_the_first(stored: Iterable[Marked]) -> Iterator[Marked]:
         for index, document in enumerate(stored):
             yield document
             if index == 0 and left:
                 left.pop().advance(limit=1)
 
-    monkeypatch.setattr(store_module, "digest_of_stored", overtaken)
+    monkeypatch.setattr(store_module, "digests_of_documents", overtaken)
     position, found = Store(log, projection).open_live().digest()
     assert position >= 100 + min(commits, store_module.DIGEST_TRIES)
     assert (position, found) == folded(log, projection, position)

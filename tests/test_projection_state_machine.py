@@ -270,7 +270,7 @@ class Ledger(RuleBasedStateMachine):
     def exists(self, name: str, number: int) -> bool:
         generation = self.stores[name].generation(number)
         places = (generation.state_key, generation.documents_key, generation.parked_key)
-        return bool(self.log.client.exists(*places, generation.past_key, generation.changed_key))
+        return bool(self.log.client.exists(*places, generation.past_key))
 
     def expect_refusal(self, act: Callable[[], object]) -> None:
         try:

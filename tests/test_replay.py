@@ -25,6 +25,7 @@ from events import (
 )
 from projections import PROJECTIONS, Fenced, Generation, Store
 from projections.replay import Rebuilt, adopt, discard, go_back, rebuild, rebuild_together
+from projections.store import Digests
 from projections.together import read_together
 
 from .conftest import new_ledger
@@ -121,9 +122,9 @@ def test_an_empty_log_can_be_replayed(log: Log) -> None:
 
 
 CORRUPTIONS: dict[str, Callable[[Any, str], object]] = {
-    "changed": lambda client, key: client.hset(key, "all", b"1000"),
+    "changed": lambda client, key: client.hset(key, "all", b"1000 1000"),
     "removed": lambda client, key: client.hdel(key, "figure 41"),
-    "added": lambda client, key: client.hset(key, "figure 1", b"1"),
+    "added": lambda client, key: client.hset(key, "figure 1", b"1000 1"),
     "all gone": lambda client, key: client.delete(key),
 }
 
@@ -157,8 +158,8 @@ def test_comparing_looks_at_the_documents_once_however_far_the_live_one_is_behin
 ) -> None:
     append(store.log, *MANY)
     looked = []
-    original = Generation.digest
-    monkeypatch.setattr(Generation, "digest", lambda self: looked.append(self.number) or original(self))
+    original = Generation.digests
+    monkeypatch.setattr(Generation, "digests", lambda self: looked.append(self.number) or original(self))
     rebuild(store)
     assert sorted(looked) == [1, 2]
 
@@ -169,15 +170,15 @@ def test_comparing_ends_though_the_live_one_moves_on_at_every_look(
     """Under a steady load the two are never at one position by chance."""
     worker = store.open_live()
     figures = iter(range(20, 40))
-    original = Generation.digest
+    original = Generation.digests
 
-    def look(self: Generation) -> tuple[int, str]:
+    def look(self: Generation) -> Digests:
         if self.number == worker.number and (figure := next(figures, None)):
             append(store.log, figure, figure)
             worker.advance(limit=1)
         return original(self)
 
-    monkeypatch.setattr(Generation, "digest", look)
+    monkeypatch.setattr(Generation, "digests", look)
     rebuilt = rebuild(store)
     assert next(figures, None) is not None
     assert rebuilt.live_digest == rebuilt.digest
@@ -190,14 +191,14 @@ def test_a_live_projection_that_disappears_while_it_is_looked_at_is_not_said_to_
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = store.open_live()
-    original = Generation.digest
+    original = Generation.digests
 
-    def look(self: Generation) -> tuple[int, str]:
+    def look(self: Generation) -> Digests:
         if self.number == live.number:
-            store.client.delete(live.state_key, live.documents_key, live.changed_key)
+            store.client.delete(live.state_key, live.documents_key)
         return original(self)
 
-    monkeypatch.setattr(Generation, "digest", look)
+    monkeypatch.setattr(Generation, "digests", look)
     with pytest.raises(BadQuestion, match="replay again"):
         rebuild(store)
     assert generations(store) == set()
@@ -470,7 +471,7 @@ def test_the_switch_waits_until_the_new_one_is_level_with_the_live_one(store: St
 
 
 def test_the_way_back_is_there_at_once_and_stands_where_it_was_left(store: Store) -> None:
-    store.client.hset(store.open_live().documents_key, "all", b"1000")
+    store.client.hset(store.open_live().documents_key, "all", b"1000 1000")
     adopt(store, rebuild(store))
     append(store.log, 43)
     drain(store.open_live())

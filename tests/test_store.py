@@ -146,7 +146,7 @@ def test_a_checkpoint_that_was_lost_is_made_again_with_its_documents(log: Log) -
     append(log, 40, 41, 42)
     live = Store(log, Tally()).open_live()
     live.advance()
-    log.client.hset(live.documents_key, "of another time", b"1")
+    log.client.hset(live.documents_key, "of another time", b"1000 1")
     log.client.delete(live.state_key)
     assert live.digest() == folded(log, Tally(), 0)
     drain(Store(log, Tally()).open_live())
@@ -165,7 +165,7 @@ def test_documents_that_are_not_all_there_are_noticed_before_anything_is_added_t
     elif lost == "all":
         log.client.delete(live.documents_key)
     else:
-        log.client.hset(live.documents_key, "figure 1", b"1")
+        log.client.hset(live.documents_key, "figure 1", b"1000 1")
     left = live.digest()
     append(log, 42)
     for writer in (live, Store(log, Tally()).open_live()):  # with the documents in its cache, and without

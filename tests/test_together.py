@@ -242,7 +242,9 @@ def test_a_switch_of_generations_in_the_middle_of_a_read_shows_in_whole_or_not_a
     store = Store(log, Tally())
     live = store.open_live()
     drain(live)
-    log.client.hset(live.documents_key, mapping={"all": b"1000", "figure 20": b"500", "figure 21": b"500"})
+    log.client.hset(
+        live.documents_key, mapping={"all": b"1000 1000", "figure 20": b"1000 500", "figure 21": b"1000 500"}
+    )
     runs: list[list[int]] = []
 
     def build(views: Views) -> list[int]:
