@@ -13,8 +13,8 @@ from typing import Any
 
 from events import canonical
 
-RUN = 65_536
-"""Digests that are sorted in memory at once, which takes 6 MB; of more, each run but the last waits in a temporary file."""
+RUN = 16_384
+"""Digests that are sorted in memory at once, which takes 2 MB; of more, each run but the last waits in a temporary file."""
 
 MARK = 16
 """Bytes of what a digest is marked with."""

@@ -44,21 +44,16 @@ class Entry:
     recorded: RecordedEvent
     event: DecodedEvent | Exception
 
-    @property
-    def target(self) -> tuple[str, str] | None:
-        """The source and id of what a correction is against."""
-        if isinstance(self.event, Exception) or not isinstance(
-            self.event.data, EventRetracted | EventSuperseded
-        ):
-            return None
-        return self.event.data.target.source, self.event.data.target.id
-
 
 class Lookup:
-    """Events by source and id, as the log holds them: each asked for and decoded once, whoever needs it."""
+    """Events by source and id, as the log holds them: each asked for and decoded once, whoever needs it.
 
-    def __init__(self, log: Log, targets: Iterable[tuple[str, str]]) -> None:
+    Those that the corrections among `events` are against are asked for together.
+    """
+
+    def __init__(self, log: Log, events: Iterable[DecodedEvent | Exception]) -> None:
         self._log = log
+        targets = [target for event in events if (target := _target(event)) is not None]
         # One by one, what 3 % of corrections are against took a fifth of the time of a replay.
         self._recorded: dict[tuple[str, str], RecordedEvent | None] = {**log.find_each(targets)}
         self._decoded: dict[tuple[str, str], DecodedEvent] = {}
@@ -288,7 +283,7 @@ def _deal_a_page(page: _Page, ready: Sequence[Generation], limit: int, upto: int
         return
     start = min(generation.reached.position for generation in going)
     entries = [Entry(each, _decoded(each)) for each in recorded if each.position > start]
-    lookup = Lookup(log, [target for entry in entries if (target := entry.target) is not None])
+    lookup = Lookup(log, [entry.event for entry in entries])
     parts = [
         _Part(generation, some, lookup)
         for generation in going
@@ -303,7 +298,11 @@ def fetch_documents(
 ) -> None:
     """Reads what the folds will ask for, of all generations in one round trip; in two, where corrections wait."""
     _fetch(
-        [(generation, _asked_for(generation, entries, lookup)) for generation, entries in wanted], outcomes
+        [
+            (generation, asked_for(generation.store.projection, [entry.event for entry in entries], lookup))
+            for generation, entries in wanted
+        ],
+        outcomes,
     )
     waited_for = [
         (
@@ -320,13 +319,15 @@ def fetch_documents(
     _fetch(waited_for, outcomes)
 
 
-def _asked_for(generation: Generation, entries: Sequence[Entry], lookup: Lookup) -> list[str]:
-    projection = generation.store.projection
-    names = [name for entry in entries for name in needed(projection, entry.event)]
-    for entry in entries:
-        if (target := entry.target) is not None:
+def asked_for(
+    projection: Projection, events: Sequence[DecodedEvent | Exception], lookup: Lookup
+) -> list[str]:
+    """The documents that folding these events will ask for, as far as can be told."""
+    names = [name for event in events for name in _needed(projection, event)]
+    for event in events:
+        if (target := _target(event)) is not None:
             names.append(correction_key(*target))
-            names += needed(projection, lookup.hint(*target))  # it is counted out, or in again
+            names += _needed(projection, lookup.hint(*target))  # it is counted out, or in again
     return [*names, WAITING]
 
 
@@ -395,8 +396,14 @@ def _decoded(event: RecordedEvent) -> DecodedEvent | Exception:
         return error
 
 
-def needed(projection: Projection, event: DecodedEvent | Exception | None) -> list[str]:
-    """The documents that counting an event will ask for, as far as can be told."""
+def _target(event: DecodedEvent | Exception) -> tuple[str, str] | None:
+    """The source and id of what a correction is against."""
+    if isinstance(event, Exception) or not isinstance(event.data, EventRetracted | EventSuperseded):
+        return None
+    return event.data.target.source, event.data.target.id
+
+
+def _needed(projection: Projection, event: DecodedEvent | Exception | None) -> list[str]:
     if (
         event is None
         or isinstance(event, Exception)

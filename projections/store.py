@@ -13,13 +13,11 @@ from redis.client import Pipeline
 
 from events import (
     BadQuestion,
-    DecodedEvent,
     Log,
     LogDamaged,
     LogForked,
     RecordedEvent,
     StorageUnavailable,
-    decode,
     keys,
     load_function,
     storage,
@@ -165,13 +163,6 @@ class Store:
             if number not in (live, previous):
                 with suppress(BadQuestion):  # it became live since
                     self.drop(number)
-
-    def find(self, source: str, id: str, *, upto: int) -> DecodedEvent | None:
-        """The event of that source and id, where the log holds it, no later than `upto`."""
-        position = self.log.position_of(source, id)
-        if position is None or position > upto or (recorded := self.log.at(position)) is None:
-            return None
-        return decode(recorded)
 
     def _pointer(self, *fields: str) -> list[int]:
         """Fields of the hash of generations, as they are at one moment."""

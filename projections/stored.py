@@ -9,7 +9,7 @@ from redis import Redis
 
 from events import canonical, storage, stored_json
 
-CACHED = 5_000  # documents kept between two pages; more are forgotten and read again. With 20,000 a replay holds 35 MB more
+CACHED = 1_000  # documents kept between two pages; more are forgotten and read again. With 5,000 a replay holds 20 MB more, and is no faster
 
 
 class StoredDocuments:

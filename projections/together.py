@@ -23,9 +23,9 @@ from events import (
 
 from . import past
 from .checkpoint import Checkpoint
-from .lockstep import PAGE, needed, reason_of
+from .lockstep import PAGE, Lookup, asked_for, reason_of
 from .past import PastDocuments, SnapshotLost
-from .projection import Documents, MemoryDocuments, Projection, advance
+from .projection import WAITING, Documents, MemoryDocuments, Projection, advance, correction_key
 from .store import FIRST, Generation, Store
 from .stored import value_of
 
@@ -143,11 +143,14 @@ class _Fold:
     def take_all(self, events: Iterable[DecodedEvent]) -> None:
         """Takes events. Raises ParkedEvents where one cannot be applied, and no worker has met it yet."""
         wanted = [event for event in events if event.position not in self.parked]
+        lookup = Lookup(self._store.log, wanted)
         # At once: asked for one by one, the documents of a snapshot took longer than a fold of the whole log.
-        self._documents.fetch(name for event in wanted for name in needed(self.projection, event))
+        self._documents.fetch(asked_for(self.projection, wanted, lookup))
+        if self._documents.get(WAITING):
+            self._documents.fetch(correction_key(event.source, event.id) for event in wanted)
         for event in wanted:
             with _applying(self.projection, event.position):
-                find = partial(_find, self._store, self._counts, upto=event.position)
+                find = partial(_find, lookup, self._counts, upto=event.position)
                 advance(self.projection, self._documents, event, find)
 
 
@@ -171,9 +174,9 @@ def _decoded(projection: Projection, recorded: RecordedEvent) -> DecodedEvent:
 
 
 def _find(
-    store: Store, counts: Callable[[DecodedEvent], bool], source: str, id: str, *, upto: int
+    lookup: Lookup, counts: Callable[[DecodedEvent], bool], source: str, id: str, *, upto: int
 ) -> DecodedEvent | None:
-    event = store.find(source, id, upto=upto)
+    event = lookup.find(source, id, upto=upto)
     return event if event is not None and counts(event) else None
 
 
