@@ -1,15 +1,18 @@
-"""The `approvals` command."""
+"""The `approvals` command. Nothing is imported before `main` runs: each process that it spawns imports this module, too."""
 
-try:
-    from .app import main
-except ImportError as error:
-    # PyPI's `Events` installs a top-level `events` too, and the one that comes last silently replaces the other.
-    if error.name is None or error.name.partition(".")[0] != "events":
-        raise
-    raise ImportError(
-        "the package `events` here is not approval-ledger's: another distribution (PyPI's `Events`, which opensearch-py brings) "
-        "installed one of that name over it. Give approval-ledger an environment of its own: `pipx install`, `uv tool install`",
-        name=error.name,
-    ) from error
 
-__all__ = ["main"]
+def main() -> None:
+    """Runs the command."""
+    try:
+        from .app import run
+    except ImportError as error:
+        # PyPI's `Events` installs a top-level `events` too, and the one that comes last silently replaces the other.
+        if error.name is None or error.name.partition(".")[0] != "events":
+            raise
+        raise ImportError(
+            "the package `events` here is not approval-ledger's: another distribution (PyPI's `Events`, which opensearch-py "
+            "brings) installed one of that name over it. Give approval-ledger an environment of its own: `pipx install`, "
+            "`uv tool install`",
+            name=error.name,
+        ) from error
+    run()

@@ -9,7 +9,7 @@ import typer
 
 from events import BadQuestion, Log
 
-from .. import telemetry, tokens
+from .. import tokens
 from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE, Settings
 from . import show
 from .options import Data, Ledger, Url, open_ledger
@@ -56,6 +56,7 @@ def serve(
     ledger: Ledger = None,
 ) -> None:
     """Serve the HTTP API in the foreground, without workers (`approvals work` and `approvals up` run some), until Ctrl-C."""
+    from .. import telemetry
     from ..api import serving
 
     telemetry.configure()
