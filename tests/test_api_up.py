@@ -16,7 +16,8 @@ from approval_ledger.api.serving import Serving, bound
 from approval_ledger.api.settings import Settings
 
 from .api import Api
-from .command import NOWHERE, Ledger, Running, approvals, data_directory, event, text
+from .command import Ledger, Running, approvals, data_directory, event, text
+from .forks import NOWHERE
 from .given import HISTORY
 from .servers import Server
 from .waiting import until
