@@ -1,11 +1,13 @@
-"""How a command starts: it imports what it needs, and no more."""
+"""How a command starts: it imports what it needs, and no more, and a Ctrl-C meanwhile ends it without a word."""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import typer
@@ -15,7 +17,7 @@ from approval_ledger.cli.app import MODULES
 from events import valid_events
 from workers import run_here
 
-from .command import Ledger, clean_environment
+from .command import APPROVALS, Ledger, Ran, clean_environment
 from .given import NEWS
 from .servers import Server
 
@@ -86,3 +88,53 @@ def test_given_the_command_when_a_process_that_it_spawned_imports_it_then_nothin
     script = "import sys; import approval_ledger.cli; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"typer", "events", "redis"} & set(ran.stdout.split())
+
+
+# Ctrl-C meanwhile
+
+
+@pytest.fixture
+def interrupted_by(tmp_path: Path) -> Callable[..., Ran]:
+    """Runs a command that gets a SIGINT, as from a terminal, where it first imports a module."""
+
+    def run(module: str, *words: str, ignored: bool = False) -> Ran:
+        path = tmp_path / f"{module}.py"
+        path.write_text(INTERRUPTING.format(module=module, here=str(tmp_path)), "utf-8")
+        environment = clean_environment() | {"PYTHONPATH": str(tmp_path)}
+        how = signal.SIG_IGN if ignored else signal.default_int_handler
+        ran = subprocess.run(
+            [APPROVALS, *words],
+            capture_output=True,
+            text=True,
+            env=environment,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, how),
+        )
+        return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+    return run
+
+
+# Stands for a module, sends the signal, and is then that module: whoever is deaf to the signal goes on.
+INTERRUPTING = """
+import os, signal, sys
+os.kill(os.getpid(), signal.SIGINT)
+sys.path.remove({here!r})
+del sys.modules[{module!r}]
+import {module}
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "redis", "pydantic", "rich", "rapidfuzz", "rq"])
+def test_given_a_command_that_imports_when_it_is_interrupted_then_it_leaves_without_a_word(
+    ledger: Ledger, interrupted_by: Callable[..., Ran], module: str
+) -> None:
+    words = ("companies", "--suspects") if module == "rapidfuzz" else ("status",)
+    assert interrupted_by(module, *words, *ledger.where) == Ran(128 + signal.SIGINT, "", "")
+
+
+def test_given_a_script_that_runs_it_in_the_background_when_that_is_interrupted_then_it_goes_on(
+    ledger: Ledger, interrupted_by: Callable[..., Ran]
+) -> None:
+    ran = interrupted_by("typer", "totals", "--json", *ledger.where, ignored=True)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.document["position"] == 17

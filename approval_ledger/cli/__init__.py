@@ -1,10 +1,17 @@
-"""The `approvals` command. Nothing is imported before `main` runs: each process that it spawns imports this module, too."""
+"""The `approvals` command. Nothing is imported before `main` runs: a Ctrl-C would find nobody who hears it, and each process
+that the command spawns imports this module, too."""
 
 
 def main() -> None:
     """Runs the command."""
     try:
-        from .app import run
+        from .interrupts import leaving_when_interrupted
+
+        with leaving_when_interrupted():
+            from .app import run
+        run()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None  # as Typer says it: 128 + SIGINT
     except ImportError as error:
         # PyPI's `Events` installs a top-level `events` too, and the one that comes last silently replaces the other.
         if error.name is None or error.name.partition(".")[0] != "events":
@@ -15,4 +22,3 @@ def main() -> None:
             "`uv tool install`",
             name=error.name,
         ) from error
-    run()

@@ -1,4 +1,4 @@
-"""The command's parts put together, and its way out: 0 done, 1 refused or failed, 2 wrong usage."""
+"""The command's parts put together, and its way out: 0 done, 1 refused or failed, 2 wrong usage, 130 broken off by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typer.main import get_group
 from events import LedgerError
 
 from . import show
+from .interrupts import leaving_when_interrupted
 
 MODULES = {
     "publish": "publish",
@@ -52,7 +53,8 @@ class _Commands(Mapping[str, Any]):
 @cache
 def _commands_of(module: str) -> Mapping[str, Any]:
     part = typer.Typer()
-    import_module(f".{module}", __package__).add_to(part)
+    with leaving_when_interrupted():
+        import_module(f".{module}", __package__).add_to(part)
     return get_group(part).commands
 
 
