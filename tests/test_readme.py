@@ -103,7 +103,11 @@ def test_every_error_code_is_documented() -> None:
 
 def test_every_log_line_is_documented() -> None:
     operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
-    sources = "".join(path.read_text("utf-8") for path in (ROOT / "workers").glob("*.py"))
+    sources = "".join(
+        path.read_text("utf-8")
+        for part in ("workers", "approval_ledger")
+        for path in (ROOT / part).glob("*.py")
+    )
     lines = set(re.findall(r'logger\.(?:info|warning|error|exception)\(\s*"([a-z_]+)"', sources))
     assert len(lines) > 4
     assert {line for line in lines if f"`{line}`" not in operations} == set()

@@ -58,12 +58,13 @@ def serve(
     """Serve the HTTP API in the foreground, without workers (`approvals work` and `approvals up` run some), until Ctrl-C."""
     from .. import telemetry
     from ..api import serving
+    from ..reviving import kept_running
 
     telemetry.configure()
     with open_ledger(url, data, ledger) as opened:
         opened.log.head()  # whoever starts this hears at once that nothing is there, and not the first reader
         settings = http_settings(opened.log, host, port, allow_host, public_reads, rate)
-        with serving.bound(settings) as listening:
+        with serving.bound(settings) as listening, kept_running(opened):
             show_address(settings, listening, opened.log)
             serving.serve(opened.url, settings, listening)
 
