@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from events import LedgerError, Log, durability, storage
 from projections import PROJECTIONS, Generation, Projection, Store
-from workers import queue_length, workers_alive
+from workers import workers_alive
 from workers.webhooks import subscriptions
 
 T = TypeVar("T")
@@ -16,6 +16,8 @@ T = TypeVar("T")
 def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
     """What `approvals status --json` prints. `says` is what is wrong, and empty where nothing is. `where` is
     the server's address, which is left out where it is not given."""
+    from workers import queue_length
+
     says: list[str] = []
     head = _or_say(log.head, says)
     findings = [str(finding) for finding in durability.check(log.client)]

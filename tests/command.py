@@ -1,4 +1,6 @@
-"""Runs the approvals command as a user would, and waits for what it does. The real command, in a process of its own."""
+"""Runs the approvals command as a user would, and waits for what it does. The real command, in a process of its own.
+
+Where a test is about what a command says and stores, that process is a fork of one that has imported most of it (`forks`)."""
 
 from __future__ import annotations
 
@@ -20,14 +22,17 @@ from typing import Any
 from approval_ledger import embedded
 from events import Log
 
+from . import forks
 from .conftest import new_ledger
+from .forks import clean_environment
 from .given import append_raw
+from .long import LONG
 from .servers import Server
 from .waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 APPROVALS = Path(sys.executable).with_name("approvals")
-NOWHERE = "unix:///nowhere/s"
+START_PROCESSES = ("demo", "serve", "up", "work")
 SECRET = "s3cret-pass"
 # What could make a terminal do something, or show one thing as another: nothing of it may come from an event or a name.
 DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -61,7 +66,7 @@ class Ran:
 
 
 class Running:
-    """A command that runs, in a process group of its own, which ends with the block."""
+    """A command that was started, in a process group of its own, which ends with the block."""
 
     def __init__(self, *words: str | Path, cwd: Path | None = None, **environment: str) -> None:
         self.process = subprocess.Popen(
@@ -107,10 +112,29 @@ class Running:
             stream.close()
 
 
-def clean_environment() -> dict[str, str]:
-    """The environment of whoever has set nothing. A forgotten --url finds no server, and makes no data directory."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "TMPDIR")}
-    return kept | {"LANG": "C.UTF-8", "APPROVALS_URL": NOWHERE}
+class Forked(forks.Fork):
+    """A command that runs in a fork, which ends with the block."""
+
+    def __init__(self, *words: str | Path, cwd: Path | None = None, **environment: str) -> None:
+        super().__init__(
+            [str(word) for word in words],
+            str(cwd or tempfile.gettempdir()),
+            clean_environment() | environment,
+        )
+        self._watchdog = threading.Timer(PATIENCE, self.kill)
+        self._watchdog.start()
+
+    def end(self, stdin: bytes) -> Ran:
+        out, err = self.communicate(stdin)
+        return Ran(self.wait(), out.decode(errors="surrogateescape"), err.decode())
+
+    def __enter__(self) -> Forked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watchdog.cancel()
+        self.kill()
+        self.close()
 
 
 def approvals(*words: str | Path, code: int = 0, stdin: bytes = b"", **environment: str) -> Ran:
@@ -126,10 +150,19 @@ def together(
     cwd: Path | None = None,
     **environment: str,
 ) -> list[Ran]:
-    """Runs several commands at once, and expects `code` of each. None says anything that a terminal would obey."""
+    """Runs several commands at once, and expects `code` of each. None says anything that a terminal would obey.
+
+    Each is a fork, unless it is one that starts processes, or Python itself is to be told something; in `make test-long` none is.
+    """
     codes = [code] * len(commands) if isinstance(code, int) else code
+    starts = LONG or not forks.POSSIBLE or any(name.startswith("PYTHON") for name in environment)
     with ExitStack() as stack:
-        started = [stack.enter_context(Running(*words, cwd=cwd, **environment)) for words in commands]
+        started = [
+            stack.enter_context(
+                (Running if starts or words[0] in START_PROCESSES else Forked)(*words, cwd=cwd, **environment)
+            )
+            for words in commands
+        ]
         ended = [command.end(stdin) for command in started]
     for words, ran, expected in zip(commands, ended, codes, strict=True):
         assert ran.code == expected, ran

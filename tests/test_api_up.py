@@ -6,17 +6,23 @@ import json
 import os
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
-from approval_ledger import telemetry
+from approval_ledger import embedded, reviving, telemetry
 from approval_ledger.api.serving import Serving, bound
 from approval_ledger.api.settings import Settings
+from approval_ledger.config import Opened
+from events import Log, LogDamaged, connect
 
 from .api import Api
-from .command import NOWHERE, Ledger, Running, approvals, data_directory, event, text
+from .command import Ledger, Running, approvals, data_directory, event, text
+from .command import running as is_held
+from .forks import NOWHERE
 from .given import HISTORY
 from .servers import Server
 from .waiting import until
@@ -145,6 +151,53 @@ def test_an_http_server_that_dies_is_started_again_on_the_same_port(ledger: Ledg
             until(lambda: serving.pid != first)
             until(lambda: _answers(url))
         assert not _answers(url)
+
+
+def test_given_serve_on_the_embedded_server_when_that_dies_then_it_is_started_again_and_holds_what_it_held(
+    tmp_path: Path,
+) -> None:
+    with data_directory(tmp_path / "data") as data:
+        with Running("serve", "--port", "0", "--data", data) as serve:
+            events = f"{address(serve)}/ledgers/cac/events"
+            httpx.post(events, content=text(event()), headers=STRUCTURED).raise_for_status()
+            with embedded.start(data) as server, connect(server.url) as client:
+                os.kill(server.pid, signal.SIGKILL)
+                until(lambda: _pid(client) not in (None, server.pid))
+            until(lambda: httpx.get(events).status_code == 200)
+            assert [each["id"] for each in httpx.get(events).json()["events"]] == ["e1"]
+            serve.interrupt()
+            ended = serve.end()
+        assert (ended.code, "Traceback" in ended.err) == (0, False), ended
+        assert "server_started_again" in ended.err
+        assert not is_held(data)
+
+
+def _pid(client: redis.Redis) -> int | None:
+    try:
+        return int(client.info("server")["process_id"])
+    except redis.RedisError:
+        return None
+
+
+def test_given_a_server_that_cannot_be_started_again_when_it_is_tried_then_why_is_said_once(
+    start_server: Callable[..., Server],
+    logged: Callable[[str], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reviving, "PERIOD", 0.0)
+    tries = []
+
+    def revive() -> None:
+        tries.append(len(tries))
+        raise LogDamaged("its log is gone")
+
+    server = start_server()
+    log = Log(server.client(), "cac")
+    server.kill()
+    with reviving.kept_running(Opened(log, server.url, "here", revive)):
+        until(lambda: len(tries) > 2)
+    (line,) = logged("server_lost")
+    assert "its log is gone" in line
 
 
 def test_nothing_is_served_where_no_server_is() -> None:

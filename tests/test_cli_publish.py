@@ -14,7 +14,6 @@ from events.codec import EVENT_LIMIT
 
 from .command import (
     DANGEROUS,
-    NOWHERE,
     SOURCE,
     TERMS,
     TOTAL,
@@ -27,6 +26,7 @@ from .command import (
     written,
 )
 from .conftest import new_ledger
+from .forks import NOWHERE
 from .proxy import Proxy
 from .servers import Server
 from .waiting import until

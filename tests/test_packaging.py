@@ -175,7 +175,7 @@ def test_another_distribution_s_package_of_the_same_name_is_named_as_what_is_wro
     (tmp_path / "events").mkdir()
     (tmp_path / "events" / "__init__.py").write_text("class Events: ...\n", "utf-8")
     ran = subprocess.run(
-        [sys.executable, "-c", "import approval_ledger.cli"],
+        [sys.executable, "-c", "from approval_ledger.cli import main; main()"],
         cwd=tmp_path,
         env=clean_environment(),
         capture_output=True,

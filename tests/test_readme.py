@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -12,7 +11,7 @@ import pytest
 from events import Log
 
 from .api import Api
-from .command import APPROVALS, ROOT
+from .command import APPROVALS, ROOT, together
 from .given import url_of
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -35,16 +34,9 @@ def test_the_python_examples_run_as_written_and_in_order(log: Log, monkeypatch: 
 
 
 def run(line: str, log: Log) -> None:
-    done = subprocess.run(
-        [APPROVALS, *shlex.split(line, comments=True)[1:], "--ledger", log.ledger],
-        env=os.environ | {"APPROVALS_URL": url_of(log)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{line}: {done.stderr}"
-    assert done.stdout, line
+    words = (*shlex.split(line, comments=True)[1:], "--ledger", log.ledger)
+    (ran,) = together(words, cwd=ROOT, APPROVALS_URL=url_of(log))
+    assert ran.out, line
 
 
 def test_the_commands_run_as_written_and_what_they_publish_or_import_is_stored_once(log: Log) -> None:
@@ -111,7 +103,11 @@ def test_every_error_code_is_documented() -> None:
 
 def test_every_log_line_is_documented() -> None:
     operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
-    sources = "".join(path.read_text("utf-8") for path in (ROOT / "workers").glob("*.py"))
+    sources = "".join(
+        path.read_text("utf-8")
+        for part in ("workers", "approval_ledger")
+        for path in (ROOT / part).glob("*.py")
+    )
     lines = set(re.findall(r'logger\.(?:info|warning|error|exception)\(\s*"([a-z_]+)"', sources))
     assert len(lines) > 4
     assert {line for line in lines if f"`{line}`" not in operations} == set()

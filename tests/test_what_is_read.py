@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -24,6 +24,7 @@ from projections.evidence import gather
 from projections.figures import Figures
 
 from .given import Line, batch, called, granted, identified, log, merged, total, views
+from .long import LONG
 from .strategies import event_data
 
 DAYS = ("2023-08-31", "2023-11-30", "2023-12-31", "2024-01-20")
@@ -46,7 +47,13 @@ class Watched(MemoryDocuments):
 
 def read(reports: list[RecordedEvent], question: Callable[..., Any], *args: Any, **asked: Any) -> int:
     """How many documents a question reads."""
-    watched = {name: Watched(documents) for name, documents in views(reports).items()}
+    return read_of(views(reports), question, *args, **asked)
+
+
+def read_of(
+    views: Mapping[str, MemoryDocuments], question: Callable[..., Any], *args: Any, **asked: Any
+) -> int:
+    watched = {name: Watched(documents) for name, documents in views.items()}
     question(watched, *args, **asked)
     return sum(len(documents.asked) for documents in watched.values())
 
@@ -72,20 +79,20 @@ def test_one_company_takes_as_many_documents_however_many_companies_there_are(as
 
 
 def test_totals_and_batches_take_as_many_documents_however_many_companies_there_are() -> None:
+    few, many = (views(of_companies(count)) for count in (8, 80))
     for question in (answers.totals_in, answers.batches_in):
-        few, many = (read(of_companies(count), question) for count in (8, 80))
-        assert few == many
+        assert read_of(few, question) == read_of(many, question)
 
 
 def test_some_sources_take_as_many_documents_however_many_claims_come_before_and_after_them() -> None:
     def claims(count: int) -> list[RecordedEvent]:
         return log(*(called(f"e{n}", total(f">{n}", "2024-01-28")) for n in range(count)))
 
-    few = read(claims(1_000), answers.sources_in, after=130, limit=5)
+    documents = views(claims(1_000))
+    few = read_of(documents, answers.sources_in, after=130, limit=5)
     assert few == read(claims(3_200), answers.sources_in, after=1_602, limit=5)
     assert [
-        answer["says"]["count"]["value"]
-        for answer in answers.sources_in(views(claims(1_000)), after=130, limit=5)
+        answer["says"]["count"]["value"] for answer in answers.sources_in(documents, after=130, limit=5)
     ] == [*range(130, 135)]
 
 
@@ -105,7 +112,7 @@ meeting = st.lists(
 ).map(lambda data: log(*(called(f"e{n}", each) for n, each in enumerate(data))))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60 if LONG else 30)
 @given(meeting)
 def test_the_names_that_no_announcement_is_about_decide_nothing(reports: list[RecordedEvent]) -> None:
     documents = views(reports)
@@ -120,7 +127,7 @@ def _claimed(documents: MemoryDocuments) -> list[str]:
     return [name.removeprefix("alias\t") for name in documents if name.startswith("alias\t")]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60 if LONG else 30)
 @given(meeting, st.dates(date(2023, 8, 1), date(2024, 2, 29)))
 def test_figures_in_brief_are_those_of_every_day(reports: list[RecordedEvent], asked: date) -> None:
     documents = views(reports)

@@ -4,13 +4,19 @@
 RQ carries wake-ups, never facts: whatever it loses or is told, the log and the checkpoints say what is to be done.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .alive import workers_alive
-from .deliver import deliver_here
 from .doorbell import ring
-from .processes import deaf_to_interrupts, queue_length, run_here, run_here_in, supervise
-from .reconcile import progress
+from .reconcile import behind, progress
+
+if TYPE_CHECKING:
+    from .deliver import deliver_here
+    from .processes import deaf_to_interrupts, queue_length, run_here, run_here_in, supervise
 
 __all__ = [
+    "behind",
     "deaf_to_interrupts",
     "deliver_here",
     "progress",
@@ -21,3 +27,15 @@ __all__ = [
     "supervise",
     "workers_alive",
 ]
+
+# RQ takes longer to import than most readers take to answer: what needs it is imported when it is asked for.
+_WITH_RQ = {"deliver_here": "deliver"} | dict.fromkeys(
+    ("deaf_to_interrupts", "queue_length", "run_here", "run_here_in", "supervise"), "processes"
+)
+
+if not TYPE_CHECKING:  # a type checker would take any name for one that there is
+
+    def __getattr__(name: str) -> Any:
+        if name not in _WITH_RQ:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{_WITH_RQ[name]}", __name__), name)

@@ -12,8 +12,6 @@ from redis import Redis
 
 from events import keys, storage
 
-from .queues import doorbell, enqueue
-
 BELL_MS = 5_000
 """For so long a bell is on that nobody takes off, or keeps on: a job, or a worker, that is lost mutes it no longer."""
 
@@ -30,6 +28,8 @@ def ring(client: Redis, ledger: str, projections: Iterable[str]) -> list[str]:
             pipeline.set(keys.bell(ledger, name), _RUNG, nx=True, px=BELL_MS)
         rung = [name for name, was_off in zip(names, pipeline.execute(), strict=True) if was_off]
         if rung:
+            from .queues import doorbell, enqueue  # RQ: not for whoever only looks
+
             enqueue(doorbell(client, ledger), ledger, rung)
     return rung
 

@@ -1,17 +1,66 @@
-"""The command's parts put together, and its way out: 0 done, 1 refused or failed, 2 wrong usage."""
+"""The command's parts put together, and its way out: 0 done, 1 refused or failed, 2 wrong usage, 130 broken off by Ctrl-C."""
 
 from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
 from events import LedgerError
 
-from . import chart, cite, demo, diff, export, import_, operate, publish, read, serve, show, token, webhook
+from . import show
+from .interrupts import leaving_when_interrupted
+
+MODULES = {
+    "publish": "publish",
+    "import": "import_",
+    **dict.fromkeys(("events", "totals", "batches", "companies", "shares", "sources"), "read"),
+    "diff": "diff",
+    "export": "export",
+    "chart": "chart",
+    "cite": "cite",
+    **dict.fromkeys(("replay", "status", "work", "up"), "operate"),
+    "serve": "serve",
+    "demo": "demo",
+    "park": "operate",
+    "token": "token",
+    "webhook": "webhook",
+}
+"""The module that adds each command, in the order of --help."""
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name. A module is imported when a command of it is asked for: all together take longer than most commands."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _commands_of(MODULES[name])[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MODULES)
+
+    def __len__(self) -> int:
+        return len(MODULES)
+
+
+@cache
+def _commands_of(module: str) -> Mapping[str, Any]:
+    part = typer.Typer()
+    with leaving_when_interrupted():
+        import_module(f".{module}", __package__).add_to(part)
+    return get_group(part).commands
+
+
+class _Group(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings | {"commands": _Commands()})
 
 
 def _show_version(wanted: bool) -> None:
@@ -22,6 +71,7 @@ def _show_version(wanted: bool) -> None:
 
 app = typer.Typer(
     name="approvals",
+    cls=_Group,
     help="A ledger of AI model approvals: figures as bounds, with their evidence, that anyone can replay.",
     no_args_is_help=True,
     add_completion=False,
@@ -41,11 +91,7 @@ def _options(
     pass
 
 
-for part in (publish, import_, read, diff, export, chart, cite, operate, serve, token, webhook, demo):
-    part.add_to(app)
-
-
-def main() -> None:
+def run() -> None:
     """Runs the command. An error that was raised on purpose, or a full disk, is one line on standard error."""
     # As Ctrl-C does, so that the embedded server is stopped by its last user however that ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -59,7 +105,3 @@ def main() -> None:
         show.forget_output()
         show.complain(f"error: {error}")
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,9 +11,7 @@ import typer
 
 from events import Count, Event, LedgerError, Log, Share, TermsDiffer, catalog, valid_events
 from projections import PROJECTIONS, Asked, Store, queries, replay
-from workers import run_here_in
 
-from .. import telemetry
 from ..examples_at import example
 from ..importing import lists, mapping
 from . import read, show
@@ -52,6 +50,8 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(*, url: Url = None, data: Data = None, json: Json = False) -> None:
     """Publish the real history into new ledgers, let RQ workers project it, read it, and replay it from zero."""
+    from .. import telemetry
+
     telemetry.configure()
     run = f"demo-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() % 1_000_000:06d}"
     with open_ledger(url, data, run) as opened:
@@ -123,6 +123,10 @@ def _list_of_april() -> list[Event]:
 
 
 def _publish(log: Log, events: list[Event], url: str, say: _Say) -> None:
+    from workers import run_here_in
+
+    from .. import telemetry
+
     receipts = log.append(events)
     started = time.monotonic()
     run_here_in(WORKERS, url, log.ledger, telemetry.configure)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from events import LedgerError, Log, StorageUnavailable
 from projections import Answer, Asked
-from workers import progress, run_here, workers_alive
+from workers import behind, progress, workers_alive
 
 FAR = 2_000  # events: a reader folds fewer in memory itself, in less time than a worker takes to commit more
 _LOOK = 0.05  # seconds between two looks at how far the workers are
@@ -37,6 +37,10 @@ def position_to_ask(log: Log, at_least: int) -> int:
 
 
 def _catch_up(log: Log) -> None:
+    if not behind(log, {}):
+        return
+    from workers import run_here
+
     try:
         run_here(log.client, log.ledger)
     except StorageUnavailable:

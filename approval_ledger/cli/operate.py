@@ -21,9 +21,8 @@ from events import (
     valid_events,
 )
 from projections import PROJECTIONS, Projection, Store, replay
-from workers import deliver_here, run_here, run_here_in, supervise, workers_alive
+from workers import workers_alive
 
-from .. import telemetry
 from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE
 from ..examples_at import example
 from ..status import live_generation, status_of
@@ -116,6 +115,8 @@ def _go_back(log: Log, chosen: list[Projection]) -> dict[str, int]:
 
 def _catch_up_what_can_be(log: Log) -> None:
     """A replay is the way out of a fork or an old version, so that what stops the live projections must not stop it."""
+    from workers import run_here
+
     try:
         run_here(log.client, log.ledger)
     except LedgerError as error:
@@ -252,6 +253,10 @@ def work(
     ledger: Ledger = None,
 ) -> None:
     """Run RQ workers for a ledger, until Ctrl-C (again: do not wait for the jobs that run)."""
+    from workers import deliver_here, run_here, run_here_in, supervise
+
+    from .. import telemetry
+
     telemetry.configure()
     with open_ledger(url, data, ledger) as opened:
         if burst and workers == 1:
@@ -291,6 +296,9 @@ def up(
 ) -> None:
     """Run workers and the HTTP API in the foreground, and the embedded server with them unless a URL names another, until
     Ctrl-C."""
+    from workers import supervise
+
+    from .. import telemetry
     from ..api.serving import Serving, bound
 
     telemetry.configure()

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from events import Event, InvalidEvent, Log, RecordedEvent, as_json_line, loads
 from projections import Answer, Asked, queries
 
-from ..suspects import Suspect, found, proposal, slugs_of_mergers
 from . import show
 from .fresh import fresh_answer
 from .options import (
@@ -29,6 +28,9 @@ from .options import (
     asked_as_of,
     open_ledger,
 )
+
+if TYPE_CHECKING:
+    from ..suspects import Suspect
 
 
 def add_to(app: typer.Typer) -> None:
@@ -211,6 +213,8 @@ def companies(
     shown = show_companies if name is None else show_company
     asked = asked_as_of(valid_at, known_at, known_as, at_least)
     if suspects:
+        from ..suspects import found, proposal, slugs_of_mergers
+
         with open_ledger(url, data, ledger) as opened:
             answer = fresh_answer(opened.log, queries.company_names, asked)
             pairs = found(answer)

@@ -9,7 +9,7 @@ import typer
 
 from events import BadQuestion, Log
 
-from .. import telemetry, tokens
+from .. import tokens
 from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE, Settings
 from . import show
 from .options import Data, Ledger, Url, open_ledger
@@ -56,13 +56,15 @@ def serve(
     ledger: Ledger = None,
 ) -> None:
     """Serve the HTTP API in the foreground, without workers (`approvals work` and `approvals up` run some), until Ctrl-C."""
+    from .. import telemetry
     from ..api import serving
+    from ..reviving import kept_running
 
     telemetry.configure()
     with open_ledger(url, data, ledger) as opened:
         opened.log.head()  # whoever starts this hears at once that nothing is there, and not the first reader
         settings = http_settings(opened.log, host, port, allow_host, public_reads, rate)
-        with serving.bound(settings) as listening:
+        with serving.bound(settings) as listening, kept_running(opened):
             show_address(settings, listening, opened.log)
             serving.serve(opened.url, settings, listening)
 

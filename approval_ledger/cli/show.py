@@ -7,15 +7,16 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from rich.bar import Bar
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from events import LedgerError, canonical
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 WIDE = 140  # columns, where the output is no terminal: a file or a pager does not wrap
 
@@ -159,6 +160,8 @@ def contradictions(answers: Iterable[Mapping[str, Any]]) -> None:
 
 def progress() -> Progress:
     """A bar with a rate, on standard error, where that is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -172,6 +175,8 @@ def progress() -> Progress:
 
 def chart(steps: Iterable[Mapping[str, Any]]) -> None:
     """A total over time: a bar up to its lowest value for each day (the last of a month), and both bounds in figures."""
+    from rich.bar import Bar
+
     by_month = {step["on"][:7]: step for step in steps}
     most = max((step["total"]["low"] for step in by_month.values()), default=0)
     drawn = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
