@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import platform
@@ -17,6 +16,7 @@ from typing import Any
 
 from approval_ledger import embedded
 from events import connect
+from workers.collector import THRESHOLD
 
 from . import append, catchup, growth, latency, memory, rebuilds, served
 from .figures import Figure, row
@@ -59,9 +59,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--length", type=int, default=200_000, help="of the log that appends grow")
     parser.add_argument("--projected", type=int, default=16_000, help="length of the log that is projected")
     parser.add_argument("--companies", type=int, default=10_000, help="the most companies of a ledger")
-    parser.add_argument(
-        "--collector", type=int, default=gc.get_threshold()[0], help="threshold, of both sides"
-    )
+    parser.add_argument("--collector", type=int, default=THRESHOLD, help="threshold, of both sides")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser
 

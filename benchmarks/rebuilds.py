@@ -16,7 +16,6 @@ from .generate import facts
 from .measure import Bench, apart, forget_projections, peak_memory, seconds
 
 PART = "replay"
-RAISED = 100_000  # the collector's threshold at which it costs nothing that can be measured
 
 
 def measure(bench: Bench) -> list[Figure]:

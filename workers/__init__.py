@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .alive import workers_alive
+from .collector import collect_rarely
 from .doorbell import ring
 from .reconcile import behind, progress
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "behind",
+    "collect_rarely",
     "deaf_to_interrupts",
     "deliver_here",
     "progress",

@@ -23,6 +23,7 @@ from projections import PROJECTIONS
 
 from . import deliver
 from .alive import CONNECTION_NAME, connection_name, share_of
+from .collector import collect_rarely
 from .doorbell import not_held
 from .jobs import LINGER, advance
 from .queues import DoorbellQueue, doorbell, enqueue, ledger_of, take
@@ -258,6 +259,7 @@ def _deliver(url: str, ledger: str, configure: Callable[[], None]) -> None:
 
 def _begin(configure: Callable[[], None]) -> None:
     configure()
+    collect_rarely()
     take_over_logging()
     threading.Thread(target=_stop_with_parent, daemon=True).start()
 
@@ -288,6 +290,7 @@ def run_here_in(count: int, url: str, ledger: str, configure: Callable[[], None]
 
 def _burst(url: str, ledger: str, configure: Callable[[], None], share: int) -> None:
     configure()
+    collect_rarely()
     with _last_words():
         run_here(connect(url), ledger, share=share)
 

@@ -21,7 +21,7 @@ from events import (
     valid_events,
 )
 from projections import PROJECTIONS, Projection, Store, replay
-from workers import workers_alive
+from workers import collect_rarely, workers_alive
 
 from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE
 from ..examples_at import example
@@ -66,6 +66,7 @@ def replay_(
     if verify and back:
         raise typer.BadParameter("--verify and --back exclude each other")
     chosen = _chosen(names)
+    collect_rarely()
     with open_ledger(url, data, ledger) as opened:
         if back:
             _show_back(opened.log.ledger, _go_back(opened.log, chosen), json)

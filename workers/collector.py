@@ -1,0 +1,14 @@
+"""Python's cyclic garbage collector, in a process that folds."""
+
+from __future__ import annotations
+
+import gc
+
+THRESHOLD = 100_000
+"""New containers before the collector looks at the youngest, instead of 700. What a fold makes has no cycles, and goes when the
+page does; looking for cycles in it took 15 to 20 % of the time of a replay."""
+
+
+def collect_rarely() -> None:
+    """For the rest of this process."""
+    gc.set_threshold(THRESHOLD)
