@@ -603,7 +603,7 @@ def test_a_refused_stream_is_asked_for_again_and_then_the_figures_are_those_of_t
             second.post(log, encoded(called("t3", total("=12", "2023-09-30")))).raise_for_status()
             expect(headline(page, "CAC, approval")).to_have_text("12")
         with running(server, port=first.port, public_reads=False):
-            expect(page.get_by_role("alert")).to_contain_text("Reading this server needs a token")
+            expect(page.get_by_role("alert")).to_have_text("Reading this ledger needs a token.")
             expect(page.locator(".headlines")).to_have_count(0)
             expect(page.get_by_role("complementary", name="Evidence")).to_be_hidden()
         with running(server, port=first.port):
@@ -838,8 +838,8 @@ def test_where_reading_needs_a_token_the_page_says_what_lets_everyone_read(
     try:
         with running(server, public_reads=False) as private:
             page = Visitor(context, private.url).opens(at(history))
-            expect(page.get_by_role("alert")).to_contain_text(
-                "“approvals up --public-reads” lets everyone read"
+            expect(page.get_by_label("Token for reading")).to_have_accessible_description(
+                re.compile("“approvals up --public-reads” lets everyone read")
             )
     finally:
         context.close()
