@@ -296,6 +296,29 @@ class Beside(Exact):
     position: int
 
 
+class Rebuild(Exact):
+    """A rebuild that was asked for. What came of it is there where it is done; `equal` is null where nothing could be compared."""
+
+    state: Literal["waiting", "running", "done", "failed"]
+    asked_at: str
+    began_at: str | None
+    ended_at: str | None
+    generation: int | None
+    position: int | None
+    digest: str | None
+    live_digest: str | None
+    equal: bool | None
+    says: str | None
+
+
+class RebuildOfProjection(Exact):
+    """The rebuild that was asked for last; null where none was."""
+
+    ledger: str
+    projection: str
+    rebuild: Rebuild | None
+
+
 class StatusOfProjection(Exact):
     projection: str
     version: int
@@ -304,6 +327,7 @@ class StatusOfProjection(Exact):
     generation: int
     previous: int | None
     beside: Beside | None
+    rebuild: Rebuild | None
     digest: str
     parked: int
     readable: bool
@@ -356,6 +380,7 @@ _DESCRIBED: list[type[BaseModel]] = [
     Alive,
     Readiness,
     Status,
+    RebuildOfProjection,
     Chart,
     *_ANSWERS.values(),
 ]
@@ -461,6 +486,22 @@ def ready() -> Responses:
 def status() -> Responses:
     """Those of a ledger's status."""
     return _found({JSON: _schema(Status)}, "How it is.")
+
+
+def rebuild() -> Responses:
+    """Those of a question for a rebuild."""
+    return _found({JSON: _schema(RebuildOfProjection)}, "The last one.")
+
+
+def rebuilding() -> Responses:
+    """Those of a request for a rebuild."""
+    content = {JSON: _schema(RebuildOfProjection)}
+    where = {"Location": {"description": "Where to look for it.", "schema": {"type": "string"}}}
+    own: Responses = {
+        200: {"description": "One waits or runs already.", "content": content},
+        202: {"description": "It is asked for.", "headers": where, "content": content},
+    }
+    return own | problems(504)
 
 
 def published() -> Responses:

@@ -21,7 +21,7 @@ from events import (
     valid_events,
 )
 from projections import PROJECTIONS, Projection, Store, replay
-from workers import deliver_here, run_here, run_here_in, supervise, workers_alive
+from workers import deliver_here, rebuild_here, run_here, run_here_in, supervise, workers_alive
 
 from .. import telemetry
 from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE
@@ -244,7 +244,8 @@ def work(
     burst: Annotated[
         bool,
         typer.Option(
-            "--burst", help="Stop when every projection is caught up, and what is due is sent to webhooks."
+            "--burst",
+            help="Stop when every projection is caught up, rebuilds that were asked for are done, and what is due is sent to webhooks.",
         ),
     ] = False,
     url: Url = None,
@@ -259,6 +260,7 @@ def work(
         elif burst:
             run_here_in(workers, opened.url, opened.log.ledger, telemetry.configure)
         if burst:
+            rebuild_here(opened.log.client, opened.log.ledger)
             deliver_here(opened.log.client, opened.log.ledger)
         else:
             supervise(

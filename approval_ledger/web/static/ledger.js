@@ -25,10 +25,9 @@ export function asking(ledger, path, parameters = {}) {
   return `/ledgers/${encodeURIComponent(ledger)}/${path}${asked}`;
 }
 
-/** The answer to a request, which carries the token of the ledger, where one was given. Throws a Problem, or what `fetch` throws
- * where the server is away or `signal` is aborted. */
-export async function ask(address, { headers, ...how } = {}) {
-  const token = held(decodeURIComponent(address.split("/")[2]));
+/** The answer to a request, which carries the token of the ledger, where one was given, or `token` in its place. Throws a Problem,
+ * or what `fetch` throws where the server is away or `signal` is aborted. */
+export async function ask(address, { headers, token = held(decodeURIComponent(address.split("/")[2])), ...how } = {}) {
   const response = await fetch(address, {
     ...how,
     headers: { ...headers, ...(token && { Authorization: `Bearer ${token}` }) },

@@ -89,6 +89,9 @@ function pageNow(signal) {
     ask: (path, parameters = {}) => page.get(path, { ...axes(), ...parameters }),
     kinds: async () => (await extentNow(page)).kinds,
     after: (act) => later.push(act),
+    render,
+    failed: (error) => failed(error, page),
+    takes: another,
     again: (milliseconds) => soon(() => document.hidden || render(), "again", milliseconds),
   };
   return page;
