@@ -76,9 +76,10 @@ function cancel(...whats) {
 function pageNow(signal) {
   const words = wordsOf(state.language);
   const later = [];
+  const placed = [];
   const asked = new Map(); // what is being asked already is not asked twice
   const page = {
-    state, words, signal, go, note, soon, later,
+    state, words, signal, go, note, soon, later, settle: () => placed.forEach((act) => act()),
     ledger: ledger(),
     axes: axes(),
     get: (path, parameters) => {
@@ -88,6 +89,7 @@ function pageNow(signal) {
     },
     ask: (path, parameters = {}) => page.get(path, { ...axes(), ...parameters }),
     kinds: async () => (await extentNow(page)).kinds,
+    placed: (act) => placed.push(act),
     after: (act) => later.push(act),
     render,
     failed: (error) => failed(error, page),
@@ -142,6 +144,7 @@ async function show(page) {
     const title = seen.value.title ?? words.views[state.view];
     document.title = `${title} – ${words.title}`;
     inPlace(element("h1", { class: "hidden" }, title), ...seen.value.nodes);
+    page.settle();
     keepingFocus(() => place.foot.replaceChildren(...foot(page, seen.value)));
     say(words.said(words.views[state.view], seen.value.said.slice(0, 12).join(words.comma)));
     if (turnedAway) place.main.prepend(element("p", { class: "wrong", role: "alert" }, turnedAway));
