@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from approval_ledger import tokens
@@ -291,6 +292,7 @@ def test_where_it_needs_a_token_one_for_administering_is_asked_for_and_kept(
                 "Rebuilding Totals needs a token with the scope admin."
             )
             assert page.evaluate("document.documentElement.scrollWidth") == 375
+            assert Axe().run(page).response["violations"] == []
             field.fill(reads)
             page.keyboard.press("Enter")
             expect(page.get_by_role("alert")).to_have_text("That token is not for administering.")
