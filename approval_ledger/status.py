@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from events import LedgerError, Log, durability, storage
 from projections import PROJECTIONS, Generation, Projection, Store
 from workers import workers_alive
 from workers.webhooks import subscriptions
+
+if TYPE_CHECKING:
+    from workers import Rebuild
 
 T = TypeVar("T")
 
@@ -54,6 +58,8 @@ def _webhooks(log: Log, says: list[str]) -> dict[str, int]:
 
 
 def _projection_status(log: Log, projection: Projection, head: int | None, says: list[str]) -> dict[str, Any]:
+    from workers import last_rebuild
+
     store = Store(log, projection)
     generation = live_generation(store)
     checkpoint = _or_say(generation.verified_checkpoint, says)
@@ -67,10 +73,35 @@ def _projection_status(log: Log, projection: Projection, head: int | None, says:
         "generation": generation.number,
         "previous": store.previous() or None,
         "beside": _beside(store, generation.number),
+        "rebuild": told_rebuild(_or_say(lambda: last_rebuild(log, projection.name), says)),
         "digest": digest,
         "parked": len(generation.parked()),
         "readable": checkpoint is not None,
     }
+
+
+def told_rebuild(rebuild: Rebuild | None) -> dict[str, Any] | None:
+    """What is told of the rebuild that was asked for last."""
+    if rebuild is None:
+        return None
+    done = rebuild.state == "done"
+    return {
+        "state": rebuild.state,
+        "asked_at": as_time(rebuild.asked_ms),
+        "began_at": as_time(rebuild.began_ms) if rebuild.began_ms else None,
+        "ended_at": as_time(rebuild.ended_ms) if rebuild.ended_ms else None,
+        "generation": rebuild.generation if done else None,
+        "position": rebuild.position if done else None,
+        "digest": rebuild.digest if done else None,
+        "live_digest": rebuild.live_digest or None,
+        "equal": not rebuild.differs if done and rebuild.live_digest else None,
+        "says": rebuild.says or None,
+    }
+
+
+def as_time(ms: int) -> str:
+    """An instant to the second, in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _beside(store: Store, live: int) -> dict[str, int] | None:

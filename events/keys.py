@@ -11,6 +11,10 @@ pattern                             type    writer       lost if it goes
 {name}:projection:<p>:<g>:parked    hash    commit.lua   its parked events; can be rebuilt by a replay
 {name}:projection:<p>:<g>:past      hash    commit.lua   its snapshots: answers about the past fold the whole log, until a replay
 {name}:bell:<p>                     string  doorbell     nothing: it expires, and the reconciler rings
+{name}:rebuild:<p>                  hash    rebuild.py   which rebuild of p was asked for last, and how it ended: ask again
+{name}:rebuild:<p>:bell             string  rebuild.py   nothing: it expires, and whoever looks next rings
+{name}:rebuild:<p>:lease            string  rebuild.py   nothing: it expires; until then two workers may rebuild
+{name}:deliveries                   hash    outcomes.py  how many tries of all webhooks ended how
 {name}:webhooks                     set     webhooks     who is subscribed: add the subscriptions again
 {name}:webhook:<id>                 hash    settle.lua   one subscription with its secret and its cursor (subscriptions.py makes it)
 {name}:webhook:<id>:dead            hash    settle.lua   its dead letters: which events it never took
@@ -76,6 +80,14 @@ def past(ledger: str, name: str, generation: int) -> str:
 
 def bell(ledger: str, name: str) -> str:
     return f"{{{ledger}}}:bell:{name}"
+
+
+def rebuild(ledger: str, name: str) -> str:
+    return f"{{{ledger}}}:rebuild:{name}"
+
+
+def deliveries(ledger: str) -> str:
+    return f"{{{ledger}}}:deliveries"
 
 
 def webhooks(ledger: str) -> str:

@@ -19,6 +19,7 @@ SENSE = {
     "timestamp-in-future",
     "out-of-range",
     "url",
+    "address-refused",
     "duplicate-id",
 }
 TOGETHER = ("for a share of a stock give all of",)

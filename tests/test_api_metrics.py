@@ -74,6 +74,8 @@ def test_every_name_has_the_prefix_and_no_label_names_what_is_in_the_log(api: Ap
         "le",
         "ledger",
         "projection",
+        "outcome",
+        "state",
     }
     assert not re.search("a-secret-id|A-Company", str(found))
     assert not [name for name, _ in found if re.search("_ms|_milliseconds|_kb|_mb", name)]

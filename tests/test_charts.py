@@ -305,12 +305,32 @@ def test_every_chart_is_drawn_with_a_title_its_provenance_and_its_figures_in_wor
         assert not re.search(r"at least|known by|possible", " ".join(shown))
 
 
-@pytest.mark.parametrize("width", [NARROWEST, 343, 760, WIDEST])
+@pytest.mark.parametrize("language", get_args(Language))
+@pytest.mark.parametrize("width", [NARROWEST, 343, 400, 500, 760, WIDEST])
 @pytest.mark.parametrize("name", CHARTS)
-def test_a_chart_is_no_wider_than_was_asked_but_for_a_label(history: Log, name: str, width: int) -> None:
-    png = to_png(drawn(history, name, Look.of(width=width)), 1)
+def test_a_chart_is_no_wider_than_was_asked_but_for_a_label(
+    history: Log, name: str, width: int, language: Language
+) -> None:
+    png = to_png(drawn(history, name, Look.of(language, width=width)), 1)
     (wide,) = struct.unpack(">I", png[16:20])
     assert wide <= width + LABELS
+
+
+@pytest.mark.parametrize("language", get_args(Language))
+@pytest.mark.parametrize("width", [NARROWEST, 760, 1_240, WIDEST])
+@pytest.mark.parametrize(
+    "last", ["2023-09-02", "2023-09-20", "2023-11-29", "2023-12-20", "2024-06-30", "2026-08-31"]
+)
+def test_each_day_or_month_stands_once_on_the_axis_however_long_it_is(
+    log: Log, last: str, width: int, language: Language
+) -> None:
+    report(log, total("=8", "2023-08-31"), total("=41", last))
+    look = Look.of(language, width=width)
+    shown = texts(to_svg(drawn(log, "totals", look)))
+    written = r"\d{4}年\d+月(\d+日)?" if language == "zh" else r"(\d+ )?[A-Z][a-z]{2} \d{4}"
+    ticks = [text for text in shown if re.fullmatch(written, text)]
+    assert len(ticks) >= (1 if width == NARROWEST else 2)
+    assert len(set(ticks)) == len(ticks)
 
 
 def test_the_same_question_and_look_give_the_same_specification(history: Log) -> None:

@@ -217,6 +217,7 @@ def test_status_tells_the_server_and_its_durability_and_where_each_projection_is
             "generation": 1,
             "previous": None,
             "beside": None,
+            "rebuild": None,
             "digest": digest,
             "parked": 0,
             "readable": True,

@@ -26,7 +26,7 @@ from structlog.testing import capture_logs
 from events import Log
 from projections import PROJECTIONS, Store
 from workers import ring, run_here
-from workers.queues import ADVANCE, DELIVER, JOB_TTL, AllowedJob
+from workers.queues import ADVANCE, DELIVER, JOB_TTL, REBUILD, AllowedJob
 from workers.queues import doorbell as queue_of
 from workers.worker import worker as bell_worker
 
@@ -200,6 +200,7 @@ REFUSED: dict[str, Case] = {
     "another ledger": lambda p: p.ours("another", "totals"),
     "a webhook's job": lambda p: p.good(data=call(DELIVER, p.ledger, "0123456789ab")),
     "no webhook": lambda p: p.good(data=call(DELIVER, p.ledger, "totals")),
+    "a rebuild's job": lambda p: p.good(data=call(REBUILD, p.ledger, "totals")),
     "no projection": lambda p: p.ours(p.ledger, "nonsense"),
     "a long argument": lambda p: p.ours(p.ledger, "x" * 1_000),
     "half of a surrogate pair": lambda p: p.good(data=call(ADVANCE, p.ledger, "\ud800")),

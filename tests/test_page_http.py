@@ -71,21 +71,55 @@ def test_there_is_no_other_file(api: Api, path: str) -> None:
     problem(api.client.get(path), 404, "not-found")
 
 
-def test_the_scripts_of_others_come_out_of_the_installed_library(api: Api) -> None:
-    answer = api.client.get("/page/vega.js")
+def vega(api: Api, address: str = "/") -> str:
+    """The address of the scripts of others, as the page has it."""
+    found = re.search(r'data-vega="([^"]*)"', api.client.get(address).text)
+    assert found is not None
+    return found[1]
+
+
+def test_the_scripts_of_others_come_out_of_the_installed_library_and_are_kept_for_a_year(api: Api) -> None:
+    answer = api.client.get(vega(api))
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.text.rstrip().endswith("as embed};")
-    again = api.client.get("/page/vega.js", headers={"If-None-Match": answer.headers["etag"]})
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    again = api.client.get(vega(api), headers={"If-None-Match": answer.headers["etag"]})
     assert again.status_code == 304
+
+
+def test_a_page_that_was_opened_before_an_upgrade_gets_those_of_now_and_does_not_keep_them(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = vega(api)
+    monkeypatch.setattr(page, "version", lambda _: "another version")
+    page._version_of_vega.cache_clear()
+    try:
+        assert vega(api) != now
+        answer = api.client.get(now)
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.content == api.client.get(vega(api)).content
+    finally:
+        page._version_of_vega.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("address", "ahead"),
+    [("/", True), ("/?view=shares", True), ("/?view=log", False), ("/?view=projections", False)],
+)
+def test_they_are_asked_for_ahead_where_there_are_charts(api: Api, address: str, ahead: bool) -> None:
+    link = f'<link rel="modulepreload" href="{vega(api)}" fetchpriority="low">'
+    assert (link in api.client.get(address).text) is ahead
 
 
 def test_without_that_library_there_are_none_and_the_page_knows_it(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    address = vega(api)
     monkeypatch.setattr(page, "_can_draw", lambda: False)
-    detail = problem(api.client.get("/page/vega.js"), 404, "not-found")["detail"]
+    detail = problem(api.client.get(address), 404, "not-found")["detail"]
     assert "approval-ledger[charts]" in detail
-    assert 'data-charts="no"' in api.client.get("/").text
+    assert 'data-charts="no" data-vega=""' in (html := api.client.get("/").text)
+    assert "vega-" not in html
     page.prepare()  # makes nothing, and fails at nothing
 
 

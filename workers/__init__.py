@@ -15,14 +15,19 @@ from .reconcile import behind, progress
 if TYPE_CHECKING:
     from .deliver import deliver_here
     from .processes import deaf_to_interrupts, queue_length, run_here, run_here_in, supervise
+    from .rebuild import Rebuild, ask_for_rebuild, last_rebuild, rebuild_here
 
 __all__ = [
+    "Rebuild",
+    "ask_for_rebuild",
     "behind",
     "collect_rarely",
     "deaf_to_interrupts",
     "deliver_here",
+    "last_rebuild",
     "progress",
     "queue_length",
+    "rebuild_here",
     "ring",
     "run_here",
     "run_here_in",
@@ -31,9 +36,13 @@ __all__ = [
 ]
 
 # RQ takes longer to import than most readers take to answer: what needs it is imported when it is asked for.
-_WITH_RQ = {"deliver_here": "deliver"} | dict.fromkeys(
-    ("deaf_to_interrupts", "queue_length", "run_here", "run_here_in", "supervise"), "processes"
-)
+_WITH_RQ = {
+    "deliver_here": "deliver",
+    **dict.fromkeys(
+        ("deaf_to_interrupts", "queue_length", "run_here", "run_here_in", "supervise"), "processes"
+    ),
+    **dict.fromkeys(("Rebuild", "ask_for_rebuild", "last_rebuild", "rebuild_here"), "rebuild"),
+}
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that there is
 

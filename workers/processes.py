@@ -21,7 +21,7 @@ from redis import Redis
 from events import LedgerError, Log, StorageUnavailable, connect, storage
 from projections import PROJECTIONS
 
-from . import deliver
+from . import deliver, rebuild
 from .alive import CONNECTION_NAME, connection_name, share_of
 from .collector import collect_rarely
 from .doorbell import not_held
@@ -108,7 +108,8 @@ def supervise(
 
 
 class Supervisor:
-    """Starts workers, and one for webhooks where there are any, replaces those that die, and looks after lost bells."""
+    """Starts workers, one for webhooks where there are any, and one for rebuilds once one is asked for; replaces those that die, and
+    looks after lost bells."""
 
     def __init__(
         self,
@@ -193,8 +194,12 @@ class Supervisor:
             errors = list(found.values())
             if rung:
                 logger.warning("rung_again", ledger=self._ledger, projections=rung)
-            if not self._wanted[_deliver] and subscriptions.ids(Log(self._client, self._ledger)):
+            log = Log(self._client, self._ledger)
+            if not self._wanted[_deliver] and subscriptions.ids(log):
                 self._wanted[_deliver] = 1
+                self._start()
+            if not self._wanted[_rebuild] and rebuild.wanted(log):
+                self._wanted[_rebuild] = 1
                 self._start()
         except StorageUnavailable as error:
             errors = [error, *self._revived()]
@@ -255,6 +260,16 @@ def _deliver(url: str, ledger: str, configure: Callable[[], None]) -> None:
         threading.Thread(target=deliver.watch, args=(watched,), daemon=True).start()
         client = connect(url, timeout=SOCKET_TIMEOUT, name=name)
         deliver.courier(client, ledger, name).work(logging_level="ERROR")
+
+
+def _rebuild(url: str, ledger: str, configure: Callable[[], None]) -> None:
+    _begin(configure)
+    name = _unique(f"{rebuild.CONNECTION_NAME}-{ledger}")
+    with _last_words(), storage():
+        watched = Log(connect(url, timeout=SOCKET_TIMEOUT), ledger)
+        threading.Thread(target=rebuild.watch, args=(watched,), daemon=True).start()
+        client = connect(url, timeout=SOCKET_TIMEOUT, name=name)
+        rebuild.rebuilder(client, ledger, name).work(logging_level="ERROR")
 
 
 def _begin(configure: Callable[[], None]) -> None:

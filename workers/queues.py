@@ -30,7 +30,8 @@ logger = structlog.get_logger("workers")
 
 ADVANCE = "workers.jobs.advance"
 DELIVER = "workers.deliver.deliver"
-QUEUES = {ADVANCE: "doorbell", DELIVER: "webhooks"}
+REBUILD = "workers.rebuild.rebuild"
+QUEUES = {ADVANCE: "doorbell", DELIVER: "webhooks", REBUILD: "rebuilds"}
 """The functions that a job may name, and the queue that each comes by. Each takes a ledger, and a projection or a webhook."""
 
 JOB_TIMEOUT = 30  # seconds, whatever the hash says
@@ -224,7 +225,7 @@ def _call(data: bytes) -> tuple[str, list[str]]:
     if not all(isinstance(argument, str) and len(argument) <= _ARGUMENT_LIMIT for argument in arguments):
         raise RefusedJob("its arguments are not short strings")
     _, of = arguments
-    if function == ADVANCE and of not in PROJECTIONS:
+    if function in (ADVANCE, REBUILD) and of not in PROJECTIONS:
         raise RefusedJob(f"there is no projection {of[:80]!r}")
     if function == DELIVER and not subscriptions.is_id(of):
         raise RefusedJob(f"{of[:80]!r} names no webhook")

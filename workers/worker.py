@@ -53,6 +53,7 @@ class BellWorker(SimpleWorker):
         2.0  # seconds between tries to reach a server that went away; RQ waits up to 60
     )
     linger = 0.0
+    job_seconds = JOB_TIMEOUT
     _last_heartbeat = float("-inf")
     _alone_until = float("-inf")
 
@@ -62,12 +63,12 @@ class BellWorker(SimpleWorker):
         take_out(job, queue, self.connection)
         with self.connection.pipeline() as pipeline:
             self.set_state("busy", pipeline=pipeline)  # a first Ctrl-C looks at it, and lets the job finish
-            pipeline.expire(self.key, JOB_TIMEOUT + WORKER_TTL)
+            pipeline.expire(self.key, self.job_seconds + WORKER_TTL)
             pipeline.execute()
         ledger, first = job.args
         started = time.monotonic()
         try:
-            with UnixSignalDeathPenalty(JOB_TIMEOUT, JobTimedOut):  # type: ignore[no-untyped-call]  # RQ has none here
+            with UnixSignalDeathPenalty(self.job_seconds, JobTimedOut):  # type: ignore[no-untyped-call]  # RQ has none here
                 self.run(ledger, first, queue)
         except LedgerError as error:
             _say_failed(job.description, error, started)

@@ -33,6 +33,11 @@ def may_append(request: Request, log: LogOf) -> None:
     _require(request, log, "append")
 
 
+def may_administer(request: Request, log: LogOf) -> None:
+    """Raises RequestRefused where the request may not run this ledger: rebuild it, send it elsewhere."""
+    _require(request, log, "admin")
+
+
 def may_watch(request: Request) -> None:
     """Raises RequestRefused where the request may not read what belongs to no ledger: that is for who may read the first."""
     ledgers: Ledgers = request.app.state.ledgers
@@ -71,6 +76,7 @@ def may_still_read(request: Request, log: Log) -> bool:
 
 READING = Depends(may_read)
 APPENDING = Depends(may_append)
+ADMINISTERING = Depends(may_administer)
 WATCHING = Depends(may_watch)
 COUNTED = Depends(counted)
 

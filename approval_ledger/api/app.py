@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from events import LedgerError
 
 from ..web import charts, page
-from . import documents, feeds, health, log, metrics, publishing, reading, streaming
+from . import documents, feeds, health, log, metrics, publishing, reading, rebuilding, streaming, subscribing
 from .access import counting
 from .answering import Answers
 from .guard import Guard
@@ -90,6 +90,8 @@ def create_app(
         reading,
         charts,
         feeds,
+        rebuilding,
+        subscribing,
         health,
         metrics,
         documents,

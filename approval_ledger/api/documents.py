@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from events import CATALOG, canonical
 
 from .answering import MEDIA_TYPES
+from .bodies import Subscribe
 from .parameters import DAY, Nothing
 from .problems import MEDIA_TYPE as PROBLEM
 
@@ -284,6 +285,59 @@ class Readiness(Exact):
     says: list[str]
 
 
+class Webhook(Exact):
+    """A subscription: where it is, and what is wrong. `position` is the last event that it is done with."""
+
+    id: str = Field(pattern="^[0-9a-f]{12}$")
+    url: str
+    types: list[str]
+    private: bool
+    enabled: bool
+    position: int
+    lag: int
+    tries: int
+    next_try: str | None
+    says: str | None
+    dead_letters: int
+
+
+class NewWebhook(Webhook):
+    """The same with its secret, which is not shown again."""
+
+    secret: str = Field(pattern="^whsec_")
+
+
+class Webhooks(Exact):
+    ledger: str
+    webhooks: list[Webhook]
+
+
+class DeadLetter(Exact):
+    """An event that a receiver did not take; `status` is null where there was no answer."""
+
+    webhook: str
+    position: int
+    tries: int
+    status: int | None
+    says: str
+    failed_at: str
+
+
+class DeadLetters(Exact):
+    ledger: str
+    dead_letters: list[DeadLetter]
+
+
+class Retried(Exact):
+    """What came of sending a dead letter once more."""
+
+    webhook: str
+    position: int
+    delivered: bool
+    status: int | None
+    says: str
+
+
 class StatusOfServer(Exact):
     software: str
     version: str
@@ -296,6 +350,29 @@ class Beside(Exact):
     position: int
 
 
+class Rebuild(Exact):
+    """A rebuild that was asked for. What came of it is there where it is done; `equal` is null where nothing could be compared."""
+
+    state: Literal["waiting", "running", "done", "failed"]
+    asked_at: str
+    began_at: str | None
+    ended_at: str | None
+    generation: int | None
+    position: int | None
+    digest: str | None
+    live_digest: str | None
+    equal: bool | None
+    says: str | None
+
+
+class RebuildOfProjection(Exact):
+    """The rebuild that was asked for last; null where none was."""
+
+    ledger: str
+    projection: str
+    rebuild: Rebuild | None
+
+
 class StatusOfProjection(Exact):
     projection: str
     version: int
@@ -304,6 +381,7 @@ class StatusOfProjection(Exact):
     generation: int
     previous: int | None
     beside: Beside | None
+    rebuild: Rebuild | None
     digest: str
     parked: int
     readable: bool
@@ -356,6 +434,12 @@ _DESCRIBED: list[type[BaseModel]] = [
     Alive,
     Readiness,
     Status,
+    RebuildOfProjection,
+    Subscribe,
+    NewWebhook,
+    Webhooks,
+    DeadLetters,
+    Retried,
     Chart,
     *_ANSWERS.values(),
 ]
@@ -382,7 +466,7 @@ _SAYS = {
     409: "The ledger holds something else, or has no such position yet.",
     412: "The ledger, or the subject, is not where it was expected.",
     413: "Over a documented limit.",
-    415: "No CloudEvents in JSON.",
+    415: "The body is of no kind that is taken here.",
     422: "Something in it is wrong; `faults` says what, and where.",
     429: "Too many requests.",
     500: "The log is damaged, an event cannot be applied, or this software failed.",
@@ -461,6 +545,60 @@ def ready() -> Responses:
 def status() -> Responses:
     """Those of a ledger's status."""
     return _found({JSON: _schema(Status)}, "How it is.")
+
+
+def rebuild() -> Responses:
+    """Those of a question for a rebuild."""
+    return _found({JSON: _schema(RebuildOfProjection)}, "The last one.")
+
+
+def rebuilding() -> Responses:
+    """Those of a request for a rebuild."""
+    content = {JSON: _schema(RebuildOfProjection)}
+    where = {"Location": {"description": "Where to look for it.", "schema": {"type": "string"}}}
+    own: Responses = {
+        200: {"description": "One waits or runs already.", "content": content},
+        202: {"description": "It is asked for.", "headers": where, "content": content},
+    }
+    return own | problems(504)
+
+
+def webhooks() -> Responses:
+    """Those of a list of subscriptions."""
+    return _found({JSON: _schema(Webhooks)}, "All of them.")
+
+
+def webhook() -> Responses:
+    """Those of one subscription."""
+    return _found({JSON: _schema(Webhook)}, "How it is.")
+
+
+def subscribed() -> Responses:
+    """Those of a new subscription."""
+    where = {"Location": {"description": "Where to look for it.", "schema": {"type": "string"}}}
+    content = {JSON: _schema(NewWebhook)}
+    own: Responses = {201: {"description": "It is subscribed.", "headers": where, "content": content}}
+    return own | problems(408, 413, 415, 504)
+
+
+def subscribing() -> dict[str, Any]:
+    """The request for a subscription."""
+    return {"requestBody": {"required": True, "content": {JSON: _schema(Subscribe)}}}
+
+
+def dead_letters() -> Responses:
+    """Those of a list of dead letters."""
+    return _found({JSON: _schema(DeadLetters)}, "All of them.")
+
+
+def retried() -> Responses:
+    """Those of another try."""
+    return _found({JSON: _schema(Retried)}, "What the receiver answered.", 504)
+
+
+def gone() -> Responses:
+    """Those of what removes something."""
+    return {204: {"description": "It is gone."}, **problems(504)}
 
 
 def published() -> Responses:

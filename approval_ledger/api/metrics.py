@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from starlette.types import Scope
 
-from events import LedgerError, Log, durability
+from events import BadQuestion, LedgerError, Log, durability
 from projections import PROJECTIONS, Store
 from workers import queue_length, workers_alive
+from workers.webhooks import outcomes, subscriptions
 
 from ..status import live_generation
 from . import documents, parameters
@@ -69,7 +71,7 @@ class OfLedger(Collector):
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """The store's state, and, where that can be read, the ledger's."""
         try:
             found = list(self._collect())
@@ -78,10 +80,10 @@ class OfLedger(Collector):
         yield self._gauge("approvals_ledger_readable", "1 where the ledger can be read, else 0.", bool(found))
         yield from found
 
-    def describe(self) -> list[GaugeMetricFamily]:
+    def describe(self) -> list[Metric]:
         return []  # to register it is not to ask the store
 
-    def _collect(self) -> Iterator[GaugeMetricFamily]:
+    def _collect(self) -> Iterator[Metric]:
         log = self._log
         durable = not durability.check(log.client)
         generations = {name: live_generation(Store(log, p)) for name, p in PROJECTIONS.items()}
@@ -98,6 +100,43 @@ class OfLedger(Collector):
         yield self._by_projection("approvals_projection_position", "The position it has reached.", reached)
         yield self._by_projection("approvals_projection_lag_events", "Events it is behind the head.", lag)
         yield self._by_projection("approvals_projection_parked_events", "Events it could not apply.", parked)
+        with suppress(BadQuestion):  # a subscription that something else wrote to hides nothing of the ledger
+            yield from self._of_webhooks(head)
+
+    def _of_webhooks(self, head: int) -> list[Metric]:
+        """By ledger alone: a subscription's URL is a password to many a receiver, and its id says nothing to who reads this."""
+        log = self._log
+        there, counts = subscriptions.all_of(log), subscriptions.counts(log)
+        states = {
+            "enabled": counts["enabled"] - counts["failing"],
+            "failing": counts["failing"],
+            "disabled": counts["disabled"],
+        }
+        by_state = GaugeMetricFamily(
+            "approvals_webhook_subscriptions", "Subscriptions, by how they are.", labels=("ledger", "state")
+        )
+        for state, number in states.items():
+            by_state.add_metric((log.ledger, state), number)
+        ended = CounterMetricFamily(
+            "approvals_webhook_deliveries",
+            "Tries to deliver an event, by what came of them.",
+            labels=("ledger", "outcome"),
+        )
+        for outcome, number in outcomes.counts(log).items():
+            ended.add_metric((log.ledger, outcome), number)
+        lag = max((head - each.position for each in there if each.enabled), default=0)
+        return [
+            by_state,
+            ended,
+            self._gauge(
+                "approvals_webhook_dead_letters", "Events that were set aside.", counts["dead_letters"]
+            ),
+            self._gauge(
+                "approvals_webhook_lag_events",
+                "Events that the enabled subscription that is furthest behind is behind the head.",
+                max(0, lag),
+            ),
+        ]
 
     def _gauge(self, name: str, help: str, value: float) -> GaugeMetricFamily:
         gauge = GaugeMetricFamily(name, help, labels=("ledger",))

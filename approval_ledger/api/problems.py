@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from events import (
+    AddressRefused,
     BadQuestion,
     Fault,
     IdConflict,
@@ -39,6 +40,7 @@ _STATUS: tuple[tuple[type[LedgerError], int], ...] = (
     (StaleExpectation, 412),
     (NotDurable, 503),
     (TermsDiffer, 422),
+    (AddressRefused, 422),
     (UnknownCompany, 404),
     (BadQuestion, 422),
     (OutcomeUnknown, 504),

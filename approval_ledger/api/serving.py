@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from events import LedgerError, connect
 from workers import deaf_to_interrupts
 
+from ..web import page
 from .app import create_app
 from .settings import Settings
 from .tracing import asked_for
@@ -150,6 +151,7 @@ def serve(url: str, settings: Settings, listening: socket.socket) -> None:
     client = connect(url, name="approvals-http")
     with closing(client), suppress(KeyboardInterrupt):  # uvicorn raises it again when all has ended
         app = create_app(client, settings, traced=asked_for(os.environ))
+        threading.Thread(target=page.prepare, daemon=True).start()
         server_of(app).run(sockets=[listening])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from projections import Answer
 
 from . import rows
-from .theme import SANS, Look, Specification, framed, nothing
+from .theme import Look, Specification, framed, nothing
 
 MOST = 30  # rows of a panel
 STEP = 24  # pixels a row
@@ -71,7 +71,7 @@ def _panel(terms: str, held: list[Row], look: Look) -> Specification:
     return {
         "title": {
             "text": _terms(terms, look),
-            "font": SANS,
+            "font": look.sans,
             "fontSize": 13,
             "frame": "group",
             "dx": -rows.side(look),

@@ -8,7 +8,7 @@ from typing import Any
 from projections import Answer
 
 from . import rows
-from .theme import SANS, Look, Specification, fading, framed, nothing, told_contradictions
+from .theme import Look, Specification, fading, framed, nothing, told_contradictions
 
 MOST = 40  # rows
 STEP = 40  # pixels a row
@@ -63,8 +63,8 @@ def _body(found: list[tuple[Row, Row]], look: Look) -> Mapping[str, Any]:
     return {
         "data": {"values": values},
         "vconcat" if narrow else "hconcat": [
-            _panel(look.words.stock, rows.counts(top, width), width, len(values), stocks),
-            _panel(look.words.share, _percent(width), width, len(values), shares),
+            _panel(look, look.words.stock, rows.counts(top, width), width, len(values), stocks),
+            _panel(look, look.words.share, _percent(width), width, len(values), shares),
         ],
         "spacing": SPACING,
     }
@@ -86,12 +86,12 @@ def _written(which: str, at: str, colour: str | None = None) -> Specification:
 
 
 def _panel(
-    title: str, x: Mapping[str, Any], width: int, number: int, drawn: list[Specification]
+    look: Look, title: str, x: Mapping[str, Any], width: int, number: int, drawn: list[Specification]
 ) -> Specification:
     return {
         "title": {
             "text": title,
-            "font": SANS,
+            "font": look.sans,
             "fontSize": 13,
             "fontWeight": "normal",
             "frame": "group",

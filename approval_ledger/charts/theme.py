@@ -23,14 +23,22 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 NARROWEST, WIDEST = 320, 2_000  # pixels
 WIDTH = 760
 PADDING = 16
-LEGEND = 500  # pixels of a legend on one line
+LEGEND = 580  # pixels of a legend on one line
+
+BY_DAY = 90  # days that an axis tells apart; a longer one tells months
+TICK = 100  # pixels from one tick to the next, at least
+_DAY_STEPS = (("day", 1, 1), ("day", 2, 2), ("week", 1, 7), ("week", 2, 14), ("month", 1, 31))
+_MONTH_STEPS = (("month", 1, 31), ("month", 2, 61), ("month", 3, 92), ("month", 6, 183), ("year", 1, 366))
 
 MARGIN = 0.015  # of the time axis, on either side
 
-SANS = (
-    '"Source Sans 3", "Noto Sans", "Liberation Sans", "Helvetica Neue", Arial, "PingFang SC", "Microsoft YaHei", '
-    '"Noto Sans CJK SC", "WenQuanYi Micro Hei", sans-serif'
+_SANS = (
+    '"Noto Sans", "Liberation Sans", "Helvetica Neue", Arial, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", '
+    '"WenQuanYi Micro Hei", sans-serif'
 )
+# vl-convert brings Source Sans 3, so that pictures with Latin letters are alike on every machine. Beside it, it takes Chinese characters
+# for 1.7 times as wide as they are, and leaves room for that.
+SANS: dict[Language, str] = {"en": f'"Source Sans 3", {_SANS}', "zh": _SANS}
 SERIF = 'Georgia, "Noto Serif", "Liberation Serif", "Songti SC", "Noto Serif CJK SC", "WenQuanYi Micro Hei", serif'
 
 
@@ -83,6 +91,11 @@ class Look:
     @classmethod
     def of(cls, language: Language = "en", theme: Theme = "light", width: int = WIDTH) -> Look:
         return cls(WORDS[language], COLOURS[theme], width)
+
+    @property
+    def sans(self) -> str:
+        """The fonts of all texts but the title."""
+        return SANS[self.words.language]
 
     @property
     def room(self) -> int:
@@ -159,17 +172,29 @@ def with_data(*layers: Specification) -> list[Specification]:
 
 def axis_of_days(look: Look, first: str, last: str, width: int) -> dict[str, Any]:
     """The time axis. In UTC: a day is the same day wherever it is read."""
-    days = date.fromisoformat(last) - date.fromisoformat(first)
+    days = (date.fromisoformat(last) - date.fromisoformat(first)).days
+    by_day = days <= BY_DAY
     return {
         "type": "temporal",
         "scale": {"type": "utc", "nice": False, "padding": 0},  # the same for panels with a bar and without
         "axis": {
             "title": None,
-            "format": look.words.month_axis if days.days > 90 else look.words.day_axis,
+            "format": look.words.day_axis if by_day else look.words.month_axis,
             "labelOverlap": True,
-            "tickCount": max(2, width // 100),
+            "tickCount": _ticks(days, max(2, width // TICK), by_day=by_day),
         },
     }
+
+
+def _ticks(days: int, most: int, *, by_day: bool) -> dict[str, Any]:
+    """The steps of an axis of so many days with at most about so many ticks: no shorter than what a label tells apart, which Vega's own
+    choice may be, so that no label comes twice."""
+    steps = _DAY_STEPS if by_day else _MONTH_STEPS
+    fitting = (step for step in steps if days / step[2] <= most)
+    interval, step, length = next(fitting, steps[-1])
+    if interval == "year":
+        step *= max(1, -(-days // (length * most)))
+    return {"interval": interval, "step": step}
 
 
 def ends_of_days(first: str, last: str) -> Specification:
@@ -278,7 +303,7 @@ def _provenance(answer: Answer, words: Words) -> str:
 def _config(look: Look, room: int) -> dict[str, Any]:
     colours, narrow = look.colours, room < LEGEND
     return {
-        "font": SANS,
+        "font": look.sans,
         "view": {"stroke": None},
         "concat": {"spacing": 28},
         "title": {
@@ -289,7 +314,7 @@ def _config(look: Look, room: int) -> dict[str, Any]:
             "fontWeight": "bold",
             "color": colours.ink,
             "lineHeight": 25,
-            "subtitleFont": SANS,
+            "subtitleFont": look.sans,
             "subtitleFontSize": 13,
             "subtitleColor": colours.muted,
             "subtitleLineHeight": 18,

@@ -10,7 +10,6 @@ from projections import Answer
 
 from .reports import Report
 from .theme import (
-    SANS,
     Look,
     Specification,
     axis_of_days,
@@ -344,7 +343,7 @@ def _panel_title(found: Row, look: Look) -> Row:
     text = words.said(words.listed([words.counted(found), *also]), figure)
     return {
         "text": wrapped(clipped(text, 2 * look.room, 13), look.room, 13),
-        "font": SANS,
+        "font": look.sans,
         "fontSize": 13,
         "lineHeight": 18,
         "frame": "group",

@@ -246,7 +246,8 @@ def work(
     burst: Annotated[
         bool,
         typer.Option(
-            "--burst", help="Stop when every projection is caught up, and what is due is sent to webhooks."
+            "--burst",
+            help="Stop when every projection is caught up, rebuilds that were asked for are done, and what is due is sent to webhooks.",
         ),
     ] = False,
     url: Url = None,
@@ -254,7 +255,7 @@ def work(
     ledger: Ledger = None,
 ) -> None:
     """Run RQ workers for a ledger, until Ctrl-C (again: do not wait for the jobs that run)."""
-    from workers import deliver_here, run_here, run_here_in, supervise
+    from workers import deliver_here, rebuild_here, run_here, run_here_in, supervise
 
     from .. import telemetry
 
@@ -265,6 +266,7 @@ def work(
         elif burst:
             run_here_in(workers, opened.url, opened.log.ledger, telemetry.configure)
         if burst:
+            rebuild_here(opened.log.client, opened.log.ledger)
             deliver_here(opened.log.client, opened.log.ledger)
         else:
             supervise(

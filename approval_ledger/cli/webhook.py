@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ from events import Log
 from workers import webhooks
 from workers.webhooks import Answer, Subscription, dead_letters, subscriptions
 
+from .. import subscribed
 from . import show
 from .options import Data, Json, Ledger, Url, as_utf8, open_ledger
 
@@ -66,7 +66,7 @@ def add(
     """Subscribe a URL. Shows the secret that its deliveries are signed with, this once."""
     with open_ledger(url, data, ledger) as opened:
         added = subscriptions.add(opened.log, address, types or (), private=allow_private, after=after)
-        (report,) = _reports(opened.log, [added])
+        (report,) = subscribed.reports(opened.log, [added])
     if json:
         show.json(report | {"secret": added.secret})
         return
@@ -79,7 +79,7 @@ def list_(*, url: Url = None, data: Data = None, ledger: Ledger = None, json: Js
     """List the subscriptions: where each is, and what is wrong."""
     with open_ledger(url, data, ledger) as opened:
         name = opened.log.ledger
-        reports = _reports(opened.log, subscriptions.all_of(opened.log))
+        reports = subscribed.reports(opened.log, subscriptions.all_of(opened.log))
     if json:
         show.json({"ledger": name, "webhooks": reports})
         return
@@ -147,18 +147,7 @@ def failures(
     with open_ledger(url, data, ledger) as opened:
         log = opened.log
         chosen = subscriptions.all_of(log) if id is None else [subscriptions.get(log, id)]
-        letters = [
-            {
-                "webhook": each.id,
-                "position": letter.position,
-                "tries": letter.tries,
-                "status": letter.status or None,
-                "says": letter.says,
-                "failed_at": _as_time(letter.failed_ms),
-            }
-            for each in chosen
-            for letter in dead_letters.all_of(log, each.id)
-        ]
+        letters = subscribed.letters(log, chosen)
     if json:
         show.json({"ledger": log.ledger, "dead_letters": letters})
     else:
@@ -182,15 +171,7 @@ def retry(
     with open_ledger(url, data, ledger) as opened:
         chosen = _chosen(opened.log, id, positions)
         answers = _send_again(opened.log, id, chosen)
-    results = [
-        {
-            "position": position,
-            "delivered": answer.is_success,
-            "status": answer.status or None,
-            "says": answer.says,
-        }
-        for position, answer in answers.items()
-    ]
+    results = [subscribed.retried(position, answer) for position, answer in answers.items()]
     if json:
         show.json({"webhook": id, "retried": results})
     else:
@@ -266,28 +247,8 @@ def _send_again(log: Log, id: str, chosen: list[int]) -> dict[int, Answer]:
     return answers
 
 
-def _reports(log: Log, chosen: list[Subscription]) -> list[dict[str, Any]]:
-    dead, head = dead_letters.count(log, [each.id for each in chosen]), log.head()
-    return [
-        {
-            "id": each.id,
-            "url": each.url,
-            "types": list(each.types),
-            "private": each.private,
-            "enabled": each.enabled,
-            "position": each.position,
-            "lag": max(0, head - each.position),
-            "tries": each.tries,
-            "next_try": _as_time(each.due_ms) if each.enabled and each.due_ms else None,
-            "says": each.says or None,
-            "dead_letters": dead[each.id],
-        }
-        for each in chosen
-    ]
-
-
 def _show_one(log: Log, changed: Subscription, json: bool) -> None:
-    (report,) = _reports(log, [changed])
+    (report,) = subscribed.reports(log, [changed])
     if json:
         show.json(report)
     else:
@@ -300,7 +261,3 @@ def _state(report: dict[str, Any]) -> str:
     if report["tries"]:
         return f"{report['tries']} failed, the next try is at {report['next_try']}: {report['says']}"
     return "enabled"
-
-
-def _as_time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

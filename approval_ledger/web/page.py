@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import version
 from importlib.resources import files
 from importlib.util import find_spec
 from threading import Lock, Thread
@@ -36,6 +37,9 @@ POLICY = "; ".join(
 )
 """Nothing from another host, nothing inline, and no text ever run as a script."""
 
+_YEAR = 31_536_000  # seconds
+_WITHOUT_CHARTS = ("log", "projections")
+
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -51,19 +55,28 @@ def page(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     # A ledger's name is letters, digits, - and _: nothing that HTML would take for more.
     filled = _read("index.html").replace(b"{ledger}", settings.ledger.encode())
+    draws = _can_draw()
+    ahead = draws and request.query_params.get("view") not in _WITHOUT_CHARTS
+    for name, value in {
+        b"{charts}": "yes" if draws else "no",
+        b"{vega}": _vega_at() if draws else "",
+        # Asked for at once, but after what the figures need; with rel=preload a browser complains where it is not used soon.
+        b"{ahead}": f'<link rel="modulepreload" href="{_vega_at()}" fetchpriority="low">\n' if ahead else "",
+    }.items():
+        filled = filled.replace(name, value.encode())
     if not _made.cache_info().currsize:
         Thread(target=prepare, daemon=True).start()  # while the reader's browser reads the rest
-    return _file(request, "index.html", filled.replace(b"{charts}", b"yes" if _can_draw() else b"no"))
+    return _file(request, "index.html", filled)
 
 
-@router.get("/page/vega.js")
-def vega(request: Request, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001  # it refuses every parameter
-    """Vega, Vega-Lite and Vega-Embed as one module."""
+@router.get("/page/vega-{made_of}.js")
+def vega(request: Request, made_of: str, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001  # it refuses every parameter
+    """Vega, Vega-Lite and Vega-Embed as one module. A page that was opened before an upgrade gets the new one, and asks again."""
     if not _can_draw():
         raise RequestRefused(
             404, "not-found", "charts need approval-ledger[charts], which is not installed here"
         )
-    return _file(request, "vega.js", _vega(), packed=True)
+    return _file(request, "vega.js", _vega(), packed=True, fixed=made_of == _version_of_vega())
 
 
 @router.get("/page/{name}")
@@ -77,6 +90,17 @@ def file(request: Request, name: str, query: Annotated[parameters.Nothing, Query
 @cache
 def _read(name: str) -> bytes:
     return _STATIC[name].read_bytes()
+
+
+@cache
+def _version_of_vega() -> str:
+    """Told from what it is made of, for it takes a second to make."""
+    made_of = version("vl-convert-python"), version("approval-ledger")
+    return sha256(" ".join(made_of).encode()).hexdigest()[:16]
+
+
+def _vega_at() -> str:
+    return f"/page/vega-{_version_of_vega()}.js"
 
 
 def _vega() -> bytes:
@@ -114,9 +138,13 @@ def _can_draw() -> bool:
     return find_spec("vl_convert") is not None
 
 
-def _file(request: Request, name: str, content: bytes, *, packed: bool = False) -> Response:
+def _file(
+    request: Request, name: str, content: bytes, *, packed: bool = False, fixed: bool = False
+) -> Response:
+    """`fixed`: what is at this address never changes."""
     tag = f'"{sha256(content).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
+    keep = f"public, max-age={_YEAR}, immutable" if fixed else "no-cache"
+    headers = {"ETag": tag, "Cache-Control": keep, "Content-Security-Policy": POLICY}
     if has(request, tag) or has_any(request):
         return Response(status_code=304, headers=headers)
     if packed:

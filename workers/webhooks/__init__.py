@@ -4,7 +4,7 @@ projections nor RQ nor the terminal.
 A subscription has a cursor of its own in the log. So a replay of the projections, which are unknown here, sends nothing again.
 """
 
-from . import dead_letters, subscriptions
+from . import dead_letters, outcomes, subscriptions
 from .delivering import Attempt, deliveries, is_due, send_again, send_test
 from .sending import Answer
 from .subscriptions import Subscription
@@ -16,6 +16,7 @@ __all__ = [
     "dead_letters",
     "deliveries",
     "is_due",
+    "outcomes",
     "send_again",
     "send_test",
     "subscriptions",

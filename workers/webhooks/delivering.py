@@ -21,7 +21,7 @@ from events import (
     keys,
 )
 
-from . import dead_letters, schedule, signing, subscriptions
+from . import dead_letters, outcomes, schedule, signing, subscriptions
 from .dead_letters import DeadLetter
 from .schedule import Next
 from .sending import Answer, post
@@ -30,6 +30,12 @@ from .subscriptions import Changes, Subscription, settle
 CONTENT_TYPE = "application/cloudevents+json"
 TEST_TYPE = "webhook.test.v1"
 _NO_EVENT = Answer(0, "the log holds no event there: restore a backup")
+_OUTCOMES: dict[str, outcomes.Outcome] = {
+    "delivered": "delivered",
+    "again": "failed",
+    "set-aside": "set_aside",
+    "disable": "disabled",
+}
 _PAGE = 100  # entries that are read at once where most may be of types that nobody asked for
 
 
@@ -73,6 +79,7 @@ def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> 
         attempt = _try(log, seen, event, decoded, clock)
         if attempt is None:
             return  # somebody else came first
+        outcomes.count(log, _OUTCOMES[attempt.then])
         yield attempt
 
 
@@ -191,6 +198,7 @@ def send_again(log: Log, id: str, position: int) -> Answer:
         dead_letters.drop(log, id, position)
     else:
         dead_letters.keep(log, id, letter.after(answer, int(time.time() * 1000)))
+    outcomes.count(log, "delivered" if answer.is_success else "failed")
     return answer
 
 

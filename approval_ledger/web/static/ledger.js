@@ -1,11 +1,19 @@
 // What is asked of a ledger over HTTP, and its events as they come.
 
-/** What the ledger refused or could not do: its own words. */
+import { held } from "./token.js";
+
+/** What the ledger refused or could not do: its own words; and the token that was sent, null where none was. */
 export class Problem extends Error {
-  constructor(status, document) {
+  constructor(status, document, token) {
     super(document.detail ?? `HTTP ${status}`);
     this.status = status;
     this.code = document.code ?? "";
+    this.token = token;
+  }
+
+  /** Whether a token is needed, or another one than was sent. */
+  get ofAccess() {
+    return this.status === 401 || this.code === "insufficient-scope";
   }
 }
 
@@ -17,10 +25,21 @@ export function asking(ledger, path, parameters = {}) {
   return `/ledgers/${encodeURIComponent(ledger)}/${path}${asked}`;
 }
 
-/** The document at an address. Throws a Problem, or what `fetch` throws where the server is away or `signal` is aborted. */
+/** The answer to a request, which carries the token of the ledger, where one was given, or `token` in its place. Throws a Problem,
+ * or what `fetch` throws where the server is away or `signal` is aborted. */
+export async function ask(address, { headers, token = held(decodeURIComponent(address.split("/")[2])), ...how } = {}) {
+  const response = await fetch(address, {
+    ...how,
+    headers: { ...headers, ...(token && { Authorization: `Bearer ${token}` }) },
+    ...(token && { cache: "no-store" }), // a browser would show it to whoever comes after
+  });
+  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})), token);
+  return response;
+}
+
+/** The document at an address. Throws what `ask` throws. */
 export async function fetched(address, signal) {
-  const response = await fetch(address, { signal, headers: { Accept: "application/json, application/problem+json" } });
-  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+  const response = await ask(address, { signal, headers: { Accept: "application/json, application/problem+json" } });
   return response.json();
 }
 
@@ -32,8 +51,7 @@ const kept = new Map();
 export async function event(ledger, position, signal) {
   const address = asking(ledger, `events/${position}`);
   if (!kept.has(address)) {
-    const response = await fetch(address, { signal });
-    if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+    const response = await ask(address, { signal });
     kept.set(address, await response.json());
   }
   return kept.get(address);
@@ -63,14 +81,53 @@ async function readPages(ledger, positions, signal) {
 /** Forgets the events that were read. */
 export const forget = () => kept.clear();
 
-/** Calls `come` with each new event, and what the connection does: `opened`, `lost`, and `refused`, after which it is over. */
+const COME_BACK = 2_000; // milliseconds, until the server says otherwise
+
+/** Calls `come` with each new event, and what the connection does: `opened`, `lost`, and `refused`, with the Problem, after which
+ * it is over. It comes back by itself to a server that went away, and goes on after the last event that it had.
+ *
+ * An EventSource would do the same, but sends no token, and does not tell why it was refused. */
 export function follow(ledger, come, { opened, lost, refused }) {
-  const source = new EventSource(asking(ledger, "events/stream"));
-  source.onopen = opened;
-  source.onerror = () => {
-    lost();
-    if (source.readyState === EventSource.CLOSED) refused();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const stream = { last: null, wait: COME_BACK };
+  const read = async () => {
+    const headers = { Accept: "text/event-stream", ...(stream.last && { "Last-Event-ID": stream.last }) };
+    const response = await ask(asking(ledger, "events/stream"), { signal, headers, cache: "no-store" });
+    opened();
+    await eachMessage(response.body, stream, (data) => signal.aborted || come(JSON.parse(data)));
   };
-  source.onmessage = (message) => come(JSON.parse(message.data));
-  return source;
+  const followed = async () => {
+    while (!signal.aborted) {
+      const error = await read().catch((reason) => reason);
+      if (signal.aborted) return;
+      lost();
+      if (error instanceof Problem) return refused(error);
+      await new Promise((over) => setTimeout(over, stream.wait));
+    }
+  };
+  followed();
+  return { close: () => controller.abort() };
+}
+
+/** Reads server-sent events until there are no more: `told` gets the data of each, `stream` the last id and how long to wait. */
+async function eachMessage(body, stream, told) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  let data = [];
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const lines = (text + value).split("\n");
+    text = lines.pop();
+    for (const line of lines) {
+      const [, field, content] = /^([a-z]*)(?:: ?(.*))?$/s.exec(line) ?? [];
+      if (line === "") {
+        if (data.length) told(data.join("\n"));
+        data = [];
+      } else if (field === "data") data.push(content ?? "");
+      else if (field === "id") stream.last = content;
+      else if (field === "retry") stream.wait = Number(content);
+    }
+  }
 }

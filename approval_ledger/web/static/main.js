@@ -5,7 +5,9 @@ import { claim } from "./claims.js";
 import { element } from "./elements.js";
 import { evidence } from "./evidence.js";
 import { asking, fetched, follow, forget, Problem } from "./ledger.js";
+import { save } from "./saving.js";
 import { showTime } from "./time.js";
+import { drop, held, hold, tokenForm } from "./token.js";
 import { languages, wordsOf } from "./words.js";
 
 const SOON = 150; // milliseconds without a further move, after which a slider is asked about
@@ -16,7 +18,7 @@ const MOVES = ["valid-at", "known-at"]; // sliders
 const DATED = ["totals", "batches", "companies", "shares", "sources"]; // views that have the two axes
 
 const place = Object.fromEntries(
-  ["skip", "name", "standing", "languages", "views", "time", "said", "main", "evidence", "foot"]
+  ["skip", "name", "standing", "token-held", "languages", "views", "time", "said", "main", "evidence", "foot"]
     .map((id) => [id, document.getElementById(id)]));
 
 let state = stateOf(location.search);
@@ -33,6 +35,8 @@ let seenAt = null; // the address whose figures are on the screen
 let answeredAt; // the position that they are of
 let missed = false; // whether events may have come that nobody told of
 let refusals = 0; // of the stream of events, one after another
+let turnedAway = ""; // why the token that was held is held no more, until that is told
+let atTheDoor = false; // whether the reader has just given a token, or taken it back
 
 const ledger = () => state.ledger ?? document.documentElement.dataset.ledger;
 const axes = () => ({ valid_at: state.valid_at, known_at: state.known_at, known_as: state.known_as });
@@ -72,9 +76,10 @@ function cancel(...whats) {
 function pageNow(signal) {
   const words = wordsOf(state.language);
   const later = [];
+  const placed = [];
   const asked = new Map(); // what is being asked already is not asked twice
   const page = {
-    state, words, signal, go, note, soon, later,
+    state, words, signal, go, note, soon, later, settle: () => placed.forEach((act) => act()),
     ledger: ledger(),
     axes: axes(),
     get: (path, parameters) => {
@@ -84,7 +89,11 @@ function pageNow(signal) {
     },
     ask: (path, parameters = {}) => page.get(path, { ...axes(), ...parameters }),
     kinds: async () => (await extentNow(page)).kinds,
+    placed: (act) => placed.push(act),
     after: (act) => later.push(act),
+    render,
+    failed: (error) => failed(error, page),
+    takes: another,
     again: (milliseconds) => soon(() => document.hidden || render(), "again", milliseconds),
   };
   return page;
@@ -135,8 +144,12 @@ async function show(page) {
     const title = seen.value.title ?? words.views[state.view];
     document.title = `${title} – ${words.title}`;
     inPlace(element("h1", { class: "hidden" }, title), ...seen.value.nodes);
+    page.settle();
     keepingFocus(() => place.foot.replaceChildren(...foot(page, seen.value)));
     say(words.said(words.views[state.view], seen.value.said.slice(0, 12).join(words.comma)));
+    if (turnedAway) place.main.prepend(element("p", { class: "wrong", role: "alert" }, turnedAway));
+    turnedAway = "";
+    atTheDoor = false;
     seenAt = location.search;
     document.documentElement.dataset.shown = location.search || "?";
     performance.mark("figures");
@@ -167,6 +180,10 @@ function frame(words) {
       href: addressOf(state, { language: code }), lang: code, hreflang: code, "data-key": `language-${code}`,
       "aria-current": code === words.language ? "true" : null,
     }, name)));
+  place["token-held"].replaceChildren(...(held(ledger()) ? [
+    `${words.tokenHeld} `,
+    element("button", { type: "button", "data-key": "token-forget", onclick: () => another(null) }, words.tokenForget),
+  ] : []));
   standing(words);
 }
 
@@ -251,7 +268,8 @@ function foot({ words, state: now }, { answer, data }) {
       Object.entries(words.feedOf).map(([feed, name]) => [
         " ", element("a", { href: asking(answer.ledger, `feeds/${feed}`), type: "application/atom+xml" }, name),
       ])),
-  ];
+    held(answer.ledger) && element("p", null, words.tokenFiles),
+  ].filter(Boolean);
 }
 
 function say(text) {
@@ -260,24 +278,74 @@ function say(text) {
 
 function failed(error, page) {
   const { words } = page;
+  if (error instanceof Problem && error.ofAccess) return shut(error, page);
   const away = !(error instanceof Problem);
   const passing = away || [429, 503].includes(error.status);
   if (away) console.info(String(error));
-  const text = away ? words.gone : error.status === 401 ? words.needsToken : `${words.wrong}${words.colon}${error.message}`;
-  const reset = !passing && error.status !== 401 && element("a", {
+  const reset = !passing && element("a", {
     href: addressOf({ ledger: state.ledger, view: state.view, language: state.language }), "data-key": "reset",
   }, words.reset);
+  const text = away ? words.gone : `${words.wrong}${words.colon}${error.message}`;
   const told = element("p", { class: "wrong", role: "alert" }, text, reset && [" ", reset]);
   place.main.querySelector("[role=alert]")?.remove();
-  if (seenAt === location.search && error.status !== 401) place.main.prepend(told);
+  if (seenAt === location.search) place.main.prepend(told);
   else {
     place.main.replaceChildren(told);
     place.foot.replaceChildren();
-    if (error.status === 401) panelShown(null, words);
     seenAt = null;
   }
   document.documentElement.dataset.shown = location.search || "?";
   if (passing) soon(render, "again", 3_000);
+}
+
+/** The ledger is read with a token alone, or with another one: nothing of it stays on the screen. */
+function shut(error, page) {
+  const { words } = page;
+  if (held(page.ledger) !== error.token) return; // it was asked with one that is held no more
+  if (error.token) {
+    turnedAway = error.status === 401 ? words.tokenUnknown : words.tokenScope;
+    drop(page.ledger);
+    connect();
+    render();
+    return;
+  }
+  const of = `${page.ledger} ${words.language}`;
+  document.documentElement.dataset.shown = location.search || "?";
+  const inside = atTheDoor || place.main.contains(document.activeElement);
+  cleared(page);
+  if (!turnedAway && place.main.querySelector("form.token")?.dataset.of === of) return; // where one is being pasted, maybe
+  place.main.replaceChildren(element("h1", { class: "hidden" }, words.views[state.view]), tokenForm(words, {
+    of, why: turnedAway || words.needsToken, label: words.tokenLabel, use: words.tokenUse, help: words.tokenHelp,
+    take: another,
+  }));
+  turnedAway = "";
+  atTheDoor = false;
+  if (inside) document.getElementById("token").focus();
+}
+
+/** Nothing that was read is shown, said or remembered any more. */
+function cleared({ words }) {
+  forget();
+  extent = null;
+  seenAt = null;
+  panelShown(null, words);
+  panelHas = "";
+  for (const part of ["standing", "time", "evidence", "foot", "token-held"]) place[part].replaceChildren();
+  delete place.time.dataset.made;
+  place.time.hidden = true;
+  document.getElementById("tip")?.remove();
+  say("");
+}
+
+/** Asks with another token from now on, or without one. */
+function another(token) {
+  atTheDoor = true;
+  if (token) hold(ledger(), token);
+  else drop(ledger());
+  forget();
+  extent = null;
+  connect();
+  render();
 }
 
 /** A new event. */
@@ -300,7 +368,7 @@ async function news() {
   extentNow(page).then((within) => axesShown(page, within), () => {});
 }
 
-/** Follows the ledger. A browser comes back by itself to a server that went away, but not to one that refused. */
+/** Follows the ledger. The stream comes back by itself to a server that went away, but not to one that refused. */
 function connect() {
   source?.close();
   cancel("connect");
@@ -320,12 +388,10 @@ function connect() {
       missed = true;
       standing();
     },
-    refused: () => {
+    refused: (error) => {
       soon(connect, "connect", Math.min(PATIENCE, AGAIN * 2 ** refusals));
       refusals += 1;
-      // The browser does not tell why. Where it takes a token, nothing on the screen may be read any more.
-      const page = pageNow(controller.signal);
-      page.get("events", { limit: "1" }).catch((error) => error.status === 401 && failed(error, page));
+      if (error.ofAccess) failed(error, pageNow(controller.signal));
     },
   });
 }
@@ -344,6 +410,14 @@ document.addEventListener("click", (click) => {
   if (state.view !== view || state.name !== name) scrollTo(0, 0);
   if (ledger() !== before) connect();
   render();
+});
+
+// What a browser would ask for without the token.
+document.addEventListener("click", (click) => {
+  const link = click.target.closest?.("a[href^='/ledgers/']");
+  if (!link || click.defaultPrevented || !held(ledger())) return;
+  click.preventDefault();
+  save(link.getAttribute("href")).catch((error) => failed(error, pageNow(controller.signal)));
 });
 
 addEventListener("popstate", () => {

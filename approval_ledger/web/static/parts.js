@@ -4,6 +4,7 @@ import { addressOf } from "./address.js";
 import { claim } from "./claims.js";
 import { element, outside } from "./elements.js";
 import { bounds, day } from "./figures.js";
+import { heightOf } from "./heights.js";
 import { asking, events, fetched, Problem } from "./ledger.js";
 
 const LISTED = 3; // positions that a link to evidence names
@@ -39,28 +40,39 @@ export function overNamed(named, { low }, words) {
   return named > low ? element("span", { class: "doubt" }, ` ${words.moreNamed}`) : null;
 }
 
-/** The figure of a chart: drawn once the rest is on the screen, with its text beside it. */
-export function chart(page, name, parameters = {}) {
-  const drawn = element("div", { class: "drawn" });
+const heights = new Map(); // of the charts that were drawn: what is drawn anew has the same room
+
+/** The figure of a chart: drawn once the rest is on the screen, in the room that is kept for it, with its text beside it. `answers`
+ * are those that it draws. */
+export function chart(page, name, answers, parameters = {}) {
+  const drawn = element("div", { class: "drawn" }, element("p", { class: "note" }, page.words.drawing));
   const words = element("p", { id: `words-of-${name}` });
   const figure = element("figure", { class: "chart", "data-chart": name },
     drawn,
     element("details", { "data-key": `words-${name}` }, element("summary", null, page.words.inWords), words));
   if (document.documentElement.dataset.charts !== "yes") {
-    drawn.append(element("p", { class: "note" }, page.words.noCharts));
-    return element("figure", { class: "chart" }, drawn);
+    return element("figure", { class: "chart" }, element("p", { class: "note" }, page.words.noCharts));
   }
-  page.after(() => draw(page, name, parameters, drawn, words));
+  const key = () => [page.ledger, name, page.words.language, widthOf(drawn), ...Object.values(parameters)].join("\n");
+  page.placed(() => {
+    drawn.style.minHeight = `${heights.get(key()) ?? heightOf(name, answers, widthOf(drawn))}px`;
+  });
+  page.after(async () => {
+    await draw(page, name, parameters, drawn, words);
+    if (!page.signal.aborted) heights.set(key(), drawn.querySelector("svg").getBoundingClientRect().height);
+  });
   return figure;
 }
 
+const widthOf = (drawn) => Math.min(WIDTHS[1], Math.max(WIDTHS[0], Math.floor(drawn.clientWidth / 10) * 10));
+
 async function draw(page, name, parameters, drawn, words) {
-  const width = Math.min(WIDTHS[1], Math.max(WIDTHS[0], Math.floor(drawn.clientWidth / 10) * 10));
+  const width = widthOf(drawn);
   const theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   const asked = { ...page.axes, ...parameters, language: page.words.language, theme, width };
   const [specification, { embed }] = await Promise.all([
     fetched(asking(page.ledger, `charts/${name}`, asked), page.signal),
-    import("/page/vega.js"),
+    import(document.documentElement.dataset.vega),
   ]);
   if (page.signal.aborted) return;
   words.textContent = specification.description;

@@ -16,7 +16,7 @@ export async function view(page) {
     data: ["batches", {}],
     said: found.map((each) => `${batchName(each, words)} ${bounds(each.size)}`),
     nodes: [
-      chart(page, "batches"),
+      chart(page, "batches", answer.answers),
       contradictions(page, found.flatMap((each) => each.contradictions), "size"),
       table(words.batchesTable,
         [words.announced, words.authority, words.size, words.named, words.undisclosed, words.before, words.names, words.evidence],

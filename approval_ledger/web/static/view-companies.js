@@ -30,7 +30,7 @@ async function all(page) {
     nodes: [
       element("p", { class: "choice" }, element("label", { for: "search" }, words.search), " ", field),
       list,
-      chart(page, "companies"),
+      chart(page, "companies", answer.answers),
     ],
   };
 }
@@ -81,7 +81,7 @@ async function one(page, name) {
     nodes: [
       element("p", null, element("a", { href: addressOf(state, { name: null, evidence: null }), "data-key": "back" }, `← ${words.backToCompanies}`)),
       companies.map((each) => element("p", { class: "names" }, `${words.alsoNamed}${words.colon}${each.names.slice(1).join(words.comma) || words.none}`)),
-      chart(page, "companies", { name }),
+      chart(page, "companies", companies, { name }),
       contradictions(page, companies.flatMap((each) => each.contradictions), "approvals"),
       table(words.history(title), [words.day, words.what, words.source, words.later, words.evidence],
         [...entries.map((entry) => row(page, entry)), ...companies.flatMap((each) => each.merges).map((merge) => [

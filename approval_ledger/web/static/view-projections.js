@@ -4,6 +4,7 @@ import { element, table } from "./elements.js";
 import { number } from "./figures.js";
 import { asking, fetched } from "./ledger.js";
 import { evidenceLink } from "./parts.js";
+import { adminForm, rebuildOf } from "./rebuilding.js";
 
 const AGAIN = 2_000; // milliseconds: workers move projections, and nobody tells
 
@@ -22,13 +23,15 @@ export async function view(page) {
         fact(words.server, `${status.server.software} ${status.server.version}`)),
       element("p", { class: status.server.durable ? "note" : "wrong" }, status.server.durable ? words.durable : words.notDurable),
       status.says.map((says) => element("p", { class: "wrong" }, says)),
+      adminForm(page),
       table(words.projectionsTable,
-        [words.projection, words.version, words.positions, words.lag, words.generation, words.digest, words.parked],
+        [words.projection, words.version, words.positions, words.lag, words.generation, words.digest, words.parked, words.rebuild],
         status.projections.map((each) => [
           words.views[each.projection], String(each.version), number(each.position),
           each.lag === null ? "?" : number(each.lag), [String(each.generation), rebuilt(each, status.head, words)],
           element("code", { title: each.digest }, each.digest.slice(0, 16)),
           parked[each.projection] ? evidenceLink(page, parked[each.projection]) : "0",
+          rebuildOf(page, each),
         ]),
         { figures: [1, 2, 3, 4, 6] }),
       element("p", { class: "note" }, words.replaying),

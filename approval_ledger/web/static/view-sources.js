@@ -14,7 +14,7 @@ export async function view(page) {
     data: ["sources", {}],
     said: [words.evidenceOf(answer.answers.length)],
     nodes: [
-      chart(page, "sources"),
+      chart(page, "sources", answer.answers),
       table(words.sourcesTable, [words.claim, words.reports, words.origins, words.evidence],
         answer.answers.map((each) => [
           [`${words.types[each.type] ?? each.type}${words.colon}${claim(each.type, each.says, words)}`, doubt(each, words)],

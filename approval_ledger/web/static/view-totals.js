@@ -20,7 +20,7 @@ export async function view(page) {
     nodes: [
       choice(page, all),
       found.length ? element("ul", { class: "headlines" }, found.map((each) => headline(page, each))) : element("p", null, words.nothing),
-      chart(page, "totals", chosen),
+      chart(page, "totals", found, chosen),
       contradictions(page, found.flatMap((each) => each.contradictions), "total"),
       found.map((each) => steps(page, each)),
     ],

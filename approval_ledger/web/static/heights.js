@@ -1,0 +1,37 @@
+// How high a chart will be, as far as the answer beside it tells: so much room is kept for it until it is drawn.
+
+const NARROW = 480; // pixels, below which titles and legends take more lines, and below
+const MIDDLE = 850; // which they take some more
+
+const LEGENDS = ["totals", "batches"]; // charts with a legend
+
+const least = (most, number) => Math.min(most, number);
+const distinct = (texts) => new Set(texts).size;
+
+/** The height of a chart `wide` pixels wide. It is rather too much than too little: what stands below it is not to move. */
+export function heightOf(name, answers, wide) {
+  const lines = LEGENDS.includes(name) ? [66, 48] : [36, 18];
+  return BODIES[name](answers, wide) + (wide < NARROW ? lines[0] : wide < MIDDLE ? lines[1] : 0);
+}
+
+const BODIES = {
+  totals: (answers, wide) => {
+    const panels = Math.max(1, least(8, answers.filter((each) => each.steps.length).length));
+    return 166 + panels * (wide < NARROW ? 200 : 181);
+  },
+  batches: (answers) => 147 + 44 * Math.max(1, least(40, answers.length)),
+  companies: (answers) => {
+    if (answers.some((each) => each.history)) return 124 + 40 * Math.max(1, least(60, answers.flatMap((each) => each.history).length));
+    const terms = Map.groupBy(answers.flatMap((each) => each.approvals), (each) => each.terms);
+    return 105 + [...terms.values()].reduce((sum, held) => sum + 74 + 24 * least(30, held.length), 0);
+  },
+  shares: (answers, wide) => {
+    const rows = Math.max(1, least(40, answers.flatMap((each) => each.regions).length));
+    return 135 + 40 * rows + (wide < 620 ? 80 + 40 * rows : 0);
+  },
+  sources: (answers) => {
+    const reports = answers.flatMap((each) => each.reports);
+    const pairs = distinct(reports.map((each) => `${each.derived_from?.publisher ?? each.publisher}\n${each.publisher}`));
+    return 103 + 24 * (1 + Math.max(2, least(60, pairs)));
+  },
+};

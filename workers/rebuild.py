@@ -1,0 +1,282 @@
+"""Rebuilds that were asked for, as jobs: a process of their own, for one may take minutes, and live projections take no pause.
+
+What is asked for is a fact, unlike a bell: a hash for each projection says it, and how the last rebuild ended. So a worker that
+dies in the middle of one is followed by another, which begins it anew; what the first had built is removed by the next switch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast, get_args
+
+import structlog
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import LockNotOwnedError
+from redis.lock import Lock
+from rq.serializers import JSONSerializer
+
+from events import BadQuestion, LedgerError, Log, StorageUnavailable, keys, storage
+from projections import PROJECTIONS, Store, replay
+
+from .queues import REBUILD, DoorbellQueue, doorbell, enqueue
+from .worker import WORKER_TTL, BellWorker
+
+logger = structlog.get_logger("workers")
+
+CONNECTION_NAME = "approvals-rebuilder"
+PERIOD = 2.0  # seconds between two looks for what is asked for, and bells that were lost
+JOB_SECONDS = 6 * 3600  # a log of 300 million events
+LEASE = 60.0  # seconds that a rebuild is a worker's own, unless it says so again,
+KEEP = 15.0  # which it does so often
+BELL_MS = 5_000
+
+State = Literal["waiting", "running", "done", "failed"]
+_STATES: dict[str, State] = {state: state for state in get_args(State)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """A rebuild of `projection`, as read: what was asked for last. `live_digest` is empty where there was nothing to compare
+    with; `says` is why it failed."""
+
+    projection: str
+    state: State
+    asked_ms: int
+    began_ms: int = 0
+    ended_ms: int = 0
+    generation: int = 0
+    position: int = 0
+    digest: str = ""
+    live_digest: str = ""
+    differs: bool = False
+    says: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in ("waiting", "running")
+
+
+class _Stopped(Exception):
+    """The worker is to end, or is not the one any more."""
+
+
+def ask_for_rebuild(log: Log, name: str) -> tuple[Rebuild, bool]:
+    """Asks for a rebuild of the projection `name`, and rings; True where none was asked for already, which goes on then.
+
+    Raises KeyError for a projection that there is not.
+    """
+    place, asked = keys.rebuild(log.ledger, PROJECTIONS[name].name), Rebuild(name, "waiting", _now_ms())
+
+    found: list[Rebuild] = []
+
+    def write(pipeline: Pipeline) -> None:
+        found.clear()
+        stored = cast(dict[bytes, bytes], pipeline.hgetall(place))
+        with suppress(BadQuestion):  # what something else wrote gives way
+            if (there := _read(name, stored)) is not None and there.is_open:
+                found.append(there)
+        pipeline.multi()
+        if not found:
+            pipeline.delete(place)
+            pipeline.hset(place, mapping=cast(Any, _written(asked)))
+
+    with storage(writing=True):
+        log.client.transaction(write, place)
+    ring(log.client, log.ledger, [name])
+    return (found[0], False) if found else (asked, True)
+
+
+def last_rebuild(log: Log, name: str) -> Rebuild | None:
+    """The rebuild of the projection `name` that was asked for last; None where none ever was."""
+    with storage():
+        found = cast(dict[bytes, bytes], log.client.hgetall(keys.rebuild(log.ledger, name)))
+    return _read(name, found)
+
+
+def wanted(log: Log) -> list[str]:
+    """The projections whose rebuild was asked for and has not ended."""
+    return [name for name in PROJECTIONS if (found := last_rebuild(log, name)) is not None and found.is_open]
+
+
+def ring(client: Redis, ledger: str, names: list[str]) -> None:
+    """Puts a job for each into the queue, unless there is one already."""
+    with storage(writing=True):
+        rung = [
+            n for n in names if client.set(f"{keys.rebuild(ledger, n)}:bell", "rung", nx=True, px=BELL_MS)
+        ]
+        if rung:
+            enqueue(doorbell(client, ledger, REBUILD), ledger, rung, REBUILD)
+
+
+class Rebuilder(BellWorker):
+    """Runs the jobs that rebuild."""
+
+    job_seconds = JOB_SECONDS
+
+    def run(self, ledger: str, first: str, queue: DoorbellQueue) -> None:  # noqa: ARG002
+        """Rebuilds the projection `first`, where that is asked for."""
+        rebuild(self.connection, ledger, first, stopping=lambda: self._stop_requested)
+
+
+def rebuilder(client: Redis, ledger: str, name: str) -> Rebuilder:
+    """A worker on the queue of one ledger's rebuilds. `client` is its own: RQ changes the time-out of the one it is given."""
+    return Rebuilder(
+        [doorbell(client, ledger, REBUILD)],
+        name=name,
+        connection=client,
+        serializer=JSONSerializer,
+        worker_ttl=WORKER_TTL,
+        maintenance_interval=60,
+    )
+
+
+def rebuild(
+    client: Redis, ledger: str, name: str, *, stopping: Callable[[], bool] = lambda: False
+) -> Rebuild | None:
+    """Does the rebuild that was asked for, switches to it, and notes how it ended; None where nobody asked, or another worker is
+    at it, or this one is `stopping`: then it is begun anew.
+
+    Raises StorageUnavailable, after which it is begun anew, too. Whatever else ends it is its outcome.
+    """
+    log, place = Log(client, ledger), keys.rebuild(ledger, name)
+    lease = client.lock(f"{place}:lease", timeout=LEASE, blocking=False, thread_local=False)
+    with storage(writing=True):
+        client.delete(f"{place}:bell")
+        if not lease.acquire():
+            return None
+    try:
+        asked = last_rebuild(log, name)
+        if asked is None or not asked.is_open:
+            return None
+        running = replace(asked, state="running", began_ms=_now_ms())
+        _note(log, running)
+        ended = _outcome(log, running, lease, stopping)
+        if ended is not None:
+            _note(log, ended)
+        return ended
+    finally:
+        with suppress(LockNotOwnedError, LedgerError), storage(writing=True):  # else it expires
+            lease.release()
+
+
+def _outcome(log: Log, running: Rebuild, lease: Lock, stopping: Callable[[], bool]) -> Rebuild | None:
+    store, held = Store(log, PROJECTIONS[running.projection]), [time.monotonic()]
+
+    def keep(_: int) -> None:
+        if stopping():
+            raise _Stopped
+        if time.monotonic() - held[0] > KEEP:
+            held[0] = time.monotonic()
+            with storage(writing=True):
+                lease.reacquire()
+
+    try:
+        rebuilt = replay.rebuild(store, keep)
+        replay.adopt(store, rebuilt)
+    except (_Stopped, LockNotOwnedError):
+        return None
+    except StorageUnavailable:
+        raise
+    except Exception as error:
+        code = error.code if isinstance(error, LedgerError) else "internal"
+        logger.exception("rebuild_failed", projection=running.projection, code=code, says=str(error))
+        return replace(running, state="failed", ended_ms=_now_ms(), says=f"{code}: {error}"[:500])
+    logger.info(
+        "rebuilt",
+        projection=running.projection,
+        generation=rebuilt.generation,
+        position=rebuilt.position,
+        differs=rebuilt.differs,
+    )
+    return replace(
+        running,
+        state="done",
+        ended_ms=_now_ms(),
+        generation=rebuilt.generation,
+        position=rebuilt.position,
+        digest=rebuilt.digest,
+        live_digest=rebuilt.live_digest or "",
+        differs=rebuilt.differs,
+    )
+
+
+def rebuild_here(client: Redis, ledger: str) -> None:
+    """Does, in this process, what was asked for."""
+    for name in wanted(Log(client, ledger)):
+        rebuild(client, ledger, name)
+
+
+def watch(log: Log) -> None:
+    """Rings for what is asked for and nobody is at, for ever."""
+    said = ""
+    while True:
+        try:
+            with storage():
+                waits = len(doorbell(log.client, log.ledger, REBUILD))
+            if not waits:
+                ring(log.client, log.ledger, [name for name in wanted(log) if not _is_held(log, name)])
+            says = ""
+        except LedgerError as error:
+            says = str(error)
+            if says != said:  # once, as long as it lasts
+                logger.error("rebuilds", code=error.code, says=says)  # noqa: TRY400  # its text says all
+        said = says
+        time.sleep(PERIOD)
+
+
+def _is_held(log: Log, name: str) -> bool:
+    with storage():
+        return bool(log.client.exists(f"{keys.rebuild(log.ledger, name)}:lease"))
+
+
+def _note(log: Log, rebuild: Rebuild) -> None:
+    with storage(writing=True):
+        log.client.hset(keys.rebuild(log.ledger, rebuild.projection), mapping=cast(Any, _written(rebuild)))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _written(rebuild: Rebuild) -> dict[str, str | int]:
+    return {
+        "state": rebuild.state,
+        "asked_ms": rebuild.asked_ms,
+        "began_ms": rebuild.began_ms,
+        "ended_ms": rebuild.ended_ms,
+        "generation": rebuild.generation,
+        "position": rebuild.position,
+        "digest": rebuild.digest,
+        "live_digest": rebuild.live_digest,
+        "differs": int(rebuild.differs),
+        "says": rebuild.says,
+    }
+
+
+def _read(name: str, stored: dict[bytes, bytes]) -> Rebuild | None:
+    if not stored:
+        return None
+    try:
+        text = {field.decode(): value.decode() for field, value in stored.items()}
+        numbers = {
+            field: int(text[field])
+            for field in ("asked_ms", "began_ms", "ended_ms", "generation", "position")
+        }
+        return Rebuild(
+            name,
+            _STATES[text["state"]],
+            digest=text["digest"],
+            live_digest=text["live_digest"],
+            differs=text["differs"] == "1",
+            says=text["says"],
+            **numbers,
+        )
+    except (KeyError, ValueError) as error:
+        raise BadQuestion(
+            f"what is noted of the rebuild of {name} is not what this software writes ({error!r}): something else wrote to it. "
+            "Ask for one anew"
+        ) from None

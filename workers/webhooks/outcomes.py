@@ -1,0 +1,24 @@
+"""How many tries ended how, since the ledger has had webhooks: what a monitor adds up, and nothing that any try depends on."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Literal, cast, get_args
+
+from events import LedgerError, Log, keys, storage
+
+Outcome = Literal["delivered", "failed", "set_aside", "disabled"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+
+def count(log: Log, outcome: Outcome) -> None:
+    """Counts a try. Where the server does not take it, it is not counted: the try has its outcome anyway."""
+    with suppress(LedgerError), storage(writing=True):
+        log.client.hincrby(keys.deliveries(log.ledger), outcome, 1)
+
+
+def counts(log: Log) -> dict[Outcome, int]:
+    """How many there were of each."""
+    with storage():
+        found = cast(list[bytes | None], log.client.hmget(keys.deliveries(log.ledger), list(OUTCOMES)))
+    return {outcome: int(each or 0) for outcome, each in zip(OUTCOMES, found, strict=True)}
