@@ -559,6 +559,29 @@ def test_news_takes_nothing_away_that_a_reader_moved_typed_or_opened(
         expect(search).to_be_focused()
 
 
+def test_what_was_typed_while_an_answer_was_on_its_way_stays_when_it_comes(
+    visit: Visit, server: Server, api: Api
+) -> None:
+    log = projected(server, HISTORY)
+    with visit() as someone:
+        page = someone.opens(at(log, view="companies"))
+        expect(page.locator("#standing .live")).to_be_visible()
+        held: list[Route] = []
+        answer = re.compile(r"/ledgers/[^/]+/companies(\?|$)")
+        page.route(answer, lambda route: held.append(route))  # noqa: PLW0108  # Playwright takes no built-in
+        with page.expect_request(answer):
+            api.post(log, encoded(called("n2", total("=991", "2026-09-02")))).raise_for_status()
+        search = page.get_by_label("Search by any name")
+        search.press_sequentially("Baidu")
+        page.wait_for_url(re.compile("search=Baidu"))
+        for route in held:
+            route.continue_()
+        page.unroute(answer)
+        expect(page.locator("#standing")).to_contain_text(f"{log.head()} events")
+        search.press_sequentially("x")
+        expect(search).to_have_value("Baidux")
+
+
 def test_while_events_come_without_a_pause_figures_and_charts_come_too(
     visit: Visit, server: Server, api: Api
 ) -> None:

@@ -234,7 +234,8 @@ function inPlace(...nodes) {
   for (const key of opened) find(key)?.setAttribute("open", "");
   const field = document.activeElement;
   if (type !== "search" || field?.type !== "search") return;
-  if (timers.has("search")) field.value = value;
+  // The new one has what the address said when the answer was asked for, and more may have been typed and noted since.
+  if (timers.has("search") || value.trim() === (state.search ?? "")) field.value = value;
   field.setSelectionRange(selectionStart, selectionEnd);
   field.dispatchEvent(new Event("input"));
 }
