@@ -239,9 +239,7 @@ def gather(views: Views, counted: str) -> Evidence:
         announced=tuple(sorted(announced, key=lambda r: r.position)),
         members=members,
         marks=marks,
-        claimants={
-            name: marks.claimants(name) for name, group in marks.groups.items() if name in group.disputed
-        },
+        claimants=marks.claimants,
         granted={t: Days([*listed[t], *_days_of(repeats[t].perhaps)]) for t in one},
         perhaps={t: Days([*listed[t], *_days_of(repeats[t].surely)]) for t in one},
         twice={t: repeats[t].twice for t in one},

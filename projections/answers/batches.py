@@ -10,6 +10,7 @@ from events import DateRange
 from ..asof import perhaps, surely
 from ..evidence import Batch, Evidence, Views, gather
 from ..figures import Figures
+from ..premises import Premises
 from .shown import Shown
 from .totals import all_terms
 
@@ -20,7 +21,7 @@ def batches_in(
     """The answers of `batches`: those that may have been announced by a day of `valid_at`."""
     found = []
     for counted, written in all_terms(views).items():
-        figures = Figures(gather(views, counted))
+        figures = Figures(Premises(gather(views, counted)))
         shown = Shown(figures, views if whole_evidence else None)
         # Equated terms share their batches: each is listed where it was announced.
         found += [

@@ -16,6 +16,7 @@ from ..asof import perhaps, surely
 from ..evidence import Views, gather
 from ..figures import Figures
 from ..identities import Company, Identities, Marks
+from ..premises import Premises
 from ..projection import Documents
 from ..stocks import Percentage
 from .shown import SHOWN
@@ -30,7 +31,9 @@ def companies_in(
     asked = () if valid_at is None else (valid_at.first, valid_at.last)
     found = _all_companies(views, known) if name is None else _asked_for(views, known, name)
     counting = [
-        _Counting(terms.written(written), Figures.in_brief(gather(views, counted), asked), views, valid_at)
+        _Counting(
+            terms.written(written), Figures.in_brief(Premises(gather(views, counted)), asked), views, valid_at
+        )
         for counted, written in all_terms(views).items()
     ]
     return [

@@ -10,6 +10,7 @@ from events import DateRange, name_key
 from .. import terms
 from ..evidence import Views, gather
 from ..figures import Figures
+from ..premises import Premises
 from .shown import Shown
 
 
@@ -38,7 +39,7 @@ def totals_in(
 def figures_at(views: Views, counted: str, valid_at: DateRange | None) -> Figures:
     """The figures of these terms, on the days asked for too."""
     asked = () if valid_at is None else (valid_at.first, valid_at.last)
-    return Figures(gather(views, counted), asked)
+    return Figures(Premises(gather(views, counted)), asked)
 
 
 def all_terms(views: Views) -> dict[str, dict[str, str]]:
