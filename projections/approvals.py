@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,9 +55,11 @@ def record_of(
     )
 
 
-def of_number(documents: Documents, counted: str, number: str) -> Approval | None:
-    """The approval of a registry number (as a key), among all; it is its who is named by the earliest report that stands."""
-    return _approval(documents.get(key("number", counted, number)) or [], numbered=True)
+def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> list[Approval | None]:
+    """The approval of each registry number (as a key), among all; it is its who is named by the earliest report that stands."""
+    places = [key("number", counted, number) for number in numbers]
+    documents.fetch(places)
+    return [_approval(documents.get(place) or [], numbered=True) for place in places]
 
 
 def revoked_key(revocation: ApprovalRevoked) -> str:

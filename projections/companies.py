@@ -112,6 +112,11 @@ def granted(documents: Documents, company: str, counted: str) -> list[dict[str, 
     ]
 
 
+def fetch_histories(documents: Documents, names: Iterable[str]) -> None:
+    """Reads ahead what is known under many names (as keys)."""
+    pages.fetch(documents, [key("history", name) for name in names])
+
+
 def positions(documents: Documents, company: str) -> Iterator[int]:
     """The positions of what is known under one name (as a key), in order."""
     return (position for position, _ in pages.read(documents, key("history", company)))

@@ -117,7 +117,7 @@ class Identities:
         one of the names, it may be any of them."""
         found: dict[str, Group] = {}
         listed = list(names)
-        self._read_ahead(listed)
+        self.read_ahead(listed)
         for alias in listed:
             claimants = self._with_perhaps(self.find(alias))
             companies = {alias: alias}
@@ -134,11 +134,12 @@ class Identities:
             found |= dict.fromkeys(group.names, group)
         return found
 
-    def _read_ahead(self, names: Sequence[str]) -> None:
-        """Reads what it takes to find companies, but for those they were merged with, in a few round trips for all."""
+    def read_ahead(self, names: Sequence[str], of_slugs: Sequence[str] = ()) -> None:
+        """Reads what it takes to find companies, by names (as keys) or slugs, but for those they were merged with, in a few
+        round trips for all."""
         documents = self._documents
         pages.fetch(documents, map(_alias, names))
-        slugs = {slug for name in names for _, slug in pages.read(documents, _alias(name))}
+        slugs = {*of_slugs, *(slug for name in names for _, slug in pages.read(documents, _alias(name)))}
         pages.fetch(documents, [place for slug in slugs for place in (_slug(slug), _merges(slug))])
         texts = {
             text for slug in slugs for _, of_event in pages.read(documents, _slug(slug)) for text in of_event

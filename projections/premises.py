@@ -70,6 +70,14 @@ class Premises:
         self.speaks_of_force = any(of.any() for of in evidence.revoked) or any(
             report.in_force for report in evidence.totals
         )
+        self.origins = evidence.origins | {
+            counted: origin
+            for counted, origin, dated in (
+                (NAMED, "the approvals by name", evidence.granted.values()),
+                (REVOKED, "the revocations", evidence.revoked),
+            )
+            if any(days.any() for days in dated)
+        }
         self._of_batches = frozenset({NAMED, *(report.position for report in evidence.announced)})
         self._totals: dict[tuple[int, bool], list[Constraint]] = {}
         # The search for a contradiction asks of many sets of events, and so does the next question.
