@@ -97,6 +97,11 @@ def all_names(documents: Documents) -> list[str]:
     return names
 
 
+def fetch_unnumbered(documents: Documents, counted: Iterable[str]) -> None:
+    """Reads `unnumbered` ahead, in several terms."""
+    buckets.fetch(documents, [key("unnumbered", terms) for terms in counted])
+
+
 def unnumbered(documents: Documents, counted: str) -> list[str]:
     """Every name (as a key) that has an approval without a registry number in these terms."""
     return list(buckets.read(documents, key("unnumbered", counted)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -221,6 +221,14 @@ class Evidence:
         """The events that make these terms one with each other."""
         paths = [self.terms[t] for t in counted]
         return frozenset[int]().union(*(paths[0] ^ path for path in paths))
+
+
+def fetch(views: Views, counted: Sequence[str]) -> None:
+    """Reads ahead what `gather` will ask for first, for several keys of terms at once."""
+    if counted:
+        totals.fetch(views["totals"], counted)
+        batches.fetch(views["batches"], counted)
+        companies.fetch_unnumbered(views["companies"], counted)
 
 
 def gather(views: Views, counted: str) -> Evidence:

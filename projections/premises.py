@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from typing import Any
 
 from events import DateRange, Interval
 
 from .bounds import NAMED, ORIGIN, REVOKED, Constraint, Node, solve
-from .evidence import Batch, Days, Evidence, TotalReport
+from .evidence import Batch, Days, Evidence, TotalReport, Views, fetch, gather
 from .identities import Marks
+from .readings import Settled
 
 DAY = timedelta(days=1)
 MOST = 128  # sets of events of which is remembered what holds where they count alone
@@ -55,6 +57,15 @@ class Ended:
     by: date
     count: int
     because: frozenset[int]
+
+
+def premises_of(views: Views, counted: Collection[str]) -> dict[str, Premises]:
+    """What the evidence says for each of these terms, and for all that are equated with them."""
+    derived: dict[Hashable, Any] = views.derived if isinstance(views, Settled) else {}
+    missing = [one for one in counted if ("premises", one) not in derived]
+    fetch(views, missing)
+    derived.update({("premises", one): Premises(gather(views, one)) for one in missing})
+    return {one: derived["premises", one] for one in counted}
 
 
 class Premises:

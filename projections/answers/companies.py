@@ -13,14 +13,14 @@ from events import Count, DateRange, Interval, UnknownCompany, date_range, name_
 from .. import approvals, terms, totals
 from .. import companies as fold
 from ..asof import perhaps, surely
-from ..evidence import Views, gather
+from ..evidence import Views
 from ..figures import Figures
 from ..identities import Company, Identities, Marks
-from ..premises import Premises
+from ..premises import premises_of
 from ..projection import Documents
 from ..stocks import Percentage
 from .shown import SHOWN
-from .totals import all_terms
+from .totals import all_terms, days_of
 
 
 def companies_in(
@@ -28,15 +28,15 @@ def companies_in(
 ) -> list[dict[str, Any]]:
     """The answers of `companies`. Raises UnknownCompany where none has that `name`."""
     known = Identities(views["companies"], valid_at)
-    asked = () if valid_at is None else (valid_at.first, valid_at.last)
     found = _all_companies(views, known) if name is None else _asked_for(views, known, name)
     if valid_at is not None or name is not None:
         fold.fetch_histories(views["companies"], [name for company in found for name in company.names])
+    counts = all_terms(views)
     counting = [
         _Counting(
-            terms.written(written), Figures.in_brief(Premises(gather(views, counted)), asked), views, valid_at
+            terms.written(counts[counted]), Figures.in_brief(premises, days_of(valid_at)), views, valid_at
         )
-        for counted, written in all_terms(views).items()
+        for counted, premises in premises_of(views, counts).items()
     ]
     return [
         _company(views, known, company, counting, valid_at, history=name is not None) for company in found
