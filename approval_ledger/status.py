@@ -56,6 +56,7 @@ def _projection_status(log: Log, projection: Projection, head: int | None, says:
     generation = live_generation(store)
     checkpoint = _or_say(generation.verified_checkpoint, says)
     position, digest = generation.digest()
+    previous = store.previous()
     return {
         "projection": projection.name,
         "version": projection.version,
@@ -63,18 +64,18 @@ def _projection_status(log: Log, projection: Projection, head: int | None, says:
         # A checkpoint beyond the head is of another log: it is not ahead of this one.
         "lag": None if head is None or head < position else head - position,
         "generation": generation.number,
-        "previous": store.previous() or None,
-        "beside": _beside(store, generation.number),
+        "previous": previous or None,
+        "beside": _beside(store, generation.number, previous),
         "digest": digest,
         "parked": len(generation.parked()),
         "readable": checkpoint is not None,
     }
 
 
-def _beside(store: Store, live: int) -> dict[str, int] | None:
+def _beside(store: Store, live: int, previous: int) -> dict[str, int] | None:
     """The generation that a rebuild is building beside the live one, and how far it is; None where there is none."""
     newest = store.newest()
-    if newest in (live, store.previous()):
+    if newest in (live, previous):
         return None
     position = store.generation(newest).checkpoint().position if newest else 0
     return {"generation": newest, "position": position} if position else None
