@@ -57,9 +57,12 @@ def record_of(
 
 def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> list[Approval | None]:
     """The approval of each registry number (as a key), among all; it is its who is named by the earliest report that stands."""
-    places = [key("number", counted, number) for number in numbers]
-    documents.fetch(places)
-    return [_approval(documents.get(place) or [], numbered=True) for place in places]
+    return [_approval(documents.get(place_of(counted, number)) or [], numbered=True) for number in numbers]
+
+
+def place_of(counted: str, number: str) -> str:
+    """The document that has what is reported of a registry number (as a key)."""
+    return key("number", counted, number)
 
 
 def revoked_key(revocation: ApprovalRevoked) -> str:
@@ -159,4 +162,4 @@ def _unnumbered(counted: str, grant: ApprovalGranted) -> str:
 
 def _numbered(counted: str, grant: ApprovalGranted) -> str:
     assert grant.item.registry_number is not None
-    return key("number", counted, name_key(grant.item.registry_number))
+    return place_of(counted, name_key(grant.item.registry_number))

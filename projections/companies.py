@@ -118,8 +118,17 @@ def granted(documents: Documents, company: str, counted: str) -> list[dict[str, 
 
 
 def fetch_histories(documents: Documents, names: Iterable[str]) -> None:
-    """Reads ahead what is known under many names (as keys)."""
-    pages.fetch(documents, [key("history", name) for name in names])
+    """Reads ahead what is known under many names (as keys), and the registry numbers of their approvals."""
+    histories = [key("history", name) for name in names]
+    pages.fetch(documents, histories)
+    granted = [e for of in histories for _, e in pages.read(documents, of) if e["kind"] == "granted"]
+    documents.fetch(
+        approvals.place_of(
+            terms.key_of(e["authority"], e["instrument"], e["unit"]), name_key(e["item"]["registry_number"])
+        )
+        for e in granted
+        if "registry_number" in e["item"]
+    )
 
 
 def positions(documents: Documents, company: str) -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from datetime import date
 from fractions import Fraction
 from itertools import islice
@@ -29,7 +29,7 @@ def companies_in(
     """The answers of `companies`. Raises UnknownCompany where none has that `name`."""
     known = Identities(views["companies"], valid_at)
     found = _all_companies(views, known) if name is None else _asked_for(views, known, name)
-    if valid_at is not None or name is not None:
+    if valid_at is not None:
         fold.fetch_histories(views["companies"], [name for company in found for name in company.names])
     counts = all_terms(views)
     counting = [
@@ -69,7 +69,8 @@ def _all_companies(views: Views, known: Identities) -> list[Company]:
     names, slugs = fold.all_names(views["companies"]), known.slugs()
     known.read_ahead(names, slugs)
     named = [c for name in names for c in known.find(name)]
-    identified = [known.of_slug(slug) for slug in slugs]
+    seen = {slug for company in named for slug in company.slugs}
+    identified = [known.of_slug(slug) for slug in slugs if slug not in seen]
     found = {(c.slug or c.names[0], bool(c.slug)): c for c in (*named, *identified) if c is not None}
     return [found[name] for name in sorted(found)]
 
@@ -132,6 +133,7 @@ class _Counting:
         self._views = views
         self._valid_at = valid_at
         self._named_in = _named_in(figures, valid_at)
+        self._twice = {counted: _by_name(twice) for counted, twice in figures.evidence.twice.items()}
         days = valid_at or figures.last_day
         self._total, self._undisclosed = figures.total_in(days).interval, figures.undisclosed(days)
         self._named = figures.named(days.first)
@@ -166,21 +168,31 @@ class _Counting:
         return max(self._granted_to(names), mentioned)
 
     def _granted_to(self, names: list[str]) -> int:
-        evidence, documents = self._figures.evidence, self._views["companies"]
+        documents = self._views["companies"]
         held = [record["granted"] for name in names if (record := fold.record(documents, name)) is not None]
-        if not any(counted in of for of in held for counted in evidence.twice):
+        if not any(counted in of for of in held for counted in self._twice):
             return 0
         if self._valid_at is not None:
             return max(
                 sum(surely(on, self._valid_at) for on in _distinct(documents, names, counted))
-                for counted in evidence.twice
+                for counted in self._twice
             )
         # Of any day: counted by the fold, so that no history is read.
         granted: int = max(
-            sum(of.get(counted, 0) for of in held) - sum(n for of, n in twice.items() if of & set(names))
-            for counted, twice in evidence.twice.items()
+            sum(of.get(counted, 0) for of in held)
+            - sum({of: n for name in names for of, n in by_name.get(name, {}).items()}.values())
+            for counted, by_name in self._twice.items()
         )
         return granted
+
+
+def _by_name(twice: Mapping[frozenset[str], int]) -> dict[str, dict[frozenset[str], int]]:
+    """How many are counted too often, under each of the names that have them."""
+    found: dict[str, dict[frozenset[str], int]] = {}
+    for names, n in twice.items():
+        for name in names:
+            found.setdefault(name, {})[names] = n
+    return found
 
 
 def _named_in(figures: Figures, valid_at: DateRange | None) -> dict[str, dict[str, set[str]]]:
