@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 
 from events import DateRange, Interval
 
@@ -33,6 +33,9 @@ class Figures:
         left = listed if every_day else sorted({*spoken_of, *listed})[-1:]
         self.days = sorted({*spoken_of, *left, *asked})
         self.resolution = resolve(premises.on(self.days).constraints, premises.origins, premises.contradict)
+        self._bound = cache(
+            self.resolution.bound
+        )  # each batch asks for those of days and of other batches again
 
     @classmethod
     def in_brief(cls, premises: Premises, asked: Iterable[date] = ()) -> Figures:
@@ -48,7 +51,7 @@ class Figures:
 
     def total(self, day: date) -> Bound:
         """The total at the end of `day`, one of `days`."""
-        return self.resolution.bound(at(day))
+        return self._bound(at(day))
 
     def speaks_of_force(self) -> bool:
         """Whether anything is known of approvals that ended."""
@@ -56,7 +59,7 @@ class Figures:
 
     def in_force(self, day: date) -> Bound:
         """The approvals in force at the end of `day`, one of `days`: the total less the revoked."""
-        return self.resolution.bound(("in force", day))
+        return self._bound(("in force", day))
 
     def named(self, day: date) -> int:
         """How many different approvals are known by name and surely granted by `day`."""
@@ -111,10 +114,10 @@ class Figures:
 
     def size(self, batch: Batch) -> Bound:
         """How many approvals the batch has, from every report of it and what the totals leave room for."""
-        size = self.resolution.bound(("size", batch.key))
+        size = self._bound(("size", batch.key))
         before, after = (
-            self.resolution.bound(("before", batch.key)),
-            self.resolution.bound(("after", batch.key)),
+            self._bound(("before", batch.key)),
+            self._bound(("after", batch.key)),
         )
         high = after.interval.high
         if high is not None and (
@@ -163,7 +166,7 @@ class Figures:
         Beside what propagation gives: of a total that has the batch as its latest, what is not of the batch and is not
         known to have come after the announcement came before it.
         """
-        bound = self.resolution.bound(("before", batch.key))
+        bound = self._bound(("before", batch.key))
         low, because = bound.interval.low, bound.low
         for day in self._days_of_the_batch(batch):
             total, later, known_by = self.total(day), *self._perhaps_later(batch, day)

@@ -52,12 +52,15 @@ def remove(documents: Documents, name: str, position: int) -> None:
 
 def read(documents: Documents, name: str, after: int = 0) -> Iterator[tuple[int, Any]]:
     """Every later position with its entry, in order. Pages are read as far as they are asked for, some at a time."""
-    firsts = _firsts(documents, name)
+    held = documents.get(name)
+    if held is None:
+        return
+    firsts, first_page = held
     pages = range(max(bisect_right(firsts, after) - 1, 0), len(firsts))
     for index, page in enumerate(pages):
-        if index % AHEAD == 0:
+        if index % AHEAD == 0 and len(firsts) > 1:
             documents.fetch(_page(name, ahead) for ahead in pages[index : index + AHEAD] if ahead)
-        for position, entry in _entries(documents, name, page):
+        for position, entry in _entries(documents, name, page) if page else first_page:
             if position > after:
                 yield position, entry
 

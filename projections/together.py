@@ -234,10 +234,12 @@ class _View:
         return {*self.known, *self.read}
 
     def get(self, name: str) -> Any:
-        for documents in (self._folded, self.known, self.read):
-            if name in documents:
-                return documents[name]
-        self.fetch([name])
+        if name in self._folded:
+            return self._folded[name]
+        if name in self.known:
+            return self.known[name]
+        if name not in self.read:
+            self.fetch([name])
         return self.read[name]
 
     def put(self, name: str, value: Any) -> None:
