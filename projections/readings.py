@@ -13,7 +13,6 @@ from .projection import Documents
 
 KEPT = 8  # readings, each of some projections of one ledger
 DOCUMENTS = 5_000  # of one reading; one of more is not kept
-AHEAD = 2_000  # documents of each projection that are read before anybody asks for them
 
 
 class Settled(dict[str, Documents]):
@@ -40,8 +39,8 @@ class Reading:
         return self.derived if position == self.position else {}
 
     def names(self) -> dict[str, set[str]]:
-        """The documents that were asked for, as far as they are few."""
-        return {name: set(of) if len(of) <= AHEAD else set() for name, of in self.documents.items()}
+        """The documents that were asked for."""
+        return {name: set(of) for name, of in self.documents.items()}
 
 
 class Readings:
