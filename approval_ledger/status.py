@@ -64,6 +64,7 @@ def _projection_status(log: Log, projection: Projection, head: int | None, says:
     generation = live_generation(store)
     checkpoint = _or_say(generation.verified_checkpoint, says)
     position, digest = generation.digest()
+    previous = store.previous()
     return {
         "projection": projection.name,
         "version": projection.version,
@@ -71,8 +72,8 @@ def _projection_status(log: Log, projection: Projection, head: int | None, says:
         # A checkpoint beyond the head is of another log: it is not ahead of this one.
         "lag": None if head is None or head < position else head - position,
         "generation": generation.number,
-        "previous": store.previous() or None,
-        "beside": _beside(store, generation.number),
+        "previous": previous or None,
+        "beside": _beside(store, generation.number, previous),
         "rebuild": told_rebuild(_or_say(lambda: last_rebuild(log, projection.name), says)),
         "digest": digest,
         "parked": len(generation.parked()),
@@ -104,10 +105,10 @@ def as_time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _beside(store: Store, live: int) -> dict[str, int] | None:
+def _beside(store: Store, live: int, previous: int) -> dict[str, int] | None:
     """The generation that a rebuild is building beside the live one, and how far it is; None where there is none."""
     newest = store.newest()
-    if newest in (live, store.previous()):
+    if newest in (live, previous):
         return None
     position = store.generation(newest).checkpoint().position if newest else 0
     return {"generation": newest, "position": position} if position else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -53,9 +54,14 @@ def record_of(
     )
 
 
-def of_number(documents: Documents, counted: str, number: str) -> Approval | None:
-    """The approval of a registry number (as a key), among all; it is its who is named by the earliest report that stands."""
-    return _approval(documents.get(key("number", counted, number)) or [], numbered=True)
+def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> list[Approval | None]:
+    """The approval of each registry number (as a key), among all; it is its who is named by the earliest report that stands."""
+    return [_approval(documents.get(place_of(counted, number)) or [], numbered=True) for number in numbers]
+
+
+def place_of(counted: str, number: str) -> str:
+    """The document that has what is reported of a registry number (as a key)."""
+    return key("number", counted, number)
 
 
 def revoked_key(revocation: ApprovalRevoked) -> str:
@@ -159,4 +165,4 @@ def _item(counted: str, item: str, company: str) -> str:
 
 def _numbered(counted: str, grant: ApprovalGranted) -> str:
     assert grant.item.registry_number is not None
-    return key("number", counted, name_key(grant.item.registry_number))
+    return place_of(counted, name_key(grant.item.registry_number))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from events import DecodedEvent, name_key
@@ -63,6 +63,13 @@ def key_of(batch: BatchAnnounced) -> str:
     if batch.ordinal is not None:
         return batch_key(batch.ordinal)
     return batch_key(batch.label) if batch.label is not None else key("on", batch.announced_on)
+
+
+def fetch(documents: Documents, counted: Sequence[str]) -> None:
+    """Reads ahead what is known in these terms, in three round trips."""
+    documents.fetch(place for terms in counted for place in (_batches(terms), _placed(terms)))
+    documents.fetch(_members(terms, of) for terms in counted for of in documents.get(_batches(terms)) or [])
+    pages.fetch(documents, [key("reports", terms) for terms in counted])
 
 
 def reports(documents: Documents, counted: str) -> list[tuple[int, dict[str, Any]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from .projection import Documents, key
@@ -23,10 +23,19 @@ def discard(documents: Documents, set_name: str, name: str) -> None:
 
 def read(documents: Documents, set_name: str) -> Iterator[str]:
     """Every name, in one order that does not depend on the order of adding."""
-    buckets = [key("bucket", set_name, f"{number:02x}") for number in range(256)]
+    buckets = _all(set_name)
     documents.fetch(buckets)
     for bucket in buckets:
         yield from documents.get(bucket) or []
+
+
+def fetch(documents: Documents, set_names: Iterable[str]) -> None:
+    """Reads several sets ahead, at once."""
+    documents.fetch(bucket for set_name in set_names for bucket in _all(set_name))
+
+
+def _all(set_name: str) -> list[str]:
+    return [key("bucket", set_name, f"{number:02x}") for number in range(256)]
 
 
 def _bucket(set_name: str, name: str) -> str:

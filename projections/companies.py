@@ -97,6 +97,11 @@ def all_names(documents: Documents) -> list[str]:
     return names
 
 
+def fetch_unnumbered(documents: Documents, counted: Iterable[str]) -> None:
+    """Reads `unnumbered` ahead, in several terms."""
+    buckets.fetch(documents, [key("unnumbered", terms) for terms in counted])
+
+
 def unnumbered(documents: Documents, counted: str) -> list[str]:
     """Every name (as a key) that has an approval without a registry number in these terms."""
     return list(buckets.read(documents, key("unnumbered", counted)))
@@ -110,6 +115,20 @@ def granted(documents: Documents, company: str, counted: str) -> list[dict[str, 
         if entry["kind"] == "granted"
         and terms.key_of(entry["authority"], entry["instrument"], entry["unit"]) == counted
     ]
+
+
+def fetch_histories(documents: Documents, names: Iterable[str]) -> None:
+    """Reads ahead what is known under many names (as keys), and the registry numbers of their approvals."""
+    histories = [key("history", name) for name in names]
+    pages.fetch(documents, histories)
+    granted = [e for of in histories for _, e in pages.read(documents, of) if e["kind"] == "granted"]
+    documents.fetch(
+        approvals.place_of(
+            terms.key_of(e["authority"], e["instrument"], e["unit"]), name_key(e["item"]["registry_number"])
+        )
+        for e in granted
+        if "registry_number" in e["item"]
+    )
 
 
 def positions(documents: Documents, company: str) -> Iterator[int]:

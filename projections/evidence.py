@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -223,6 +223,14 @@ class Evidence:
         return frozenset[int]().union(*(paths[0] ^ path for path in paths))
 
 
+def fetch(views: Views, counted: Sequence[str]) -> None:
+    """Reads ahead what `gather` will ask for first, for several keys of terms at once."""
+    if counted:
+        totals.fetch(views["totals"], counted)
+        batches.fetch(views["batches"], counted)
+        companies.fetch_unnumbered(views["companies"], counted)
+
+
 def gather(views: Views, counted: str) -> Evidence:
     """The evidence for one key of terms and for all that are equated with it."""
     one = terms.equal_to(counted, totals.equations(views["totals"]))
@@ -239,9 +247,7 @@ def gather(views: Views, counted: str) -> Evidence:
         announced=tuple(sorted(announced, key=lambda r: r.position)),
         members=members,
         marks=marks,
-        claimants={
-            name: marks.claimants(name) for name, group in marks.groups.items() if name in group.disputed
-        },
+        claimants=marks.claimants,
         granted={t: Days([*listed[t], *_days_of(repeats[t].perhaps)]) for t in one},
         perhaps={t: Days([*listed[t], *_days_of(repeats[t].surely)]) for t in one},
         twice={t: repeats[t].twice for t in one},

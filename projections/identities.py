@@ -75,12 +75,14 @@ class Group:
 
 
 class Identities:
-    """Finds companies by any of their names. Reads what is asked for, not every company."""
+    """Finds companies by any of their names. Reads what is asked for, not every company. The documents stay as they are for as
+    long as it is used."""
 
     def __init__(self, documents: Documents, valid_at: DateRange | None = None) -> None:
         """`valid_at` are the days that a question is about: what was merged later was two companies."""
         self._documents = documents
         self._valid_at = valid_at
+        self._found: dict[tuple[str, ...], Company] = {}
 
     def slugs(self) -> list[str]:
         """The slug of every identified company, merged ones too."""
@@ -115,7 +117,7 @@ class Identities:
         one of the names, it may be any of them."""
         found: dict[str, Group] = {}
         listed = list(names)
-        self._read_ahead(listed)
+        self.read_ahead(listed)
         for alias in listed:
             claimants = self._with_perhaps(self.find(alias))
             companies = {alias: alias}
@@ -132,11 +134,12 @@ class Identities:
             found |= dict.fromkeys(group.names, group)
         return found
 
-    def _read_ahead(self, names: Sequence[str]) -> None:
-        """Reads what it takes to find companies, but for those they were merged with, in a few round trips for all."""
+    def read_ahead(self, names: Sequence[str], of_slugs: Sequence[str] = ()) -> None:
+        """Reads what it takes to find companies, by names (as keys) or slugs, but for those they were merged with, in a few
+        round trips for all."""
         documents = self._documents
         pages.fetch(documents, map(_alias, names))
-        slugs = {slug for name in names for _, slug in pages.read(documents, _alias(name))}
+        slugs = {*of_slugs, *(slug for name in names for _, slug in pages.read(documents, _alias(name)))}
         pages.fetch(documents, [place for slug in slugs for place in (_slug(slug), _merges(slug))])
         texts = {
             text for slug in slugs for _, of_event in pages.read(documents, _slug(slug)) for text in of_event
@@ -174,6 +177,11 @@ class Identities:
         return surely(date_range(merge[3]), self._valid_at)
 
     def _company(self, slugs: tuple[str, ...]) -> Company:
+        if slugs not in self._found:  # each of its names leads here
+            self._found[slugs] = self._identified(slugs)
+        return self._found[slugs]
+
+    def _identified(self, slugs: tuple[str, ...]) -> Company:
         claims = [(at, texts) for slug in slugs for at, texts in pages.read(self._documents, _slug(slug))]
         texts = tuple(dict.fromkeys(text for _, of_event in sorted(claims) for text in of_event))
         names = tuple(dict.fromkeys(map(name_key, texts)))
@@ -208,17 +216,21 @@ class Marks:
 
     def __init__(self, documents: Documents, names: Iterable[str]) -> None:
         """Of the `names`, and of all that ever are, or may be, of their companies."""
-        self._unmerged = Identities(documents, _NEVER)
+        unmerged = Identities(documents, _NEVER)
         self.groups = Identities(documents, WHENEVER).groups(names)
         every = sorted({name for group in self.groups.values() for name in group.names})
-        apart = self._unmerged.groups(every)
+        apart = unmerged.groups(every)
         self._may_be = {name: apart[name].mark for name in every}
         self._are = {name: apart[name].companies[name] for name in every}
         self._merges = [
-            (date_range(on), self._name_of(a), self._name_of(b))
+            (date_range(on), self._name_of(unmerged.of_slug(a), a), self._name_of(unmerged.of_slug(b), b))
             for _, a, b, on in merges(documents, {slug for of in self.groups.values() for slug in of.slugs})
         ]
         self._ever = {name: group.mark for name, group in self.groups.items()}
+        self.claimants = {
+            name: len(unmerged.find(name)) for name, group in self.groups.items() if name in group.disputed
+        }
+        """How many companies claim a name, where they are several."""
 
     def are_one(self, on: DateRange | None) -> dict[str, str]:
         """A mark for each name, the same for those that surely are one company on each of these days."""
@@ -232,13 +244,8 @@ class Marks:
             return self._ever
         return _join(self._may_be, [(a, b) for days, a, b in self._merges if days.first <= on.last])
 
-    def claimants(self, name: str) -> int:
-        """How many companies claim a name."""
-        return len(self._unmerged.find(name))
-
-    def _name_of(self, slug: str) -> str:
+    def _name_of(self, company: Company | None, slug: str) -> str:
         """A name of a company that no other claims; of a slug without one the slug, after what no name begins with."""
-        company = self._unmerged.of_slug(slug)
         names = [] if company is None else [n for n in company.names if n not in company.disputed]
         return min((name for name in names if name in self._are), default=f"\U0010ffff{slug}")
 

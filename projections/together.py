@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+from redis import Redis
 
 from events import (
     DecodedEvent,
@@ -26,12 +29,16 @@ from .checkpoint import Checkpoint
 from .lockstep import PAGE, Lookup, asked_for, reason_of
 from .past import PastDocuments, SnapshotLost
 from .projection import WAITING, Documents, MemoryDocuments, Projection, advance, correction_key
+from .readings import Reading, Readings, Settled
 from .store import FIRST, Generation, Store
 from .stored import value_of
 
 T = TypeVar("T")
 
 TRIES = 50
+
+_READINGS: WeakKeyDictionary[Redis, Readings] = WeakKeyDictionary()
+"""What was read last over each client, and no longer than that is used."""
 
 
 class Busy(LedgerError):
@@ -55,27 +62,36 @@ def read_together(
     `build` may run more than once. The documents that it asks for are read as it asks; then one transaction reads the
     checkpoints again, and, where a worker has moved one on meanwhile, the documents as well, for another run. A projection
     that is behind the others is folded on in memory to where they are.
+
+    What was read is kept for the next question over the same client. Before that is built, a transaction reads the checkpoints:
+    where they are what they were, so are the documents; else those that were asked for last are read with them.
     """
     if at_least > (head := log.head()):
         raise Lagging(f"ledger {log.ledger} ends at position {head}: it has no position {at_least} yet")
     stores = {projection.name: Store(log, projection) for projection in projections}
     wanted: dict[str, set[str]] = {name: set() for name in stores}
+    readings = _READINGS.setdefault(log.client, Readings())
+    last = readings.last(log.ledger, stores)
     for _ in range(TRIES):
-        if (views := _fetch(stores, wanted)) is None:
+        if (read := _fetch(stores, wanted, last)) is None:
+            # What the last question asked for, this one is likely to ask for as well.
+            wanted, last = last.names() if last else wanted, None
             continue
-        position = max(at_least, *(view.checkpoint.position for view in views.values()))
+        position = max(at_least, *(view.checkpoint.position for view in read.values()))
+        views = Settled(read, last.derived_at(position) if last else {})
         try:
-            for view in views.values():
+            for view in read.values():
                 view.fold_to(position)
             value = build(views)
         except Exception:
             # Documents of two positions may make no sense together: it counts only if all of them are of one.
-            if _at_one_position(views):
+            if _at_one_position(read):
                 raise
         else:
-            if _at_one_position(views):
+            if _at_one_position(read):
+                readings.keep(log.ledger, _reading(read, views, position))
                 return position, value
-        wanted = {name: view.asked for name, view in views.items()}
+        wanted, last = {name: view.asked for name, view in read.items()}, None
     raise Busy("the projections moved on at every try to read them together: ask again")
 
 
@@ -123,7 +139,15 @@ def follow(
 
 def parked(log: Log, projections: Sequence[Projection], upto: int) -> list[int]:
     """The events up to a position that one of the projections could not apply, and that no figure of it counts."""
-    found = {position for each in projections for position in _live(Store(log, each)).parked()}
+    stores = [Store(log, projection) for projection in projections]
+    with storage():
+        pipeline = log.client.pipeline(transaction=False)
+        for store in stores:
+            pipeline.hget(store.pointer, "live")
+        numbers = pipeline.execute()
+        for store, number in zip(stores, numbers, strict=True):
+            pipeline.hkeys(store.generation(int(number or FIRST)).parked_key)
+        found = {int(position) for positions in pipeline.execute() for position in positions}
     return sorted(position for position in found if position <= upto)
 
 
@@ -191,36 +215,49 @@ def _applying(projection: Projection, position: int) -> Iterator[None]:
 
 
 class _View:
-    """One generation's documents as one transaction read them, folded on in memory; notes what was read later."""
+    """One generation's documents at its checkpoint, folded on in memory: those that are `known`, and those that are read, with
+    it or, as they are asked for, later."""
 
-    def __init__(self, generation: Generation, checkpoint: Checkpoint, documents: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        generation: Generation,
+        checkpoint: Checkpoint,
+        known: Mapping[str, Any],
+        read: dict[str, Any],
+    ) -> None:
         self.generation = generation
         self.checkpoint = checkpoint
-        self.asked: set[str] = set(documents)
+        self.known, self.read = known, read
         self.late = False
-        self._documents = documents
         self._folded: dict[str, Any] = {}
+
+    @property
+    def asked(self) -> set[str]:
+        """The names of all that it has of the documents."""
+        return {*self.known, *self.read}
 
     def get(self, name: str) -> Any:
         if name in self._folded:
             return self._folded[name]
-        if name not in self._documents:
+        if name in self.known:
+            return self.known[name]
+        if name not in self.read:
             self.fetch([name])
-        return self._documents[name]
+        return self.read[name]
 
     def put(self, name: str, value: Any) -> None:
         self._folded[name] = value
 
     def fetch(self, names: Iterable[str]) -> None:
-        missing = list(dict.fromkeys(name for name in names if name not in self._documents))
+        known, read = self.known, self.read
+        missing = list(dict.fromkeys(name for name in names if name not in known and name not in read))
         if self.checkpoint.position == 0:
-            self._documents.update(dict.fromkeys(missing))  # whatever is there is of another time
+            read.update(dict.fromkeys(missing))  # whatever is there is of another time
         elif missing:
             self.late = True
-            self.asked.update(missing)
             with storage():
                 found = self.generation.store.client.hmget(self.generation.documents_key, missing)
-            self._documents.update(zip(missing, map(value_of, cast(list[bytes | None], found)), strict=True))
+            read.update(zip(missing, map(value_of, cast(list[bytes | None], found)), strict=True))
 
     def fold_to(self, position: int) -> None:
         """Takes the events between the checkpoint and `position`."""
@@ -231,10 +268,16 @@ class _View:
             fold.take_all(page)
 
 
-def _fetch(stores: Mapping[str, Store], wanted: Mapping[str, set[str]]) -> dict[str, _View] | None:
-    """The live generations as one transaction reads them; None where another became live just before it."""
-    generations = {name: _live(store) for name, store in stores.items()}
-    names = {name: sorted(of) for name, of in wanted.items()}
+def _fetch(
+    stores: Mapping[str, Store], wanted: Mapping[str, set[str]], last: Reading | None
+) -> dict[str, _View] | None:
+    """The live generations as one transaction reads them, with the documents of the `last` reading, or else those `wanted`; None
+    where another became live just before it, or any has moved on since the last reading."""
+    generations = {
+        name: store.generation(last.generations[name]) if last else _live(store)
+        for name, store in stores.items()
+    }
+    names = {name: [] if last else sorted(of) for name, of in wanted.items()}
     client = next(iter(stores.values())).client
     with storage():
         pipeline = client.pipeline(transaction=True)
@@ -248,11 +291,36 @@ def _fetch(stores: Mapping[str, Store], wanted: Mapping[str, set[str]]) -> dict[
     for name, generation in generations.items():
         if int(next(replies) or FIRST) != generation.number:
             return None
-        checkpoint = generation.verified(generation.read_state(next(replies), next(replies)))
+        checkpoint = generation.read_state(next(replies), next(replies))
         values = map(value_of, next(replies)) if names[name] else ()
         read = dict(zip(names[name], values, strict=True))
-        views[name] = _View(generation, checkpoint, read if checkpoint.position else {})
+        if last and last.checkpoints[name] != checkpoint:
+            return None
+        known = last.documents[name] if last else {}
+        views[name] = _View(generation, checkpoint, known, read if checkpoint.position else {})
+    _require_same_log(views.values())
     return views
+
+
+def _require_same_log(views: Iterable[_View]) -> None:
+    """Raises LogForked where the log does not hold the entry that one of the checkpoints is at."""
+    found: dict[int, RecordedEvent | None] = {}
+    for view in views:
+        if position := view.checkpoint.position:
+            if position not in found:  # mostly, all are at one
+                found[position] = view.generation.store.log.at(position)
+            view.generation.require_same_log(view.checkpoint, found[position])
+
+
+def _reading(read: Mapping[str, _View], views: Settled, position: int) -> Reading:
+    """What is kept of views that are of one position."""
+    return Reading(
+        {name: view.generation.number for name, view in read.items()},
+        {name: view.checkpoint for name, view in read.items()},
+        {name: {**view.known, **view.read} if view.read else view.known for name, view in read.items()},
+        position,
+        views.derived,
+    )
 
 
 def _at_one_position(views: Mapping[str, _View]) -> bool:

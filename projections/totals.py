@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from events import DateRange, DecodedEvent, date_range, name_key
@@ -14,6 +15,7 @@ name = "totals"
 version = 3
 handles = frozenset({m.TYPE for m in (ApprovalGranted, ApprovalRevoked, TotalReported, TermsEquated)})
 
+WAYS = ("number", "item")  # in which a revocation may say what is revoked
 SAMPLE = 4  # positions kept for each day, as evidence: the rest is a count
 
 
@@ -46,6 +48,15 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
             a = terms.key_of(equation.authority, equation.a.instrument, equation.a.unit)
             b = terms.key_of(equation.authority, equation.b.instrument, equation.b.unit)
             pages.keep(documents, "equations", event.position, [a, b], stands)
+
+
+def fetch(documents: Documents, counted: Sequence[str]) -> None:
+    """Reads ahead what is known in these terms, in three round trips."""
+    kinds = [(terms, "granted") for terms in counted]
+    kinds += [(_revoked(*terms.split("\t")[:2]), way) for terms in counted for way in WAYS]
+    documents.fetch(_months(*kind) for kind in kinds)
+    documents.fetch(_days(*kind, month) for kind in kinds for month in documents.get(_months(*kind)) or [])
+    pages.fetch(documents, ["equations", *(key("reports", terms) for terms in counted)])
 
 
 def equations(documents: Documents) -> list[tuple[int, str, str]]:
@@ -109,7 +120,7 @@ def revoked_days(documents: Documents, counted: str) -> list[list[tuple[DateRang
     """Distinct revocations of the instrument of these terms, as `days` gives them: those reported by registry number, and
     those reported by item, which may be the same approvals."""
     authority, instrument, _ = counted.split("\t")
-    return [days(documents, _revoked(authority, instrument), way) for way in ("number", "item")]
+    return [days(documents, _revoked(authority, instrument), way) for way in WAYS]
 
 
 def revocations(documents: Documents, counted: str) -> list[tuple[int, str]]:

@@ -43,6 +43,7 @@ from projections import batches as batches_fold
 from projections.bounds import NAMED, REVOKED
 from projections.evidence import gather
 from projections.figures import Figures
+from projections.premises import Premises
 from projections.projection import correction_key
 
 from .given import (
@@ -483,7 +484,7 @@ def only(reports: Sequence[RecordedEvent], events: frozenset[int]) -> list[Recor
 
 
 def figures_of(reports: Sequence[RecordedEvent], counted: str, asked: Iterable[date] = ()) -> Figures:
-    return Figures(gather(views(reports), counted), asked)
+    return Figures(Premises(gather(views(reports), counted)), asked)
 
 
 @settings(max_examples=60)

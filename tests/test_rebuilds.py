@@ -66,7 +66,7 @@ def test_a_rebuild_that_is_asked_for_is_done_by_a_process_of_its_own_and_readers
 def test_one_whose_worker_was_killed_is_begun_anew_by_the_next(built: Log) -> None:
     ask_for_rebuild(built, "totals")
     built.client.delete(doorbell(built.client, built.ledger, REBUILD).key)  # the worker took the job,
-    built.client.hset(rebuilding.key(built.ledger, "totals"), "state", "running")  # began, and left this:
+    built.client.hset(keys.rebuild(built.ledger, "totals"), "state", "running")  # began, and left this:
     left = Store(built, PROJECTIONS["totals"]).open_new()
     left.advance(2)
     with Supervised(url_of(built), built.ledger):
@@ -93,7 +93,7 @@ def test_nothing_is_rebuilt_that_nobody_asked_for(built: Log) -> None:
 
 def test_a_worker_leaves_a_rebuild_alone_that_another_is_at(built: Log) -> None:
     ask_for_rebuild(built, "totals")
-    lease = f"{rebuilding.key(built.ledger, 'totals')}:lease"
+    lease = f"{keys.rebuild(built.ledger, 'totals')}:lease"
     built.client.set(lease, "another")
     assert rebuilding.rebuild(built.client, built.ledger, "totals") is None
     assert (state(built), generation(built)) == ("waiting", 1)
@@ -116,7 +116,7 @@ def test_one_whose_lease_went_to_another_leaves_the_rebuild_to_it(
 ) -> None:
     monkeypatch.setattr(rebuilding, "KEEP", -1.0)
     ask_for_rebuild(built, "totals")
-    lease = f"{rebuilding.key(built.ledger, 'totals')}:lease"
+    lease = f"{keys.rebuild(built.ledger, 'totals')}:lease"
 
     def taken() -> bool:
         built.client.set(lease, "another")
@@ -160,7 +160,7 @@ def test_documents_that_somebody_changed_are_told_as_different(built: Log) -> No
 
 
 def test_what_something_else_wrote_gives_way_to_the_next_one(built: Log) -> None:
-    built.client.hset(rebuilding.key(built.ledger, "totals"), "state", "nonsense")
+    built.client.hset(keys.rebuild(built.ledger, "totals"), "state", "nonsense")
     with pytest.raises(BadQuestion, match="something else wrote to it"):
         last_rebuild(built, "totals")
     assert ask_for_rebuild(built, "totals")[1] is True

@@ -7,19 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import cycle
 from queue import SimpleQueue
+from threading import Event
 from typing import Any
 
 import pytest
 
-from events import BadQuestion, Lagging, Log, LogForked, ParkedEvents, keys
+from events import BadQuestion, Lagging, Log, LogForked, ParkedEvents, date_range, keys
 from projections import PROJECTIONS, Documents, Fenced, MemoryDocuments, Projection, Store, fold, queries
 from projections import together as together_module
+from projections.checkpoint import Checkpoint
+from projections.readings import DOCUMENTS, KEPT, Reading, Readings
 from projections.replay import adopt, rebuild
 from projections.together import Busy, fold_all, read_together
 
 from .conftest import new_ledger
 from .given import HISTORY, QUESTIONS, Once, Tally, append, append_newer, ask, drain, folded, retract, stored
 from .servers import Server
+from .strategies import report
 
 FIGURES = range(20, 26)
 THREE = [Tally(name=name) for name in ("one", "two", "three")]
@@ -290,6 +294,129 @@ def test_a_switch_between_two_reads_takes_no_reader_back_in_time(log: Log) -> No
     assert (first, second) == (3, 3)
 
 
+# What was read is kept for the next question
+
+
+def documents_read(server: Server) -> int:
+    """How often several fields of a hash were asked for, as documents are."""
+    found: dict[str, Any] = server.client().info("commandstats")
+    return int(found.get("cmdstat_hmget", {"calls": 0})["calls"])
+
+
+def test_a_further_question_at_the_same_position_reads_no_document_again(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server()
+    log = Log(server.client(), "ledger")
+    log.append(HISTORY)
+    for projection in PROJECTIONS.values():
+        drain(Store(log, projection).open_live())
+    days = ("2023-12-31", "2024-01-28", "2024-03", "2025")
+    expected = {day: ask(list(log.read()), "totals", valid_at=date_range(day)) for day in days}
+    found, read = {}, []
+    for day in days:
+        found[day] = queries.totals(log, valid_at=day)["answers"]
+        read.append(documents_read(server))
+    assert found == expected
+    assert read[0] > 0
+    assert read == [read[0]] * len(days)
+
+
+def test_after_an_event_the_documents_that_were_asked_for_last_are_read_at_once(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server()
+    log = Log(server.client(), "ledger")
+    log.append(HISTORY)
+    live = [Store(log, projection).open_live() for projection in PROJECTIONS.values()]
+    for generation in live:
+        drain(generation)
+    queries.totals(log)
+    log.append([report("r1", 41)])
+    for generation in live:
+        drain(generation)
+    before = documents_read(server)
+    assert queries.totals(log)["answers"] == ask(list(log.read()), "totals")
+    # Of each projection which generation is live, and its documents.
+    assert documents_read(server) - before == 2 * len(queries.COUNTING)
+
+
+def test_what_was_read_on_both_sides_of_a_commit_is_not_kept(log: Log) -> None:
+    append(log, 20, 21)
+    worker = Store(log, Tally()).open_live()
+    worker.advance(limit=1)
+    asked: list[int] = []
+
+    def build(views: Views) -> list[int]:
+        found = [views["tally"].get("all")]
+        if not asked:
+            worker.advance()
+        asked.append(views["tally"].get("figure 21"))
+        return [*found, asked[-1]]
+
+    assert read_together(log, [Tally()], build) == (2, [2, 1])
+    assert asked == [1, 1]
+    assert read_together(log, [Tally()], all_counts) == (2, {"tally": folded_counts(log, 2)})
+    append(log, 21)
+    assert read_together(log, [Tally()], all_counts) == (2, {"tally": folded_counts(log, 2)})
+    assert read_together(log, [Tally()], all_counts, at_least=3) == (3, {"tally": folded_counts(log, 3)})
+    worker.advance()
+    assert read_together(log, [Tally()], all_counts) == (3, {"tally": folded_counts(log, 3)})
+
+
+def test_what_another_generation_holds_is_read_though_it_is_at_the_same_position(log: Log) -> None:
+    append(log, 20, 21)
+    store = Store(log, Tally())
+    live = store.open_live()
+    drain(live)
+    log.client.hset(live.documents_key, mapping={"all": b"1000 1000"})
+    assert read_together(log, [Tally()], all_counts)[1]["tally"][0] == 1000
+    adopt(store, rebuild(store))
+    assert read_together(log, [Tally()], all_counts) == (2, {"tally": folded_counts(log, 2)})
+
+
+def test_readers_on_many_threads_are_answered_from_one_position_each_while_workers_move_on(
+    server: Server,
+) -> None:
+    log = Log(server.client(), new_ledger())
+    moved_on = Event()
+
+    def read() -> list[tuple[int, list[dict[str, Any]]]]:
+        found = []
+        while not (last := moved_on.is_set()) or not found:
+            answer = queries.totals(log, steps=True)
+            found.append((answer["position"], answer["answers"]))
+            if last:
+                break
+        return found
+
+    with ThreadPoolExecutor(4) as threads, working(log, queries.COUNTING) as ring:
+        readers = [threads.submit(read) for _ in range(4)]
+        for event in HISTORY[:40]:
+            log.append([event])
+            ring()
+        moved_on.set()
+        answers = [answer for reader in readers for answer in reader.result()]
+    expected = {
+        position: ask(list(log.read(limit=position)), "totals", steps=True) for position, _ in answers
+    }
+    assert all(found == expected[position] for position, found in answers)
+
+
+def test_a_few_readings_of_few_documents_are_kept() -> None:
+    readings = Readings()
+
+    def reading(documents: int) -> Reading:
+        held = dict.fromkeys(map(str, range(documents)), 1)
+        return Reading({"tally": 1}, {"tally": Checkpoint(1, "")}, {"tally": held}, 1, {})
+
+    for n in range(2 * KEPT):
+        readings.keep(f"ledger-{n}", reading(1))
+    assert [n for n in range(2 * KEPT) if readings.last(f"ledger-{n}", ["tally"])] == [*range(KEPT, 2 * KEPT)]
+    readings.keep("large", reading(DOCUMENTS + 1))
+    assert readings.last("large", ["tally"]) is None
+
+
 # What a reader needs, and what it leaves
 
 
@@ -340,19 +467,27 @@ def test_a_projection_that_lost_its_checkpoint_is_not_counted_on_top_of_what_it_
     assert read_together(log, [Tally()], all_counts, at_least=2) == (2, {"tally": folded_counts(log, 2)})
 
 
-def test_a_reader_is_told_that_documents_are_gone(log: Log) -> None:
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_a_reader_is_told_that_documents_are_gone(log: Log, asked_before: bool) -> None:
     append(log, 20, 21)
     live = Store(log, Tally()).open_live()
     drain(live)
+    if asked_before:
+        read_together(log, [Tally()], all_counts)
     log.client.delete(live.documents_key)
     with pytest.raises(BadQuestion, match=r"was left with 3 documents and has 0 now.*approvals replay"):
         read_together(log, [Tally()], all_counts)
 
 
+@pytest.mark.parametrize("asked_before", [False, True])
 @pytest.mark.parametrize("figures", [[], [50], [50, 51, 52]], ids=["gone", "shorter", "longer"])
-def test_a_reader_is_told_that_the_log_is_another_one(log: Log, figures: list[int]) -> None:
+def test_a_reader_is_told_that_the_log_is_another_one(
+    log: Log, figures: list[int], asked_before: bool
+) -> None:
     append(log, 20, 21)
     drain(Store(log, Tally()).open_live())
+    if asked_before:
+        read_together(log, [Tally()], all_counts)
     log.client.delete(keys.log(log.ledger), keys.ids(log.ledger))
     if figures:
         append(log, *figures)

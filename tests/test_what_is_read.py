@@ -19,9 +19,11 @@ from events.catalog import (
     CompanyMerged,
     TotalReported,
 )
-from projections import MemoryDocuments, answers, companies, evidence
+from projections import MemoryDocuments, answers, companies, evidence, pages
+from projections.bounds import NAMED, REVOKED, solve
 from projections.evidence import gather
 from projections.figures import Figures
+from projections.premises import Premises
 
 from .given import Line, batch, called, granted, identified, log, merged, total, views
 from .long import LONG
@@ -84,13 +86,17 @@ def test_totals_and_batches_take_as_many_documents_however_many_companies_there_
         assert read_of(few, question) == read_of(many, question)
 
 
-def test_some_sources_take_as_many_documents_however_many_claims_come_before_and_after_them() -> None:
+def test_some_sources_take_as_many_documents_however_many_claims_come_before_and_after_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pages, "GROUP", 8)
+
     def claims(count: int) -> list[RecordedEvent]:
         return log(*(called(f"e{n}", total(f">{n}", "2024-01-28")) for n in range(count)))
 
-    documents = views(claims(1_000))
+    documents = views(claims(400))
     few = read_of(documents, answers.sources_in, after=130, limit=5)
-    assert few == read(claims(3_200), answers.sources_in, after=1_602, limit=5)
+    assert few == read(claims(1_200), answers.sources_in, after=802, limit=5)
     assert [
         answer["says"]["count"]["value"] for answer in answers.sources_in(documents, after=130, limit=5)
     ] == [*range(130, 135)]
@@ -132,7 +138,7 @@ def _claimed(documents: MemoryDocuments) -> list[str]:
 def test_figures_in_brief_are_those_of_every_day(reports: list[RecordedEvent], asked: date) -> None:
     documents = views(reports)
     for counted in answers.totals.all_terms(documents):
-        gathered = gather(documents, counted)
+        gathered = Premises(gather(documents, counted))
         brief, whole = Figures.in_brief(gathered, [asked]), Figures(gathered, [asked])
         assert brief.last_day == whole.last_day
         for days in (date_range(str(asked)), whole.last_day):
@@ -140,3 +146,19 @@ def test_figures_in_brief_are_those_of_every_day(reports: list[RecordedEvent], a
             assert brief.in_force_in(days).interval == whole.in_force_in(days).interval
             assert brief.undisclosed(days) == whole.undisclosed(days)
             assert brief.named(days.first) == whole.named(days.first)
+
+
+@settings(max_examples=60)
+@given(
+    meeting, st.lists(st.dates(date(2023, 8, 1), date(2024, 2, 29)), max_size=3), st.sets(st.integers(-1, 20))
+)
+def test_whether_events_contradict_each_other_does_not_depend_on_the_days_asked_about(
+    reports: list[RecordedEvent], asked: list[date], some: set[int]
+) -> None:
+    documents = views(reports)
+    for counted in answers.totals.all_terms(documents):
+        premises = Premises(gather(documents, counted))
+        every_day = premises.on(Figures(premises, asked).days)
+        every = frozenset({*premises.evidence.origins, NAMED, REVOKED})
+        for events in (every, every & some, every - some):
+            assert premises.contradict(events) == isinstance(solve(every_day.constraints(events)), frozenset)

@@ -141,7 +141,7 @@ def answered(
     """
     # A pinned position is before `at_least` or not, whatever the head is: who is asked says so.
     pinned = isinstance(asked["known_at"], int)
-    if not pinned and asked["at_least"] > (head := log.head()):
+    if not pinned and asked["at_least"] and asked["at_least"] > (head := log.head()):
         raise Lagging(
             f"ledger {log.ledger} ends at position {head}: it has no position {asked['at_least']} yet"
         )

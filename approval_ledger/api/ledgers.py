@@ -41,7 +41,7 @@ def _can_name(name: str) -> str:
         raise ValueError(str(error)) from None
 
 
-def _asked_for(
+async def _asked_for(  # asks nobody, and need not wait for a thread
     request: Request,
     ledger: Annotated[
         str,

@@ -22,7 +22,7 @@ DAY = (
 )
 
 
-def once_each(request: Request) -> None:
+async def once_each(request: Request) -> None:  # asks nobody, and need not wait for a thread
     """Refuses a parameter that is given twice, of which one would count, and a token in the address, where logs keep it."""
     given = [name for name, _ in request.query_params.multi_items()]
     for name in given:

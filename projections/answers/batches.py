@@ -8,8 +8,9 @@ from typing import Any
 from events import DateRange
 
 from ..asof import perhaps, surely
-from ..evidence import Batch, Evidence, Views, gather
+from ..evidence import Batch, Evidence, Views
 from ..figures import Figures
+from ..premises import premises_of
 from .shown import Shown
 from .totals import all_terms
 
@@ -19,8 +20,9 @@ def batches_in(
 ) -> list[dict[str, Any]]:
     """The answers of `batches`: those that may have been announced by a day of `valid_at`."""
     found = []
-    for counted, written in all_terms(views).items():
-        figures = Figures(gather(views, counted))
+    terms = all_terms(views)
+    for counted, premises in premises_of(views, terms).items():
+        written, figures = terms[counted], Figures(premises)
         shown = Shown(figures, views if whole_evidence else None)
         # Equated terms share their batches: each is listed where it was announced.
         found += [

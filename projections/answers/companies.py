@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from datetime import date
 from fractions import Fraction
 from itertools import islice
@@ -13,13 +13,14 @@ from events import Count, DateRange, Interval, UnknownCompany, date_range, name_
 from .. import approvals, terms, totals
 from .. import companies as fold
 from ..asof import perhaps, surely
-from ..evidence import Views, gather
+from ..evidence import Views
 from ..figures import Figures
 from ..identities import Company, Identities, Marks
+from ..premises import premises_of
 from ..projection import Documents
 from ..stocks import Percentage
 from .shown import SHOWN
-from .totals import all_terms
+from .totals import all_terms, days_of
 
 
 def companies_in(
@@ -27,11 +28,15 @@ def companies_in(
 ) -> list[dict[str, Any]]:
     """The answers of `companies`. Raises UnknownCompany where none has that `name`."""
     known = Identities(views["companies"], valid_at)
-    asked = () if valid_at is None else (valid_at.first, valid_at.last)
     found = _all_companies(views, known) if name is None else _asked_for(views, known, name)
+    if valid_at is not None:
+        fold.fetch_histories(views["companies"], [name for company in found for name in company.names])
+    counts = all_terms(views)
     counting = [
-        _Counting(terms.written(written), Figures.in_brief(gather(views, counted), asked), views, valid_at)
-        for counted, written in all_terms(views).items()
+        _Counting(
+            terms.written(counts[counted]), Figures.in_brief(premises, days_of(valid_at)), views, valid_at
+        )
+        for counted, premises in premises_of(views, counts).items()
     ]
     return [
         _company(views, known, company, counting, valid_at, history=name is not None) for company in found
@@ -61,8 +66,11 @@ def _name(views: Views, company: Company, name: str) -> dict[str, Any]:
 
 def _all_companies(views: Views, known: Identities) -> list[Company]:
     """Every company that the ledger has a name of, once, by its slug or name."""
-    named = [c for name in fold.all_names(views["companies"]) for c in known.find(name)]
-    identified = [known.of_slug(slug) for slug in known.slugs()]
+    names, slugs = fold.all_names(views["companies"]), known.slugs()
+    known.read_ahead(names, slugs)
+    named = [c for name in names for c in known.find(name)]
+    seen = {slug for company in named for slug in company.slugs}
+    identified = [known.of_slug(slug) for slug in slugs if slug not in seen]
     found = {(c.slug or c.names[0], bool(c.slug)): c for c in (*named, *identified) if c is not None}
     return [found[name] for name in sorted(found)]
 
@@ -124,6 +132,8 @@ class _Counting:
         self._figures = figures
         self._views = views
         self._valid_at = valid_at
+        self._named_in = _named_in(figures, valid_at)
+        self._twice = {counted: _by_name(twice) for counted, twice in figures.evidence.twice.items()}
         days = valid_at or figures.last_day
         self._total, self._undisclosed = figures.total_in(days).interval, figures.undisclosed(days)
         self._named = figures.named(days.first)
@@ -150,32 +160,53 @@ class _Counting:
     def _known_of(self, names: list[str]) -> int:
         """How many approvals these names of a company have at least: those granted to it, or those with which announcements
         name it, if they are more."""
-        it = dict.fromkeys(names, "it")
-        mentioned = sum(
-            placed.batch.mentioned(it).get("it", 0)
-            for placed in self._figures.order
-            if placed.sure and (placed.on is None or surely(placed.on, self._valid_at))
-        )
+        by_batch: dict[str, set[str]] = {}
+        for name in names:
+            for batch, items in self._named_in.get(name, {}).items():
+                by_batch.setdefault(batch, set()).update(items)
+        mentioned = sum(max(1, len(items)) for items in by_batch.values())
         return max(self._granted_to(names), mentioned)
 
     def _granted_to(self, names: list[str]) -> int:
-        evidence, documents = self._figures.evidence, self._views["companies"]
+        documents = self._views["companies"]
+        held = [record["granted"] for name in names if (record := fold.record(documents, name)) is not None]
+        if not any(counted in of for of in held for counted in self._twice):
+            return 0
         if self._valid_at is not None:
-            marks = Marks(documents, names)
             return max(
-                sum(surely(on, self._valid_at) for on in _distinct(documents, names, counted, marks))
-                for counted in evidence.twice
+                sum(surely(on, self._valid_at) for on in _distinct(documents, names, counted))
+                for counted in self._twice
             )
         # Of any day: counted by the fold, so that no history is read.
-        held = [record["granted"] for name in names if (record := fold.record(documents, name)) is not None]
         granted: int = max(
-            sum(of.get(counted, 0) for of in held) - sum(n for of, n in twice.items() if of & set(names))
-            for counted, twice in evidence.twice.items()
+            sum(of.get(counted, 0) for of in held)
+            - sum({of: n for name in names for of, n in by_name.get(name, {}).items()}.values())
+            for counted, by_name in self._twice.items()
         )
         return granted
 
 
-def _distinct(documents: Documents, names: Collection[str], counted: str, marks: Marks) -> list[DateRange]:
+def _by_name(twice: Mapping[frozenset[str], int]) -> dict[str, dict[frozenset[str], int]]:
+    """How many are counted too often, under each of the names that have them."""
+    found: dict[str, dict[frozenset[str], int]] = {}
+    for names, n in twice.items():
+        for name in names:
+            found.setdefault(name, {})[names] = n
+    return found
+
+
+def _named_in(figures: Figures, valid_at: DateRange | None) -> dict[str, dict[str, set[str]]]:
+    """By name (as a key), the batches that surely were by then, and of which announcements name it, each with its items."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for placed in figures.order:
+        if placed.sure and (placed.on is None or surely(placed.on, valid_at)):
+            for report in placed.batch.reports:
+                for name, items in report.named.items():
+                    found.setdefault(name, {}).setdefault(placed.batch.key, set()).update(items)
+    return found
+
+
+def _distinct(documents: Documents, names: Collection[str], counted: str) -> list[DateRange]:
     """The days of each approval of one company: those of one number are one, and, without a number, those of one item,
     unless it has one with a number. What several of its names had when they were two companies is two."""
     numbers: set[str] = set()
@@ -187,16 +218,20 @@ def _distinct(documents: Documents, names: Collection[str], counted: str, marks:
             by_item.setdefault(name_key(entry["item"]["name"]), []).append(
                 (name, entry["approved_on"], number is not None)
             )
-    found = [approvals.of_number(documents, counted, number) for number in sorted(numbers)]
+    found = approvals.of_numbers(documents, counted, sorted(numbers))
     numbered = [approval.on for approval in found if approval is not None and approval.company in names]
-    alone = [on for of_item in by_item.values() for on in _without_number(of_item, marks)]
+    alone = [on for of_item in by_item.values() for on in _without_number(documents, of_item)]
     return [totals.day_range(on) for on in (*numbered, *alone)]
 
 
-def _without_number(of_item: list[tuple[str, str, bool]], marks: Marks) -> Iterator[str]:
+def _without_number(documents: Documents, of_item: list[tuple[str, str, bool]]) -> Iterator[str]:
     """The days of the approvals of one item that have no number, one for each company that its names surely were then."""
-    ranges = [date_range(on) for _, on, _ in of_item]
-    one = marks.may_be_one(DateRange(min(r.first for r in ranges), max(r.last for r in ranges)))
+    names = {name for name, _, _ in of_item}
+    one: dict[str, str] = {}
+    if len(names) > 1:
+        ranges = [date_range(on) for _, on, _ in of_item]
+        days = DateRange(min(r.first for r in ranges), max(r.last for r in ranges))
+        one = Marks(documents, sorted(names)).may_be_one(days)
     parts: dict[str, list[tuple[str, bool]]] = {}
     for name, on, numbered in of_item:
         parts.setdefault(one.get(name, name), []).append((on, numbered))

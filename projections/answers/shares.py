@@ -13,8 +13,9 @@ from .. import stocks, terms, totals
 from ..asof import perhaps, surely
 from ..evidence import Views
 from ..figures import Figures
+from ..premises import premises_of
 from .shown import SHOWN, Shown
-from .totals import all_terms, figures_at
+from .totals import all_terms, days_of
 
 
 def shares_in(views: Views, *, valid_at: DateRange | None = None) -> list[dict[str, Any]]:
@@ -37,7 +38,8 @@ def share_of_stock_in(
     counts = all_terms(views).get(terms.key_of(**asked))
     if counts is None:
         raise BadQuestion(f"nothing is counted as {terms.written(asked)} here")
-    figures = figures_at(views, terms.key_of(**counts), valid_at)
+    counted = terms.key_of(**counts)
+    figures = Figures(premises_of(views, [counted])[counted], days_of(valid_at))
     days = valid_at or figures.last_day
     return [
         _of_stock(views, counts, figures, days, reported, region) | _doubt(reported, valid_at)

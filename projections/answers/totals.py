@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from events import DateRange, name_key
 
 from .. import terms
-from ..evidence import Views, gather
+from ..evidence import Views
 from ..figures import Figures
+from ..premises import premises_of
 from .shown import Shown
 
 
@@ -26,19 +28,22 @@ def totals_in(
     """The answers of `totals`."""
     wanted = {"authority": authority, "instrument": instrument, "unit": unit}
     written = all_terms(views)
+    chosen = [
+        counted
+        for counted, counts in written.items()
+        if all(text is None or name_key(text) == name_key(counts[part]) for part, text in wanted.items())
+    ]
     found = []
-    for counted, counts in written.items():
-        if all(text is None or name_key(text) == name_key(counts[part]) for part, text in wanted.items()):
-            figures = figures_at(views, counted, valid_at)
-            shown = Shown(figures, views if whole_evidence else None)
-            found.append(_total(figures, shown, written, counted, valid_at, steps))
+    for counted, premises in premises_of(views, chosen).items():
+        figures = Figures(premises, days_of(valid_at))
+        shown = Shown(figures, views if whole_evidence else None)
+        found.append(_total(figures, shown, written, counted, valid_at, steps))
     return found
 
 
-def figures_at(views: Views, counted: str, valid_at: DateRange | None) -> Figures:
-    """The figures of these terms, on the days asked for too."""
-    asked = () if valid_at is None else (valid_at.first, valid_at.last)
-    return Figures(gather(views, counted), asked)
+def days_of(valid_at: DateRange | None) -> Sequence[date]:
+    """The days on which a figure is wanted."""
+    return () if valid_at is None else (valid_at.first, valid_at.last)
 
 
 def all_terms(views: Views) -> dict[str, dict[str, str]]:

@@ -1,0 +1,417 @@
+"""What evidence says as constraints: those that a reported figure, a batch, and the approvals by name put on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import Any
+
+from events import DateRange, Interval
+
+from .bounds import NAMED, ORIGIN, REVOKED, Constraint, Node, solve
+from .evidence import Batch, Days, Evidence, TotalReport, Views, fetch, gather
+from .identities import Marks
+from .readings import Settled
+
+DAY = timedelta(days=1)
+MOST = 128  # sets of events of which is remembered what holds where they count alone
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A batch in the order in which batches were granted.
+
+    It was granted `by` a day, which the reports `placed_by` say. `surely_after` is how many of those placed before it were
+    surely granted before it; `missing` how many between it and the one before it nobody reported, at least. `sure` is
+    False where it may be a batch that is placed as well.
+    """
+
+    batch: Batch
+    by: date
+    placed_by: frozenset[int]
+    surely_after: int
+    missing: int
+    sure: bool
+
+    @property
+    def on(self) -> DateRange | None:
+        """The days on which it may have been announced: not after one of a higher ordinal."""
+        on = self.batch.on
+        return None if on is None else DateRange(min(on.first, self.by), min(on.last, self.by))
+
+    def surely_before(self, other: Batch) -> bool:
+        """Whether it was surely granted before `other`: batches are granted in the order of their ordinals, and announced
+        in the order in which they are granted."""
+        if self.batch.ordinal is not None and other.ordinal is not None:
+            return self.batch.ordinal < other.ordinal
+        return other.on is not None and self.by < other.on.first
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """So many approvals had ended by a day, at least."""
+
+    by: date
+    count: int
+    because: frozenset[int]
+
+
+def premises_of(views: Views, counted: Collection[str]) -> dict[str, Premises]:
+    """What the evidence says for each of these terms, and for all that are equated with them."""
+    derived: dict[Hashable, Any] = views.derived if isinstance(views, Settled) else {}
+    missing = [one for one in counted if ("premises", one) not in derived]
+    fetch(views, missing)
+    derived.update({("premises", one): Premises(gather(views, one)) for one in missing})
+    return {one: derived["premises", one] for one in counted}
+
+
+class Premises:
+    """The constraints that the evidence of one class of terms puts on totals and batches, whichever events count and
+    whichever days are asked about. Pure, and each part is made once: questions about several days may share it."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.order = _order(evidence.batches())
+        # Those that a constraint is about, and those of which approvals are listed.
+        self.days = sorted(_days(evidence))
+        self.listed = sorted({day for of in evidence.granted.values() for day in of.exact_days()})
+        self.speaks_of_force = any(of.any() for of in evidence.revoked) or any(
+            report.in_force for report in evidence.totals
+        )
+        self.origins = evidence.origins | {
+            counted: origin
+            for counted, origin, dated in (
+                (NAMED, "the approvals by name", evidence.granted.values()),
+                (REVOKED, "the revocations", evidence.revoked),
+            )
+            if any(days.any() for days in dated)
+        }
+        self._of_batches = frozenset({NAMED, *(report.position for report in evidence.announced)})
+        self._totals: dict[tuple[int, bool], list[Constraint]] = {}
+        # The search for a contradiction asks of many sets of events, and so does the next question.
+        self.contradict = lru_cache(MOST)(self._contradict)
+        self._of_order = lru_cache(MOST)(self._made_of_order)
+
+    def on(self, days: Sequence[date]) -> Timeline:
+        """What holds on these days, and beside them."""
+        return Timeline(self, days)
+
+    def _contradict(self, counted: frozenset[int]) -> bool:
+        """Whether these events cannot all be true: for that it makes no difference which days are asked about, as what is
+        known of a day that no report is about follows from the days around it."""
+        return isinstance(solve(self._briefly.constraints(counted)), frozenset)
+
+    @cached_property
+    def _briefly(self) -> Timeline:
+        return self.on(self.days)
+
+    # The constraints that hold where only the events `counted` count.
+
+    def unlisted(self, counted: frozenset[int]) -> list[Constraint]:
+        """Of the companies that announcements name, and whose approvals nobody lists."""
+        return self._of_order(counted & self._of_batches)[0]
+
+    def batches(self, counted: frozenset[int]) -> list[Constraint]:
+        """Of every batch."""
+        return self._of_order(counted & self._of_batches)[1]
+
+    def totals(self, counted: frozenset[int]) -> Iterator[Constraint]:
+        """Of every reported figure."""
+        for report in self.evidence.totals:
+            if report.position in counted and report.count is not None:
+                which = report.position, REVOKED in counted
+                if which not in self._totals:
+                    self._totals[which] = list(self._of_total(report, report.count, revoked=which[1]))
+                yield from self._totals[which]
+
+    def ended(self, counted: frozenset[int]) -> list[Ended]:
+        """What reports of one day say together: of at least so many approvals at most so many were in force."""
+        return [end for end in self._ended if end.because <= counted]
+
+    def revoked_by(self, day: date) -> int:
+        """How many approvals had surely been revoked by the end of a day, at least."""
+        return max((days.surely_by(day) for days in self.evidence.revoked), default=0)
+
+    def _made_of_order(self, counted: frozenset[int]) -> tuple[list[Constraint], list[Constraint]]:
+        order, marks = _order(self.evidence.batches(counted)), self.evidence.marks
+        of_batches = [c for index in range(len(order)) for c in _of_batch(order, index, marks)]
+        return list(self._of_unlisted(order, named=NAMED in counted)), of_batches
+
+    @cached_property
+    def _ended(self) -> list[Ended]:
+        reports = [r for r in self.evidence.totals if r.count is not None and r.as_of is not None]
+        found = []
+        for of_force in reports:
+            if not of_force.in_force or of_force.count is None or of_force.count.high is None:
+                continue
+            assert of_force.as_of is not None
+            for ever in reports:
+                assert ever.as_of is not None
+                assert ever.count is not None
+                ended = ever.count.low - of_force.count.high
+                if not ever.in_force and ended > 0 and ever.as_of.last <= of_force.as_of.first:
+                    because = frozenset({of_force.position, ever.position})
+                    found.append(Ended(of_force.as_of.last, ended, because))
+        return found
+
+    def _of_total(self, report: TotalReport, count: Interval, *, revoked: bool) -> Iterator[Constraint]:
+        because = frozenset({report.position})
+        if report.as_of is not None:
+            first, last = report.as_of.first, report.as_of.last
+            yield Constraint(at(last), ORIGIN, count.low, because)
+            if report.in_force:
+                # The revoked were approved too, whatever day of the range it was.
+                if revoked and (ended := self.revoked_by(first)):
+                    yield Constraint(at(last), ORIGIN, count.low + ended, because | {REVOKED})
+                if first == last:
+                    yield Constraint(("in force", last), ORIGIN, count.low, because)
+                    if count.high is not None:
+                        yield Constraint(ORIGIN, ("in force", last), -count.high, because)
+            elif count.high is not None:
+                yield Constraint(ORIGIN, at(first), -count.high, because)
+        elif report.since is not None and report.to is not None:
+            yield Constraint(at(report.to.last), at(report.since.first - DAY), count.low, because)
+            # Those of a period that are in force are not all that were granted in it.
+            if count.high is not None and not report.in_force:
+                yield Constraint(at(report.since.last - DAY), at(report.to.first), -count.high, because)
+
+    def _of_unlisted(self, order: list[Placed], *, named: bool) -> Iterator[Constraint]:
+        """Companies that announcements name, whose approvals nobody lists, stand beside those that are listed."""
+        announced = {p.by for p in order if p.batch.on is not None}
+        for terms, granted in self.evidence.granted.items():
+            granted_to = self.evidence.granted_to[terms] if named else {}
+            # Approvals of a month are listed from its last day on: on that day they stand beside those announced in it.
+            for day in sorted(announced | {partial.last for partial, _ in granted.partial}):
+                unlisted, because = unlisted_by(order, self.evidence.marks, granted_to, day)
+                if unlisted:
+                    listed = granted.surely_by(day) if named else 0
+                    reasons = because | {NAMED} if listed else because
+                    yield Constraint(at(day), ORIGIN, listed + unlisted, reasons)
+
+
+class Timeline:
+    """The constraints on some days, in their order, and beside them."""
+
+    def __init__(self, premises: Premises, days: Sequence[date]) -> None:
+        self._premises = premises
+        self._days = days
+        self._growing = [Constraint(at(b), at(a), 0) for a, b in pairwise(days)]
+
+    def constraints(self, counted: frozenset[int]) -> list[Constraint]:
+        """Those that hold where only the events `counted` count."""
+        premises = self._premises
+        return [
+            *self._growing,
+            *(self._granted if NAMED in counted else ()),
+            *premises.unlisted(counted),
+            *premises.totals(counted),
+            *(self._of_force(counted) if premises.speaks_of_force else ()),
+            *premises.batches(counted),
+        ]
+
+    @cached_property
+    def _granted(self) -> list[Constraint]:
+        granted = self._premises.evidence.granted.values()
+        return [constraint for of in granted for constraint in _of_granted(of, self._days)]
+
+    def _of_force(self, counted: frozenset[int]) -> Iterator[Constraint]:
+        ended = self._premises.ended(counted)
+        for day in self._days:
+            yield Constraint(at(day), ("in force", day), 0)
+            if REVOKED in counted and (count := self._premises.revoked_by(day)):
+                yield Constraint(at(day), ("in force", day), count, frozenset({REVOKED}))
+            # What has ended does not begin again.
+            for end in ended:
+                if end.by <= day:
+                    yield Constraint(at(day), ("in force", day), end.count, end.because)
+
+
+def at(day: date) -> Node:
+    """The total at the end of a day."""
+    return ("total", day)
+
+
+def _days(evidence: Evidence) -> set[date]:
+    """The days that a constraint is about, beside those on which approvals are listed."""
+    days: set[date] = set()
+    for report in evidence.totals:
+        if report.as_of is not None:
+            days |= {report.as_of.first, report.as_of.last}
+        if report.since is not None and report.to is not None:
+            days |= {report.since.first - DAY, report.since.last - DAY, report.to.first, report.to.last}
+    days |= {report.on.last for report in evidence.announced}
+    for revoked in evidence.revoked:
+        days |= set(revoked.exact_days())
+    for dated in (*evidence.granted.values(), *evidence.revoked):
+        for partial, _ in dated.partial:
+            days |= {partial.first - DAY, partial.last}
+    return days
+
+
+def _of_granted(granted: Days, days: Sequence[date]) -> Iterator[Constraint]:
+    named = frozenset({NAMED})
+    for day in days:
+        if count := granted.surely_by(day):
+            yield Constraint(at(day), ORIGIN, count, named)
+    for a, b in pairwise(days):
+        if count := granted.within(a, b):
+            yield Constraint(at(b), at(a), count, named)
+    # A month's or a year's approvals lie somewhere inside it: days without a year (2024), and months in it, nest.
+    for partial, _ in granted.partial:
+        first = partial.first - DAY
+        yield Constraint(at(partial.last), at(first), granted.within(first, partial.last), named)
+
+
+def _of_batch(order: list[Placed], index: int, marks: Marks) -> Iterator[Constraint]:
+    placed = order[index]
+    batch = placed.batch
+    before, after, size = ("before", batch.key), ("after", batch.key), ("size", batch.key)
+    so_far, with_missing, with_this = (
+        ("batches", index),
+        ("batches and missing", index),
+        ("batches", index + 1),
+    )
+    numbered, dated = _numbered_by(batch), _numbered_by(batch) | batch.dated_by
+    if batch.ordinal is not None:
+        # First: of two ways to one bound, the evidence is the one that is found first, and this takes one event.
+        yield Constraint(before, ORIGIN, batch.ordinal - 1, numbered)
+    yield Constraint(with_missing, so_far, 0)
+    yield Constraint(with_this, with_missing, 0)
+    yield Constraint(after, before, 0)
+    yield Constraint(before, ("batches", placed.surely_after), 0, dated)
+    for earlier, between in _just_before(order, index):
+        yield Constraint(before, ("after", earlier.key), between, _ordered_by(earlier, batch))
+    if placed.sure:
+        yield Constraint(with_missing, so_far, placed.missing, numbered)
+        if placed.surely_after == index:
+            yield Constraint(before, with_missing, 0, dated)
+    at_least = []
+    if named := batch.named(marks.may_be_one(batch.on)):
+        naming = frozenset[int]().union(*(batch.because(r) for r in batch.reports if r.named))
+        at_least.append((named, naming | {NAMED} if batch.members else naming))
+    for report in batch.reports:
+        because = batch.because(report)
+        yield Constraint(at(report.on.last), after, 0, because)
+        if placed.sure:
+            yield Constraint(at(report.on.last), with_this, 0, because)
+        # A batch that is announced has one approval at least, whatever else is said of its size.
+        at_least.append((max(1, report.size.low if report.size is not None else 0), because))
+        if report.size is not None and report.size.high is not None:
+            yield Constraint(ORIGIN, size, -report.size.high, because)
+            yield Constraint(before, after, -report.size.high, because)
+    for least, reason in at_least:
+        yield Constraint(size, ORIGIN, least, reason)
+        yield Constraint(after, before, least, reason)
+        if placed.sure:
+            yield Constraint(with_this, with_missing, least, reason | placed.placed_by)
+
+
+def _just_before(order: list[Placed], index: int) -> Iterator[tuple[Batch, int]]:
+    """The last batches that were surely granted before one, and how many were granted in between, at least."""
+    placed = order[index]
+    if placed.surely_after:
+        yield order[placed.surely_after - 1].batch, 0
+    if placed.batch.ordinal is not None:
+        for other in reversed(order[:index]):
+            if other.batch.ordinal is not None:
+                yield other.batch, placed.batch.ordinal - other.batch.ordinal - 1
+                return
+
+
+def _ordered_by(earlier: Batch, later: Batch) -> frozenset[int]:
+    """The events that say which of two batches was granted first."""
+    if earlier.ordinal is not None and later.ordinal is not None:
+        return _numbered_by(earlier) | _numbered_by(later)
+    return earlier.dated_by | later.dated_by
+
+
+def _numbered_by(batch: Batch) -> frozenset[int]:
+    """An event that gives the batch its ordinal, if it has one."""
+    if batch.ordinal is None:
+        return frozenset()
+    numbering = [report.position for report in batch.reports if report.ordinal is not None]
+    return frozenset({min(numbering)} if numbering else {NAMED})
+
+
+def unlisted_by(
+    order: list[Placed], marks: Marks, granted_to: Mapping[str, int], day: date
+) -> tuple[int, frozenset[int]]:
+    """How many approvals, announced by `day` with a company's name, are beyond those granted to it; and who says so."""
+    mentioned: dict[str, int] = {}
+    because: set[int] = set()
+    whenever = marks.may_be_one()
+    for placed in order:
+        batch = placed.batch
+        if not placed.sure or batch.on is None or placed.by > day:
+            continue
+        naming = replace(batch, reports=tuple(r for r in batch.reports if r.named))
+        because = because.union(*(naming.because(report) for report in naming.reports))
+        if naming.reports:
+            because |= placed.placed_by
+        for mark, n in naming.mentioned(marks.may_be_one(batch.on)).items():
+            mentioned[whenever[mark]] = mentioned.get(whenever[mark], 0) + n
+    return sum(max(0, n - granted_to.get(mark, 0)) for mark, n in mentioned.items()), frozenset(because)
+
+
+def _order(batches: list[Batch]) -> list[Placed]:
+    """The batches in the order in which they were granted, as far as it is known.
+
+    A batch was granted by the day it was announced, and before any of a higher ordinal.
+    """
+    by: dict[str, tuple[date, frozenset[int]]] = {}
+    latest = (date.max, frozenset[int]())
+    numbered = [batch for batch in batches if batch.ordinal is not None]
+    for batch in sorted(numbered, key=lambda b: b.ordinal or 0, reverse=True):
+        by[batch.key] = latest = min(latest, _announced(batch), key=lambda placing: placing[0])
+    by |= {batch.key: _announced(batch) for batch in batches if batch.ordinal is None}
+    distinct = _distinct(batches)
+    placed: list[Placed] = []
+    last_ordinal, unknown, missing_so_far = 0, 0, 0
+    for batch in sorted(batches, key=lambda b: (by[b.key][0], b.ordinal or 0, b.key)):
+        missing = 0
+        if batch.ordinal is not None:
+            unknown, last_ordinal = unknown + batch.ordinal - last_ordinal - 1, batch.ordinal
+            # One that is known without an ordinal, and not announced later, may be one of those that nobody reported.
+            perhaps = [
+                other
+                for other in distinct
+                if other.ordinal is None and (other.on is None or other.on.first <= by[batch.key][0])
+            ]
+            missing = max(0, unknown - len(perhaps) - missing_so_far)
+            missing_so_far += missing
+        sure = any(batch is other for other in distinct)
+        placing = Placed(batch, *by[batch.key], 0, missing, sure)
+        surely_after = next(
+            (n for n, other in enumerate(placed) if not other.surely_before(batch)), len(placed)
+        )
+        placed.append(replace(placing, surely_after=surely_after))
+    return placed
+
+
+def _announced(batch: Batch) -> tuple[date, frozenset[int]]:
+    return (batch.on.last if batch.on is not None else date.max), batch.dated_by
+
+
+def _distinct(batches: list[Batch]) -> list[Batch]:
+    """Batches of which no two are one, so that their sizes may be added.
+
+    Two ordinals are two batches, so are two labels, and announcements of different days. A label and an ordinal, or a day
+    alone, may be one batch that two papers know by different names.
+    """
+    chosen = [batch for batch in batches if batch.ordinal is not None]
+    others = [batch for batch in batches if batch.ordinal is None]
+    for batch in sorted(
+        others, key=lambda b: (b.on is None, b.on and (b.on.last - b.on.first, b.on.last), b.key)
+    ):
+        if all(_differ(batch, other) for other in chosen):
+            chosen.append(batch)
+    return chosen
+
+
+def _differ(a: Batch, b: Batch) -> bool:
+    if a.label is not None and b.label is not None and a.ordinal is b.ordinal is None:
+        return True
+    return a.on is not None and b.on is not None and (a.on.last < b.on.first or b.on.last < a.on.first)
