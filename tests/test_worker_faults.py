@@ -159,7 +159,7 @@ def test_workers_that_are_killed_in_the_middle_of_thousands_of_events_count_none
 ) -> None:
     log = Log(server.client(), new_ledger())
     log.append(HISTORY)
-    log.append([report(f"many-{number}", 20 + number % 70) for number in range(1_200)])
+    log.append([report(f"many-{number}", 20 + number % 70) for number in range(5_000)])
     workers = supervise(log, 2)
     killed: set[int] = set()
     for _ in range(2):
