@@ -26,10 +26,10 @@ up: $(READY) ## serve the ledger over HTTP, with workers, until Ctrl-C; UP="--wi
 	@$(BIN)/approvals up $(UP)
 
 test: $(READY) ## the tests, against real servers
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 3
 
 test-long: $(READY) ## the same with more examples: histories with kills, small worlds, all that the HTTP API's description allows; each command is started anew
-	@LEDGER_TESTS=long $(BIN)/python -m pytest -n 2
+	@LEDGER_TESTS=long $(BIN)/python -m pytest -n 3
 
 check: $(READY) ## lint, format, types, import rules
 	@$(BIN)/ruff check .
