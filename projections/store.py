@@ -244,8 +244,8 @@ class Generation:
             return past.all_there(*pipeline.execute())
 
     def ask_past(self, pipeline: Pipeline) -> None:
-        """Asks for the three things that tell whether all snapshots are there: see `past.all_there`."""
-        pipeline.hmget(self.state_key, ["documents", "past"])
+        """Asks for the position, and for what tells whether all snapshots are there: see `past.all_there`."""
+        pipeline.hmget(self.state_key, ["position", "documents", "past"])
         pipeline.hlen(self.documents_key)
         pipeline.hlen(self.past_key)
 
@@ -402,7 +402,8 @@ class Generation:
             checkpoint.entry,
             self.store.projection.version,
             self.number,
-            past.next_from(checkpoint.position),
+            snapshot := past.next_from(checkpoint.position),
+            past.volume_of(snapshot),
             len(changes),
         ]
         for name, value in changes.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -34,6 +35,7 @@ from .long import LONG
 from .servers import Server
 
 EVERY = 7
+VOLUME = 2
 
 ALL = list(PROJECTIONS.values())
 
@@ -41,6 +43,7 @@ ALL = list(PROJECTIONS.values())
 @pytest.fixture(autouse=True)
 def _snapshots_are_near(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(past, "EVERY", EVERY)
+    monkeypatch.setattr(past, "VOLUME", VOLUME)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +90,7 @@ def test_an_answer_at_any_position_is_that_of_the_log_up_to_there_and_folds_less
             assert answer["answers"] == ASK[name](documents), (name, position)
         monkeypatch.undo()
         monkeypatch.setattr(past, "EVERY", EVERY)
+        monkeypatch.setattr(past, "VOLUME", VOLUME)
 
 
 @settings(max_examples=30 if LONG else 10)
@@ -179,8 +183,13 @@ def swap_one_for_a_stranger(live: Generation) -> None:
 
 
 def list_another_snapshot(live: Generation) -> None:
+    (stored,) = live.store.client.hmget(live.past_key, ["#1\tall"])
+    live.store.client.hset(live.past_key, "#1\tall", stored.replace(b"7-14", b"7-8"))
+
+
+def list_no_volume(live: Generation) -> None:
     (stored,) = live.store.client.hmget(live.past_key, ["=all"])
-    live.store.client.hset(live.past_key, "=all", stored.replace(b"7-14", b"7-8"))
+    live.store.client.hset(live.past_key, "=all", stored.replace(b" ", b""))
 
 
 def list_garbage(live: Generation) -> None:
@@ -190,7 +199,8 @@ def list_garbage(live: Generation) -> None:
 CHANGES: dict[str, Callable[[Generation], None]] = {
     "a value": change_a_value,
     "which snapshots hold a value": list_another_snapshot,
-    "garbage for which snapshots hold a value": list_garbage,
+    "which volumes there are": list_no_volume,
+    "garbage for which volumes there are": list_garbage,
     "the value of another": put_it_under_another_name,
     "a stranger": swap_one_for_a_stranger,
 }
@@ -221,6 +231,38 @@ def test_snapshots_that_vanish_while_they_are_read_are_noticed(log: Log) -> None
     for name in ("all", "a document that there never was"):
         with pytest.raises(SnapshotLost):
             documents.get(name)
+
+
+def test_documents_of_a_generation_that_has_begun_anew_are_not_taken_for_those_of_a_snapshot(
+    log: Log,
+) -> None:
+    append(log, *range(20, 40))
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    documents = PastDocuments(live, 14)
+    log.client.delete(live.state_key)
+    Store(log, Tally()).open_live().advance(7)
+    with pytest.raises(SnapshotLost):
+        documents.get("all")
+
+
+def test_a_document_that_does_not_say_which_snapshot_holds_it_is_not_read(log: Log) -> None:
+    append(log, *range(20, 40))
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    log.client.hset(live.documents_key, "figure 20", b"[]")
+    with pytest.raises(SnapshotLost):
+        PastDocuments(live, 14).get("figure 20")
+
+
+def test_what_is_written_again_with_each_change_of_a_document_does_not_grow_with_the_log(log: Log) -> None:
+    append(log, *[20] * 100)
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    noted: Any = log.client.hgetall(live.past_key)
+    spans = [len(value.split()) for field, value in noted.items() if field.startswith(b"#")]
+    assert len(spans) > 10
+    assert max(spans) <= VOLUME
 
 
 def test_a_question_that_meets_a_changed_snapshot_is_answered_from_the_log(log: Log) -> None:

@@ -2,8 +2,8 @@
 --
 -- KEYS   1 state (hash)   2 documents (hash)   3 parked (hash)   4 past (hash)   5 generations (hash)
 -- ARGV   1 position the writer started from   2 new position   3 digest of the entry there   4 version of the projection
---        5 generation   6 position of the first snapshot that holds what is written: of the next one, or of one that is there
---        7 number of documents   8.. key and value of each; an empty value removes the document
+--        5 generation   6 position of the first snapshot that holds what is written   7 its volume: one for so many snapshots
+--        8 number of documents   9.. key and value of each; an empty value removes the document
 --        then position and reason of each parked event
 -- REPLY  {"OK"}
 --        {"FENCED", position now}   another writer was here since: nothing is written
@@ -14,13 +14,14 @@
 --        but for the live one (the first, where none was made live), which starts again where its state was lost. A first
 --        commit removes whatever it finds.
 -- PAST   A document is stored as "position json": the position is that of the first snapshot that holds it so. Where it is
---        changed or removed, and a snapshot holds it as it was, past gets "@position<tab>key" with that json, and "=key" gets
---        one more "position-until ", where `until` is the first snapshot that does not hold it so. Each of these comes after
---        16 characters of a digest of its field and itself. Whoever deletes the past, or a part of it, ends it: the state then
---        says "lost", until a replay.
+--        changed or removed, and a snapshot holds it as it was, past gets "@position<tab>key" with that json, and
+--        "#volume<tab>key" gets one more "position-until ", where `until` is the first snapshot that does not hold it so, and
+--        the volume is that snapshot's. "=key" lists the volumes that there are of a document, so that what is written again
+--        with each change does not grow with the log. Each of these comes after 16 characters of a digest of its field and
+--        itself. Whoever deletes the past, or a part of it, ends it: the state then says "lost", until a replay.
 
 local state, documents, parked, past = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local position, snapshot = ARGV[2], ARGV[6]
+local position, snapshot, volume = ARGV[2], ARGV[6], ARGV[7]
 
 -- Every further argument of UNLINK would be a key.
 local function may(command, key)
@@ -74,9 +75,9 @@ local function read(key, fields)
   return found
 end
 
-local last = 7 + 2 * tonumber(ARGV[7])
+local last = 8 + 2 * tonumber(ARGV[8])
 local names, fields, removed, reasons = {}, {}, {}, {}
-for i = 8, last, 2 do
+for i = 9, last, 2 do
   names[#names + 1] = ARGV[i]
   if ARGV[i + 1] == '' then removed[#removed + 1] = ARGV[i]
   else
@@ -87,7 +88,7 @@ end
 for i = last + 1, #ARGV do reasons[#reasons + 1] = ARGV[i] end
 
 if keeps and now ~= '0' then
-  local noted, since, kept = {}, {}, {}
+  local kept, volumes, lists, since, begun = {}, {}, {}, {}, {}
   local function keep(field, value)
     kept[#kept + 1] = field
     kept[#kept + 1] = string.sub(redis.sha1hex(field .. '\n' .. value), 1, 16) .. value
@@ -97,12 +98,17 @@ if keeps and now ~= '0' then
     local from = space and string.sub(was, 1, space - 1)
     if from and from ~= snapshot then
       keep('@' .. from .. '\t' .. names[i], string.sub(was, space + 1))
-      noted[#noted + 1] = '=' .. names[i]
+      volumes[#volumes + 1] = '#' .. volume .. '\t' .. names[i]
+      lists[#lists + 1] = '=' .. names[i]
       since[#since + 1] = from
     end
   end
-  for i, note in ipairs(read(past, noted)) do
-    keep(noted[i], string.sub(note or '', 17) .. since[i] .. '-' .. snapshot .. ' ')
+  for i, spans in ipairs(read(past, volumes)) do
+    keep(volumes[i], string.sub(spans or '', 17) .. since[i] .. '-' .. snapshot .. ' ')
+    if not spans then begun[#begun + 1] = lists[i] end
+  end
+  for i, list in ipairs(read(past, begun)) do
+    keep(begun[i], string.sub(list or '', 17) .. volume .. ' ')
   end
   write('HSET', past, kept)
 end
