@@ -236,6 +236,11 @@ class Generation:
             f"else deleted or added some. Run `approvals replay {name}`"
         )
 
+    def size(self) -> int:
+        """How many documents there are."""
+        with storage():
+            return self.store.client.hlen(self.documents_key)
+
     def keeps_past(self) -> bool:
         """Whether every snapshot that it ever made is there."""
         with storage():
@@ -287,7 +292,7 @@ class Generation:
         They are read some at a time, so that it takes no memory for all; or, where a writer moves on at every try, at once.
         """
         for _ in range(DIGEST_TRIES):
-            position = self._position()
+            position = self.position()
             with suppress(Fenced):
                 return position, take(*(self._fields_at(position, place) for place in places))
         with storage():
@@ -298,7 +303,8 @@ class Generation:
             at, *whole = pipeline.execute()
         return _whole(at), take(*(fields.items() for fields in whole))
 
-    def _position(self) -> int:
+    def position(self) -> int:
+        """Where it is; 0 where it is nowhere yet. Nothing is verified: see `verified_checkpoint`."""
         with storage():
             return _whole(cast(bytes | None, self.store.client.hget(self.state_key, "position")))
 

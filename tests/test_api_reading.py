@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from approval_ledger import exporting
+from approval_ledger import exporting, status
 from approval_ledger.api import answering
 from events import Log, as_json_line, canonical
-from projections import diff, queries
+from projections import PROJECTIONS, Store, diff, queries
 from workers import run_here
 
 from .api import Api, problem
@@ -261,12 +261,23 @@ def test_several_tags_may_come_in_several_headers(api: Api, history: Log) -> Non
 
 
 def test_the_status_is_that_of_the_command_without_the_address_of_the_server(api: Api, history: Log) -> None:
-    status = api.get(history, "status").json()
-    assert set(status["server"]) == {"software", "version", "durable", "settings"}
-    assert (status["head"], status["server"]["durable"], status["says"]) == (104, True, [])
-    assert {p["projection"]: (p["position"], p["lag"]) for p in status["projections"]} == dict.fromkeys(
+    found = api.get(history, "status").json()
+    assert set(found["server"]) == {"software", "version", "durable", "settings"}
+    assert (found["head"], found["server"]["durable"], found["says"]) == (104, True, [])
+    assert {p["projection"]: (p["position"], p["lag"]) for p in found["projections"]} == dict.fromkeys(
         QUESTIONS, (104, 0)
     )
+
+
+def test_of_many_documents_the_status_tells_all_but_the_digest(
+    api: Api, history: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = api.get(history, "status").json()["projections"]
+    sizes = [Store(history, PROJECTIONS[each["projection"]]).open_live().size() for each in small]
+    monkeypatch.setattr(status, "DIGESTED", sorted(sizes)[2])
+    large = api.get(history, "status").json()["projections"]
+    assert [each["digest"] is None for each in large] == [size > sorted(sizes)[2] for size in sizes]
+    assert [each | {"digest": ""} for each in large] == [each | {"digest": ""} for each in small]
 
 
 def test_it_lives_and_is_ready(api: Api) -> None:

@@ -382,7 +382,7 @@ class StatusOfProjection(Exact):
     previous: int | None
     beside: Beside | None
     rebuild: Rebuild | None
-    digest: str
+    digest: str | None
     parked: int
     readable: bool
 

@@ -225,7 +225,7 @@ def _show_status(report: dict[str, Any]) -> None:
                 p["position"],
                 "" if p["lag"] is None else p["lag"],
                 p["generation"],
-                p["digest"][:16],
+                (p["digest"] or "")[:16],
                 p["parked"],
             ]
             for p in report["projections"]

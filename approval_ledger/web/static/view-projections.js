@@ -29,7 +29,7 @@ export async function view(page) {
         status.projections.map((each) => [
           words.views[each.projection], String(each.version), number(each.position),
           each.lag === null ? "?" : number(each.lag), [String(each.generation), rebuilt(each, status.head, words)],
-          element("code", { title: each.digest }, each.digest.slice(0, 16)),
+          each.digest === null ? "" : element("code", { title: each.digest }, each.digest.slice(0, 16)),
           parked[each.projection] ? evidenceLink(page, parked[each.projection]) : "0",
           rebuildOf(page, each),
         ]),
