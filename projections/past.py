@@ -7,6 +7,7 @@ each value that is kept carries a digest, and where any is gone, whoever asks fo
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any, cast
@@ -118,9 +119,10 @@ class PastDocuments:
         for (name, field), stored in zip(asked, self._read(field for _, field in asked), strict=True):
             found.setdefault(name, []).extend(_checked(field, stored).decode().split())
         for name, spans in found.items():
-            for span in spans:
-                since, until = span.split("-")
-                if int(since) <= self._snapshot < int(until):
+            first_later = bisect_right(spans, self._snapshot, key=lambda span: int(span.partition("-")[2]))
+            if first_later < len(spans):
+                since = spans[first_later].partition("-")[0]
+                if int(since) <= self._snapshot:
                     yield name, since
 
     def _read(self, fields: Iterable[str]) -> list[bytes | None]:
