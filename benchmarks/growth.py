@@ -16,7 +16,7 @@ from workers import run_here
 from .append import append_all
 from .figures import Figure
 from .generate import PRODUCER, Facts, build, company_name, facts
-from .measure import Bench, batched, seconds
+from .measure import Bench, batched, seconds, settle
 from .yardsticks import CALL
 
 PART = "growth"
@@ -73,6 +73,8 @@ def _append(bench: Bench, lengths: list[int]) -> Curve:
     """The median of the last calls before each length."""
     log, took, points = bench.log("long"), [], []
     for number, batch in enumerate(batched(facts(lengths[-1]), CALL), start=1):
+        if (number + SAMPLES - 1) * CALL in lengths:
+            settle(bench.client)
         took.append(seconds(lambda batch=batch: log.append([build(fact) for fact in batch])))  # type: ignore[misc]
         if number * CALL in lengths:
             points.append((number * CALL, statistics.median(took[-SAMPLES:]) / CALL * 1e6))
@@ -119,6 +121,7 @@ def _projected(bench: Bench, lengths: list[int]) -> list[Curve]:
     live, before = [], []
     for length in lengths:
         took = _live_events(log, known, length)
+        settle(log.client)
         asked = [seconds(lambda: queries.totals(log, known_at=log.head() - BACK)) for _ in range(SAMPLES)]
         live.append((length, statistics.median(took) * 1e3))
         before.append((length, statistics.median(asked) * 1e3))
@@ -136,6 +139,7 @@ def _live_events(log: Log, known: Iterator[Facts], upto: int) -> list[float]:
     run_here(log.client, log.ledger)
     generations = [Store(log, projection).open_live() for projection in PROJECTIONS.values()]
     advance_together(generations)  # they read their states once
+    settle(log.client)
     took = []
     for fact in islice(known, LIVE):
         log.append([build(fact)])

@@ -62,6 +62,12 @@ def peak_memory() -> float:
     return int(peak.split()[1]) / 1024
 
 
+def settle(client: redis.Redis) -> None:
+    """Waits until the server does not rewrite its append-only file: it comes now and then, to whatever is measured just then."""
+    while any(client.info("persistence")[f"aof_rewrite_{state}"] for state in ("in_progress", "scheduled")):
+        time.sleep(0.05)
+
+
 def forget(log: Log) -> None:
     """Removes a ledger."""
     for key in list(log.client.scan_iter(f"{{{log.ledger}}}:*", count=1_000)):

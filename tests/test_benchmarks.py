@@ -12,12 +12,13 @@ from benchmarks import growth, readme, served
 from benchmarks.figures import Figure, beside, of_json, row
 from benchmarks.generate import BATCHES, COMPANIES, approvals
 from benchmarks.peers import __main__ as peers
-from benchmarks.peers import job, plain_sqlite
+from benchmarks.peers import job, ours, plain_sqlite
 from events import encode
 from events.catalog import ApprovalGranted, EventRetracted
 from projections import past
 
 from .command import ROOT
+from .servers import Server
 
 
 def test_every_part_runs_and_each_target_has_a_verdict(
@@ -102,3 +103,11 @@ def test_a_peer_does_the_job(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     )
     assert "| one | **" in "\n".join(table)
     assert table[-1] == "Not in the table: two; it is not here."
+
+
+def test_the_ledger_does_the_peers_job(tmp_path: Path, server: Server) -> None:
+    file = tmp_path / "events"
+    peers.write_events(file, 300)
+    events = [job.parted(line) for line in file.read_bytes().splitlines()]
+    measured = job.measure(ours.Ledger, ours.Advance, server.url, events[:270], events[270:])
+    assert measured.keys() == {*readme.COLUMNS, "durable"}

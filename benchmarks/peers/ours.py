@@ -12,6 +12,7 @@ from benchmarks.peers import job
 from events import DecodedEvent, Log, connect, parse
 from events.catalog import ApprovalGranted, EventRetracted
 from projections import Documents, Generation, Store, fold
+from projections.stored import value_of
 
 
 class Counting:
@@ -50,7 +51,8 @@ class Ledger:
     def load(self) -> tuple[int, job.Counts]:
         live = self.store.open_live()
         documents = cast(dict[bytes, bytes], self.log.client.hgetall(live.documents_key))
-        counts = {name.decode(): int(value) for name, value in documents.items() if value.isdigit()}
+        values = {name.decode(): value_of(stored) for name, stored in documents.items()}
+        counts = {name: value for name, value in values.items() if isinstance(value, int)}
         return live.checkpoint().position, _counts(counts)
 
     def commit(self, position: int, changed: job.Counts) -> None:
