@@ -14,7 +14,7 @@ AHEAD = 16  # pages that are read at once
 
 # The document `name` has the last page, so that whoever adds to a list needs no other document; the first positions of the pages
 # since the last full group of them, and of the full groups; and what the list is about. A page and a group that are full get a
-# document each, written once: what an entry costs does not grow with the list.
+# document each, written once: what an entry costs grows by one position in 2,048 entries, and by nothing else.
 
 
 def keep(
