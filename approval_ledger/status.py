@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from events import LedgerError, Log, durability, storage
-from projections import PROJECTIONS, Generation, Projection, Store
+from projections import PROJECTIONS, Generation, Store
+from projections.checkpoint import Checkpoint
+from projections.store import FIRST, Pointers, pointers_of
 from workers import workers_alive
 from workers.webhooks import subscriptions
 
@@ -31,7 +34,6 @@ def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
     says += findings
     with storage():
         server = log.client.info("server")
-    projections = [_projection_status(log, projection, head, says) for projection in PROJECTIONS.values()]
     return {
         "ledger": log.ledger,
         "server": {
@@ -42,7 +44,7 @@ def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
             "settings": durability.settings(log.client),
         },
         "head": head,
-        "projections": projections,
+        "projections": _projections(log, head, says),
         "webhooks": _or_say(lambda: _webhooks(log, says), says),
         "workers": workers_alive(log.client, log.ledger),
         "queue": queue_length(log.client, log.ledger),
@@ -60,28 +62,50 @@ def _webhooks(log: Log, says: list[str]) -> dict[str, int]:
     return subscriptions.counts(log)
 
 
-def _projection_status(log: Log, projection: Projection, head: int | None, says: list[str]) -> dict[str, Any]:
+def _projections(log: Log, head: int | None, says: list[str]) -> list[dict[str, Any]]:
+    """How each is, of what was asked of all of them at once: a round trip for each thing of each took most of the time."""
+    pointers = pointers_of(log, PROJECTIONS.values())
+    live = [Store(log, each).generation(pointers[each.name].live or FIRST) for each in PROJECTIONS.values()]
+    with storage():
+        pipeline = log.client.pipeline(transaction=True)
+        for generation in live:
+            generation.ask_state(pipeline)
+            pipeline.hlen(generation.parked_key)
+        replies = iter(pipeline.execute())
+    entry_at = cache(log.at)  # mostly, all are at one position
+
+    def verified(generation: Generation, state: dict[bytes, bytes], held: int) -> Checkpoint:
+        checkpoint = generation.read_state(state, held)
+        if checkpoint.position:
+            generation.require_same_log(checkpoint, entry_at(checkpoint.position))
+        return checkpoint
+
+    found = []
+    for generation in live:
+        state, held, parked = next(replies), next(replies), next(replies)
+        checkpoint = _or_say(partial(verified, generation, state, held), says)
+        told = _projection(log, generation, pointers[generation.name], head, says, digested=held <= DIGESTED)
+        found.append(told | {"parked": parked, "readable": checkpoint is not None})
+    return found
+
+
+def _projection(
+    log: Log, generation: Generation, pointers: Pointers, head: int | None, says: list[str], *, digested: bool
+) -> dict[str, Any]:
     from workers import last_rebuild
 
-    store = Store(log, projection)
-    generation = live_generation(store)
-    checkpoint = _or_say(generation.verified_checkpoint, says)
-    digested = generation.size() <= DIGESTED
     position, digest = generation.digest() if digested else (generation.position(), None)
-    previous = store.previous()
     return {
-        "projection": projection.name,
-        "version": projection.version,
+        "projection": generation.name,
+        "version": generation.store.projection.version,
         "position": position,
         # A checkpoint beyond the head is of another log: it is not ahead of this one.
         "lag": None if head is None or head < position else head - position,
         "generation": generation.number,
-        "previous": previous or None,
-        "beside": _beside(store, generation.number, previous),
-        "rebuild": told_rebuild(_or_say(lambda: last_rebuild(log, projection.name), says)),
+        "previous": pointers.previous or None,
+        "beside": _beside(generation.store, pointers),
+        "rebuild": told_rebuild(_or_say(lambda: last_rebuild(log, generation.name), says)),
         "digest": digest,
-        "parked": len(generation.parked()),
-        "readable": checkpoint is not None,
     }
 
 
@@ -109,18 +133,13 @@ def as_time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _beside(store: Store, live: int, previous: int) -> dict[str, int] | None:
+def _beside(store: Store, pointers: Pointers) -> dict[str, int] | None:
     """The generation that a rebuild is building beside the live one, and how far it is; None where there is none."""
-    newest = store.newest()
-    if newest in (live, previous):
+    newest = pointers.newest
+    if newest in (pointers.live or FIRST, pointers.previous):
         return None
     position = store.generation(newest).checkpoint().position if newest else 0
     return {"generation": newest, "position": position} if position else None
-
-
-def live_generation(store: Store) -> Generation:
-    """The generation that readers see, or will see first. Looking writes nothing: the server may have no room for it."""
-    return store.generation(store.live() or 1)
 
 
 def _or_say(ask: Callable[[], T], says: list[str]) -> T | None:

@@ -34,20 +34,23 @@ def settings(client: redis.Redis) -> dict[str, str]:
     """The server's values of the settings that decide durability. Raises StorageUnavailable."""
     with storage():
         found = cast(dict[Any, Any], client.config_get(*REQUIRED))
-    return {_text(key): _text(value) for key, value in found.items()}
+    return _in_text(found)
 
 
 def check(client: redis.Redis) -> tuple[Finding, ...]:
     """What could lose an acknowledged event on this server; empty when it is durable. Raises StorageUnavailable."""
-    now = settings(client)
+    with storage():
+        pipeline = client.pipeline(transaction=False)
+        pipeline.config_get(*REQUIRED)
+        pipeline.info("persistence")
+        pipeline.info("replication")
+        values, persistence, replication = pipeline.execute()
+    now = _in_text(values)
     findings = [
         Finding(name, now.get(name, "unknown"), wanted)
         for name, wanted in REQUIRED.items()
         if now.get(name) != wanted
     ]
-    with storage():
-        persistence = client.info("persistence")
-        replication = client.info("replication")
     if _file_is_unfinished(persistence):
         findings.append(
             Finding("appendonly", "being turned on", "on: wait until the first rewrite of its file is done")
@@ -72,6 +75,10 @@ def _file_is_unfinished(persistence: dict[str, Any]) -> bool:
         and int(persistence.get("aof_base_size", 0)) == 0
         and int(persistence.get("aof_current_size", 0)) < 64 * 1024 * 1024
     )
+
+
+def _in_text(found: dict[Any, Any]) -> dict[str, str]:
+    return {_text(key): _text(value) for key, value in found.items()}
 
 
 def _text(value: object) -> str:

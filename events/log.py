@@ -92,6 +92,11 @@ class Log:
 
         Takes the same time for any length: a stream that was only appended to has as many entries as its last position.
         """
+        return self.end()[0]
+
+    def end(self) -> tuple[int, int]:
+        """The last position, and when it was recorded, in milliseconds since 1970; twice 0 for an empty ledger. Raises what
+        `head` raises."""
         with storage():
             # Not of one moment, for a full server refuses even MULTI (Redis 7.0): an append may come between. So the
             # ids are counted before and after; in a sound log the last position lies between the two.
@@ -107,13 +112,13 @@ class Log:
                     raise answer
         given = bytes(about["last-generated-id"])
         newest = bytes((about.get("last-entry") or [b"0-0"])[0])
-        last = int(given.partition(b"-")[0])
+        last, recorded_ms = map(int, given.split(b"-"))
         sound = about["length"] == about["entries-added"] == last and before <= last <= known
         if newest != given or not sound:
             raise LogDamaged(
                 damage(self.ledger, about["length"], about["entries-added"], known, newest, given)
             )
-        return last
+        return last, recorded_ms
 
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """The events from position `after` + 1 on, in order, until the log's end or `limit` events.

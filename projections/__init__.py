@@ -11,7 +11,7 @@ from .digest import digest
 from .lockstep import Lockstep, advance_together
 from .projection import Documents, MemoryDocuments, Projection, advance, fold
 from .queries import PROJECTIONS, Answer
-from .store import Fenced, Generation, Store
+from .store import Fenced, Generation, Store, live_generations
 
 __all__ = [
     "PROJECTIONS",
@@ -32,6 +32,7 @@ __all__ = [
     "diff",
     "digest",
     "fold",
+    "live_generations",
     "pinned",
     "queries",
     "replay",

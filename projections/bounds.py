@@ -172,11 +172,19 @@ class Resolution:
     """What a set of reports allows, contradictions and all.
 
     `alone` has one solution where there is no contradiction, else one for each independent origin in conflict. A bound is
-    then the hull of theirs, so it holds whichever of them is right.
+    then the hull of theirs, so it holds whichever of them is right. `rest` are the events that are in no conflict.
     """
 
     conflicts: tuple[Conflict, ...]
     alone: tuple[Alone, ...]
+    rest: frozenset[int]
+
+    def under(self, build: Build) -> Resolution:
+        """What the same events allow under further constraints of theirs, that bring no contradiction and end none."""
+        alone = [
+            Alone(each.origin, each.events, _solution(build(self.rest | each.events))) for each in self.alone
+        ]
+        return Resolution(self.conflicts, tuple(alone), self.rest)
 
     def bound(self, node: Node) -> Bound:
         """What the value of `node` may be, and the events that force the lowest and the highest."""
@@ -190,41 +198,33 @@ def hull(bounds: Sequence[Bound]) -> Bound:
     return Bound(Interval(lowest.interval.low, highest.interval.high), lowest.low, highest.high)
 
 
-Contradict = Callable[[frozenset[int]], bool]
-"""Whether these events contradict each other, which who asks may know without solving anything."""
-
-
-def resolve(build: Build, origins: Mapping[int, str], contradict: Contradict | None = None) -> Resolution:
+def resolve(build: Build, origins: Mapping[int, str]) -> Resolution:
     """Solves the constraints of all events in `origins` (position: who is the report's independent origin).
 
     Events in conflict are set apart, a smallest conflicting set at a time, until the rest agrees; then each origin is
     believed in turn. Where an origin contradicts itself, each of its events is an origin of its own.
     """
-    if contradict is None:
-
-        def contradict(counted: frozenset[int]) -> bool:
-            return isinstance(solve(build(counted)), frozenset)
-
     conflicts: list[Conflict] = []
     apart: set[int] = set()
     while True:
         rest = frozenset(origins) - apart
         base = solve(build(rest))
         if isinstance(base, frozenset):
-            conflicts.append(found := _smallest(contradict, base, rest))
+            conflicts.append(found := _smallest(build, base, rest))
             apart |= found.events
             if not found.events:
                 raise AssertionError("constraints that hold by nature contradict each other")
             continue
-        alone, further = _alone(build, origins, rest, apart, contradict)
+        alone, further = _alone(build, origins, rest, apart)
         if further is None:
-            return Resolution(tuple(conflicts), tuple(alone) or (Alone("", frozenset(), base),))
+            believed = tuple(alone) or (Alone("", frozenset(), base),)
+            return Resolution(tuple(conflicts), believed, rest)
         conflicts.append(further)
         apart |= further.events
 
 
 def _alone(
-    build: Build, origins: Mapping[int, str], rest: frozenset[int], apart: set[int], contradict: Contradict
+    build: Build, origins: Mapping[int, str], rest: frozenset[int], apart: set[int]
 ) -> tuple[list[Alone], Conflict | None]:
     """The solution where each origin is believed; or the conflict of one of them with an event that is not apart yet."""
     alone: list[Alone] = []
@@ -238,7 +238,7 @@ def _alone(
         if isinstance(solution, Solution):
             alone.append(Alone(origin, frozenset(events), solution))
             continue
-        conflict = _smallest(contradict, solution, rest | events)
+        conflict = _smallest(build, solution, rest | events)
         if conflict.events - apart:
             return [], conflict
         if len(events) > 1:
@@ -248,13 +248,23 @@ def _alone(
     return alone, None
 
 
-def _smallest(contradict: Contradict, around: frozenset[int], counted: frozenset[int]) -> Conflict:
+def _smallest(build: Build, around: frozenset[int], counted: frozenset[int]) -> Conflict:
     """The conflict among the events `around` a contradiction, or, where it takes others beside, among all that `counted`."""
-    needed = around if contradict(around) else counted
+    needed = around if _contradict(build, around) else counted
     for event in sorted(needed, reverse=True):
-        if contradict(needed - {event}):
+        if _contradict(build, needed - {event}):
             needed -= {event}
     return Conflict(needed)
+
+
+def _contradict(build: Build, counted: frozenset[int]) -> bool:
+    return isinstance(solve(build(counted)), frozenset)
+
+
+def _solution(constraints: Sequence[Constraint]) -> Solution:
+    solution = solve(constraints)
+    assert isinstance(solution, Solution), "constraints of events in no conflict contradict each other"
+    return solution
 
 
 def _infinite(value: int | None) -> float:

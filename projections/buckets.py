@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import sha256
 
 from .projection import Documents, key
@@ -34,8 +35,9 @@ def fetch(documents: Documents, set_names: Iterable[str]) -> None:
     documents.fetch(bucket for set_name in set_names for bucket in _all(set_name))
 
 
-def _all(set_name: str) -> list[str]:
-    return [key("bucket", set_name, f"{number:02x}") for number in range(256)]
+@lru_cache(64)  # a question reads whole sets, the same as the one before it
+def _all(set_name: str) -> tuple[str, ...]:
+    return tuple(key("bucket", set_name, f"{number:02x}") for number in range(256))
 
 
 def _bucket(set_name: str, name: str) -> str:

@@ -23,7 +23,7 @@ from events import BadQuestion, Lagging, Log, LogForked, Refused, keys
 from . import queries
 from .asof import Asked, as_of, days, instant, pinned
 from .queries import PROJECTIONS, Answer
-from .store import FIRST, Store
+from .store import live_generations
 
 Value = str | int | bool
 
@@ -290,10 +290,9 @@ def _other(log: Log, cited: Citation, reason: str, says: str, digest: str | None
 
 def _forked(log: Log) -> str | None:
     """What a projection says that has read another log than this one, where one has."""
-    for projection in PROJECTIONS.values():
-        store = Store(log, projection)
+    for generation in live_generations(log, PROJECTIONS.values()):
         try:
-            store.generation(store.live() or FIRST).verified_checkpoint()
+            generation.verified_checkpoint()
         except LogForked as error:
             return str(error)
         except BadQuestion:

@@ -16,7 +16,7 @@ from .asof import as_of
 from .digest import digest_of_answer
 from .evidence import Views
 from .past import SnapshotLost
-from .projection import Documents, Projection
+from .projection import Projection
 from .queries import COUNTING, PROJECTIONS, Answer
 from .together import fold_all, follow, known_at
 
@@ -185,18 +185,16 @@ def _states(
 def _walk(
     log: Log,
     needed: Sequence[Projection],
-    views: dict[str, Documents],
+    views: Views,
     first: int,
     last: int,
     read: Callable[[Views], Figures],
 ) -> Iterator[State]:
     step = max(1, -(-(last - first) // STEPS))
+    stops = [*range(first + step, last, step), *([last] if first < last else [])]
     yield State(read(views))
-    while first < last:
-        upto = min(first + step, last)
-        events = tuple(follow(log, needed, views, first, upto))
-        yield State(read(views), events)
-        first = upto
+    for events in follow(log, needed, views, first, stops):
+        yield State(read(views), tuple(events))
 
 
 def _causes(events: Sequence[DecodedEvent], log: Log) -> list[dict[str, Any]]:

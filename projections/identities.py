@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from events import DateRange, date_range, name_key
 from events.catalog import CompanyIdentified, CompanyMerged
@@ -83,6 +84,7 @@ class Identities:
         self._documents = documents
         self._valid_at = valid_at
         self._found: dict[tuple[str, ...], Company] = {}
+        self._lists: dict[str, list[tuple[int, Any]]] = {}
 
     def slugs(self) -> list[str]:
         """The slug of every identified company, merged ones too."""
@@ -94,7 +96,7 @@ class Identities:
         A name that nobody claims is a company of its own, whether or not the ledger has ever seen it. A slug is no name.
         """
         alias = name_key(name)
-        claimed = {slug for _, slug in pages.read(self._documents, _alias(alias))}
+        claimed = {slug for _, slug in self._list(_alias(alias))}
         if not claimed:
             return [Company("", (), (alias,), (), (), (), {}, ())]
         groups = {self._group(slug) for slug in claimed}
@@ -105,6 +107,13 @@ class Identities:
         if not self._documents.get(_slug(slug)) and not self._merges([slug]) and not self._perhaps([slug]):
             return None
         return self._company(self._group(slug))
+
+    def merges(self, slugs: Iterable[str]) -> list[Merge]:
+        """The mergers of these companies, on whatever day, by position."""
+        places = [_merges(slug) for slug in slugs]
+        self._fetch(places)
+        found = {at: merge for place in places for at, merge in self._list(place)}
+        return [(at, a, b, on) for at, (a, b, on) in sorted(found.items())]
 
     def claimed(self, names: Iterable[str]) -> list[str]:
         """Those of the `names` (as keys) that an event gives to a company."""
@@ -139,11 +148,9 @@ class Identities:
         round trips for all."""
         documents = self._documents
         pages.fetch(documents, map(_alias, names))
-        slugs = {*of_slugs, *(slug for name in names for _, slug in pages.read(documents, _alias(name)))}
+        slugs = {*of_slugs, *(slug for name in names for _, slug in self._list(_alias(name)))}
         pages.fetch(documents, [place for slug in slugs for place in (_slug(slug), _merges(slug))])
-        texts = {
-            text for slug in slugs for _, of_event in pages.read(documents, _slug(slug)) for text in of_event
-        }
+        texts = {text for slug in slugs for _, of_event in self._list(_slug(slug)) for text in of_event}
         pages.fetch(documents, {_alias(name_key(text)) for text in texts})
 
     def _with_perhaps(self, companies: Iterable[Company]) -> list[Company]:
@@ -163,15 +170,25 @@ class Identities:
 
     def _merges(self, slugs: Iterable[str]) -> list[Merge]:
         """The mergers of these companies that surely were, by position."""
-        return [merge for merge in merges(self._documents, slugs) if self._surely(merge)]
+        return [merge for merge in self.merges(slugs) if self._surely(merge)]
 
     def _perhaps(self, slugs: Iterable[str]) -> list[Merge]:
         """Those that may have been."""
         return [
             merge
-            for merge in merges(self._documents, slugs)
+            for merge in self.merges(slugs)
             if not self._surely(merge) and perhaps(date_range(merge[3]), self._valid_at)
         ]
+
+    def _list(self, name: str) -> list[tuple[int, Any]]:
+        """A list of the documents, read once."""
+        if name not in self._lists:
+            self._lists[name] = list(pages.read(self._documents, name))
+        return self._lists[name]
+
+    def _fetch(self, lists: Iterable[str]) -> None:
+        if missing := [name for name in lists if name not in self._lists]:
+            self._documents.fetch(missing)
 
     def _surely(self, merge: Merge) -> bool:
         return surely(date_range(merge[3]), self._valid_at)
@@ -182,14 +199,14 @@ class Identities:
         return self._found[slugs]
 
     def _identified(self, slugs: tuple[str, ...]) -> Company:
-        claims = [(at, texts) for slug in slugs for at, texts in pages.read(self._documents, _slug(slug))]
+        claims = [(at, texts) for slug in slugs for at, texts in self._list(_slug(slug))]
         texts = tuple(dict.fromkeys(text for _, of_event in sorted(claims) for text in of_event))
         names = tuple(dict.fromkeys(map(name_key, texts)))
         merges = tuple(self._merges(slugs))
         disputed: dict[str, tuple[int, ...]] = {}
-        self._documents.fetch(map(_alias, names))
+        self._fetch(map(_alias, names))
         for alias in names:
-            claimants = list(pages.read(self._documents, _alias(alias)))
+            claimants = self._list(_alias(alias))
             if any(slug not in slugs for _, slug in claimants):
                 disputed[alias] = tuple(at for at, _ in claimants)
         return Company(
@@ -224,7 +241,7 @@ class Marks:
         self._are = {name: apart[name].companies[name] for name in every}
         self._merges = [
             (date_range(on), self._name_of(unmerged.of_slug(a), a), self._name_of(unmerged.of_slug(b), b))
-            for _, a, b, on in merges(documents, {slug for of in self.groups.values() for slug in of.slugs})
+            for _, a, b, on in unmerged.merges({slug for of in self.groups.values() for slug in of.slugs})
         ]
         self._ever = {name: group.mark for name, group in self.groups.items()}
         self.claimants = {
@@ -293,14 +310,6 @@ def _rings(merges: Iterable[tuple[int, str, str, str]]) -> tuple[tuple[int, ...]
                     visited.add(b)
                     paths.append((b, (*path, step)))
     return tuple(sorted(rings))
-
-
-def merges(documents: Documents, slugs: Iterable[str]) -> list[Merge]:
-    """The mergers of these companies, by position."""
-    listed = list(slugs)
-    documents.fetch(map(_merges, listed))
-    found = {at: merge for slug in listed for at, merge in pages.read(documents, _merges(slug))}
-    return [(at, a, b, on) for at, (a, b, on) in sorted(found.items())]
 
 
 def _merges(slug: str) -> str:

@@ -71,11 +71,12 @@ def read(documents: Documents, name: str, after: int = 0) -> Iterator[tuple[int,
     if held is None:
         return
     last, firsts, groups, _ = held
-    pages = range(_number_of(documents, name, after), _number_of_last(firsts, groups))
-    for index, page in enumerate(pages):
-        if index % AHEAD == 0:
-            documents.fetch(_page(name, ahead) for ahead in pages[index : index + AHEAD])
-        yield from _after(after, documents.get(_page(name, page)))
+    if len(firsts) > 1 or groups:  # most lists are one page, and questions read hundreds of them
+        pages = range(_number_of(documents, name, after), _number_of_last(firsts, groups))
+        for index, page in enumerate(pages):
+            if index % AHEAD == 0:
+                documents.fetch(_page(name, ahead) for ahead in pages[index : index + AHEAD])
+            yield from _after(after, documents.get(_page(name, page)))
     yield from _after(after, last)
 
 

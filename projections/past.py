@@ -57,41 +57,47 @@ def last_before(generation: Generation, position: int) -> int:
 
 
 class PastDocuments:
-    """The documents of a snapshot, read when asked for; what is folded on top of them stays in memory.
+    """The documents of a snapshot, `read` when asked for; what is folded on top of them stays in memory, in `changed`.
 
-    Reading raises SnapshotLost.
+    Before the first snapshot, at 0, there are none. Reading raises SnapshotLost.
     """
 
-    def __init__(self, generation: Generation, snapshot: int) -> None:
+    def __init__(
+        self, generation: Generation, snapshot: int, read: dict[str, Any], changed: dict[str, Any]
+    ) -> None:
         self._generation = generation
         self._client = generation.store.client
         self._snapshot = snapshot
-        self._values: dict[str, Any] = {}
+        self._read, self._changed = read, changed
 
     def get(self, name: str) -> Any:
-        if name not in self._values:
+        if name in self._changed:
+            return self._changed[name]
+        if self._snapshot and name not in self._read:
             self.fetch([name])
-        return self._values[name]
+        return self._read.get(name)
 
     def put(self, name: str, value: Any) -> None:
-        self._values[name] = value
+        self._changed[name] = value
 
     def fetch(self, names: Iterable[str]) -> None:
-        missing = list(dict.fromkeys(name for name in names if name not in self._values))
+        if not self._snapshot:
+            return
+        read, changed = self._read, self._changed
+        missing = list(dict.fromkeys([name for name in names if name not in read and name not in changed]))
         if not missing:
             return
         listed: dict[str, bytes] = {}
+        found: dict[str, Any] = dict.fromkeys(missing)  # None: it was not there yet
         for name, now, volumes in self._asked(missing):
             if now is not None and _since(now) <= self._snapshot:
-                self._values[name] = value_of(now)  # it has not changed since
-            elif volumes is None:
-                self._values[name] = None  # it was not there yet
-            else:
+                found[name] = value_of(now)  # it has not changed since
+            elif volumes is not None:
                 listed[name] = volumes
         kept = {name: f"@{since}\t{name}" for name, since in self._held_since(listed)}
-        self._values.update(dict.fromkeys(listed))
-        for (name, field), stored in zip(kept.items(), self._read(kept.values()), strict=True):
-            self._values[name] = stored_json(_checked(field, stored))
+        for (name, field), stored in zip(kept.items(), self._stored(kept.values()), strict=True):
+            found[name] = stored_json(_checked(field, stored))
+        read.update(found)  # not before: others share it
 
     def _asked(self, names: list[str]) -> Iterator[tuple[str, bytes | None, bytes | None]]:
         """Of each name the document, and the list of volumes that tell what it was, both as they are now."""
@@ -116,7 +122,7 @@ class PastDocuments:
             for volume in [v for v in map(int, _checked(f"={name}", volumes).split()) if v >= following][:2]
         ]
         found: dict[str, list[str]] = {}
-        for (name, field), stored in zip(asked, self._read(field for _, field in asked), strict=True):
+        for (name, field), stored in zip(asked, self._stored(field for _, field in asked), strict=True):
             found.setdefault(name, []).extend(_checked(field, stored).decode().split())
         for name, spans in found.items():
             first_later = bisect_right(spans, self._snapshot, key=lambda span: int(span.partition("-")[2]))
@@ -125,7 +131,7 @@ class PastDocuments:
                 if int(since) <= self._snapshot:
                     yield name, since
 
-    def _read(self, fields: Iterable[str]) -> list[bytes | None]:
+    def _stored(self, fields: Iterable[str]) -> list[bytes | None]:
         if not (listed := list(fields)):
             return []
         with storage():

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any
 
 from events import DateRange, Interval
 
-from .bounds import NAMED, ORIGIN, REVOKED, Constraint, Node, solve
+from .bounds import NAMED, ORIGIN, REVOKED, Constraint, Node, Resolution, resolve
+from .derived import DerivableViews, Derived
 from .evidence import Batch, Days, Evidence, TotalReport, Views, fetch, gather
 from .identities import Marks
-from .readings import Settled
 
 DAY = timedelta(days=1)
 MOST = 128  # sets of events of which is remembered what holds where they count alone
+RESOLVED = 8  # choices of days of which is remembered what follows for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,14 @@ class Ended:
 
 def premises_of(views: Views, counted: Collection[str]) -> dict[str, Premises]:
     """What the evidence says for each of these terms, and for all that are equated with them."""
-    derived: dict[Hashable, Any] = views.derived if isinstance(views, Settled) else {}
-    missing = [one for one in counted if ("premises", one) not in derived]
-    fetch(views, missing)
-    derived.update({("premises", one): Premises(gather(views, one)) for one in missing})
-    return {one: derived["premises", one] for one in counted}
+    derived = views.derived if isinstance(views, DerivableViews) else Derived()
+    found: dict[str, Premises | None] = {one: derived.find(one, views) for one in counted}
+    fetch(views, [one for one, premises in found.items() if premises is None])
+    return {one: premises or derived.make(one, views, _premises) for one, premises in found.items()}
+
+
+def _premises(views: Views, counted: str) -> Premises:
+    return Premises(gather(views, counted))
 
 
 class Premises:
@@ -91,22 +94,22 @@ class Premises:
         }
         self._of_batches = frozenset({NAMED, *(report.position for report in evidence.announced)})
         self._totals: dict[tuple[int, bool], list[Constraint]] = {}
-        # The search for a contradiction asks of many sets of events, and so does the next question.
-        self.contradict = lru_cache(MOST)(self._contradict)
         self._of_order = lru_cache(MOST)(self._made_of_order)
+        self.resolved = lru_cache(RESOLVED)(self._resolve)
 
     def on(self, days: Sequence[date]) -> Timeline:
         """What holds on these days, and beside them."""
         return Timeline(self, days)
 
-    def _contradict(self, counted: frozenset[int]) -> bool:
-        """Whether these events cannot all be true: for that it makes no difference which days are asked about, as what is
-        known of a day that no report is about follows from the days around it."""
-        return isinstance(solve(self._briefly.constraints(counted)), frozenset)
+    def _resolve(self, days: tuple[date, ...]) -> Resolution:
+        """What follows for these days."""
+        return self._apart.under(self.on(days).constraints)
 
     @cached_property
-    def _briefly(self) -> Timeline:
-        return self.on(self.days)
+    def _apart(self) -> Resolution:
+        """What contradicts what. For that it makes no difference which days are asked about, as what is known of a day that no
+        report is about follows from the days around it."""
+        return resolve(self.on(self.days).constraints, self.origins)
 
     # The constraints that hold where only the events `counted` count.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 from events import BadQuestion, Log
 
@@ -15,10 +15,13 @@ from . import shares as shares_fold
 from . import sources as sources_fold
 from . import totals as totals_fold
 from .asof import Asked, as_of, counting
+from .derived import DerivableViews
 from .digest import digest_of_answer
 from .past import SnapshotLost
 from .projection import Projection
-from .together import fold_all, known_at, parked, read_together
+from .together import fold_all, known_at, read_together
+
+T = TypeVar("T")
 
 Answer = dict[str, Any]
 """One shape for the command, for HTTP and for Python; JSON throughout, see docs/format.md."""
@@ -129,14 +132,17 @@ def _answer(
     log: Log, projection: Projection, needed: list[Projection], build: Callable[..., list[Any]], asked: Asked
 ) -> Answer:
     when = as_of(log, **asked)
-    build = partial(build, valid_at=when.valid_at)
+
+    def built(views: DerivableViews) -> tuple[list[Any], frozenset[int]]:
+        return build(views, valid_at=when.valid_at), views.left_out
+
     if when.published_by is not None:
         position = log.head() if when.position is None else when.position
-        found = build(fold_all(log, needed, position, counting(log, when, position)))
+        found, left_out = built(fold_all(log, needed, position, counting(log, when, position)))
     elif when.position is not None:
-        position, found = when.position, _known_at(log, needed, when.position, build)
+        position, (found, left_out) = when.position, _known_at(log, needed, when.position, built)
     else:
-        position, found = read_together(log, needed, build, at_least=when.at_least)
+        position, (found, left_out) = read_together(log, needed, built, at_least=when.at_least)
     answer = {
         "ledger": log.ledger,
         "projection": projection.name,
@@ -145,14 +151,12 @@ def _answer(
         **when.shown,
         "answers": found,
     }
-    if left_out := parked(log, needed, position):
-        answer["parked"] = left_out
+    if left_out:
+        answer["parked"] = sorted(left_out)
     return answer | {"digest": digest_of_answer(answer)}
 
 
-def _known_at(
-    log: Log, needed: list[Projection], position: int, build: Callable[..., list[Any]]
-) -> list[Any]:
+def _known_at(log: Log, needed: list[Projection], position: int, build: Callable[[DerivableViews], T]) -> T:
     try:
         return build(known_at(log, needed, position))
     except SnapshotLost:  # deleted, or its generation was, while we read: the log has everything

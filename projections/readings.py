@@ -1,67 +1,99 @@
-"""What was read together, kept for the next questions: it counts for as long as the projections stay where they were."""
+"""What was read, kept for the next questions: of now for as long as the projections stay where they were, of the past as long as the log is the same."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 from .checkpoint import Checkpoint
-from .projection import Documents
+from .derived import Derived
 
-KEPT = 8  # readings, each of some projections of one ledger
+KEPT = 8  # readings of each kind, each of some projections of one ledger
 DOCUMENTS = 5_000  # of one reading; one of more is not kept
 
-
-class Settled(dict[str, Documents]):
-    """The documents of some projections, all at one position, that nobody folds on: so what is `derived` from them stays true."""
-
-    def __init__(self, documents: Mapping[str, Documents], derived: Mapping[Hashable, Any]) -> None:
-        super().__init__(documents)
-        self.derived = dict(derived)
+Held = tuple[bytes | None, Any]
+"""A document as it is stored, and its value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was found to belong together: the generation of each projection, its checkpoint, and some of its documents there;
-    and what was derived from all, once the log was folded on to `position`. Nothing in it is changed."""
+    """What was found to belong together: the generation of each projection, its checkpoint, and some of its documents there.
+    Nothing in it is changed."""
 
     generations: Mapping[str, int]
     checkpoints: Mapping[str, Checkpoint]
-    documents: Mapping[str, Mapping[str, Any]]
-    position: int
-    derived: Mapping[Hashable, Any]
-
-    def derived_at(self, position: int) -> Mapping[Hashable, Any]:
-        """What was derived at that position."""
-        return self.derived if position == self.position else {}
+    documents: Mapping[str, Mapping[str, Held]]
 
     def names(self) -> dict[str, set[str]]:
         """The documents that were asked for."""
         return {name: set(of) for name, of in self.documents.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class PastReading:
+    """What was known when the log ended at `last`: by projection the snapshot, the documents of it that were `read` so far, and
+    those that the events since then changed. Only `read` is added to. `left_out` are the events until then that a
+    generation had parked, by projection, with its number."""
+
+    last: Checkpoint
+    left_out: Mapping[str, tuple[int, frozenset[int]]]
+    snapshots: Mapping[str, int]
+    read: Mapping[str, dict[str, Any]]
+    changed: Mapping[str, dict[str, Any]]
+
+    def size(self) -> int:
+        """How many documents it has."""
+        return sum(map(len, self.read.values())) + sum(map(len, self.changed.values()))
+
+
 class Readings:
-    """The last reading of each choice of projections, of the ledgers that were asked about last. Safe to share between threads."""
+    """The last readings of the ledgers that were asked about last, and what was derived from them. Safe to share between
+    threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, ...], Reading] = OrderedDict()
+        self._now: OrderedDict[tuple[str, ...], Reading] = OrderedDict()
+        self._past: OrderedDict[tuple[int, str, tuple[str, ...]], PastReading] = OrderedDict()
+        self._derived: OrderedDict[str, Derived] = OrderedDict()
         self._lock = Lock()
 
     def last(self, ledger: str, projections: Iterable[str]) -> Reading | None:
         """The last one of these projections, where it is kept."""
         with self._lock:
-            return self._kept.get((ledger, *projections))
+            return self._now.get((ledger, *projections))
 
     def keep(self, ledger: str, reading: Reading) -> None:
         """Keeps a reading in place of the one before, unless it is too large."""
-        if sum(map(len, reading.documents.values())) > DOCUMENTS:
-            return
-        which = (ledger, *reading.documents)
+        if sum(map(len, reading.documents.values())) <= DOCUMENTS:
+            with self._lock:
+                _put(self._now, (ledger, *reading.documents), reading)
+
+    def past(self, ledger: str, projections: Iterable[str], position: int) -> PastReading | None:
+        """The last reading of the past of these projections that is kept, of `position` or before it."""
+        which = (ledger, tuple(projections))
         with self._lock:
-            self._kept[which] = reading
-            self._kept.move_to_end(which)
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            found = [each for (at, *of), each in self._past.items() if at <= position and tuple(of) == which]
+            return max(found, key=lambda each: each.last.position, default=None)
+
+    def keep_past(self, ledger: str, reading: PastReading) -> None:
+        """Keeps a reading of the past, unless it is too large."""
+        if reading.size() <= DOCUMENTS:
+            with self._lock:
+                _put(self._past, (reading.last.position, ledger, tuple(reading.snapshots)), reading)
+
+    def derived(self, ledger: str) -> Derived:
+        """What was derived from documents of a ledger."""
+        with self._lock:
+            derived = self._derived.get(ledger) or Derived()
+            _put(self._derived, ledger, derived)
+            return derived
+
+
+def _put(kept: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    """Keeps a value as the last one, and no more than KEPT of them."""
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > KEPT:
+        kept.popitem(last=False)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from redis.client import Pipeline
 
@@ -170,11 +170,41 @@ class Store:
             return [_whole(value) for value in cast(list[Any], self.client.hmget(self.pointer, fields))]
 
 
+class Pointers(NamedTuple):
+    """Which generations of a projection are live, were live before, and were opened last: 0 where there is none."""
+
+    live: int
+    previous: int
+    newest: int
+
+
+def pointers_of(log: Log, projections: Iterable[Projection]) -> dict[str, Pointers]:
+    """Those of some projections of a ledger, in one question."""
+    names = [projection.name for projection in projections]
+    with storage():
+        pipeline = log.client.pipeline(transaction=False)
+        for name in names:
+            pipeline.hmget(keys.projection(log.ledger, name), Pointers._fields)
+        replies = pipeline.execute()
+    return {name: Pointers(*map(_whole, found)) for name, found in zip(names, replies, strict=True)}
+
+
+def live_generations(log: Log, projections: Iterable[Projection]) -> list[Generation]:
+    """The generations that readers see, or will see first, of some projections of a ledger, in one question.
+
+    Looking writes nothing, not even the first generation: whoever looks may have no right to, or the server no room.
+    """
+    listed = list(projections)
+    pointers = pointers_of(log, listed)
+    return [Store(log, each).generation(pointers[each.name].live or FIRST) for each in listed]
+
+
 class Generation:
     """One generation of a projection's documents, and the one way to move it on."""
 
     def __init__(self, store: Store, number: int) -> None:
         self.store = store
+        self.name = store.projection.name
         self.number = number
         self.state_key, self.documents_key, self.parked_key, self.past_key = _keys_of(store, number)
         # What is remembered between two pages: documents, and where they are. None: both are to be read first.
@@ -292,9 +322,16 @@ class Generation:
         They are read some at a time, so that it takes no memory for all; or, where a writer moves on at every try, at once.
         """
         for _ in range(DIGEST_TRIES):
-            position = self.position()
+            with storage():
+                pipeline = self.store.client.pipeline(transaction=True)
+                pipeline.hget(self.state_key, "position")
+                for place in places:
+                    pipeline.hscan(place, 0, count=SCANNED)
+                at, *begun = pipeline.execute()
+            position = _whole(at)
             with suppress(Fenced):
-                return position, take(*(self._fields_at(position, place) for place in places))
+                scans = zip(places, begun, strict=True)
+                return position, take(*(self._fields_at(position, place, *scan) for place, scan in scans))
         with storage():
             pipeline = self.store.client.pipeline(transaction=True)
             pipeline.hget(self.state_key, "position")
@@ -308,11 +345,14 @@ class Generation:
         with storage():
             return _whole(cast(bytes | None, self.store.client.hget(self.state_key, "position")))
 
-    def _fields_at(self, position: int, place: str) -> Fields:
-        """The fields of a hash in the server's order, maybe some of them twice. Raises Fenced where they are of a `position`
-        no longer. At position 0 there are none: whatever is there is of another time."""
-        cursor = 0
+    def _fields_at(self, position: int, place: str, cursor: int, found: dict[bytes, bytes]) -> Fields:
+        """The fields of a hash in the server's order, maybe some of them twice: those that were `found`, and those from `cursor`
+        on. Raises Fenced where these are of a `position` no longer. At position 0 there are none: whatever is there is of
+        another time."""
         while position:
+            yield from found.items()
+            if not cursor:
+                return
             with storage():
                 pipeline = self.store.client.pipeline(transaction=True)
                 pipeline.hscan(place, cursor, count=SCANNED)
@@ -322,9 +362,6 @@ class Generation:
                 )
             if _whole(at) != position:
                 raise Fenced
-            yield from found.items()
-            if not cursor:
-                return
 
     def open(self, state: dict[bytes, bytes], held: int, live: bytes | None) -> None:
         """Remembers where it is, as read (see `read_state`). One that was removed stays as it is: it takes nothing."""

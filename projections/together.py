@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -26,11 +26,12 @@ from events import (
 
 from . import past
 from .checkpoint import Checkpoint
+from .derived import DerivableViews
 from .lockstep import PAGE, Lookup, asked_for, reason_of
 from .past import PastDocuments, SnapshotLost
 from .projection import WAITING, Documents, MemoryDocuments, Projection, advance, correction_key
-from .readings import Reading, Readings, Settled
-from .store import FIRST, Generation, Store
+from .readings import Held, PastReading, Reading, Readings
+from .store import FIRST, Generation, Store, live_generations
 from .stored import value_of
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class Busy(LedgerError):
 def read_together(
     log: Log,
     projections: Sequence[Projection],
-    build: Callable[[Mapping[str, Documents]], T],
+    build: Callable[[DerivableViews], T],
     *,
     at_least: int = 0,
 ) -> tuple[int, T]:
@@ -66,48 +67,93 @@ def read_together(
     What was read is kept for the next question over the same client. Before that is built, a transaction reads the checkpoints:
     where they are what they were, so are the documents; else those that were asked for last are read with them.
     """
-    if at_least > (head := log.head()):
-        raise Lagging(f"ledger {log.ledger} ends at position {head}: it has no position {at_least} yet")
-    stores = {projection.name: Store(log, projection) for projection in projections}
-    wanted: dict[str, set[str]] = {name: set() for name in stores}
-    readings = _READINGS.setdefault(log.client, Readings())
-    last = readings.last(log.ledger, stores)
+    readings = _readings(log)
+    names = [projection.name for projection in projections]
+    wanted: dict[str, set[str]] = {name: set() for name in names}
+    last = before = readings.last(log.ledger, names)
     for _ in range(TRIES):
-        if (read := _fetch(stores, wanted, last)) is None:
+        if (read := _fetch(log, projections, wanted, last, before)) is None:
             # What the last question asked for, this one is likely to ask for as well.
-            wanted, last = last.names() if last else wanted, None
+            wanted, last = before.names() if before else wanted, None
             continue
-        position = max(at_least, *(view.checkpoint.position for view in read.values()))
-        views = Settled(read, last.derived_at(position) if last else {})
+        reached = max(view.checkpoint.position for view in read.values())
+        if at_least > reached and at_least > (head := log.head()):
+            raise Lagging(f"ledger {log.ledger} ends at position {head}: it has no position {at_least} yet")
+        position = max(at_least, reached)
         try:
             for view in read.values():
                 view.fold_to(position)
-            value = build(views)
+            parked = {name: view.parked for name, view in read.items()}
+            value = build(_views(log, read, parked, position))
         except Exception:
             # Documents of two positions may make no sense together: it counts only if all of them are of one.
             if _at_one_position(read):
                 raise
         else:
             if _at_one_position(read):
-                readings.keep(log.ledger, _reading(read, views, position))
+                readings.keep(log.ledger, _reading(read))
                 return position, value
-        wanted, last = {name: view.asked for name, view in read.items()}, None
+        wanted, last, before = {name: view.asked for name, view in read.items()}, None, _reading(read)
     raise Busy("the projections moved on at every try to read them together: ask again")
 
 
-def known_at(log: Log, projections: Sequence[Projection], position: int) -> dict[str, Documents]:
-    """The documents as they were when the log ended at `position`: those of the last snapshot before it, folded on."""
-    began: dict[str, int] = {}
-    views: dict[str, Documents] = {}
-    for projection in projections:
-        live = _live(Store(log, projection))
-        began[projection.name] = snapshot = past.last_before(live, position)
-        views[projection.name] = PastDocuments(live, snapshot) if snapshot else MemoryDocuments()
-    folds = [_Fold(Store(log, projection), views[projection.name]) for projection in projections]
-    for page in _pages(log, folds, after=min(began.values()), upto=position):
-        for fold in folds:
-            fold.take_all(event for event in page if event.position > began[fold.projection.name])
-    return views
+def known_at(log: Log, projections: Sequence[Projection], position: int) -> DerivableViews:
+    """The documents as they were when the log ended at `position`: those of the last snapshot before it, folded on.
+
+    What was known is kept for the next questions over the same client: of that position, or, folded on, of a later one.
+    Whoever folds on what is returned changes nothing of that. Reading may raise SnapshotLost.
+    """
+    readings = _readings(log)
+    live = {generation.name: generation for generation in live_generations(log, projections)}
+    parked = _parked(log, live.values())
+    known = readings.past(log.ledger, live, position)
+    if known is None or not _goes_on(log, known, live, parked, position):
+        known = PastReading(
+            Checkpoint(),
+            {},
+            {name: past.last_before(generation, position) for name, generation in live.items()},
+            {name: {} for name in live},
+            {name: {} for name in live},
+        )
+    changed = {name: dict(of) for name, of in known.changed.items()}
+    views = {
+        name: PastDocuments(generation, known.snapshots[name], known.read[name], changed[name])
+        for name, generation in live.items()
+    }
+    if position > known.last.position:
+        began = {name: max(known.last.position, snapshot) for name, snapshot in known.snapshots.items()}
+        folds = [_Fold(log, each, views[each.name], parked[each.name]) for each in projections]
+        for page in _pages(log, folds, after=min(began.values()), upto=position):
+            for fold in folds:
+                fold.take_all(event for event in page if event.position > began[fold.projection.name])
+        entry = log.at(position)
+        assert entry is not None
+        left_out = {name: (live[name].number, _until(position, of)) for name, of in parked.items()}
+        folded = {name: dict(of) for name, of in changed.items()}
+        reading = PastReading(Checkpoint.at(entry), left_out, known.snapshots, known.read, folded)
+        readings.keep_past(log.ledger, reading)
+    return _views(log, views, parked, position)
+
+
+def _goes_on(
+    log: Log,
+    known: PastReading,
+    live: Mapping[str, Generation],
+    parked: Mapping[str, Collection[int]],
+    position: int,
+) -> bool:
+    """Whether what is kept of the past is so still, and no snapshot is nearer to `position`."""
+    at = known.last.position
+    if at < position - position % past.EVERY:
+        return False
+    if known.left_out != {name: (live[name].number, _until(at, of)) for name, of in parked.items()}:
+        return False
+    entry = log.at(at)
+    return entry is not None and entry.digest == known.last.entry
+
+
+def _until(position: int, parked: Collection[int]) -> frozenset[int]:
+    return frozenset(at for at in parked if at <= position)
 
 
 def fold_all(
@@ -115,59 +161,82 @@ def fold_all(
     projections: Sequence[Projection],
     position: int,
     counts: Callable[[DecodedEvent], bool] = lambda _: True,
-) -> dict[str, Documents]:
+) -> DerivableViews:
     """The documents as they were when the log ended at `position`, folded from its first event; of some events alone, where
     not all `counts`."""
-    views: dict[str, Documents] = {projection.name: MemoryDocuments() for projection in projections}
-    folds = [_Fold(Store(log, projection), views[projection.name], counts) for projection in projections]
+    views = {projection.name: MemoryDocuments() for projection in projections}
+    parked = _parked(log, live_generations(log, projections))
+    folds = [_Fold(log, each, views[each.name], parked[each.name], counts) for each in projections]
     for page in _pages(log, folds, after=0, upto=position):
         for fold in folds:
             fold.take_all(filter(counts, page))
-    return views
+    return _views(log, views, parked, position)
 
 
 def follow(
-    log: Log, projections: Sequence[Projection], views: Mapping[str, Documents], after: int, upto: int
-) -> Iterator[DecodedEvent]:
-    """Folds the events between two positions into `views`, which stand at the first, and yields each."""
-    folds = [_Fold(Store(log, projection), views[projection.name]) for projection in projections]
-    for page in _pages(log, folds, after=after, upto=upto):
-        for fold in folds:
-            fold.take_all(page)
-        yield from page
+    log: Log,
+    projections: Sequence[Projection],
+    views: Mapping[str, Documents],
+    after: int,
+    stops: Iterable[int],
+) -> Iterator[list[DecodedEvent]]:
+    """Folds the events after a position, at which `views` stand, into these, up to one of the `stops` after the other; yields
+    those that led to each."""
+    parked = _parked(log, live_generations(log, projections))
+    folds = [_Fold(log, each, views[each.name], parked[each.name]) for each in projections]
+    for stop in stops:
+        events: list[DecodedEvent] = []
+        for page in _pages(log, folds, after=after, upto=stop):
+            for fold in folds:
+                fold.take_all(page)
+            events += page
+        yield events
+        after = stop
 
 
-def parked(log: Log, projections: Sequence[Projection], upto: int) -> list[int]:
-    """The events up to a position that one of the projections could not apply, and that no figure of it counts."""
-    stores = [Store(log, projection) for projection in projections]
+def _parked(log: Log, generations: Iterable[Generation]) -> dict[str, set[int]]:
+    """What each of the generations could not apply, by the name of its projection."""
+    listed = list(generations)
     with storage():
         pipeline = log.client.pipeline(transaction=False)
-        for store in stores:
-            pipeline.hget(store.pointer, "live")
-        numbers = pipeline.execute()
-        for store, number in zip(stores, numbers, strict=True):
-            pipeline.hkeys(store.generation(int(number or FIRST)).parked_key)
-        found = {int(position) for positions in pipeline.execute() for position in positions}
-    return sorted(position for position in found if position <= upto)
+        for generation in listed:
+            pipeline.hkeys(generation.parked_key)
+        replies = pipeline.execute()
+    return {
+        generation.name: set(map(int, positions))
+        for generation, positions in zip(listed, replies, strict=True)
+    }
+
+
+def _views(
+    log: Log, documents: Mapping[str, Documents], parked: Mapping[str, Collection[int]], position: int
+) -> DerivableViews:
+    left_out = frozenset[int]().union(*(_until(position, of) for of in parked.values()))
+    return DerivableViews(documents, _readings(log).derived(log.ledger), left_out)
+
+
+def _readings(log: Log) -> Readings:
+    return _READINGS.setdefault(log.client, Readings())
 
 
 class _Fold:
-    """Folds into documents in memory, as the workers did into theirs: what they parked is left out here too."""
+    """Folds into documents in memory, as the workers did into theirs: what they `parked` is left out here too."""
 
     def __init__(
         self,
-        store: Store,
+        log: Log,
+        projection: Projection,
         documents: Documents,
+        parked: Collection[int],
         counts: Callable[[DecodedEvent], bool] = lambda _: True,
     ) -> None:
-        self.projection = store.projection
-        self.parked = _live(store).parked().keys()
-        self._store, self._documents, self._counts = store, documents, counts
+        self.projection, self.parked = projection, parked
+        self._log, self._documents, self._counts = log, documents, counts
 
     def take_all(self, events: Iterable[DecodedEvent]) -> None:
         """Takes events. Raises ParkedEvents where one cannot be applied, and no worker has met it yet."""
         wanted = [event for event in events if event.position not in self.parked]
-        lookup = Lookup(self._store.log, wanted)
+        lookup = Lookup(self._log, wanted)
         # At once: asked for one by one, the documents of a snapshot took longer than a fold of the whole log.
         self._documents.fetch(asked_for(self.projection, wanted, lookup))
         if self._documents.get(WAITING):
@@ -176,11 +245,6 @@ class _Fold:
             with _applying(self.projection, event.position):
                 find = partial(_find, lookup, self._counts, upto=event.position)
                 advance(self.projection, self._documents, event, find)
-
-
-def _live(store: Store) -> Generation:
-    # A reader writes nothing, not even the first generation: it may have no right to, or the server no room.
-    return store.generation(store.live() or FIRST)
 
 
 def _pages(log: Log, folds: Sequence[_Fold], *, after: int, upto: int) -> Iterator[list[DecodedEvent]]:
@@ -216,18 +280,20 @@ def _applying(projection: Projection, position: int) -> Iterator[None]:
 
 class _View:
     """One generation's documents at its checkpoint, folded on in memory: those that are `known`, and those that are read, with
-    it or, as they are asked for, later."""
+    it or, as they are asked for, later. What was read `before`, of whatever time, spares reading the same bytes again."""
 
     def __init__(
         self,
         generation: Generation,
         checkpoint: Checkpoint,
-        known: Mapping[str, Any],
-        read: dict[str, Any],
+        parked: Collection[int],
+        known: Mapping[str, Held],
+        before: Mapping[str, Held],
     ) -> None:
         self.generation = generation
-        self.checkpoint = checkpoint
-        self.known, self.read = known, read
+        self.checkpoint, self.parked = checkpoint, parked
+        self.known, self._before = known, before
+        self.read: dict[str, Held] = {}
         self.late = False
         self._folded: dict[str, Any] = {}
 
@@ -240,64 +306,85 @@ class _View:
         if name in self._folded:
             return self._folded[name]
         if name in self.known:
-            return self.known[name]
+            return self.known[name][1]
         if name not in self.read:
             self.fetch([name])
-        return self.read[name]
+        return self.read[name][1]
 
     def put(self, name: str, value: Any) -> None:
         self._folded[name] = value
 
     def fetch(self, names: Iterable[str]) -> None:
         known, read = self.known, self.read
-        missing = list(dict.fromkeys(name for name in names if name not in known and name not in read))
+        missing = list(dict.fromkeys([name for name in names if name not in known and name not in read]))
         if self.checkpoint.position == 0:
-            read.update(dict.fromkeys(missing))  # whatever is there is of another time
+            self.take(missing, [])
         elif missing:
             self.late = True
             with storage():
                 found = self.generation.store.client.hmget(self.generation.documents_key, missing)
-            read.update(zip(missing, map(value_of, cast(list[bytes | None], found)), strict=True))
+            self.take(missing, cast(list[bytes | None], found))
+
+    def take(self, names: Sequence[str], found: Sequence[bytes | None]) -> None:
+        """Takes what the server has under `names`."""
+        if self.checkpoint.position == 0:
+            found = [None] * len(names)  # whatever is there is of another time
+        for name, stored in zip(names, found, strict=True):
+            held = self._before.get(name)
+            self.read[name] = held if held and held[0] == stored else (stored, value_of(stored))
 
     def fold_to(self, position: int) -> None:
         """Takes the events between the checkpoint and `position`."""
         if position == self.checkpoint.position:
             return
-        fold = _Fold(self.generation.store, self)
-        for page in _pages(self.generation.store.log, [fold], after=self.checkpoint.position, upto=position):
+        log, projection = self.generation.store.log, self.generation.store.projection
+        fold = _Fold(log, projection, self, self.parked)
+        for page in _pages(log, [fold], after=self.checkpoint.position, upto=position):
             fold.take_all(page)
 
 
 def _fetch(
-    stores: Mapping[str, Store], wanted: Mapping[str, set[str]], last: Reading | None
+    log: Log,
+    projections: Sequence[Projection],
+    wanted: Mapping[str, set[str]],
+    last: Reading | None,
+    before: Reading | None,
 ) -> dict[str, _View] | None:
     """The live generations as one transaction reads them, with the documents of the `last` reading, or else those `wanted`; None
     where another became live just before it, or any has moved on since the last reading."""
-    generations = {
-        name: store.generation(last.generations[name]) if last else _live(store)
-        for name, store in stores.items()
-    }
+    generations = (
+        [Store(log, projection).generation(last.generations[projection.name]) for projection in projections]
+        if last
+        else live_generations(log, projections)
+    )
     names = {name: [] if last else sorted(of) for name, of in wanted.items()}
-    client = next(iter(stores.values())).client
     with storage():
-        pipeline = client.pipeline(transaction=True)
-        for name, generation in generations.items():
+        pipeline = log.client.pipeline(transaction=True)
+        for generation in generations:
             pipeline.hget(generation.store.pointer, "live")
             generation.ask_state(pipeline)
-            if names[name]:
-                pipeline.hmget(generation.documents_key, names[name])
+            pipeline.hkeys(generation.parked_key)
+            if names[generation.name]:
+                pipeline.hmget(generation.documents_key, names[generation.name])
         replies = iter(pipeline.execute())
     views = {}
-    for name, generation in generations.items():
+    for generation in generations:
+        name = generation.name
         if int(next(replies) or FIRST) != generation.number:
             return None
         checkpoint = generation.read_state(next(replies), next(replies))
-        values = map(value_of, next(replies)) if names[name] else ()
-        read = dict(zip(names[name], values, strict=True))
         if last and last.checkpoints[name] != checkpoint:
             return None
-        known = last.documents[name] if last else {}
-        views[name] = _View(generation, checkpoint, known, read if checkpoint.position else {})
+        view = _View(
+            generation,
+            checkpoint,
+            frozenset(map(int, next(replies))),
+            last.documents[name] if last else {},
+            before.documents[name] if before else {},
+        )
+        if names[name]:
+            view.take(names[name], next(replies))
+        views[name] = view
     _require_same_log(views.values())
     return views
 
@@ -312,14 +399,12 @@ def _require_same_log(views: Iterable[_View]) -> None:
             view.generation.require_same_log(view.checkpoint, found[position])
 
 
-def _reading(read: Mapping[str, _View], views: Settled, position: int) -> Reading:
-    """What is kept of views that are of one position."""
+def _reading(read: Mapping[str, _View]) -> Reading:
+    """What is kept of views."""
     return Reading(
         {name: view.generation.number for name, view in read.items()},
         {name: view.checkpoint for name, view in read.items()},
         {name: {**view.known, **view.read} if view.read else view.known for name, view in read.items()},
-        position,
-        views.derived,
     )
 
 

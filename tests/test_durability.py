@@ -118,12 +118,12 @@ def test_a_check_holds_for_its_period_and_not_longer(server, monkeypatch):
 def test_a_server_whose_last_write_to_its_file_failed_takes_no_event(server, monkeypatch):
     """What a full disk leaves behind where a server survives it; these servers exit instead, so the report is made up."""
     log = Log(server.client(), "unwritten")
-    info = log.client.info
+    parsed = log.client.response_callbacks["INFO"]
 
-    def failed(section: str) -> dict[str, object]:
-        return info(section) | ({"aof_last_write_status": "err"} if section == "persistence" else {})
+    def failed(reply: bytes, **options: object) -> dict[str, object]:
+        return parsed(reply, **options) | {"aof_last_write_status": "err"}
 
-    monkeypatch.setattr(log.client, "info", failed)
+    monkeypatch.setitem(log.client.response_callbacks, "INFO", failed)
     wanted = "ok (free disk space, or see the server's log)"
     assert_refused(log, Finding("aof_last_write_status", "err", wanted))
 

@@ -560,6 +560,7 @@ def test_a_first_append_while_the_head_is_read_is_no_damage(log, monkeypatch):
 
         def execute_between(**how):
             found = execute(**how)
+            monkeypatch.undo()
             log.append([report("e1")])
             return found
 
@@ -568,7 +569,6 @@ def test_a_first_append_while_the_head_is_read_is_no_damage(log, monkeypatch):
 
     monkeypatch.setattr(log.client, "pipeline", pipeline_and_then_an_append)
     assert log.head() == 0
-    monkeypatch.undo()
     assert log.head() == 1
 
 

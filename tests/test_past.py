@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import Log, RecordedEvent
+from events import Log, RecordedEvent, connect
 from projections import PROJECTIONS, Generation, MemoryDocuments, Store, digest, fold, past
 from projections.past import PastDocuments, SnapshotLost, last_before
 from projections.replay import adopt, rebuild
@@ -61,6 +61,11 @@ def project(log: Log, *pages: int) -> None:
             pass
 
 
+def at_snapshot(generation: Generation, snapshot: int) -> PastDocuments:
+    """The documents of a snapshot, none of which was read yet."""
+    return PastDocuments(generation, snapshot, {}, {})
+
+
 class Reads:
     """What is read of the log from now on."""
 
@@ -77,7 +82,7 @@ class Reads:
 
 
 def test_an_answer_at_any_position_is_that_of_the_log_up_to_there_and_folds_less_than_an_interval(
-    history: Log, monkeypatch: pytest.MonkeyPatch
+    server: Server, history: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project(history, 500)
     every = list(history.read())
@@ -85,7 +90,8 @@ def test_an_answer_at_any_position_is_that_of_the_log_up_to_there_and_folds_less
         reads, documents = Reads(monkeypatch), views(every[:position])
         for name, question in QUESTIONS.items():
             reads.positions.clear()
-            answer = question(history, known_at=position)
+            with connect(server.url) as new:  # over which nothing was read yet
+                answer = question(Log(new, history.ledger), known_at=position)
             assert reads.positions == list(range(position - position % EVERY + 1, position + 1))
             assert answer["answers"] == ASK[name](documents), (name, position)
         monkeypatch.undo()
@@ -115,7 +121,7 @@ def test_a_snapshot_holds_every_document_as_it_was_whatever_the_pages_that_were_
             assert snapshot == position - position % EVERY
         for snapshot in range(EVERY, len(every) + 1, EVERY):
             then, now = fold(projection, every[:snapshot]), fold(projection, every)
-            held = PastDocuments(generation, snapshot)
+            held = at_snapshot(generation, snapshot)
             assert {name: held.get(name) for name in now} == {name: then.get(name) for name in now}
             assert digest(MemoryDocuments({name: held.get(name) for name in then})) == digest(then)
 
@@ -211,11 +217,11 @@ def test_a_changed_snapshot_is_never_read_and_a_replay_says_that_it_differs(log:
     append(log, *range(20, 40))
     live = Store(log, Tally()).open_live()
     drain(live)
-    assert PastDocuments(live, 7).get("all") == 7
+    assert at_snapshot(live, 7).get("all") == 7
     CHANGES[change](live)
     assert live.keeps_past()
     with pytest.raises(SnapshotLost):
-        PastDocuments(live, 7).get("all")
+        at_snapshot(live, 7).get("all")
     for position in range(21):
         with contextlib.suppress(SnapshotLost):
             assert known_at(log, [Tally()], position)["tally"].get("all") == (position or None)
@@ -226,7 +232,7 @@ def test_snapshots_that_vanish_while_they_are_read_are_noticed(log: Log) -> None
     append(log, *range(20, 40))
     live = Store(log, Tally()).open_live()
     drain(live)
-    documents = PastDocuments(live, last_before(live, 10))
+    documents = at_snapshot(live, last_before(live, 10))
     live.store.client.delete(live.past_key)
     for name in ("all", "a document that there never was"):
         with pytest.raises(SnapshotLost):
@@ -239,7 +245,7 @@ def test_documents_of_a_generation_that_has_begun_anew_are_not_taken_for_those_o
     append(log, *range(20, 40))
     live = Store(log, Tally()).open_live()
     drain(live)
-    documents = PastDocuments(live, 14)
+    documents = at_snapshot(live, 14)
     log.client.delete(live.state_key)
     Store(log, Tally()).open_live().advance(7)
     with pytest.raises(SnapshotLost):
@@ -252,7 +258,7 @@ def test_a_document_that_does_not_say_which_snapshot_holds_it_is_not_read(log: L
     drain(live)
     log.client.hset(live.documents_key, "figure 20", b"[]")
     with pytest.raises(SnapshotLost):
-        PastDocuments(live, 14).get("figure 20")
+        at_snapshot(live, 14).get("figure 20")
 
 
 def test_what_is_written_again_with_each_change_of_a_document_does_not_grow_with_the_log(log: Log) -> None:
@@ -328,7 +334,7 @@ def test_what_is_made_again_after_it_was_removed_is_there_when_it_was(log: Log) 
     drain(live, 1)
     append(log, *range(60, 70))
     drain(live, 1)
-    held = {at: PastDocuments(live, at).get("figure 40") for at in (7, 14, 21, 28)}
+    held = {at: at_snapshot(live, at).get("figure 40") for at in (7, 14, 21, 28)}
     assert held == {7: 1, 14: None, 21: None, 28: 1}
 
 

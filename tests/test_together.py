@@ -407,8 +407,8 @@ def test_a_few_readings_of_few_documents_are_kept() -> None:
     readings = Readings()
 
     def reading(documents: int) -> Reading:
-        held = dict.fromkeys(map(str, range(documents)), 1)
-        return Reading({"tally": 1}, {"tally": Checkpoint(1, "")}, {"tally": held}, 1, {})
+        held = dict.fromkeys(map(str, range(documents)), (b"0 1", 1))
+        return Reading({"tally": 1}, {"tally": Checkpoint(1, "")}, {"tally": held})
 
     for n in range(2 * KEPT):
         readings.keep(f"ledger-{n}", reading(1))

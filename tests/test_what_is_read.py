@@ -23,7 +23,7 @@ from projections import MemoryDocuments, answers, companies, evidence, pages
 from projections.bounds import NAMED, REVOKED, solve
 from projections.evidence import gather
 from projections.figures import Figures
-from projections.premises import Premises
+from projections.premises import Premises, Timeline
 
 from .given import Line, batch, called, granted, identified, log, merged, total, views
 from .long import LONG
@@ -158,7 +158,11 @@ def test_whether_events_contradict_each_other_does_not_depend_on_the_days_asked_
     documents = views(reports)
     for counted in answers.totals.all_terms(documents):
         premises = Premises(gather(documents, counted))
-        every_day = premises.on(Figures(premises, asked).days)
+        brief, every_day = premises.on(premises.days), premises.on(Figures(premises, asked).days)
         every = frozenset({*premises.evidence.origins, NAMED, REVOKED})
         for events in (every, every & some, every - some):
-            assert premises.contradict(events) == isinstance(solve(every_day.constraints(events)), frozenset)
+            assert contradict(brief, events) == contradict(every_day, events)
+
+
+def contradict(timeline: Timeline, events: frozenset[int]) -> bool:
+    return isinstance(solve(timeline.constraints(events)), frozenset)

@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from events import Lagging, Log, canonical, storage
-from projections import PROJECTIONS, Answer, Asked, Generation, Projection, Store, queries
+from projections import PROJECTIONS, Answer, Asked, Generation, Projection, live_generations, queries
 
 from .. import exporting
 from .conditional import has, has_any
@@ -48,33 +48,19 @@ class Standing:
     def of(cls, log: Log, needed: Sequence[Projection], *, live: bool) -> Standing:
         """As it is now; `live`: with how far the `needed` projections are. Raises what the log and the stores raise. Writes
         nothing: a reader makes no generation."""
-        generations = _live(log, needed)
+        generations = live_generations(log, needed)
         reached = _reached(log, generations) if live else 0
-        head = log.head()  # after the checkpoints: read before, it could be behind them
-        return cls(log.ledger, head, _recorded_ms(log, head), tuple(g.number for g in generations), reached)
+        head, recorded_ms = log.end()  # after the checkpoints: read before, it could be behind them
+        return cls(log.ledger, head, recorded_ms, tuple(g.number for g in generations), reached)
 
     def at(self, log: Log, position: int) -> Standing:
         """The same for a question about a position of the past, which does not mind how long the log is."""
-        return replace(self, head=position, recorded_ms=_recorded_ms(log, position))
+        event = log.at(position) if position else None
+        return replace(self, head=position, recorded_ms=0 if event is None else event.recorded_ms)
 
     @property
     def behind(self) -> int:
         return self.head - self.reached
-
-
-def _recorded_ms(log: Log, position: int) -> int:
-    found = log.at(position) if position else None
-    return 0 if found is None else found.recorded_ms
-
-
-def _live(log: Log, needed: Sequence[Projection]) -> list[Generation]:
-    stores = [Store(log, projection) for projection in needed]
-    with storage():
-        pipeline = log.client.pipeline(transaction=False)
-        for store in stores:
-            pipeline.hget(store.pointer, "live")
-        numbers = pipeline.execute()
-    return [store.generation(int(number or 1)) for store, number in zip(stores, numbers, strict=True)]
 
 
 def _reached(log: Log, generations: Sequence[Generation]) -> int:

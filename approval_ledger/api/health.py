@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from events import LedgerError, canonical, durability
-from projections import PROJECTIONS, Store
+from projections import PROJECTIONS, live_generations
 
-from ..status import live_generation, status_of
+from ..status import status_of
 from . import documents, parameters
 from .access import COUNTED, READING
 from .ledgers import Ledgers, LogOf
@@ -42,8 +42,8 @@ def _readiness(ledgers: Ledgers, settings: Settings) -> dict[str, Any]:
         log = ledgers.log(settings.ledger)
         says += [str(finding) for finding in durability.check(log.client)]
         reached = {
-            name: live_generation(Store(log, projection)).verified_checkpoint().position
-            for name, projection in PROJECTIONS.items()
+            generation.name: generation.verified_checkpoint().position
+            for generation in live_generations(log, PROJECTIONS.values())
         }
         head = log.head()
         says += [

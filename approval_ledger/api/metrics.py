@@ -14,11 +14,10 @@ from prometheus_client.registry import Collector
 from starlette.types import Scope
 
 from events import BadQuestion, LedgerError, Log, durability
-from projections import PROJECTIONS, Store
+from projections import PROJECTIONS, live_generations
 from workers import queue_length, workers_alive
 from workers.webhooks import outcomes, subscriptions
 
-from ..status import live_generation
 from . import documents, parameters
 from .access import WATCHING
 from .streaming import Streams
@@ -86,9 +85,9 @@ class OfLedger(Collector):
     def _collect(self) -> Iterator[Metric]:
         log = self._log
         durable = not durability.check(log.client)
-        generations = {name: live_generation(Store(log, p)) for name, p in PROJECTIONS.items()}
-        reached = {name: generation.checkpoint().position for name, generation in generations.items()}
-        parked = {name: len(generation.parked()) for name, generation in generations.items()}
+        live = live_generations(log, PROJECTIONS.values())
+        reached = {generation.name: generation.checkpoint().position for generation in live}
+        parked = {generation.name: len(generation.parked()) for generation in live}
         head = log.head()
         yield self._gauge("approvals_ledger_durable", "1 where appends are acknowledged, else 0.", durable)
         yield self._gauge("approvals_ledger_head_position", "The last position of the log.", head)

@@ -21,9 +21,7 @@ from opentelemetry.trace import Link, Span, SpanContext, Status, StatusCode, Tra
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from events import Event, LedgerError, Log
-from projections import PROJECTIONS, Store
-
-from ..status import live_generation
+from projections import PROJECTIONS, live_generations
 
 logger = structlog.get_logger("http")
 
@@ -116,7 +114,8 @@ class Tracing:
 
 def _has_reached(log: Log, name: str, position: int) -> bool:
     try:
-        return live_generation(Store(log, PROJECTIONS[name])).checkpoint().position >= position
+        (live,) = live_generations(log, [PROJECTIONS[name]])
+        return live.checkpoint().position >= position
     except LedgerError:
         return False
 

@@ -20,12 +20,12 @@ from events import (
     masked,
     valid_events,
 )
-from projections import PROJECTIONS, Projection, Store, replay
+from projections import PROJECTIONS, Projection, Store, live_generations, replay
 from workers import collect_rarely, workers_alive
 
 from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE
 from ..examples_at import example
-from ..status import live_generation, status_of
+from ..status import status_of
 from . import show
 from .options import Data, Json, Ledger, Url, open_ledger
 from .serve import AllowHost, Host, Port, PublicReads, Rate, http_settings, show_address
@@ -339,9 +339,9 @@ def park_list(
     chosen = _chosen(names)
     with open_ledger(url, data, ledger) as opened:
         parked = [
-            {"projection": p.name, "position": position, "reason": reason}
-            for p in chosen
-            for position, reason in live_generation(Store(opened.log, p)).parked().items()
+            {"projection": generation.name, "position": position, "reason": reason}
+            for generation in live_generations(opened.log, chosen)
+            for position, reason in generation.parked().items()
         ]
     if json:
         show.json({"ledger": opened.log.ledger, "parked": parked})
@@ -362,9 +362,9 @@ def park_show(
     """Show one parked event as it is stored, and why each projection parked it."""
     with open_ledger(url, data, ledger) as opened:
         reasons = {
-            p.name: parked[position]
-            for p in PROJECTIONS.values()
-            if position in (parked := live_generation(Store(opened.log, p)).parked())
+            generation.name: parked[position]
+            for generation in live_generations(opened.log, PROJECTIONS.values())
+            if position in (parked := generation.parked())
         }
         recorded = opened.log.at(position)
     if not reasons or recorded is None:
@@ -400,7 +400,8 @@ def park_retry(
     """Try again, after an upgrade: each projection with parked events is replayed, so that every event counts in its turn."""
     chosen = _chosen(names)
     with open_ledger(url, data, ledger) as opened:
-        having = [p for p in chosen if live_generation(Store(opened.log, p)).parked()]
+        live = live_generations(opened.log, chosen)
+        having = [generation.store.projection for generation in live if generation.parked()]
         if having:
             _rebuild_and_show(opened.log, having, json)
         elif json:

@@ -104,14 +104,21 @@ def _company(
     *,
     history: bool,
 ) -> dict[str, Any]:
-    records = [record for name in company.names if (record := fold.record(views["companies"], name))]
-    texts = [*company.texts, *(terms.usual_spelling(record["spelled"]) for record in records)]
     may_be = {name for slug in company.perhaps if (other := known.of_slug(slug)) for name in other.names}
+    records = {
+        name: record
+        for name in {*company.names, *may_be}
+        if (record := fold.record(views["companies"], name)) is not None
+    }
+    written = (records[name]["spelled"] for name in company.names if name in records)
+    texts = [*company.texts, *map(terms.usual_spelling, written)]
     answer: dict[str, Any] = {
         "company": company.slug or texts[0],
         "names": list(dict.fromkeys(texts)),
         "approvals": [
-            approvals for counted in counting if (approvals := counted.approvals(company, may_be)) is not None
+            approvals
+            for counted in counting
+            if (approvals := counted.approvals(company, may_be, records)) is not None
         ],
         "evidence": list(company.because)[:SHOWN],
         "merges": [{"position": at, "from": a, "into": b, "on": on} for at, a, b, on in company.merges],
@@ -122,6 +129,10 @@ def _company(
     if history:
         answer["history"] = _history(views, company, valid_at)
     return answer
+
+
+Records = Mapping[str, Mapping[str, Any]]
+"""What is counted under each name (as a key) that anything is counted under."""
 
 
 class _Counting:
@@ -138,12 +149,14 @@ class _Counting:
         self._total, self._undisclosed = figures.total_in(days).interval, figures.undisclosed(days)
         self._named = figures.named(days.first)
 
-    def approvals(self, company: Company, may_be: Set[str]) -> dict[str, Any] | None:
+    def approvals(self, company: Company, may_be: Set[str], records: Records) -> dict[str, Any] | None:
         """The company's approvals in these terms: those known by name, and bounds, for an undisclosed one may be anyone's.
-        So may those of the names that it `may_be` known by."""
+        So may those of the names that it `may_be` known by. `records` are those of all these names."""
+        if not any(self._concerns(name, records) for name in (*company.names, *may_be)):
+            return None
         undisputed = [name for name in company.names if name not in company.disputed]
-        named = self._known_of(undisputed)
-        disputed = sum(self._known_of([name]) for name in sorted({*company.disputed, *may_be}))
+        named = self._known_of(undisputed, records)
+        disputed = sum(self._known_of([name], records) for name in sorted({*company.disputed, *may_be}))
         if not named and not disputed:
             return None
         high = None if self._undisclosed.high is None else named + disputed + self._undisclosed.high
@@ -157,7 +170,13 @@ class _Counting:
             "share": _share(named, others, self._total),
         }
 
-    def _known_of(self, names: list[str]) -> int:
+    def _concerns(self, name: str, records: Records) -> bool:
+        """Whether anything is counted here under a name: mostly, of a company there is not."""
+        if name in self._named_in:
+            return True
+        return name in records and not self._twice.keys().isdisjoint(records[name]["granted"])
+
+    def _known_of(self, names: list[str], records: Records) -> int:
         """How many approvals these names of a company have at least: those granted to it, or those with which announcements
         name it, if they are more."""
         by_batch: dict[str, set[str]] = {}
@@ -165,16 +184,15 @@ class _Counting:
             for batch, items in self._named_in.get(name, {}).items():
                 by_batch.setdefault(batch, set()).update(items)
         mentioned = sum(max(1, len(items)) for items in by_batch.values())
-        return max(self._granted_to(names), mentioned)
+        return max(self._granted_to(names, records), mentioned)
 
-    def _granted_to(self, names: list[str]) -> int:
-        documents = self._views["companies"]
-        held = [record["granted"] for name in names if (record := fold.record(documents, name)) is not None]
+    def _granted_to(self, names: list[str], records: Records) -> int:
+        held = [records[name]["granted"] for name in names if name in records]
         if not any(counted in of for of in held for counted in self._twice):
             return 0
         if self._valid_at is not None:
             return max(
-                sum(surely(on, self._valid_at) for on in _distinct(documents, names, counted))
+                sum(surely(on, self._valid_at) for on in _distinct(self._views["companies"], names, counted))
                 for counted in self._twice
             )
         # Of any day: counted by the fold, so that no history is read.

@@ -1,0 +1,267 @@
+"""What was made of documents counts again where these are the same, and nowhere else; and what was known is folded on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from events import Log, RecordedEvent, date_range, keys
+from projections import Documents, MemoryDocuments, Store, digest, fold, past, queries
+from projections.checkpoint import Checkpoint
+from projections.derived import KEYS, VARIANTS, DerivableViews, Derived
+from projections.past import SnapshotLost
+from projections.readings import DOCUMENTS, KEPT, PastReading, Readings
+from projections.together import follow, known_at
+
+from .conftest import new_ledger
+from .given import ASK, HISTORY, QUESTIONS, Tally, append, ask, called, drain, log, retract, views
+from .long import LONG
+from .strategies import event_data
+
+Views = Mapping[str, Documents]
+
+
+def of(**documents: Any) -> dict[str, Documents]:
+    return {"tally": MemoryDocuments(documents)}
+
+
+class Sum:
+    """Adds some documents up, and counts how often."""
+
+    def __init__(self, *names: str) -> None:
+        self.names, self.times = names, 0
+
+    def __call__(self, views: Views, _key: str) -> int:
+        self.times += 1
+        return sum(views["tally"].get(name) or 0 for name in self.names)
+
+    def ask(self, derived: Derived, views: Views, key: str = "sum") -> int:
+        found: int | None = derived.find(key, views)
+        return derived.make(key, views, self) if found is None else found
+
+
+# What was made of documents
+
+
+def test_what_was_made_counts_whatever_becomes_of_other_documents() -> None:
+    derived, both = Derived(), Sum("a", "b")
+    assert [both.ask(derived, of(a=1, b=2, c=n)) for n in range(3)] == [3, 3, 3]
+    assert both.times == 1
+
+
+@pytest.mark.parametrize("changed", [of(a=1, b=3), of(a=1), of(a=1, b=2, absent=1)], ids=str)
+def test_it_is_made_anew_where_a_document_is_another_is_gone_or_is_there_now(
+    changed: dict[str, Documents],
+) -> None:
+    derived, some = Derived(), Sum("a", "b", "absent")
+    assert some.ask(derived, of(a=1, b=2)) == 3
+    assert some.ask(derived, changed) == some(changed, "")
+
+
+def test_what_was_made_of_documents_as_they_were_before_counts_where_they_are_so_again() -> None:
+    derived, one = Derived(), Sum("a")
+    for _ in range(2):
+        assert [one.ask(derived, of(a=n)) for n in range(VARIANTS)] == [*range(VARIANTS)]
+    assert one.times == VARIANTS
+
+
+def test_few_are_kept_those_that_were_asked_for_last() -> None:
+    derived, one = Derived(), Sum("a")
+    for n in range(VARIANTS):
+        one.ask(derived, of(a=n), "key")
+    one.ask(derived, of(a=0), "key")
+    one.ask(derived, of(a=VARIANTS), "key")
+    assert [derived.find("key", of(a=n)) for n in (0, 1, 2)] == [0, None, 2]
+    for n in range(KEYS):
+        one.ask(derived, of(a=n), f"key {n}")
+    assert derived.find("key", of(a=0)) is None
+    assert derived.find("key 0", of(a=0)) == 0
+
+
+def test_what_makes_something_of_documents_changes_none() -> None:
+    with pytest.raises(TypeError, match="a: nothing that is derived from documents changes any"):
+        Derived().make("key", of(), lambda views, _: views["tally"].put("a", 1))
+
+
+events = st.lists(event_data(), min_size=1, max_size=20).map(
+    lambda data: log(*(called(f"e{n}", each) for n, each in enumerate(data)))
+)
+
+
+@settings(max_examples=60 if LONG else 15)
+@given(st.lists(events, min_size=1, max_size=3), st.data())
+def test_answers_are_the_same_whatever_was_derived_before_of_whichever_log(
+    logs: list[list[RecordedEvent]], data: st.DataObject
+) -> None:
+    derived = Derived()
+    for _ in range(6):
+        reports = data.draw(st.sampled_from(logs))
+        documents = views(reports[: data.draw(st.integers(0, len(reports)))])
+        day = data.draw(st.none() | st.sampled_from(["2023-10", "2024-01-10", "2024-02-20"]))
+        asked = {"valid_at": day and date_range(day)}
+        for question in ("totals", "batches", "companies"):
+            known = DerivableViews(documents, derived, frozenset())
+            assert ASK[question](known, **asked) == ASK[question](documents, **asked)
+
+
+# What was known at a position
+
+
+class Decoded:
+    """The positions of the log that are read to be folded, from now on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.positions: list[int] = []
+        original = Log.read
+
+        def read(log: Log, after: int = 0, limit: int | None = None) -> Any:
+            for event in original(log, after, limit):
+                self.positions.append(event.position)
+                yield event
+
+        monkeypatch.setattr(Log, "read", read)
+
+    def taken(self) -> list[int]:
+        positions, self.positions = self.positions, []
+        return positions
+
+
+def count_at(log: Log, position: int) -> int:
+    found: int = known_at(log, [Tally()], position)["tally"].get("all") or 0
+    return found
+
+
+def test_of_what_was_known_at_a_position_a_second_question_reads_nothing_of_the_log(
+    module_log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(module_log.client, new_ledger())
+    log.append(HISTORY)
+    decoded = Decoded(monkeypatch)
+    for day in ("2023-12-31", "2024-01-28"):
+        for name in ("totals", "batches", "companies"):
+            asked = ask(list(log.read(limit=90)), name, valid_at=date_range(day))
+            decoded.taken()
+            assert QUESTIONS[name](log, known_at=90, valid_at=day)["answers"] == asked
+            assert decoded.taken() == ([*range(1, 91)] if (day, name) == ("2023-12-31", "totals") else [])
+
+
+def test_what_was_known_later_is_folded_on_from_there(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(log, *range(20, 40))
+    decoded = Decoded(monkeypatch)
+    assert count_at(log, 10) == 10
+    decoded.taken()
+    for position, folded in ((14, [11, 12, 13, 14]), (12, [11, 12]), (14, []), (15, [15])):
+        assert count_at(log, position) == position
+        assert decoded.taken() == folded
+
+
+def test_who_folds_on_what_was_known_changes_nothing_of_what_is_kept(log: Log) -> None:
+    append(log, *range(20, 40))
+    views = known_at(log, [Tally()], 5)
+    assert [len(events) for events in follow(log, [Tally()], views, 5, [6, 9])] == [1, 3]
+    assert (views["tally"].get("all"), count_at(log, 5), count_at(log, 9)) == (9, 5, 9)
+
+
+def replace_the_log(log: Log) -> None:
+    log.client.delete(keys.log(log.ledger), keys.ids(log.ledger))
+    append(log, *range(50, 70))
+    log.append([retract("r1", "x1")])
+
+
+def park_an_event(log: Log) -> None:
+    live = Store(log, Tally()).generation(1)
+    log.client.hset(live.parked_key, "3", "by a version that knew less")
+
+
+def rebuild_without_an_event(log: Log) -> None:
+    store = Store(log, Tally())
+    log.client.hset(store.generation(2).parked_key, "2", "as if it could not be applied")
+    log.client.hset(store.pointer, "live", "2")
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "left_out"),
+    [(replace_the_log, set[int]()), (park_an_event, {3}), (rebuild_without_an_event, {2})],
+    ids=["another log", "an event is parked", "another generation"],
+)
+def test_what_was_known_is_not_kept_where_the_log_or_what_is_left_out_of_it_is_another(
+    log: Log, meanwhile: Callable[[Log], None], left_out: set[int]
+) -> None:
+    append(log, *range(20, 40))
+    assert (count_at(log, 10), count_at(log, 1)) == (10, 1)
+    meanwhile(log)
+    views = known_at(log, [Tally()], 10)
+    assert (views["tally"].get("all"), views.left_out) == (10 - len(left_out), left_out)
+    figures = {f"figure {figure}" for figure in range(20, 30)}
+    assert all(views["tally"].get(name) is None for name in figures) == (meanwhile is replace_the_log)
+
+
+def test_what_was_known_from_a_snapshot_on_is_kept_until_another_snapshot_is_nearer(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "EVERY", 7)
+    append(log, *range(20, 60))
+    drain(Store(log, Tally()).open_live())
+    decoded = Decoded(monkeypatch)
+    for position, folded in ((9, [8, 9]), (13, [10, 11, 12, 13]), (9, []), (16, [15, 16]), (14, [])):
+        views = known_at(log, [Tally()], position)
+        assert decoded.taken() == folded
+        assert digest(every(views)) == digest(fold(Tally(), log.read(limit=position)))
+        decoded.taken()
+
+
+def every(views: Views) -> MemoryDocuments:
+    names = ["all", *(f"figure {figure}" for figure in range(20, 60))]
+    documents = MemoryDocuments()
+    for name in names:
+        documents.put(name, views["tally"].get(name))
+    return documents
+
+
+def test_a_snapshot_that_is_lost_after_it_was_read_is_still_noticed(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "EVERY", 7)
+    append(log, *range(20, 60))
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    assert count_at(log, 9) == 9
+    log.client.delete(live.past_key)
+    views = known_at(log, [Tally()], 9)
+    assert views["tally"].get("all") == 9
+    with pytest.raises(SnapshotLost):
+        views["tally"].get("figure 20")
+
+
+def test_readers_of_many_threads_are_told_what_was_known(module_log: Log) -> None:
+    log = Log(module_log.client, new_ledger())
+    log.append(HISTORY)
+    positions = [90, 40, 91, 104, 41, 90, 60, 104]
+    expected = {at: ask(list(log.read(limit=at)), "totals") for at in positions}
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda at: (at, queries.totals(log, known_at=at)["answers"]), positions * 3))
+    assert all(answers == expected[at] for at, answers in found)
+
+
+def test_a_few_readings_of_the_past_of_few_documents_are_kept() -> None:
+    readings = Readings()
+
+    def reading(position: int, documents: int) -> PastReading:
+        changed = dict.fromkeys(map(str, range(documents)), 1)
+        return PastReading(Checkpoint(position, ""), {}, {"tally": 0}, {"tally": {}}, {"tally": changed})
+
+    for position in range(2 * KEPT):
+        readings.keep_past("ledger", reading(position, 1))
+    assert readings.past("ledger", ["tally"], KEPT - 1) is None
+    for position in (KEPT, KEPT + 1, 2 * KEPT - 1):
+        assert readings.past("ledger", ["tally"], position) == reading(position, 1)
+    assert readings.past("ledger", ["tally"], 10 * KEPT) == reading(2 * KEPT - 1, 1)
+    assert readings.past("another", ["tally"], KEPT) is None
+    assert readings.past("ledger", ["tally", "totals"], KEPT) is None
+    readings.keep_past("large", reading(1, DOCUMENTS + 1))
+    assert readings.past("large", ["tally"], 1) is None
