@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from events import DecodedEvent, name_key
@@ -129,6 +129,23 @@ def fetch_histories(documents: Documents, names: Iterable[str]) -> None:
         for e in granted
         if "registry_number" in e["item"]
     )
+
+
+def fetch_reports(documents: Documents, names: Iterable[str]) -> None:
+    """Reads ahead the first of the `reports` of many names (as keys)."""
+    pages.fetch(documents, [key("history", name) for name in names], most=2)
+
+
+def reports(documents: Documents, company: str, counted: Collection[str]) -> Iterator[tuple[int, str]]:
+    """The reports under one name (as a key) of an approval in one of these terms, or of an announcement that names it, in the
+    order of the log: the position, and the day of the approval or of the announcement, as it is written."""
+    for position, entry in pages.read(documents, key("history", company)):
+        kind = entry["kind"]
+        if (
+            kind in ("granted", "named")
+            and terms.key_of(entry["authority"], entry["instrument"], entry["unit"]) in counted
+        ):
+            yield position, entry["approved_on"] if kind == "granted" else entry["batch"]["announced_on"]
 
 
 def positions(documents: Documents, company: str) -> Iterator[int]:

@@ -80,15 +80,15 @@ def read(documents: Documents, name: str, after: int = 0) -> Iterator[tuple[int,
     yield from _after(after, last)
 
 
-def fetch(documents: Documents, names: Iterable[str]) -> None:
-    """Reads many lists ahead, in two round trips."""
+def fetch(documents: Documents, names: Iterable[str], *, most: int | None = None) -> None:
+    """Reads many lists ahead, in two round trips: all of their pages, or the first ones and the last, `most` of them in all."""
     listed = list(names)
     documents.fetch(listed)
     documents.fetch(
         _page(name, page)
         for name in listed
         if (held := documents.get(name)) is not None
-        for page in range(_number_of_last(held[1], held[2]))
+        for page in range(_number_of_last(held[1], held[2]))[: None if most is None else most - 1]
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from events import BadQuestion
+from events import BadQuestion, date_range
+from projections.answers.shown import SHOWN
 
 from .given import (
     SERVICES,
@@ -190,7 +191,61 @@ def test_a_company_has_its_named_approvals_and_maybe_every_undisclosed_one() -> 
         "named": 2,
         "approvals": between(2, 9),
         "share": {"low": 20.0, "high": 90.0},
+        "evidence": {"low": [1, 2], "high": [4], "more": 0},
     }
+
+
+def evidence_of(reports: list, name: str, **asked: object) -> dict[str, object]:  # type: ignore[type-arg]
+    (approvals,) = ask(reports, "companies", name, **asked)[0]["approvals"]
+    (listed,) = [each for each in ask(reports, "companies", **asked) if name in each["names"]]
+    assert listed["approvals"] == [approvals]  # the list says no less than one company's answer
+    evidence: dict[str, object] = approvals["evidence"]
+    return evidence
+
+
+def test_the_number_of_approvals_rests_on_reports_under_the_company_s_names_and_on_what_bounds_the_total() -> (
+    None
+):
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("百度", "Yiyan", "2024-01-03"),
+        granted("Zhipu", "GLM", "2023-08-31"),
+        batch(1, "=8", "2024-01-20", named=["Baidu"]),
+        granted("Baidu", "Ernie", "2023-08-31", terms=SERVICES),
+        identified("baidu", "Baidu", "百度"),
+        total("<=10", "2024-01-31"),
+    )
+    (models, services) = company_of(reports, "Baidu")["approvals"]
+    assert models["evidence"] == {"low": [1, 2, 4], "high": [7], "more": 0}
+    assert services["evidence"] == {"low": [5], "high": [], "more": 0}
+
+
+def test_a_report_of_a_later_day_is_no_evidence_of_what_a_company_had() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("Baidu", "Yiyan", "2024-01"),
+        granted("Baidu", "Wenxin", "2024-03-01"),
+    )
+    assert evidence_of(reports, "Baidu", valid_at=date_range("2023-12-31"))["low"] == [1]
+    assert evidence_of(reports, "Baidu", valid_at=date_range("2024-02-01"))["low"] == [1, 2]
+
+
+def test_what_is_reported_under_a_name_of_two_companies_is_evidence_of_what_each_may_have() -> None:
+    reports = log(
+        granted("Zhipu", "GLM", "2023-08-31"),
+        granted("AI One", "One", "2023-08-31"),
+        identified("zhipu", "Zhipu", "AI One"),
+        identified("other", "Other", "AI One"),
+        total("<=10", "2023-08-31"),
+    )
+    assert evidence_of(reports, "Zhipu") == {"low": [1], "high": [2, 5], "more": 0}
+
+
+def test_of_many_reports_the_first_are_listed_and_the_approvals_beside_them_are_counted() -> None:
+    reports = log(*(granted("Baidu", f"item {n}", "2023-08-31") for n in range(40)))
+    assert evidence_of(reports, "Baidu") == {"low": [*range(1, SHOWN + 1)], "high": [], "more": 40 - SHOWN}
+    both = log(batch(1, "=8", "2024-01-20", named=[("Baidu", "Ernie"), ("Baidu", "Yiyan")]))
+    assert evidence_of(both, "Baidu") == {"low": [1], "high": [], "more": 0}
 
 
 def test_a_share_has_no_lower_bound_where_the_total_has_no_upper_one() -> None:

@@ -132,6 +132,27 @@ def test_until_a_chart_is_drawn_its_room_is_kept_and_says_so_and_then_nothing_mo
             expect(page.locator(".drawn")).not_to_contain_text(says)
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_nothing_moves_when_the_page_becomes_live(visit: Visit, history: Log, language: str) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    with visit(viewport={"width": 375, "height": 900}) as someone:
+        someone.page.route("**/events/stream*", hold)
+        with someone.page.expect_request("**/events/stream*"):
+            page = someone.opens(at(history, language=language))
+        below, live = page.locator("main table tbody tr").first, page.locator("#standing .live")
+        expect(below).to_be_visible()
+        page.wait_for_selector("[data-drawn] svg")
+        before = below.bounding_box()
+        expect(live).to_have_count(0)
+        held.pop().continue_()
+        expect(live).to_be_visible()
+        assert below.bounding_box() == before
+
+
 def test_the_scripts_of_charts_are_asked_for_ahead_and_once(visit: Visit, history: Log) -> None:
     with visit() as someone:
         asked: list[str] = []

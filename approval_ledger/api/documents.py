@@ -146,6 +146,7 @@ class OfTerms(Exact):
     named: int
     approvals: Bounds
     share: Percents
+    evidence: Evidence
 
 
 class Company(Exact):

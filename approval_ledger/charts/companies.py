@@ -40,8 +40,7 @@ def _by_terms(answer: Answer) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for company in answer["answers"]:
         for approvals in company["approvals"]:
-            named = {"company": company["names"][0], "evidence": company["evidence"]}
-            found.setdefault(approvals["terms"], []).append(named | approvals)
+            found.setdefault(approvals["terms"], []).append({"company": company["names"][0], **approvals})
     for held in found.values():
         held.sort(key=lambda row: (-row["named"], row["company"]))
     seen: list[list[Row]] = []
@@ -94,7 +93,7 @@ def _panel(terms: str, held: list[Row], look: Look) -> Specification:
 
 
 def _row(number: int, row: Row, look: Look, top: float) -> Row:
-    approvals = row["approvals"]
+    approvals, evidence = row["approvals"], row["evidence"]
     return {
         "row": number,
         **rows.named(look, row["company"], ""),
@@ -105,7 +104,8 @@ def _row(number: int, row: Row, look: Look, top: float) -> Row:
         "open": approvals["high"] is None,
         "figure": look.words.figure(approvals),
         "says": _said(row, look),
-        "evidence": row["evidence"],
+        "evidence": sorted({*evidence["low"], *evidence["high"]}),
+        **({"more": evidence["more"]} if evidence["more"] else {}),
     }
 
 

@@ -424,7 +424,7 @@ def show_batches(answer: Answer) -> None:
 def show_companies(answer: Answer) -> None:
     """A row for each company and for each of what it has approvals in."""
     show.table(
-        ["company", "also", "approvals of", "named", "at most", "share"],
+        ["company", "also", "approvals of", "named", "at most", "share", "evidence"],
         (
             [
                 company["company"],
@@ -433,6 +433,7 @@ def show_companies(answer: Answer) -> None:
                 approvals["named"],
                 "" if approvals["approvals"]["high"] is None else approvals["approvals"]["high"],
                 show.percent(approvals["share"]),
+                evidence(approvals["evidence"]),
             ]
             for company in answer["answers"]
             for approvals in company["approvals"]

@@ -64,7 +64,7 @@ _BEHIND_COMPANIES = frozenset(
         "terms.equated.v1",
     }
 )
-"""What the figures of companies follow from; their answers list the events that identify them, and no others."""
+"""What the figures of companies follow from; their answers list some of these."""
 
 
 Report = tuple[int, str, str | None]  # its position, who published it, and where

@@ -175,15 +175,17 @@ _COMPANIES = (
     Column("named", "integer", "how many approvals of it are known by name"),
     *_pair("approvals", "how many approvals it has; an undisclosed one may be anyone's"),
     *_pair("share", "its share of the total, in percent", "number"),
+    *_evidence_columns("", "the number of its approvals"),
     Column("perhaps", "list of texts", "the slugs of companies that it may have been merged with by then"),
-    Column("evidence", "list of integers", "positions of some events that say which names it has"),
+    Column("names_evidence", "list of integers", "positions of some events that say which names it has"),
     Column("merged", "list of texts", "slugs of companies that were merged into others to become this one"),
     *_CONTRADICTIONS,
 )
 
 
 def _companies(company: Row) -> Iterator[Row]:
-    none = {"terms": None, "named": None, "approvals": None, "share": None}
+    nothing = {"low": [], "high": [], "more": 0}
+    none = {"terms": None, "named": None, "approvals": None, "share": None, "evidence": nothing}
     for approvals in company["approvals"] or [none]:
         yield {
             "company": company["company"],
@@ -192,8 +194,9 @@ def _companies(company: Row) -> Iterator[Row]:
             "named": approvals["named"],
             **_bounds("approvals", approvals["approvals"]),
             **_bounds("share", approvals["share"]),
+            **_evidence("", approvals["evidence"]),
             "perhaps": company.get("perhaps", []),
-            "evidence": company["evidence"],
+            "names_evidence": company["evidence"],
             "merged": list(dict.fromkeys(merge["from"] for merge in company["merges"])),
             **_contradictions(company),
         }

@@ -19,7 +19,7 @@ from ..identities import Company, Identities, Marks
 from ..premises import premises_of
 from ..projection import Documents
 from ..stocks import Percentage
-from .shown import SHOWN
+from .shown import SHOWN, Shown
 from .totals import all_terms, days_of
 
 
@@ -29,8 +29,11 @@ def companies_in(
     """The answers of `companies`. Raises UnknownCompany where none has that `name`."""
     known = Identities(views["companies"], valid_at)
     found = _all_companies(views, known) if name is None else _asked_for(views, known, name)
-    if valid_at is not None:
-        fold.fetch_histories(views["companies"], [name for company in found for name in company.names])
+    names = [name for company in found for name in company.names]
+    if valid_at is None:
+        fold.fetch_reports(views["companies"], names)
+    else:
+        fold.fetch_histories(views["companies"], names)
     counts = all_terms(views)
     counting = [
         _Counting(
@@ -148,6 +151,7 @@ class _Counting:
         days = valid_at or figures.last_day
         self._total, self._undisclosed = figures.total_in(days).interval, figures.undisclosed(days)
         self._named = figures.named(days.first)
+        self._most_because = Shown(figures).positions(figures.total_in(days).high, None)
 
     def approvals(self, company: Company, may_be: Set[str], records: Records) -> dict[str, Any] | None:
         """The company's approvals in these terms: those known by name, and bounds, for an undisclosed one may be anyone's.
@@ -168,7 +172,33 @@ class _Counting:
             "named": named,
             "approvals": Interval(named, high).to_json(),
             "share": _share(named, others, self._total),
+            "evidence": self._evidence(undisputed, [*company.disputed, *sorted(may_be)], named, high),
         }
+
+    def _evidence(
+        self, undisputed: Iterable[str], perhaps: Iterable[str], named: int, high: int | None
+    ) -> dict[str, Any]:
+        """Reports under the names that are the company's force the lowest count; those under names that may be, and what bounds
+        the total, the highest. Of the former, `more` counts approvals: there may be several reports of each."""
+        low = self._reports(undisputed)
+        most, more = ([], 0) if high is None else self._most_because
+        highest = list(dict.fromkeys([*self._reports(perhaps), *most]))
+        more += max(1, named - SHOWN) if len(low) > SHOWN else 0
+        return {
+            "low": sorted(low[:SHOWN]),
+            "high": sorted(highest[:SHOWN]),
+            "more": more + len(highest[SHOWN:]),
+        }
+
+    def _reports(self, names: Iterable[str]) -> list[int]:
+        """The first reports of approvals under these names that are surely of by then, one more than are shown."""
+        found = (
+            position
+            for name in names
+            for position, on in fold.reports(self._views["companies"], name, self._twice)
+            if surely(date_range(on), self._valid_at)
+        )
+        return list(islice(found, SHOWN + 1))
 
     def _concerns(self, name: str, records: Records) -> bool:
         """Whether anything is counted here under a name: mostly, of a company there is not."""

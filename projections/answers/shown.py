@@ -30,8 +30,8 @@ class Shown:
 
         What came until that day forces the lowest value, and what came after it the highest, beside the reports.
         """
-        low, more_low = self._positions(bound.low, day)
-        high, more_high = self._positions(bound.high, None)
+        low, more_low = self.positions(bound.low, day)
+        high, more_high = self.positions(bound.high, None)
         return {"low": low, "high": high, "more": more_low + more_high}
 
     def contradiction(self, conflict: Conflict, name: str, node: Node) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class Shown:
         says += [words for together, words in TOGETHER.items() if together in conflict.events]
         equating = known.equating(known.terms_of[event] for event in reports)
         return {
-            "events": self._positions(conflict.events | equating, None)[0],
+            "events": self.positions(conflict.events | equating, None)[0],
             "says": f"these cannot all be true: {'; '.join(says)}",
             "alone": [
                 {"origin": alone.origin, name: alone.solution.bound(node).interval.to_json()}
@@ -51,7 +51,8 @@ class Shown:
             ],
         }
 
-    def _positions(self, because: frozenset[int], day: date | None) -> tuple[list[int], int]:
+    def positions(self, because: frozenset[int], day: date | None) -> tuple[list[int], int]:
+        """The positions of these events, of what counts together those until `day`, and how many others there are."""
         upto = day or self._figures.days[-1]
         found, together = because - set(TOGETHER), because & set(TOGETHER)
         if self._views is not None:

@@ -189,9 +189,9 @@ function frame(words) {
 
 function standing(words = wordsOf(state.language)) {
   if (!extent) return;
-  place.standing.replaceChildren(
-    words.standing(extent.ledger, extent.head), " ",
-    connected === null ? "" : element("span", { class: connected ? "live" : "away" }, connected ? words.live : words.away));
+  // Until it is connected there is room for the word, so that nothing below moves when it comes.
+  const [how, word] = connected === null ? ["awaited", words.live] : connected ? ["live", words.live] : ["away", words.away];
+  place.standing.replaceChildren(words.standing(extent.ledger, extent.head), " ", element("span", { class: how }, word));
 }
 
 function axesShown(page, within) {

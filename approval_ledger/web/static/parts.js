@@ -82,7 +82,7 @@ async function draw(page, name, parameters, drawn, words) {
   });
   view.addEventListener("click", (_, item) => {
     const { evidence, more, of } = item?.datum ?? {};
-    if (evidence?.length) page.go({ evidence: [...evidence].join(","), ...(more && { more: String(more), of: JSON.stringify(of) }) });
+    if (evidence?.length) page.go({ evidence: [...evidence].join(","), ...(more && { more: String(more), of: of && JSON.stringify(of) }) });
   });
   // Its parts are no text that can be read in order: the chart is one picture, told by its words and by the table.
   drawn.querySelector("svg").setAttribute("aria-hidden", "true");

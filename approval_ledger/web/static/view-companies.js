@@ -4,7 +4,7 @@ import { addressOf } from "./address.js";
 import { batchName, count, counted } from "./claims.js";
 import { element, table } from "./elements.js";
 import { bounds, day, percent } from "./figures.js";
-import { chart, contradictions, doubt, evidenceLink, publisher } from "./parts.js";
+import { bothSides, chart, contradictions, doubt, evidenceLink, publisher } from "./parts.js";
 
 const LISTED = 200; // companies; a search finds the others
 
@@ -51,8 +51,10 @@ function listed(page, answers, search) {
         each.names.slice(1).join(words.comma),
         each.approvals.map((of) => element("div", null, `${bounds(of.approvals)} ${ofTerms(of.terms, words)}`)),
         each.approvals.map((of) => element("div", null, percent(of.share))),
-        // The list names the events that say which names are one company's; those that approve or name it are its history.
-        [each.evidence.length ? [evidenceLink(page, each.evidence), words.comma] : null, element("a", { href: historyOf(page, each) }, words.itsHistory)],
+        [
+          each.approvals.map((of) => element("div", null, evidenceLink(page, ...bothSides(of.evidence)))),
+          element("a", { href: historyOf(page, each) }, words.itsHistory),
+        ],
       ]),
       { empty: words.nothing, texts: true }),
   ];
