@@ -137,20 +137,19 @@ class _Paths:
 
     def _cycle(self) -> frozenset[int] | None:
         last = self._last
-        done: set[int] = set()
+        seen: dict[int, int] = {}  # each node, and from where the walk began that came to it
         for first in last:
-            node, path = first, set[int]()
-            while node in last and node not in done and node not in path:
-                path.add(node)
+            node = first
+            while node in last and node not in seen:
+                seen[node] = first
                 node = last[node][0]
-            if node in path:
+            if seen.get(node) == first:
                 start, events = node, set[int]()
                 while True:
                     node, because = last[node]
                     events |= because
                     if node == start:
                         return frozenset(events)
-            done |= path
         return None
 
 

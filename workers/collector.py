@@ -1,4 +1,4 @@
-"""Python's cyclic garbage collector, in a process that folds."""
+"""Python's cyclic garbage collector, in a process that folds or answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gc
 
 THRESHOLD = 100_000
 """New containers before the collector looks at the youngest, instead of 700. What a fold makes has no cycles, and goes when the
-page does; looking for cycles in it took 15 to 20 % of the time of a replay."""
+page does; looking for cycles in it took 15 to 20 % of the time of a replay, and of answers over HTTP."""
 
 
 def collect_rarely() -> None:

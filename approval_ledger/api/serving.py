@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from events import LedgerError, connect
-from workers import deaf_to_interrupts
+from workers import collect_rarely, deaf_to_interrupts
 
 from ..web import page
 from .app import create_app
@@ -148,6 +148,7 @@ def server_of(app: FastAPI) -> uvicorn.Server:
 
 def serve(url: str, settings: Settings, listening: socket.socket) -> None:
     """Serves until SIGINT or SIGTERM."""
+    collect_rarely()
     client = connect(url, name="approvals-http")
     with closing(client), suppress(KeyboardInterrupt):  # uvicorn raises it again when all has ended
         app = create_app(client, settings, traced=asked_for(os.environ))
