@@ -53,17 +53,20 @@ def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
 
 
 def _webhooks(log: Log, says: list[str]) -> dict[str, int]:
+    there = subscriptions.all_of(log)
     # What the receiver answered is not repeated: whoever reads this need not know it.
     says += [
         f"webhook {each.id} was disabled: `approvals webhook list` says why, and `enable` goes on where it was"
-        for each in subscriptions.all_of(log)
+        for each in there
         if not each.enabled and each.says
     ]
-    return subscriptions.counts(log)
+    return subscriptions.counts(log, there)
 
 
 def _projections(log: Log, head: int | None, says: list[str]) -> list[dict[str, Any]]:
     """How each is, of what was asked of all of them at once: a round trip for each thing of each took most of the time."""
+    from workers import last_rebuilds
+
     pointers = pointers_of(log, PROJECTIONS.values())
     live = [Store(log, each).generation(pointers[each.name].live or FIRST) for each in PROJECTIONS.values()]
     with storage():
@@ -72,6 +75,7 @@ def _projections(log: Log, head: int | None, says: list[str]) -> list[dict[str, 
             generation.ask_state(pipeline)
             pipeline.hlen(generation.parked_key)
         replies = iter(pipeline.execute())
+    rebuilds = last_rebuilds(log, PROJECTIONS)
     entry_at = cache(log.at)  # mostly, all are at one position
 
     def verified(generation: Generation, state: dict[bytes, bytes], held: int) -> Checkpoint:
@@ -84,29 +88,24 @@ def _projections(log: Log, head: int | None, says: list[str]) -> list[dict[str, 
     for generation in live:
         state, held, parked = next(replies), next(replies), next(replies)
         checkpoint = _or_say(partial(verified, generation, state, held), says)
-        told = _projection(log, generation, pointers[generation.name], head, says, digested=held <= DIGESTED)
-        found.append(told | {"parked": parked, "readable": checkpoint is not None})
+        position, digest = generation.digest() if held <= DIGESTED else (generation.position(), None)
+        found.append(
+            {
+                "projection": generation.name,
+                "version": generation.store.projection.version,
+                "position": position,
+                # A checkpoint beyond the head is of another log: it is not ahead of this one.
+                "lag": None if head is None or head < position else head - position,
+                "generation": generation.number,
+                "previous": pointers[generation.name].previous or None,
+                "beside": _beside(generation.store, pointers[generation.name]),
+                "rebuild": told_rebuild(_or_say(rebuilds[generation.name], says)),
+                "digest": digest,
+                "parked": parked,
+                "readable": checkpoint is not None,
+            }
+        )
     return found
-
-
-def _projection(
-    log: Log, generation: Generation, pointers: Pointers, head: int | None, says: list[str], *, digested: bool
-) -> dict[str, Any]:
-    from workers import last_rebuild
-
-    position, digest = generation.digest() if digested else (generation.position(), None)
-    return {
-        "projection": generation.name,
-        "version": generation.store.projection.version,
-        "position": position,
-        # A checkpoint beyond the head is of another log: it is not ahead of this one.
-        "lag": None if head is None or head < position else head - position,
-        "generation": generation.number,
-        "previous": pointers.previous or None,
-        "beside": _beside(generation.store, pointers),
-        "rebuild": told_rebuild(_or_say(lambda: last_rebuild(log, generation.name), says)),
-        "digest": digest,
-    }
 
 
 def told_rebuild(rebuild: Rebuild | None) -> dict[str, Any] | None:

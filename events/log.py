@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import redis
+from redis.client import Pipeline
 
 from . import durability, keys
 from .batch import Subject, batch, damage, require_position
@@ -223,10 +224,18 @@ class Log:
         """The event at `position`, or None where the log is not that long. Raises LogDamaged where it is lost."""
         require_position(position)
         with storage():
-            entries = cast(list[Any], self.client.xrange(self._key, min=str(position), max=str(position)))
-        if not entries and position > 0:
+            found = cast(list[Any], self.client.xrange(self._key, min=str(position), max=str(position)))
+        return self.read_at(position, found)
+
+    def ask_at(self, pipeline: Pipeline, position: int) -> None:
+        """Asks, with whatever else is asked at once, for what `read_at` takes."""
+        pipeline.xrange(self._key, min=str(position), max=str(position))
+
+    def read_at(self, position: int, found: list[Any]) -> RecordedEvent | None:
+        """The event at `position`, as it was asked for: see `at`."""
+        if not found and position > 0:
             self.head()  # tells a log that is not that long from one that lost this position
-        return _recorded(entries[0]) if entries else None
+        return _recorded(found[0]) if found else None
 
     def position_of(self, source: str, id: str) -> int | None:
         """Where the event with this source and id is, or None."""

@@ -360,6 +360,9 @@ def _fetch(
     names = {name: [] if last else sorted(of) for name, of in wanted.items()}
     with storage():
         pipeline = log.client.pipeline(transaction=True)
+        remembered = {at.position for at in last.checkpoints.values()} - {0} if last else set[int]()
+        for position in sorted(remembered):
+            log.ask_at(pipeline, position)
         for generation in generations:
             pipeline.hget(generation.store.pointer, "live")
             generation.ask_state(pipeline)
@@ -367,6 +370,7 @@ def _fetch(
             if names[generation.name]:
                 pipeline.hmget(generation.documents_key, names[generation.name])
         replies = iter(pipeline.execute())
+    entries = {position: log.read_at(position, next(replies)) for position in sorted(remembered)}
     views = {}
     for generation in generations:
         name = generation.name
@@ -385,18 +389,12 @@ def _fetch(
         if names[name]:
             view.take(names[name], next(replies))
         views[name] = view
-    _require_same_log(views.values())
-    return views
-
-
-def _require_same_log(views: Iterable[_View]) -> None:
-    """Raises LogForked where the log does not hold the entry that one of the checkpoints is at."""
-    found: dict[int, RecordedEvent | None] = {}
-    for view in views:
+    for view in views.values():
         if position := view.checkpoint.position:
-            if position not in found:  # mostly, all are at one
-                found[position] = view.generation.store.log.at(position)
-            view.generation.require_same_log(view.checkpoint, found[position])
+            if position not in entries:  # mostly, all are at one
+                entries[position] = log.at(position)
+            view.generation.require_same_log(view.checkpoint, entries[position])
+    return views
 
 
 def _reading(read: Mapping[str, _View]) -> Reading:

@@ -15,7 +15,7 @@ from .reconcile import behind, progress
 if TYPE_CHECKING:
     from .deliver import deliver_here
     from .processes import deaf_to_interrupts, queue_length, run_here, run_here_in, supervise
-    from .rebuild import Rebuild, ask_for_rebuild, last_rebuild, rebuild_here
+    from .rebuild import Rebuild, ask_for_rebuild, last_rebuild, last_rebuilds, rebuild_here
 
 __all__ = [
     "Rebuild",
@@ -25,6 +25,7 @@ __all__ = [
     "deaf_to_interrupts",
     "deliver_here",
     "last_rebuild",
+    "last_rebuilds",
     "progress",
     "queue_length",
     "rebuild_here",
@@ -41,7 +42,9 @@ _WITH_RQ = {
     **dict.fromkeys(
         ("deaf_to_interrupts", "queue_length", "run_here", "run_here_in", "supervise"), "processes"
     ),
-    **dict.fromkeys(("Rebuild", "ask_for_rebuild", "last_rebuild", "rebuild_here"), "rebuild"),
+    **dict.fromkeys(
+        ("Rebuild", "ask_for_rebuild", "last_rebuild", "last_rebuilds", "rebuild_here"), "rebuild"
+    ),
 }
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that there is

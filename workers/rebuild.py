@@ -7,9 +7,10 @@ dies in the middle of one is followed by another, which begins it anew; what the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, cast, get_args
 
 import structlog
@@ -91,15 +92,28 @@ def ask_for_rebuild(log: Log, name: str) -> tuple[Rebuild, bool]:
 
 
 def last_rebuild(log: Log, name: str) -> Rebuild | None:
-    """The rebuild of the projection `name` that was asked for last; None where none ever was."""
+    """The rebuild of the projection `name` that was asked for last; None where none ever was. Raises BadQuestion where
+    something else wrote to what is noted of it."""
+    (found,) = last_rebuilds(log, [name]).values()
+    return found()
+
+
+def last_rebuilds(log: Log, names: Iterable[str]) -> dict[str, Callable[[], Rebuild | None]]:
+    """Those of several projections, asked for at once: each is told, or raises what `last_rebuild` raises, when it is called."""
+    listed = list(names)
     with storage():
-        found = cast(dict[bytes, bytes], log.client.hgetall(keys.rebuild(log.ledger, name)))
-    return _read(name, found)
+        pipeline = log.client.pipeline(transaction=False)
+        for name in listed:
+            pipeline.hgetall(keys.rebuild(log.ledger, name))
+        return {
+            name: partial(_read, name, found) for name, found in zip(listed, pipeline.execute(), strict=True)
+        }
 
 
 def wanted(log: Log) -> list[str]:
     """The projections whose rebuild was asked for and has not ended."""
-    return [name for name in PROJECTIONS if (found := last_rebuild(log, name)) is not None and found.is_open]
+    found = {name: tell() for name, tell in last_rebuilds(log, PROJECTIONS).items()}
+    return [name for name, rebuild in found.items() if rebuild is not None and rebuild.is_open]
 
 
 def ring(client: Redis, ledger: str, names: list[str]) -> None:

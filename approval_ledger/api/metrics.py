@@ -105,7 +105,8 @@ class OfLedger(Collector):
     def _of_webhooks(self, head: int) -> list[Metric]:
         """By ledger alone: a subscription's URL is a password to many a receiver, and its id says nothing to who reads this."""
         log = self._log
-        there, counts = subscriptions.all_of(log), subscriptions.counts(log)
+        there = subscriptions.all_of(log)
+        counts = subscriptions.counts(log, there)
         states = {
             "enabled": counts["enabled"] - counts["failing"],
             "failing": counts["failing"],

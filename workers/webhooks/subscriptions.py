@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -140,9 +140,8 @@ def _missing(id: str) -> BadQuestion:
     return BadQuestion(f"there is no subscription {id[:40]!r}: `approvals webhook list` shows them")
 
 
-def counts(log: Log) -> dict[str, int]:
-    """How many are enabled, of these are failing, are disabled; and how many dead letters there are."""
-    there = all_of(log)
+def counts(log: Log, there: Sequence[Subscription]) -> dict[str, int]:
+    """How many of those that are `there` are enabled, of these are failing, are disabled; and how many dead letters there are."""
     return {
         "enabled": sum(each.enabled for each in there),
         "failing": sum(each.enabled and each.tries > 0 for each in there),
