@@ -122,10 +122,11 @@ def known_at(log: Log, projections: Sequence[Projection], position: int) -> Deri
     }
     if position > known.last.position:
         began = {name: max(known.last.position, snapshot) for name, snapshot in known.snapshots.items()}
-        folds = [_Fold(log, each, views[each.name], parked[each.name]) for each in projections]
-        for page in _pages(log, folds, after=min(began.values()), upto=position):
+        folds = [_Fold(each, views[each.name], parked[each.name]) for each in projections]
+        for page, lookup in _pages(log, folds, after=min(began.values()), upto=position):
             for fold in folds:
-                fold.take_all(event for event in page if event.position > began[fold.projection.name])
+                later = [event for event in page if event.position > began[fold.projection.name]]
+                fold.take_all(later, lookup)
         entry = log.at(position)
         assert entry is not None
         left_out = {name: (live[name].number, _until(position, of)) for name, of in parked.items()}
@@ -166,10 +167,11 @@ def fold_all(
     not all `counts`."""
     views = {projection.name: MemoryDocuments() for projection in projections}
     parked = _parked(log, live_generations(log, projections))
-    folds = [_Fold(log, each, views[each.name], parked[each.name], counts) for each in projections]
-    for page in _pages(log, folds, after=0, upto=position):
+    folds = [_Fold(each, views[each.name], parked[each.name], counts) for each in projections]
+    for page, lookup in _pages(log, folds, after=0, upto=position):
+        known = list(filter(counts, page))
         for fold in folds:
-            fold.take_all(filter(counts, page))
+            fold.take_all(known, lookup)
     return _views(log, views, parked, position)
 
 
@@ -178,20 +180,27 @@ def follow(
     projections: Sequence[Projection],
     views: Mapping[str, Documents],
     after: int,
-    stops: Iterable[int],
+    stops: Sequence[int],
 ) -> Iterator[list[DecodedEvent]]:
     """Folds the events after a position, at which `views` stand, into these, up to one of the `stops` after the other; yields
     those that led to each."""
     parked = _parked(log, live_generations(log, projections))
-    folds = [_Fold(log, each, views[each.name], parked[each.name]) for each in projections]
-    for stop in stops:
-        events: list[DecodedEvent] = []
-        for page in _pages(log, folds, after=after, upto=stop):
+    folds = [_Fold(each, views[each.name], parked[each.name]) for each in projections]
+    left, taken = list(stops), list[DecodedEvent]()
+    # One page at a time, however many stops there are in it: each would take as many round trips as a page.
+    for page, lookup in _pages(log, folds, after=after, upto=max(stops, default=after)):
+        for fold in folds:
+            fold.read_ahead(page, lookup)
+        for event in page:
+            while event.position > left[0]:
+                yield taken
+                left, taken = left[1:], []
             for fold in folds:
-                fold.take_all(page)
-            events += page
-        yield events
-        after = stop
+                fold.take(event, lookup)
+            taken.append(event)
+    for _ in left:
+        yield taken
+        taken = []
 
 
 def _parked(log: Log, generations: Iterable[Generation]) -> dict[str, set[int]]:
@@ -224,35 +233,46 @@ class _Fold:
 
     def __init__(
         self,
-        log: Log,
         projection: Projection,
         documents: Documents,
         parked: Collection[int],
         counts: Callable[[DecodedEvent], bool] = lambda _: True,
     ) -> None:
         self.projection, self.parked = projection, parked
-        self._log, self._documents, self._counts = log, documents, counts
+        self._documents, self._counts = documents, counts
 
-    def take_all(self, events: Iterable[DecodedEvent]) -> None:
+    def take_all(self, events: Sequence[DecodedEvent], lookup: Lookup) -> None:
         """Takes events. Raises ParkedEvents where one cannot be applied, and no worker has met it yet."""
+        self.read_ahead(events, lookup)
+        for event in events:
+            self.take(event, lookup)
+
+    def read_ahead(self, events: Sequence[DecodedEvent], lookup: Lookup) -> None:
+        """Reads what taking these events asks for. One by one, the documents of a snapshot took longer than a fold of the whole
+        log."""
         wanted = [event for event in events if event.position not in self.parked]
-        lookup = Lookup(self._log, wanted)
-        # At once: asked for one by one, the documents of a snapshot took longer than a fold of the whole log.
         self._documents.fetch(asked_for(self.projection, wanted, lookup))
         if self._documents.get(WAITING):
             self._documents.fetch(correction_key(event.source, event.id) for event in wanted)
-        for event in wanted:
+
+    def take(self, event: DecodedEvent, lookup: Lookup) -> None:
+        """Takes one event, as `take_all` does."""
+        if event.position not in self.parked:
             with _applying(self.projection, event.position):
                 find = partial(_find, lookup, self._counts, upto=event.position)
                 advance(self.projection, self._documents, event, find)
 
 
-def _pages(log: Log, folds: Sequence[_Fold], *, after: int, upto: int) -> Iterator[list[DecodedEvent]]:
+def _pages(
+    log: Log, folds: Sequence[_Fold], *, after: int, upto: int
+) -> Iterator[tuple[list[DecodedEvent], Lookup]]:
+    """Pages of events, each with a look at what the corrections among them are against."""
     events = log.read(after=after, limit=upto - after)
     while page := list(islice(events, PAGE)):
         # What all have parked may be no event at all.
         some = [event for event in page if not all(event.position in fold.parked for fold in folds)]
-        yield [_decoded(folds[0].projection, event) for event in some]
+        decoded = [_decoded(folds[0].projection, event) for event in some]
+        yield decoded, Lookup(log, decoded)
 
 
 def _decoded(projection: Projection, recorded: RecordedEvent) -> DecodedEvent:
@@ -338,9 +358,9 @@ class _View:
         if position == self.checkpoint.position:
             return
         log, projection = self.generation.store.log, self.generation.store.projection
-        fold = _Fold(log, projection, self, self.parked)
-        for page in _pages(log, [fold], after=self.checkpoint.position, upto=position):
-            fold.take_all(page)
+        fold = _Fold(projection, self, self.parked)
+        for page, lookup in _pages(log, [fold], after=self.checkpoint.position, upto=position):
+            fold.take_all(page, lookup)
 
 
 def _fetch(
