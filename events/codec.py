@@ -43,7 +43,8 @@ class UnknownVersion(InvalidEvent):
 @dataclass(frozen=True, slots=True)
 class DecodedEvent:
     """A recorded event, read. `data` is None where this software does not know the type, or the version of it; then `newer`
-    says which version that is.
+    says which version that is. `written` is the data as JSON, in its current shape, without what is absent; nothing in it may
+    be changed.
     """
 
     position: int
@@ -53,6 +54,7 @@ class DecodedEvent:
     type: str
     subject: str | None
     data: EventData | None
+    written: Mapping[str, Any]
     newer: UnknownVersion | None = None
 
     def is_of(self, types: Iterable[str]) -> bool:
@@ -252,8 +254,9 @@ def decode(recorded: RecordedEvent) -> DecodedEvent:
     try:
         document = stored_json(recorded.payload)
         data, newer = None, None
+        written: Mapping[str, Any] = {}
         try:
-            data = _data(document)
+            data, written = _data(document)
         except UnknownVersion as error:
             newer = error
         return DecodedEvent(
@@ -264,18 +267,21 @@ def decode(recorded: RecordedEvent) -> DecodedEvent:
             document["type"],
             document.get("subject"),
             data,
+            written,
             newer,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         _fail("invalid-json", f"position {recorded.position} holds no event ({error!r}): restore a backup")
 
 
-def _data(document: dict[str, Any]) -> EventData | None:
+def _data(document: dict[str, Any]) -> tuple[EventData | None, Mapping[str, Any]]:
     model = _model(document["type"])
     if model is None:
-        return None
+        return None, {}
     revision = _revision(model, document["dataschema"])
-    return _validate(model, upcast(model.TYPE, revision, model.REVISION, document["data"]), "data")
+    data = _validate(model, upcast(model.TYPE, revision, model.REVISION, document["data"]), "data")
+    # What was stored in this very revision is what `_written` gave then: two folds that wrote it again took 10 us an event.
+    return data, document["data"] if revision == data.revision else _written(data)
 
 
 def as_json_line(recorded: RecordedEvent) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from events import DateRange, date_range, name_key
 from events.catalog import ApprovalGranted, ApprovalRevoked
 
-from .projection import Documents, key
+from .projection import Documents
 
 
 class Approval(NamedTuple):
@@ -38,6 +38,8 @@ def record(
 
     A report without a number is the same approval as one with a number and the same item and company.
     """
+    if (first := _first(documents, counted, grant, position, [], stands)) is not None:
+        return [(1, first)]
     was, now = _record(documents, counted, grant, position, [], stands)
     return _changes(was.approvals(), now.approvals())
 
@@ -47,11 +49,22 @@ def record_of(
 ) -> tuple[list[Change], list[Change]]:
     """The same, of a report that puts the approval in a `batch` (a key): how the approvals of that batch changed, and how
     those of any batch did. Two reports may put one approval in different batches, and it is counted in both."""
+    if (first := _first(documents, counted, grant, position, [batch], stands)) is not None:
+        return [(1, first)], [(1, first)]
     was, now = _record(documents, counted, grant, position, [batch], stands)
     return (
         _changes(was.of(batch).approvals(), now.of(batch).approvals()),
         _changes(was.approvals(), now.approvals()),
     )
+
+
+def mixed_since(documents: Documents, counted: str, grant: ApprovalGranted) -> int | None:
+    """The position since which there are reports of this item and company with a registry number and reports without one; None
+    where there are not."""
+    held = documents.get(_unnumbered(counted, grant))
+    if held is None or not held["reports"] or not held["numbered"]:
+        return None
+    return max(int(held["reports"][0][0]), int(held["numbered"][0][0]))
 
 
 def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> list[Approval | None]:
@@ -61,16 +74,16 @@ def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> li
 
 def place_of(counted: str, number: str) -> str:
     """The document that has what is reported of a registry number (as a key)."""
-    return key("number", counted, number)
+    return f"number\t{counted}\t{number}"
 
 
 def revoked_key(revocation: ApprovalRevoked) -> str:
     """What is revoked: equal for two reports of one revocation, where both name it the same way."""
     if revocation.registry_number is not None:
-        return key("number", name_key(revocation.registry_number))
+        return f"number\t{name_key(revocation.registry_number)}"
     assert revocation.item is not None
     assert revocation.company is not None
-    return key("item", name_key(revocation.item.name), name_key(revocation.company.name))
+    return f"item\t{name_key(revocation.item.name)}\t{name_key(revocation.company.name)}"
 
 
 class _Reports(NamedTuple):
@@ -96,6 +109,26 @@ class _Reports(NamedTuple):
             _approval(self.of_number, numbered=True),
             None if self.marks else _approval(self.without, numbered=False),
         ]
+
+
+def _first(
+    documents: Documents, counted: str, grant: ApprovalGranted, position: int, batch: list[str], stands: bool
+) -> Approval | None:
+    """The approval that is there now, where this is the only report that tells on it: most are, and what `_record` makes of
+    them took a fifth of the time of all folds. None, and nothing is counted, where it is not."""
+    number = grant.item.registry_number
+    numbered = None if number is None else _numbered(counted, grant)
+    bare = _unnumbered(counted, grant)
+    if not stands or documents.get(bare) or (numbered is not None and documents.get(numbered)):
+        return None
+    company, item = name_key(grant.company.name), name_key(grant.item.name)
+    report = [position, grant.approved_on, company, item, *batch]
+    if numbered is None:
+        documents.put(bare, {"reports": [report], "numbered": []})
+    else:
+        documents.put(numbered, [report])
+        documents.put(bare, {"reports": [], "numbered": [[position, *batch]]})
+    return Approval(position, grant.approved_on, company, item, numbered is not None)
 
 
 def _record(
@@ -160,7 +193,7 @@ def _unnumbered(counted: str, grant: ApprovalGranted) -> str:
 
 @lru_cache(maxsize=2_048)  # each is asked for before the fold and in it, by three projections
 def _item(counted: str, item: str, company: str) -> str:
-    return key("item", counted, name_key(item), name_key(company))
+    return f"item\t{counted}\t{name_key(item)}\t{name_key(company)}"
 
 
 def _numbered(counted: str, grant: ApprovalGranted) -> str:

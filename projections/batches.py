@@ -9,7 +9,7 @@ from events import DecodedEvent, name_key
 from events.catalog import ApprovalGranted, BatchAnnounced
 
 from . import approvals, pages, terms
-from .projection import Documents, key
+from .projection import Documents
 
 name = "batches"
 version = 3
@@ -36,7 +36,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     match event.data:
         case BatchAnnounced() as batch:
             counted = terms.seen(documents, batch, stands)
-            pages.keep(documents, key("reports", counted), event.position, _report(batch), stands)
+            pages.keep(documents, f"reports\t{counted}", event.position, _report(batch), stands)
         case ApprovalGranted(batch=batch) as grant if batch is not None:
             counted = terms.seen(documents, grant, stands)
             of = batch_key(batch)
@@ -55,26 +55,26 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
 
 def batch_key(batch: int | str) -> str:
     """The key of a batch that is known by its ordinal or by its label."""
-    return f"#{batch}" if isinstance(batch, int) else key("label", name_key(batch))
+    return f"#{batch}" if isinstance(batch, int) else f"label\t{name_key(batch)}"
 
 
 def key_of(batch: BatchAnnounced) -> str:
     """The key of an announced batch: its ordinal, else its label, else the day it was announced."""
     if batch.ordinal is not None:
         return batch_key(batch.ordinal)
-    return batch_key(batch.label) if batch.label is not None else key("on", batch.announced_on)
+    return batch_key(batch.label) if batch.label is not None else f"on\t{batch.announced_on}"
 
 
 def fetch(documents: Documents, counted: Sequence[str]) -> None:
     """Reads ahead what is known in these terms, in three round trips."""
     documents.fetch(place for terms in counted for place in (_batches(terms), _placed(terms)))
     documents.fetch(_members(terms, of) for terms in counted for of in documents.get(_batches(terms)) or [])
-    pages.fetch(documents, [key("reports", terms) for terms in counted])
+    pages.fetch(documents, [f"reports\t{terms}" for terms in counted])
 
 
 def reports(documents: Documents, counted: str) -> list[tuple[int, dict[str, Any]]]:
     """The announcements in these terms, by position."""
-    return list(pages.read(documents, key("reports", counted)))
+    return list(pages.read(documents, f"reports\t{counted}"))
 
 
 def members(documents: Documents, counted: str) -> dict[str, dict[str, Any]]:
@@ -96,8 +96,15 @@ def members_of(documents: Documents, counted: str, companies: Iterable[str]) -> 
 
 
 def placed(documents: Documents, counted: str) -> int:
-    """How many distinct approvals some report puts in a batch."""
+    """How many distinct approvals some report puts in a batch, as far as those reports tell."""
     return int(documents.get(_placed(counted)) or 0)
+
+
+def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> dict[str, set[str]]:
+    """The batches that reports with these registry numbers (as keys) put each of them in."""
+    places = {number: approvals.place_of(counted, number) for number in numbers}
+    documents.fetch(places.values())
+    return {number: {report[-1] for report in documents.get(place) or []} for number, place in places.items()}
 
 
 def _report(batch: BatchAnnounced) -> dict[str, Any]:
@@ -133,16 +140,16 @@ SAMPLE = 4  # positions kept as evidence: the rest is a count
 
 
 def _placed(counted: str) -> str:
-    return key("placed", counted)
+    return f"placed\t{counted}"
 
 
 def _batches(counted: str) -> str:
-    return key("batches", counted)
+    return f"batches\t{counted}"
 
 
 def _placed_of(counted: str, company: str) -> str:
-    return key("placed", counted, company)
+    return f"placed\t{counted}\t{company}"
 
 
 def _members(counted: str, batch: str) -> str:
-    return key("members", counted, batch)
+    return f"members\t{counted}\t{batch}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import sha256
 
-from .projection import Documents, key
+from .projection import Documents
 
 
 def add(documents: Documents, set_name: str, name: str) -> None:
@@ -37,8 +37,8 @@ def fetch(documents: Documents, set_names: Iterable[str]) -> None:
 
 @lru_cache(64)  # a question reads whole sets, the same as the one before it
 def _all(set_name: str) -> tuple[str, ...]:
-    return tuple(key("bucket", set_name, f"{number:02x}") for number in range(256))
+    return tuple(f"bucket\t{set_name}\t{number:02x}" for number in range(256))
 
 
 def _bucket(set_name: str, name: str) -> str:
-    return key("bucket", set_name, sha256(name.encode()).hexdigest()[:2])
+    return f"bucket\t{set_name}\t{sha256(name.encode()).hexdigest()[:2]}"

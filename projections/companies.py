@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from events import DecodedEvent, name_key
@@ -18,10 +18,10 @@ from events.catalog import (
 )
 
 from . import approvals, buckets, identities, pages, terms
-from .projection import Documents, key
+from .projection import Documents
 
 name = "companies"
-version = 3
+version = 4
 handles = frozenset(
     model.TYPE
     for model in (
@@ -40,7 +40,7 @@ def needs(event: DecodedEvent) -> list[str]:
     match event.data:
         case ApprovalGranted() as grant:
             company = name_key(grant.company.name)
-            return [*approvals.needs(terms.key_for(grant), grant), _record(company), key("history", company)]
+            return [*approvals.needs(terms.key_for(grant), grant), _record(company), f"history\t{company}"]
         case _:
             return []
 
@@ -48,7 +48,7 @@ def needs(event: DecodedEvent) -> list[str]:
 def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     match event.data:
         case ApprovalGranted() as data:
-            _grant(documents, data, event.position, stands)
+            _grant(documents, data, event, stands)
         case BatchAnnounced() as data:
             _mention(documents, data, event.position, stands)
         case UsageReported() as data:
@@ -61,12 +61,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
             entry = {"kind": "revoked", "on": data.revoked_on} | (
                 {"reason": data.reason} if data.reason else {}
             )
-            place = key(
-                "later",
-                name_key(data.authority),
-                name_key(data.instrument),
-                approvals.revoked_key(data),
-            )
+            place = f"later\t{name_key(data.authority)}\t{name_key(data.instrument)}\t{approvals.revoked_key(data)}"
             pages.keep(documents, place, event.position, entry | _by(data.source), stands)
         case CompanyIdentified() as data:
             identities.identify(documents, data, event.position, stands)
@@ -97,21 +92,27 @@ def all_names(documents: Documents) -> list[str]:
     return names
 
 
-def fetch_unnumbered(documents: Documents, counted: Iterable[str]) -> None:
-    """Reads `unnumbered` ahead, in several terms."""
-    buckets.fetch(documents, [key("unnumbered", terms) for terms in counted])
+def fetch_unnumbered(documents: Documents, counted: Sequence[str]) -> None:
+    """Reads `unnumbered` and `mixed` ahead, in several terms."""
+    pages.fetch(documents, map(_mixed, counted))
+    buckets.fetch(documents, [f"unnumbered\t{terms}" for terms in counted])
 
 
 def unnumbered(documents: Documents, counted: str) -> list[str]:
     """Every name (as a key) that has an approval without a registry number in these terms."""
-    return list(buckets.read(documents, key("unnumbered", counted)))
+    return list(buckets.read(documents, f"unnumbered\t{counted}"))
+
+
+def mixed(documents: Documents, counted: str) -> list[tuple[str, str]]:
+    """Every company and item (as keys) of an approval that some reports give a registry number, and others do not."""
+    return [(company, item) for _, (company, item) in pages.read(documents, _mixed(counted))]
 
 
 def granted(documents: Documents, company: str, counted: str) -> list[dict[str, Any]]:
     """What reports say of the approvals under one name in these terms, in the order of the log."""
     return [
         entry
-        for _, entry in pages.read(documents, key("history", company))
+        for _, entry in pages.read(documents, f"history\t{company}")
         if entry["kind"] == "granted"
         and terms.key_of(entry["authority"], entry["instrument"], entry["unit"]) == counted
     ]
@@ -119,7 +120,7 @@ def granted(documents: Documents, company: str, counted: str) -> list[dict[str, 
 
 def fetch_histories(documents: Documents, names: Iterable[str]) -> None:
     """Reads ahead what is known under many names (as keys), and the registry numbers of their approvals."""
-    histories = [key("history", name) for name in names]
+    histories = [f"history\t{name}" for name in names]
     pages.fetch(documents, histories)
     granted = [e for of in histories for _, e in pages.read(documents, of) if e["kind"] == "granted"]
     documents.fetch(
@@ -133,13 +134,13 @@ def fetch_histories(documents: Documents, names: Iterable[str]) -> None:
 
 def fetch_reports(documents: Documents, names: Iterable[str]) -> None:
     """Reads ahead the first of the `reports` of many names (as keys)."""
-    pages.fetch(documents, [key("history", name) for name in names], most=2)
+    pages.fetch(documents, [f"history\t{name}" for name in names], most=2)
 
 
 def reports(documents: Documents, company: str, counted: Collection[str]) -> Iterator[tuple[int, str]]:
     """The reports under one name (as a key) of an approval in one of these terms, or of an announcement that names it, in the
     order of the log: the position, and the day of the approval or of the announcement, as it is written."""
-    for position, entry in pages.read(documents, key("history", company)):
+    for position, entry in pages.read(documents, f"history\t{company}"):
         kind = entry["kind"]
         if (
             kind in ("granted", "named")
@@ -150,12 +151,12 @@ def reports(documents: Documents, company: str, counted: Collection[str]) -> Ite
 
 def positions(documents: Documents, company: str) -> Iterator[int]:
     """The positions of what is known under one name (as a key), in order."""
-    return (position for position, _ in pages.read(documents, key("history", company)))
+    return (position for position, _ in pages.read(documents, f"history\t{company}"))
 
 
 def history(documents: Documents, company: str) -> list[tuple[int, dict[str, Any]]]:
     """What is known under one name, in the order of the log; what became of an approval later stands with it."""
-    entries = list(pages.read(documents, key("history", company)))
+    entries = list(pages.read(documents, f"history\t{company}"))
     documents.fetch(place for _, entry in entries for place in _later(entry, company))
     return [
         (
@@ -175,19 +176,19 @@ def history(documents: Documents, company: str) -> list[tuple[int, dict[str, Any
     ]
 
 
-def _grant(documents: Documents, grant: ApprovalGranted, position: int, stands: bool) -> None:
+def _grant(documents: Documents, grant: ApprovalGranted, event: DecodedEvent, stands: bool) -> None:
     counted = terms.key_for(grant)
-    changes = approvals.record(documents, counted, grant, position, stands=stands)
+    mixed_since = approvals.mixed_since(documents, counted, grant)
+    changes = approvals.record(documents, counted, grant, event.position, stands=stands)
+    if (since := approvals.mixed_since(documents, counted, grant)) != mixed_since:
+        if mixed_since is not None:
+            pages.remove(documents, _mixed(counted), mixed_since)
+        if since is not None:
+            of = [name_key(grant.company.name), name_key(grant.item.name)]
+            pages.insert(documents, _mixed(counted), since, of)
     counts = [(approval, counted, sign) for sign, approval in changes]
-    entry = grant.model_dump(mode="json", exclude_none=True, exclude={"company", "source", "published"})
-    _note(
-        documents,
-        grant.company.name,
-        position,
-        {"kind": "granted"} | entry | _by(grant.source),
-        stands,
-        counts,
-    )
+    told = {part: value for part, value in event.written.items() if part not in ("company", "published")}
+    _note(documents, grant.company.name, event.position, {"kind": "granted"} | told, stands, counts)
 
 
 def _mention(documents: Documents, batch: BatchAnnounced, position: int, stands: bool) -> None:
@@ -212,8 +213,8 @@ def _mention(documents: Documents, batch: BatchAnnounced, position: int, stands:
 
 
 def _amend(documents: Documents, amendment: ApprovalAmended, position: int, stands: bool) -> None:
-    number = key("number", name_key(amendment.registry_number))
-    place = key("later", name_key(amendment.authority), name_key(amendment.instrument), number)
+    number = f"number\t{name_key(amendment.registry_number)}"
+    place = f"later\t{name_key(amendment.authority)}\t{name_key(amendment.instrument)}\t{number}"
     change = amendment.model_dump(mode="json", exclude_none=True, exclude={"source", "published"})
     entry = {"kind": "amended"} | change | _by(amendment.source)
     pages.keep(documents, place, position, entry, stands)
@@ -228,7 +229,7 @@ def _note(
     documents: Documents, company: str, position: int, entry: dict[str, Any], stands: bool, counts: Counts
 ) -> None:
     of = name_key(company)
-    pages.keep(documents, key("history", of), position, entry, stands)
+    pages.keep(documents, f"history\t{of}", position, entry, stands)
     held = documents.get(_record(of)) or {"spelled": {}, "granted": {}, "unnumbered": {}}
     spelled = terms.with_times(held["spelled"], company, 1 if stands else -1)
     documents.put(_record(of), held | {"spelled": spelled})
@@ -248,7 +249,7 @@ def _count(documents: Documents, approval: approvals.Approval, counted: str, sig
         changed["unnumbered"] = terms.with_times(held["unnumbered"], counted, sign)
         change = buckets.add if counted in changed["unnumbered"] else buckets.discard
         if (counted in changed["unnumbered"]) != (counted in held["unnumbered"]):
-            change(documents, key("unnumbered", counted), approval.company)
+            change(documents, f"unnumbered\t{counted}", approval.company)
     documents.put(_record(approval.company), changed)
 
 
@@ -256,12 +257,11 @@ def _later(entry: dict[str, Any], company: str) -> list[str]:
     """Where amendments and revocations of a granted approval are: under its number, and under its item and company."""
     if entry["kind"] != "granted":
         return []
-    place = key("later", name_key(entry["authority"]), name_key(entry["instrument"]))
-    item = entry["item"]
-    number = item.get("registry_number")
+    item, number = name_key(entry["item"]["name"]), entry["item"].get("registry_number")
+    place = "\t".join(("later", name_key(entry["authority"]), name_key(entry["instrument"])))
     return [
-        *([key(place, "number", name_key(number))] if number else []),
-        key(place, "item", name_key(item["name"]), company),
+        *([f"{place}\tnumber\t{name_key(number)}"] if number else []),
+        f"{place}\titem\t{item}\t{company}",
     ]
 
 
@@ -269,5 +269,9 @@ def _by(source: Source) -> dict[str, Any]:
     return {"source": source.model_dump(mode="json", exclude_none=True)}
 
 
+def _mixed(counted: str) -> str:
+    return f"mixed\t{counted}"
+
+
 def _record(company: str) -> str:
-    return key("record", company)
+    return f"record\t{company}"

@@ -239,7 +239,8 @@ def gather(views: Views, counted: str) -> Evidence:
     repeats = {t: _repeats(views["companies"], t) for t in one}
     listed = {t: totals.days(views["totals"], t, "granted") for t in one}
     marks = Marks(views["companies"], _named(views, announced, one))
-    members = {t: _members(views["batches"], t, marks, repeats[t]) for t in one}
+    doubles = {t: _doubles(views, t) for t in one}
+    members = {t: _members(views["batches"], t, marks, repeats[t], doubles[t]) for t in one}
     reports: list[TotalReport | BatchReport] = [*(report for _, report in figures), *announced]
     return Evidence(
         terms=one,
@@ -254,7 +255,10 @@ def gather(views: Views, counted: str) -> Evidence:
         granted_to={t: _granted_to(views["companies"], marks.groups.values(), t) for t in one},
         revoked=_revoked(views, one),
         unplaced={
-            t: sum(count for _, count, _ in listed[t]) - batches.placed(views["batches"], t) for t in one
+            t: sum(count for _, count, _ in listed[t])
+            - batches.placed(views["batches"], t)
+            + doubles[t].placed
+            for t in one
         },
         origins={r.position: sources.origin(r.source) for r in reports},
         says={r.position: r.says for r in reports},
@@ -382,13 +386,48 @@ def _named(views: Views, announced: Iterable[BatchReport], counted: Iterable[str
         names |= further
 
 
+@dataclass(frozen=True, slots=True)
+class _Doubles:
+    """How many approvals are counted twice, at most: as members of a batch (by its key), and of those that are `placed`."""
+
+    members: dict[str, int]
+    placed: int
+
+
+def _doubles(views: Views, counted: str) -> _Doubles:
+    """A report of a batch that gives no registry number counts as an approval of its own there, where no report of that batch
+    gives its item and company one. If others do, it is the approval of that number, which may be in the batch already."""
+    members: dict[str, int] = {}
+    numbers: dict[str, set[str]] = {}
+    placed, numbers_placed = 0, set[str]()
+    mixed = companies.mixed(views["companies"], counted)
+    companies.fetch_histories(views["companies"], dict.fromkeys(company for company, _ in mixed))
+    for company, item in mixed:
+        entries = [e for e in companies.granted(views["companies"], company, counted) if _item_of(e) == item]
+        given = {name_key(e["item"]["registry_number"]) for e in entries if "registry_number" in e["item"]}
+        only = given if len(given) == 1 else set[str]()  # which of several it is nobody says
+        numbered_in = {_batch_of(e) for e in entries if "registry_number" in e["item"]}
+        alone_in = {batch for e in entries if (batch := _batch_of(e)) is not None} - numbered_in
+        for batch in alone_in:
+            members[batch] = members.get(batch, 0) + 1
+            numbers.setdefault(batch, set()).update(only)
+        if alone_in and numbered_in <= {None}:
+            placed, numbers_placed = placed + 1, numbers_placed | only
+    every = sorted(numbers_placed.union(*numbers.values()))
+    in_batches = batches.of_numbers(views["batches"], counted, every)
+    # What is the only report of its number in a batch is no double.
+    for batch, found in numbers.items():
+        members[batch] -= sum(batch not in in_batches[number] for number in found)
+    return _Doubles(members, placed - sum(not in_batches[number] for number in numbers_placed))
+
+
 def _members(
-    documents: Documents, counted: str, marks: Marks, repeats: _Repeats
+    documents: Documents, counted: str, marks: Marks, repeats: _Repeats, doubles: _Doubles
 ) -> dict[str, dict[str, Any]]:
     of_companies = batches.members_of(documents, counted, marks.groups)
     return {
         key: {
-            "count": held["count"] - repeats.members.get(key, 0),
+            "count": max(0, held["count"] - repeats.members.get(key, 0) - doubles.members.get(key, 0)),
             "at_most": held["count"],
             "companies": of_companies.get(key, {}),
         }

@@ -12,7 +12,7 @@ from events.catalog import CompanyIdentified, CompanyMerged
 
 from . import buckets, pages
 from .asof import perhaps, surely
-from .projection import Documents, key
+from .projection import Documents
 
 
 def identify(documents: Documents, data: CompanyIdentified, position: int, stands: bool) -> None:
@@ -313,12 +313,12 @@ def _rings(merges: Iterable[tuple[int, str, str, str]]) -> tuple[tuple[int, ...]
 
 
 def _merges(slug: str) -> str:
-    return key("merges", slug)
+    return f"merges\t{slug}"
 
 
 def _slug(slug: str) -> str:
-    return key("slug", slug)
+    return f"slug\t{slug}"
 
 
 def _alias(alias: str) -> str:
-    return key("alias", alias)
+    return f"alias\t{alias}"

@@ -53,7 +53,8 @@ class Lookup:
 
     def __init__(self, log: Log, events: Iterable[DecodedEvent | Exception]) -> None:
         self._log = log
-        targets = [target for event in events if (target := _target(event)) is not None]
+        targets = self.targets = [target for event in events if (target := _target(event)) is not None]
+        """The source and id of what each correction is against."""
         # One by one, what 3 % of corrections are against took a fifth of the time of a replay.
         self._recorded: dict[tuple[str, str], RecordedEvent | None] = {**log.find_each(targets)}
         self._decoded: dict[tuple[str, str], DecodedEvent] = {}
@@ -324,10 +325,9 @@ def asked_for(
 ) -> list[str]:
     """The documents that folding these events will ask for, as far as can be told."""
     names = [name for event in events for name in _needed(projection, event)]
-    for event in events:
-        if (target := _target(event)) is not None:
-            names.append(correction_key(*target))
-            names += _needed(projection, lookup.hint(*target))  # it is counted out, or in again
+    for target in lookup.targets:
+        names.append(correction_key(*target))
+        names += _needed(projection, lookup.hint(*target))  # it is counted out, or in again
     return [*names, WAITING]
 
 

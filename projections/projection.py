@@ -13,7 +13,10 @@ Find = Callable[[str, str], DecodedEvent | None]
 
 
 class Documents(Protocol):
-    """The state of a projection: JSON values by key. `get` gives the value itself, which only `put` may change."""
+    """The state of a projection: JSON values by key. `get` gives the value itself, which only `put` may change.
+
+    A tab parts the names in a key, for no name holds one.
+    """
 
     def get(self, key: str) -> Any:
         """The document, or None."""
@@ -91,12 +94,7 @@ WAITING = "waiting"  # how many corrections have a target that the log does not 
 
 def correction_key(source: str, id: str) -> str:
     """The document that lists the positions of the corrections in force against one event."""
-    return key("correction", keys.identity(source, id).hex())
-
-
-def key(*parts: str) -> str:
-    """A document's key. A tab parts the names, for no name holds one."""
-    return "\t".join(parts)
+    return f"correction\t{keys.identity(source, id).hex()}"
 
 
 _CORRECTIONS = (EventRetracted.TYPE, EventSuperseded.TYPE)  # they concern every projection

@@ -8,7 +8,7 @@ from events import DecodedEvent, name_key
 from events.catalog import MarketEstimated
 
 from . import buckets, pages
-from .projection import Documents, key
+from .projection import Documents
 
 name = "shares"
 version = 3
@@ -22,7 +22,7 @@ def needs(event: DecodedEvent) -> list[str]:  # noqa: ARG001  # the protocol's a
 def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     estimate = event.data
     assert isinstance(estimate, MarketEstimated)
-    of = key(name_key(estimate.estimator), name_key(estimate.unit))
+    of = f"{name_key(estimate.estimator)}\t{name_key(estimate.unit)}"
     pages.keep(
         documents, _estimates(of), event.position, estimate.model_dump(mode="json", exclude_none=True), stands
     )
@@ -41,4 +41,4 @@ def estimates(documents: Documents) -> dict[str, list[tuple[int, dict[str, Any]]
 
 
 def _estimates(of: str) -> str:
-    return key("estimates", of)
+    return f"estimates\t{of}"

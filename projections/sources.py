@@ -10,7 +10,7 @@ from typing import Any
 from events import CATALOG, DecodedEvent, canonical, name_key
 
 from . import pages
-from .projection import Documents, key
+from .projection import Documents
 
 name = "sources"
 version = 3
@@ -78,14 +78,11 @@ def independent(sources: list[dict[str, Any]]) -> list[str]:
 
 def _claim(event: DecodedEvent) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """The key of what an event claims, what it says, and who says so: a correction has an actor for its source."""
-    assert event.data is not None
-    says = event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
-    says.pop(
-        "published", None
-    )  # how a list puts it: two lists claim the same, whatever their columns are called
-    source = says.pop("source", None) or {"publisher": says["actor"]}
+    # How a list puts it does not count: two lists claim the same, whatever their columns are called.
+    says = {part: value for part, value in event.written.items() if part not in ("published", "source")}
+    source = event.written.get("source") or {"publisher": says["actor"]}
     return sha256(canonical([event.type, says])).hexdigest()[:32], says, source
 
 
 def _reports(claim: str) -> str:
-    return key("claim", claim)
+    return f"claim\t{claim}"

@@ -20,7 +20,7 @@ class StoredDocuments:
         self._client = client
         self._empty = empty
         self._values: dict[str, Any] = {}
-        self._changed: set[str] = set()
+        self._changed: dict[str, None] = {}  # in the order of the folds
 
     def get(self, name: str) -> Any:
         if name not in self._values:
@@ -29,7 +29,7 @@ class StoredDocuments:
 
     def put(self, name: str, value: Any) -> None:
         self._values[name] = value
-        self._changed.add(name)
+        self._changed[name] = None
 
     def fetch(self, names: Iterable[str]) -> None:
         if missing := self.missing(names):
@@ -57,9 +57,7 @@ class StoredDocuments:
     def changes(self) -> dict[str, bytes]:
         """The changed documents as canonical JSON; empty where one was removed."""
         values = self._values
-        return {
-            name: b"" if values[name] is None else canonical(values[name]) for name in sorted(self._changed)
-        }
+        return {name: b"" if values[name] is None else canonical(values[name]) for name in self._changed}
 
     def sent(self) -> None:
         """What was changed is on its way to the server: the next commit begins. Until `committed`, nothing is forgotten."""

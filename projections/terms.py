@@ -8,7 +8,7 @@ from typing import Protocol
 
 from events import TermsDiffer, name_key
 
-from .projection import Documents, key
+from .projection import Documents
 
 
 class Counts(Protocol):
@@ -25,7 +25,7 @@ class Counts(Protocol):
 @lru_cache(maxsize=1_024)
 def key_of(authority: str, instrument: str, unit: str) -> str:
     """The key of the terms, equal for every spelling of their names."""
-    return key(name_key(authority), name_key(instrument), name_key(unit))
+    return f"{name_key(authority)}\t{name_key(instrument)}\t{name_key(unit)}"
 
 
 def key_for(data: Counts) -> str:
@@ -44,7 +44,7 @@ def seen(documents: Documents, data: Counts, stands: bool) -> str:
     held = documents.get(_counted(terms))
     if held is None:
         documents.put("terms", sorted([*(documents.get("terms") or []), terms]))
-    spelled = with_times(held or {}, key(data.authority, data.instrument, data.unit), 1 if stands else -1)
+    spelled = with_times(held or {}, f"{data.authority}\t{data.instrument}\t{data.unit}", 1 if stands else -1)
     documents.put(_counted(terms), spelled or None)
     if not spelled:
         documents.put("terms", [other for other in documents.get("terms") if other != terms] or None)
@@ -112,4 +112,4 @@ def must_be_one(
 
 
 def _counted(terms: str) -> str:
-    return key("counted", terms)
+    return f"counted\t{terms}"

@@ -9,7 +9,7 @@ from events import DateRange, DecodedEvent, date_range, name_key
 from events.catalog import ApprovalGranted, ApprovalRevoked, TermsEquated, TotalReported
 
 from . import approvals, pages, terms
-from .projection import Documents, key
+from .projection import Documents
 
 name = "totals"
 version = 3
@@ -43,7 +43,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
             _revoke(documents, revocation, event.position, stands)
         case TotalReported() as report:
             counted = terms.seen(documents, report, stands)
-            pages.keep(documents, key("reports", counted), event.position, _report(report), stands)
+            pages.keep(documents, f"reports\t{counted}", event.position, _report(report), stands)
         case TermsEquated() as equation:
             a = terms.key_of(equation.authority, equation.a.instrument, equation.a.unit)
             b = terms.key_of(equation.authority, equation.b.instrument, equation.b.unit)
@@ -56,7 +56,7 @@ def fetch(documents: Documents, counted: Sequence[str]) -> None:
     kinds += [(_revoked(*terms.split("\t")[:2]), way) for terms in counted for way in WAYS]
     documents.fetch(_months(*kind) for kind in kinds)
     documents.fetch(_days(*kind, month) for kind in kinds for month in documents.get(_months(*kind)) or [])
-    pages.fetch(documents, ["equations", *(key("reports", terms) for terms in counted)])
+    pages.fetch(documents, ["equations", *(f"reports\t{terms}" for terms in counted)])
 
 
 def equations(documents: Documents) -> list[tuple[int, str, str]]:
@@ -66,7 +66,7 @@ def equations(documents: Documents) -> list[tuple[int, str, str]]:
 
 def reports(documents: Documents, counted: str) -> list[tuple[int, dict[str, Any]]]:
     """The reported figures of these terms, by position."""
-    return list(pages.read(documents, key("reports", counted)))
+    return list(pages.read(documents, f"reports\t{counted}"))
 
 
 def days(documents: Documents, counted: str, kind: str) -> list[tuple[DateRange, int, list[int]]]:
@@ -104,7 +104,7 @@ def _revoke(documents: Documents, revocation: ApprovalRevoked, position: int, st
         # The item alone: two names of the company may be one, and one revocation must not count twice.
         assert revocation.item is not None
         way, what = "item", name_key(revocation.item.name)
-    reports = key(place, way, what)
+    reports = f"{place}\t{way}\t{what}"
     before: list[Any] = documents.get(reports) or []
     entry = [position, revocation.revoked_on]
     after = sorted([*before, entry]) if stands else [held for held in before if held != entry]
@@ -113,7 +113,7 @@ def _revoke(documents: Documents, revocation: ApprovalRevoked, position: int, st
         if held:
             on = approvals.span([day for _, day in held])
             _count(documents, place, way, on, held[0][0], sign)
-    pages.keep(documents, key("revocations", place), position, revocation.revoked_on, stands)
+    pages.keep(documents, f"revocations\t{place}", position, revocation.revoked_on, stands)
 
 
 def revoked_days(documents: Documents, counted: str) -> list[list[tuple[DateRange, int, list[int]]]]:
@@ -126,7 +126,7 @@ def revoked_days(documents: Documents, counted: str) -> list[list[tuple[DateRang
 def revocations(documents: Documents, counted: str) -> list[tuple[int, str]]:
     """Every revocation of the instrument of these terms: its position, and the day."""
     authority, instrument, _ = counted.split("\t")
-    return list(pages.read(documents, key("revocations", _revoked(authority, instrument))))
+    return list(pages.read(documents, f"revocations\t{_revoked(authority, instrument)}"))
 
 
 def _count(documents: Documents, counted: str, kind: str, on: str, position: int, sign: int) -> None:
@@ -150,7 +150,7 @@ def _count(documents: Documents, counted: str, kind: str, on: str, position: int
 
 
 def _revoked(authority: str, instrument: str) -> str:
-    return key("revoked", authority, instrument)
+    return f"revoked\t{authority}\t{instrument}"
 
 
 def _month(on: str) -> str:
@@ -158,8 +158,8 @@ def _month(on: str) -> str:
 
 
 def _months(counted: str, kind: str) -> str:
-    return key("months", counted, kind)
+    return f"months\t{counted}\t{kind}"
 
 
 def _days(counted: str, kind: str, month: str) -> str:
-    return key("days", counted, kind, month)
+    return f"days\t{counted}\t{kind}\t{month}"

@@ -204,6 +204,85 @@ def test_an_approval_that_two_reports_put_in_two_batches_counts_in_neither_for_t
 # The total just before.
 
 
+BARE = granted("百度", "Ernie", "2023-08-31", batch=1)  # a paper names the batch, and no number
+
+
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [
+        # A list has numbers, and no batches: what the paper says stands.
+        ([granted("百度", "Ernie", "2023-08-31", number="CN-1")], 1),
+        # Somebody else has the number, under another name of the company, and says that it is of the batch.
+        (
+            [
+                granted("百度", "Ernie", "2023-08-31", number="CN-1"),
+                granted("Baidu", "Ernie", "2023-08-31", number="CN-1", batch=1),
+            ],
+            1,
+        ),
+        # Two papers without the number, under two names, and the list has it under both.
+        (
+            [
+                granted("百度", "Ernie", "2023-08-31", number="CN-1"),
+                granted("Baidu", "Ernie", "2023-08-31", batch=1),
+                granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+            ],
+            1,
+        ),
+        # One item with two numbers, of which one is in the batch: the paper may mean that one.
+        (
+            [
+                granted("百度", "Ernie", "2023-08-31", number="CN-1"),
+                granted("百度", "Ernie", "2023-08-31", number="CN-2"),
+                granted("Baidu", "Ernie", "2023-08-31", number="CN-2", batch=1),
+            ],
+            1,
+        ),
+        # The number is in another batch: two reports may put one approval in two batches.
+        (
+            [
+                granted("百度", "Ernie", "2023-08-31", number="CN-1"),
+                granted("Baidu", "Ernie", "2023-08-31", number="CN-1", batch=2),
+            ],
+            1,
+        ),
+        # Another item is another approval.
+        (
+            [
+                granted("百度", "Yiyan", "2023-08-31", number="CN-1"),
+                granted("Baidu", "Yiyan", "2023-08-31", number="CN-1", batch=1),
+            ],
+            2,
+        ),
+    ],
+)
+def test_an_approval_of_a_batch_without_a_number_is_the_one_that_others_give_a_number(
+    others: list[Any], named: int
+) -> None:
+    for reports in (log(BARE, *others), log(*others, BARE)):
+        answer = batch_of(reports, 1)
+        assert (answer["named"], answer["size"]) == (named, at_least(named))
+        (approvals,) = ask(reports, "totals")
+        assert approvals["contradictions"] == []
+    back = log(called("bare", BARE), *others, retracted("bare"))
+    assert [a["named"] for a in ask(back, "batches") if a["ordinal"] == 1] == [
+        a["named"] for a in ask(log(*others), "batches") if a["ordinal"] == 1
+    ]
+
+
+def test_an_approval_that_stands_in_a_batch_twice_leaves_room_for_one_without_a_batch() -> None:
+    reports = log(
+        BARE,
+        granted("百度", "Ernie", "2023-08-31", number="CN-1"),
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1", batch=1),
+        granted("Zhipu", "GLM", "2023-08-31"),
+        total("=3", "2023-08-31"),
+        batch(1, "=2", "2023-08-31"),
+    )
+    # GLM is listed, and nobody says of which batch it is: it may be the one of this batch that nobody names.
+    assert batch_of(reports, 1)["undisclosed"] == between(0, 1)
+
+
 def test_the_total_just_before_a_batch_is_a_total_soon_after_it_less_the_batch() -> None:
     answer = batch_of(log(FOURTH, total(">40", "2024-01-28")), 4)
     assert answer["before"] == at_least(27)

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from events import CATALOG, Event, InvalidEvent, canonical, date_range, name_key
+from events import CATALOG, Event, InvalidEvent, RecordedEvent, canonical, date_range, decode, name_key
 from events.catalog import Name, Reference, Text, is_plain
 from events.codec import CLOCK_TOLERANCE, check
 from events.envelope import Envelope
@@ -45,6 +45,13 @@ def plainly_checked(event: Event) -> bytes:
 @given(events())
 def test_an_event_has_the_bytes_that_the_plain_way_gives(event):
     assert check(event, datetime.now(UTC)) == plainly_checked(event)
+
+
+@given(events())
+def test_an_event_that_is_read_has_its_data_as_the_model_writes_it(event):
+    read = decode(RecordedEvent(1, 0, check(event, datetime.now(UTC))))
+    assert read.data == event.data
+    assert read.written == read.data.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 @given(st.sampled_from(ATTRIBUTES), VALUES)

@@ -56,6 +56,7 @@ def test_an_event_of_revision_1_is_stored_as_it_was_written_and_read_as_revision
     assert document["dataschema"] == OLD
     read = decode(stored)
     assert read.data.named == [Named(company="Xiaomi"), Named(company="零一万物")]
+    assert read.written == OLD_DATA | {"named": [{"company": "Xiaomi"}, {"company": "零一万物"}]}
     assert log.at(1).payload == stored.payload
 
 
