@@ -33,10 +33,11 @@ QUESTIONS = {
     "shares": "shares?valid_at={day}",
     "sources": "sources?valid_at={day}",
     "what was known then": "totals?known_at=60&valid_at={day}",
+    "what was known one event later": "totals?known_at={position}",
     "what changed in the last 4 events": "diff?projection=totals&from=100&valid_at={day}",
     "status": "status",  # which is made anew each time
 }
-"""What is asked of one day after the other, each for the first time."""
+"""What is asked of one day, or of one position, after the other, each for the first time."""
 REQUESTS = 200
 OF_EACH = 60
 MOST = 5  # ms
@@ -63,7 +64,13 @@ def measure(bench: Bench) -> list[Figure]:
             _waits(connection, again)  # so that nothing is imported, and everything was asked before
             kept = _waits(connection, again)
             new = {
-                read: _waits(connection, (f"{path}/{asked.format(day=day)}" for day in _days()))
+                read: _waits(
+                    connection,
+                    (
+                        f"{path}/{asked.format(day=day, position=position)}"
+                        for position, day in enumerate(_days(), start=log.head() - OF_EACH)
+                    ),
+                )
                 for read, asked in QUESTIONS.items()
             }
             published = [_publish(connection, f"{path}/events", n) for n in range(REQUESTS)]

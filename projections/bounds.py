@@ -69,7 +69,27 @@ class Solution:
 
 def solve(constraints: Sequence[Constraint]) -> Solution | frozenset[int]:
     """The solution; or the events around one contradiction, not yet a smallest set of them."""
-    # Each node is a number from here on, which takes a third less time.
+    numbers, edges = _numbered(constraints)
+    low = _Paths(len(numbers))
+    if (cycle := low.extend(edges)) is not None:
+        return cycle
+    high = _Paths(len(numbers))
+    # Totals come in the order of days: what bounds the last of them from above goes back to the first in one round.
+    back = [(end, start, least, because) for start, end, least, because in reversed(edges)]
+    if (cycle := high.extend(back)) is not None:
+        return cycle
+    return Solution(numbers, low, high)
+
+
+def contradict(constraints: Sequence[Constraint]) -> bool:
+    """Whether they have no solution: of every cycle the lowest values tell, as each node is reached from the origin."""
+    numbers, edges = _numbered(constraints)
+    return _Paths(len(numbers)).extend(edges) is not None
+
+
+def _numbered(constraints: Sequence[Constraint]) -> tuple[dict[Node, int], list[Edge]]:
+    """The nodes, each with a number, which take a third less time to go through; and all edges, with those that say that each
+    value is 0 or more."""
     numbers: dict[Node, int] = {ORIGIN: 0}
     said: list[Edge] = [
         (
@@ -80,16 +100,7 @@ def solve(constraints: Sequence[Constraint]) -> Solution | frozenset[int]:
         )
         for c in constraints
     ]
-    edges = [(0, number, 0, _NOTHING) for number in range(1, len(numbers))] + said
-    low = _Paths(len(numbers))
-    if (cycle := low.extend(edges)) is not None:
-        return cycle
-    high = _Paths(len(numbers))
-    # Totals come in the order of days: what bounds the last of them from above goes back to the first in one round.
-    back = [(end, start, least, because) for start, end, least, because in reversed(edges)]
-    if (cycle := high.extend(back)) is not None:
-        return cycle
-    return Solution(numbers, low, high)
+    return numbers, [(0, number, 0, _NOTHING) for number in range(1, len(numbers))] + said
 
 
 _NOTHING = frozenset[int]()
@@ -249,15 +260,11 @@ def _alone(
 
 def _smallest(build: Build, around: frozenset[int], counted: frozenset[int]) -> Conflict:
     """The conflict among the events `around` a contradiction, or, where it takes others beside, among all that `counted`."""
-    needed = around if _contradict(build, around) else counted
+    needed = around if contradict(build(around)) else counted
     for event in sorted(needed, reverse=True):
-        if _contradict(build, needed - {event}):
+        if contradict(build(needed - {event})):
             needed -= {event}
     return Conflict(needed)
-
-
-def _contradict(build: Build, counted: frozenset[int]) -> bool:
-    return isinstance(solve(build(counted)), frozenset)
 
 
 def _solution(constraints: Sequence[Constraint]) -> Solution:
