@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from events import Interval
 
@@ -22,8 +23,7 @@ NAMED = 0  # the named approvals
 REVOKED = -1  # the revocations
 
 
-@dataclass(frozen=True, slots=True)
-class Constraint:
+class Constraint(NamedTuple):
     """`value(upper) - value(lower) >= least`, because of these events (positions); of none where it holds by nature."""
 
     upper: Node
@@ -93,12 +93,12 @@ def _numbered(constraints: Sequence[Constraint]) -> tuple[dict[Node, int], list[
     numbers: dict[Node, int] = {ORIGIN: 0}
     said: list[Edge] = [
         (
-            numbers.setdefault(c.lower, len(numbers)),
-            numbers.setdefault(c.upper, len(numbers)),
-            c.least,
-            c.because,
+            numbers.setdefault(lower, len(numbers)),
+            numbers.setdefault(upper, len(numbers)),
+            least,
+            because,
         )
-        for c in constraints
+        for upper, lower, least, because in constraints
     ]
     return numbers, [(0, number, 0, _NOTHING) for number in range(1, len(numbers))] + said
 

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from events import Count, DateRange, Interval, date_range, name_key
@@ -53,7 +54,7 @@ class BatchReport:
     says: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for what is asked for again and again is made once
 class Batch:
     """One batch: every announcement of it, and the approvals that say that they are of it.
 
@@ -71,7 +72,7 @@ class Batch:
     members_at_most: int
     members_of: dict[str, int]
 
-    @property
+    @cached_property
     def on(self) -> DateRange | None:
         """The days on which it may have been announced: those that all reports allow, else those of the earliest; None
         where nothing but its members is known."""
@@ -80,7 +81,7 @@ class Batch:
         first, last = max(r.on.first for r in self.reports), min(r.on.last for r in self.reports)
         return DateRange(first if first <= last else min(r.on.first for r in self.reports), last)
 
-    @property
+    @cached_property
     def dated_by(self) -> frozenset[int]:
         """The reports that `on` rests on."""
         on = self.on

@@ -65,7 +65,7 @@ class Figures:
         return max(
             (
                 days.surely_by(day)
-                + unlisted_by(self.order, self.evidence.marks, self.evidence.granted_to[terms], day)[0]
+                + unlisted_by(self.premises.mentions, self.evidence.granted_to[terms], day)[0]
                 for terms, days in self.evidence.granted.items()
             ),
             default=0,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from events import DateRange, Interval
 
@@ -97,6 +98,11 @@ class Premises:
         self._of_order = lru_cache(MOST)(self._made_of_order)
         self.resolved = lru_cache(RESOLVED)(self._resolve)
 
+    @cached_property
+    def mentions(self) -> list[Mention]:
+        """Whom the announcements of all batches name."""
+        return _mentions(self.order, self.evidence.marks)
+
     def on(self, days: Sequence[date]) -> Timeline:
         """What holds on these days, and beside them."""
         return Timeline(self, days)
@@ -184,11 +190,12 @@ class Premises:
     def _of_unlisted(self, order: list[Placed], *, named: bool) -> Iterator[Constraint]:
         """Companies that announcements name, whose approvals nobody lists, stand beside those that are listed."""
         announced = {p.by for p in order if p.batch.on is not None}
+        mentions = _mentions(order, self.evidence.marks)
         for terms, granted in self.evidence.granted.items():
             granted_to = self.evidence.granted_to[terms] if named else {}
             # Approvals of a month are listed from its last day on: on that day they stand beside those announced in it.
             for day in sorted(announced | {partial.last for partial, _ in granted.partial}):
-                unlisted, because = unlisted_by(order, self.evidence.marks, granted_to, day)
+                unlisted, because = unlisted_by(mentions, granted_to, day)
                 if unlisted:
                     listed = granted.surely_by(day) if named else 0
                     reasons = because | {NAMED} if listed else because
@@ -339,24 +346,44 @@ def _numbered_by(batch: Batch) -> frozenset[int]:
     return frozenset({min(numbering)} if numbering else {NAMED})
 
 
+class Mention(NamedTuple):
+    """What the announcements of a batch that was granted `by` a day name: how many approvals of each company, by the mark of
+    those that ever may be one."""
+
+    by: date
+    because: frozenset[int]
+    companies: Mapping[str, int]
+
+
+def _mentions(order: list[Placed], marks: Marks) -> list[Mention]:
+    whenever = marks.may_be_one()
+    found = []
+    for placed in order:
+        batch = placed.batch
+        if not placed.sure or batch.on is None:
+            continue
+        naming = replace(batch, reports=tuple(r for r in batch.reports if r.named))
+        if naming.reports:
+            because = placed.placed_by.union(*(naming.because(report) for report in naming.reports))
+            companies: dict[str, int] = {}
+            for mark, n in naming.mentioned(marks.may_be_one(batch.on)).items():
+                companies[whenever[mark]] = companies.get(whenever[mark], 0) + n
+            found.append(Mention(placed.by, because, companies))
+    return found
+
+
 def unlisted_by(
-    order: list[Placed], marks: Marks, granted_to: Mapping[str, int], day: date
+    mentions: Iterable[Mention], granted_to: Mapping[str, int], day: date
 ) -> tuple[int, frozenset[int]]:
     """How many approvals, announced by `day` with a company's name, are beyond those granted to it; and who says so."""
     mentioned: dict[str, int] = {}
-    because: set[int] = set()
-    whenever = marks.may_be_one()
-    for placed in order:
-        batch = placed.batch
-        if not placed.sure or batch.on is None or placed.by > day:
-            continue
-        naming = replace(batch, reports=tuple(r for r in batch.reports if r.named))
-        because = because.union(*(naming.because(report) for report in naming.reports))
-        if naming.reports:
-            because |= placed.placed_by
-        for mark, n in naming.mentioned(marks.may_be_one(batch.on)).items():
-            mentioned[whenever[mark]] = mentioned.get(whenever[mark], 0) + n
-    return sum(max(0, n - granted_to.get(mark, 0)) for mark, n in mentioned.items()), frozenset(because)
+    because = frozenset[int]()
+    for mention in mentions:
+        if mention.by <= day:
+            because |= mention.because
+            for mark, n in mention.companies.items():
+                mentioned[mark] = mentioned.get(mark, 0) + n
+    return sum(max(0, n - granted_to.get(mark, 0)) for mark, n in mentioned.items()), because
 
 
 def _order(batches: list[Batch]) -> list[Placed]:
