@@ -63,7 +63,7 @@ def receipts(found: list[Receipt]) -> list[tuple[int, bool]]:
 
 
 def test_an_empty_ledger_has_no_events_and_its_head_is_zero(log):
-    assert log.head() == 0
+    assert (log.head(), log.end()) == (0, (0, 0))
     assert list(log.read()) == list(log.read_backwards()) == list(log.read_subject("s")) == []
     assert log.at(1) is None
     assert log.position_of("urn:desk", "e1") is None
@@ -75,6 +75,12 @@ def test_positions_count_from_one_without_a_gap(log):
     assert receipts(log.append([report("e4")])) == [(4, False)]
     assert log.head() == 4
     assert positions(log.read()) == [1, 2, 3, 4]
+
+
+def test_the_end_of_a_log_is_its_last_position_and_when_that_was_recorded(log):
+    log.append([report("e1"), report("e2")])
+    last = log.at(2)
+    assert log.end() == (2, last.recorded_ms)
 
 
 def test_a_receipt_names_its_event(log):
