@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from events import DecodedEvent, name_key
@@ -110,19 +110,32 @@ def mixed(documents: Documents, counted: str) -> list[tuple[str, str]]:
 
 def granted(documents: Documents, company: str, counted: str) -> list[dict[str, Any]]:
     """What reports say of the approvals under one name in these terms, in the order of the log."""
-    return [
-        entry
-        for _, entry in pages.read(documents, f"history\t{company}")
-        if entry["kind"] == "granted"
+    entries = pages.read(documents, f"history\t{company}")
+    return [entry for _, entry in entries if _is_granted(entry, counted)]
+
+
+def granted_at(
+    documents: Documents, company: str, counted: str, *, whole: bool
+) -> list[tuple[int, dict[str, Any]]]:
+    """The same with the position of each report: of the `whole` history, or of its first page."""
+    place = f"history\t{company}"
+    entries = pages.read(documents, place) if whole else pages.start(documents, place)
+    return [(position, entry) for position, entry in entries if _is_granted(entry, counted)]
+
+
+def _is_granted(entry: dict[str, Any], counted: str) -> bool:
+    return (
+        entry["kind"] == "granted"
         and terms.key_of(entry["authority"], entry["instrument"], entry["unit"]) == counted
-    ]
+    )
 
 
-def fetch_histories(documents: Documents, names: Iterable[str]) -> None:
-    """Reads ahead what is known under many names (as keys), and the registry numbers of their approvals."""
+def fetch_histories(documents: Documents, names: Iterable[str], *, whole: bool = True) -> None:
+    """Reads ahead what is known under many names (as keys), or the first page of it, and the registry numbers in that."""
     histories = [f"history\t{name}" for name in names]
-    pages.fetch(documents, histories)
-    granted = [e for of in histories for _, e in pages.read(documents, of) if e["kind"] == "granted"]
+    (pages.fetch if whole else pages.fetch_starts)(documents, histories)
+    read = pages.read if whole else pages.start
+    granted = [e for of in histories for _, e in read(documents, of) if e["kind"] == "granted"]
     documents.fetch(
         approvals.place_of(
             terms.key_of(e["authority"], e["instrument"], e["unit"]), name_key(e["item"]["registry_number"])
@@ -130,23 +143,6 @@ def fetch_histories(documents: Documents, names: Iterable[str]) -> None:
         for e in granted
         if "registry_number" in e["item"]
     )
-
-
-def fetch_reports(documents: Documents, names: Iterable[str]) -> None:
-    """Reads ahead the first of the `reports` of many names (as keys)."""
-    pages.fetch(documents, [f"history\t{name}" for name in names], most=2)
-
-
-def reports(documents: Documents, company: str, counted: Collection[str]) -> Iterator[tuple[int, str]]:
-    """The reports under one name (as a key) of an approval in one of these terms, or of an announcement that names it, in the
-    order of the log: the position, and the day of the approval or of the announcement, as it is written."""
-    for position, entry in pages.read(documents, f"history\t{company}"):
-        kind = entry["kind"]
-        if (
-            kind in ("granted", "named")
-            and terms.key_of(entry["authority"], entry["instrument"], entry["unit"]) in counted
-        ):
-            yield position, entry["approved_on"] if kind == "granted" else entry["batch"]["announced_on"]
 
 
 def positions(documents: Documents, company: str) -> Iterator[int]:

@@ -13,7 +13,7 @@ from events.catalog import EventRetracted, EventSuperseded
 from . import answers
 from .answers.shown import SHOWN
 from .asof import as_of
-from .digest import digest_of_answer
+from .digest import with_digest
 from .evidence import Views
 from .past import SnapshotLost
 from .projection import Projection
@@ -83,7 +83,7 @@ def diff(
         **({} if valid_at is None else {"valid_at": valid_at}),
         "changes": changes.listed(),
     }
-    return answer | {"digest": digest_of_answer(answer)}
+    return with_digest(answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from itertools import islice
 from tempfile import TemporaryFile
 from typing import Any
 
+import msgspec
+
 from events import canonical
 
 RUN = 16_384
@@ -59,6 +61,9 @@ def _sorted_runs(digests: Iterator[bytes], files: ExitStack) -> Iterator[Iterabl
     yield run
 
 
-def digest_of_answer(answer: Any) -> str:
-    """SHA-256 of an answer as canonical JSON, in hex."""
-    return sha256(canonical(answer)).hexdigest()
+def with_digest(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer with its `digest`, the SHA-256 of it as canonical JSON, in hex. It shares nothing with what it was made of,
+    which is kept for the next question: whoever has it may change it."""
+    answer = {**answer, "digest": sha256(canonical(answer)).hexdigest()}
+    alone: dict[str, Any] = msgspec.to_builtins(answer)
+    return alone

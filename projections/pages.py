@@ -80,15 +80,32 @@ def read(documents: Documents, name: str, after: int = 0) -> Iterator[tuple[int,
     yield from _after(after, last)
 
 
-def fetch(documents: Documents, names: Iterable[str], *, most: int | None = None) -> None:
-    """Reads many lists ahead, in two round trips: all of their pages, or the first ones and the last, `most` of them in all."""
+def start(documents: Documents, name: str) -> list[tuple[int, Any]]:
+    """The entries of the first page, by position."""
+    if (held := documents.get(name)) is None:
+        return []
+    last, firsts, groups, _ = held
+    page = documents.get(_page(name, 0)) if _number_of_last(firsts, groups) else last
+    return [(position, entry) for position, entry in page]
+
+
+def fetch_starts(documents: Documents, names: Iterable[str]) -> None:
+    """Reads the first pages of many lists ahead, in two round trips."""
+    listed = list(names)
+    documents.fetch(listed)
+    held = [(name, documents.get(name)) for name in listed]
+    documents.fetch(_page(name, 0) for name, of in held if of is not None and _number_of_last(of[1], of[2]))
+
+
+def fetch(documents: Documents, names: Iterable[str]) -> None:
+    """Reads many lists ahead, in two round trips."""
     listed = list(names)
     documents.fetch(listed)
     documents.fetch(
         _page(name, page)
         for name in listed
         if (held := documents.get(name)) is not None
-        for page in range(_number_of_last(held[1], held[2]))[: None if most is None else most - 1]
+        for page in range(_number_of_last(held[1], held[2]))
     )
 
 

@@ -79,9 +79,12 @@ class Premises:
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
         self.order = _order(evidence.batches())
-        # Those that a constraint is about, and those of which approvals are listed.
-        self.days = sorted(_days(evidence))
-        self.listed = sorted({day for of in evidence.granted.values() for day in of.exact_days()})
+        # Those that decide what the constraints allow of all others, and those of which approvals are listed.
+        listed = {day for of in evidence.granted.values() for day in of.exact_days()}
+        # Approvals that are listed in one of several terms add up to no more on further days. But what is listed in one on one
+        # day, and in another on the next, are different approvals: only with these days do they stand one after the other.
+        self.days = sorted(_days(evidence) | (listed if len(evidence.granted) > 1 else set()))
+        self.listed = sorted(listed)
         self.speaks_of_force = any(of.any() for of in evidence.revoked) or any(
             report.in_force for report in evidence.totals
         )

@@ -16,7 +16,7 @@ from . import sources as sources_fold
 from . import totals as totals_fold
 from .asof import Asked, as_of, counting
 from .derived import DerivableViews
-from .digest import digest_of_answer
+from .digest import with_digest
 from .past import SnapshotLost
 from .projection import Projection
 from .together import fold_all, known_at, read_together
@@ -153,7 +153,7 @@ def _answer(
     }
     if left_out:
         answer["parked"] = sorted(left_out)
-    return answer | {"digest": digest_of_answer(answer)}
+    return with_digest(answer)
 
 
 def _known_at(log: Log, needed: list[Projection], position: int, build: Callable[[DerivableViews], T]) -> T:

@@ -108,13 +108,12 @@ def known_at(log: Log, projections: Sequence[Projection], position: int) -> Deri
     parked = _parked(log, live.values())
     known = readings.past(log.ledger, live, position)
     if known is None or not _goes_on(log, known, live, parked, position):
+        snapshots = {name: past.last_before(generation, position) for name, generation in live.items()}
         known = PastReading(
-            Checkpoint(),
-            {},
-            {name: past.last_before(generation, position) for name, generation in live.items()},
-            {name: {} for name in live},
-            {name: {} for name in live},
+            Checkpoint(), {}, snapshots, {name: {} for name in live}, {name: {} for name in live}
         )
+        # After the snapshots: what these leave out, the generations had parked by then.
+        parked = _parked(log, live.values())
     changed = {name: dict(of) for name, of in known.changed.items()}
     views = {
         name: PastDocuments(generation, known.snapshots[name], known.read[name], changed[name])

@@ -15,11 +15,12 @@ from approval_ledger import exporting, status
 from approval_ledger.api import answering
 from events import Log, as_json_line, canonical
 from projections import PROJECTIONS, Store, diff, queries
+from projections.replay import adopt, rebuild
 from workers import run_here
 
 from .api import Api, problem
 from .command import event, text
-from .given import HISTORY, QUESTIONS
+from .given import HISTORY, MODELS, QUESTIONS, called, equated, estimate, total
 from .waiting import until
 
 
@@ -176,6 +177,34 @@ def test_the_tag_of_what_was_known_at_a_position_stays_while_the_log_grows(api: 
     tags = [api.get(log, path).headers["etag"] for path in paths]
     api.post(log, text(event("e2")))
     assert [api.get(log, path).headers["etag"] for path in paths] == tags
+
+
+@pytest.mark.parametrize("path", ["totals", "totals?known_at=2", "companies", "batches"])
+def test_the_tag_is_another_once_a_worker_has_parked_an_event(api: Api, log: Log, path: str) -> None:
+    for n in range(1, 4):
+        api.post(log, text(event(f"e{n}")))
+    run_here(log.client, log.ledger)
+    before = api.get(log, path)
+    live = Store(log, PROJECTIONS["totals"]).open_live()
+    log.client.hset(live.parked_key, "2", "by a version that knew less")
+    after = api.get(log, path, **{"If-None-Match": before.headers["etag"]})
+    assert (after.status_code, after.json()["parked"], "parked" in before.json()) == (200, [2], False)
+
+
+def test_the_tag_of_the_share_of_a_stock_is_another_after_a_rebuild_of_any_projection_that_it_is_made_of(
+    api: Api, log: Log
+) -> None:
+    same = equated(MODELS, ("CAC", "stock", "model"))
+    stock = estimate("world", "=100", on="2024-01-10")
+    log.append([called("e1", total("=40", "2024-01-01")), called("e2", stock), called("e3", same)])
+    run_here(log.client, log.ledger)
+    path = "shares?authority=CAC&instrument=approval&unit=model&estimator=CLSA&region=world"
+    tags = [api.get(log, path).headers["etag"]]
+    for name in ("totals", "batches", "companies", "shares"):
+        store = Store(log, PROJECTIONS[name])
+        adopt(store, rebuild(store))
+        tags.append(api.get(log, path).headers["etag"])
+    assert len(set(tags)) == len(tags)
 
 
 def test_what_cannot_change_may_be_kept(api: Api, history: Log) -> None:

@@ -216,7 +216,7 @@ def test_the_number_of_approvals_rests_on_reports_under_the_company_s_names_and_
         total("<=10", "2024-01-31"),
     )
     (models, services) = company_of(reports, "Baidu")["approvals"]
-    assert models["evidence"] == {"low": [1, 2, 4], "high": [7], "more": 0}
+    assert models["evidence"] == {"low": [1, 2], "high": [7], "more": 0}
     assert services["evidence"] == {"low": [5], "high": [], "more": 0}
 
 
@@ -239,6 +239,41 @@ def test_what_is_reported_under_a_name_of_two_companies_is_evidence_of_what_each
         total("<=10", "2023-08-31"),
     )
     assert evidence_of(reports, "Zhipu") == {"low": [1], "high": [2, 5], "more": 0}
+
+
+def test_a_company_that_announcements_name_more_often_rests_on_those_and_on_what_dates_the_batch() -> None:
+    reports = log(
+        granted("Xiaomi", "one", "2024-01-01"),
+        batch(1, "=2", "2024-01", named=[("Xiaomi", "two"), ("小米", "three")]),
+        batch(1, "=2", "2024-01-10"),
+        identified("xiaomi", "Xiaomi", "小米"),
+    )
+    assert evidence_of(reports, "Xiaomi") == {"low": [2], "high": [], "more": 0}
+    by_a_day = evidence_of(reports, "Xiaomi", valid_at=date_range("2024-01-20"))
+    assert by_a_day == {"low": [2, 3], "high": [], "more": 0}
+
+
+def test_a_report_of_a_number_that_is_another_company_s_is_no_evidence() -> None:
+    reports = log(
+        granted("Baidu", "one", "2024-01-01", number="CN-1"),
+        granted("Xiaomi", "one", "2024-01-01", number="CN-1"),
+        granted("Xiaomi", "two", "2024-01-01", number="CN-2"),
+        *(granted("Xiaomi", "two", "2024-01-01", number="CN-2") for _ in range(2 * SHOWN)),
+    )
+    assert evidence_of(reports, "Baidu")["low"] == [1]
+    # All of these are reports of one approval, so that none is left out.
+    assert evidence_of(reports, "Xiaomi") == {"low": [*range(3, 3 + SHOWN)], "high": [], "more": 0}
+
+
+def test_where_only_disputed_names_have_approvals_nothing_forces_the_lowest_count() -> None:
+    reports = log(
+        granted("AI One", "One", "2023-08-31"),
+        identified("zhipu", "Zhipu", "AI One"),
+        identified("other", "Other", "AI One"),
+        total("<=10", "2023-08-31"),
+    )
+    (approvals,) = company_of(reports, "Zhipu")["approvals"]
+    assert (approvals["named"], approvals["evidence"]) == (0, {"low": [], "high": [1, 4], "more": 0})
 
 
 def test_of_many_reports_the_first_are_listed_and_the_approvals_beside_them_are_counted() -> None:

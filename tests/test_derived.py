@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import Log, RecordedEvent, date_range, keys
-from projections import Documents, MemoryDocuments, Store, digest, fold, past, queries
+from events import Log, RecordedEvent, canonical, date_range, keys
+from projections import PROJECTIONS, Documents, MemoryDocuments, Store, digest, fold, past, queries
 from projections.checkpoint import Checkpoint
 from projections.derived import KEYS, VARIANTS, DerivableViews, Derived
 from projections.past import SnapshotLost
@@ -158,6 +159,29 @@ def test_what_was_known_later_is_folded_on_from_there(log: Log, monkeypatch: pyt
     for position, folded in ((14, [11, 12, 13, 14]), (12, [11, 12]), (14, []), (15, [15])):
         assert count_at(log, position) == position
         assert decoded.taken() == folded
+
+
+def edited(value: Any) -> None:
+    """Empties every list and dict in it, from the innermost on."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            edited(each)
+        value.clear()
+
+
+@pytest.mark.parametrize("asked", [{}, {"known_at": 90}], ids=["now", "then"])
+def test_who_changes_an_answer_changes_none_that_is_given_later(
+    module_log: Log, asked: dict[str, Any]
+) -> None:
+    log = Log(module_log.client, new_ledger())
+    log.append(HISTORY)
+    for projection in PROJECTIONS.values():
+        drain(Store(log, projection).open_live())
+    questions = [*QUESTIONS.values(), partial(queries.companies, name="Baidu"), queries.company_names]
+    before = [canonical(question(log, **asked)) for question in questions]
+    for question in questions:
+        edited(question(log, **asked)["answers"])
+    assert [canonical(question(log, **asked)) for question in questions] == before
 
 
 def test_who_folds_on_what_was_known_changes_nothing_of_what_is_kept(log: Log) -> None:

@@ -126,6 +126,22 @@ def test_a_snapshot_holds_every_document_as_it_was_whatever_the_pages_that_were_
             assert digest(MemoryDocuments({name: held.get(name) for name in then})) == digest(then)
 
 
+def test_an_event_that_is_parked_just_before_a_snapshot_is_read_is_told(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, *range(20, 30), 13, *range(30, 40))
+    live = Store(log, Tally()).open_live()
+    live.advance(5)
+
+    def and_then(generation: Generation, position: int) -> int:
+        drain(live)
+        return last_before(generation, position)
+
+    monkeypatch.setattr(past, "last_before", and_then)
+    views = known_at(log, [Tally()], 15)
+    assert (views["tally"].get("all"), views.left_out) == (14, {11})
+
+
 def test_a_projection_that_is_behind_is_folded_from_its_last_snapshot(log: Log) -> None:
     append(log, *range(20, 50))
     live = Store(log, Tally()).open_live()

@@ -25,7 +25,20 @@ from projections.evidence import gather
 from projections.figures import Figures
 from projections.premises import Premises
 
-from .given import Line, batch, called, granted, identified, log, merged, total, views
+from .given import (
+    MODELS,
+    SERVICES,
+    Line,
+    batch,
+    called,
+    equated,
+    granted,
+    identified,
+    log,
+    merged,
+    total,
+    views,
+)
 from .long import LONG
 from .strategies import event_data
 
@@ -102,7 +115,25 @@ def test_some_sources_take_as_many_documents_however_many_claims_come_before_and
     ] == [*range(130, 135)]
 
 
-meeting = st.lists(
+equal = st.one_of(
+    st.builds(
+        granted,
+        st.sampled_from(["Baidu", "Zhipu", "Xiaomi"]),
+        st.sampled_from(["one", "two", "three", "four"]),
+        st.sampled_from(["2023-12-31", "2024-01-01", "2024-01-02", "2024-01-03", "2024-01"]),
+        terms=st.sampled_from([MODELS, SERVICES]),
+    ),
+    st.builds(
+        total,
+        st.builds("{}{}".format, st.sampled_from(["=", "<=", ">"]), st.integers(0, 6)),
+        st.sampled_from(["2024-01-01", "2024-01-02", "2024-01-31"]),
+        terms=st.sampled_from([MODELS, SERVICES]),
+        source=st.sampled_from(["CAC", "Xinhua", "AP"]),
+    ),
+)
+"""Approvals in two terms, which of several days each may be of, and totals of both."""
+
+meeting = st.lists(equal, max_size=12).map(lambda lines: log(equated(MODELS, SERVICES), *lines)) | st.lists(
     event_data(
         ApprovalGranted,
         ApprovalGranted,

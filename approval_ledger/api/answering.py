@@ -42,16 +42,17 @@ class Standing:
     head: int
     recorded_ms: int
     generations: tuple[int, ...]
+    parked: tuple[int, ...]
     reached: int
 
     @classmethod
     def of(cls, log: Log, needed: Sequence[Projection], *, live: bool) -> Standing:
-        """As it is now; `live`: with how far the `needed` projections are. Raises what the log and the stores raise. Writes
-        nothing: a reader makes no generation."""
+        """As it is now, with how many events each of the `needed` projections could not apply; `live`: with how far they are.
+        Raises what the log and the stores raise. Writes nothing: a reader makes no generation."""
         generations = live_generations(log, needed)
-        reached = _reached(log, generations) if live else 0
+        reached, parked = _states(log, generations, live=live)
         head, recorded_ms = log.end()  # after the checkpoints: read before, it could be behind them
-        return cls(log.ledger, head, recorded_ms, tuple(g.number for g in generations), reached)
+        return cls(log.ledger, head, recorded_ms, tuple(g.number for g in generations), parked, reached)
 
     def at(self, log: Log, position: int) -> Standing:
         """The same for a question about a position of the past, which does not mind how long the log is."""
@@ -63,13 +64,21 @@ class Standing:
         return self.head - self.reached
 
 
-def _reached(log: Log, generations: Sequence[Generation]) -> int:
+def _states(log: Log, generations: Sequence[Generation], *, live: bool) -> tuple[int, tuple[int, ...]]:
+    """How far the generation is that is furthest behind, 0 where that is not asked for; and how many events each has parked."""
     with storage():
-        pipeline = log.client.pipeline(transaction=True)
+        pipeline = log.client.pipeline(transaction=live)
         for generation in generations:
-            generation.ask_state(pipeline)
+            pipeline.hlen(generation.parked_key)
+            if live:
+                generation.ask_state(pipeline)
         replies = iter(pipeline.execute())
-    return min(generation.read_state(next(replies), next(replies)).position for generation in generations)
+    parked, reached = [], []
+    for generation in generations:
+        parked.append(next(replies))
+        if live:
+            reached.append(generation.read_state(next(replies), next(replies)).position)
+    return min(reached, default=0), tuple(parked)
 
 
 class Answers:
@@ -131,7 +140,7 @@ def answered(
         raise Lagging(
             f"ledger {log.ledger} ends at position {head}: it has no position {asked['at_least']} yet"
         )
-    now = standing(log, projection, asked)
+    now = standing(log, _needed(projection, question), asked)
     near = asked["known_at"] is None and now.behind <= NEAR
     asking: Asked = {**asked, "at_least": now.head} if near else asked
 
@@ -182,9 +191,16 @@ def sent(
     return Response(content, media_type=media_type, headers={**tagged, **headers})
 
 
-def standing(log: Log, projection: str, asked: Asked) -> Standing:
-    """Where the ledger is, once its projections are near enough to what is asked. Raises Behind where they do not come."""
-    needed = [PROJECTIONS[projection]] if projection in ("shares", "sources") else queries.COUNTING
+def _needed(projection: str, question: Mapping[str, Any]) -> Sequence[Projection]:
+    """The projections that an answer is made of. A share of a stock is asked of `shares`, with all parameters that it takes."""
+    if projection == "shares" and question:
+        return [*queries.COUNTING, PROJECTIONS[projection]]
+    return [PROJECTIONS[projection]] if projection in ("shares", "sources") else queries.COUNTING
+
+
+def standing(log: Log, needed: Sequence[Projection], asked: Asked) -> Standing:
+    """Where the ledger is, once the projections that are `needed` are near enough to what is asked. Raises Behind where they
+    do not come."""
     if asked["known_at"] is not None:
         now = Standing.of(log, needed, live=False)
         return now.at(log, asked["known_at"]) if isinstance(asked["known_at"], int) else now
@@ -207,7 +223,7 @@ def _is_of(now: Standing, log: Log, answer: Answer) -> bool:
 
 
 def _tag(now: Standing, words: bytes) -> str:
-    standing = [now.ledger, now.head, now.recorded_ms, list(now.generations)]
+    standing = [now.ledger, now.head, now.recorded_ms, list(now.generations), list(now.parked)]
     return f'"{sha256(canonical(standing) + words).hexdigest()[:32]}"'
 
 

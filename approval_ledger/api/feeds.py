@@ -66,7 +66,7 @@ def _is_of_an_approval(event: RecordedEvent) -> bool:
 def company(request: Request, log: LogOf, query: Annotated[parameters.CompanyFeed, Query()]) -> Response:
     """The newest reports of one company, under all its names."""
     asked = parameters.AsOf().asked()
-    now = standing(log, "companies", asked)
+    now = standing(log, queries.COUNTING, asked)
 
     def build() -> tuple[bytes, bool]:
         answer = queries.companies(log, query.name, at_least=now.head if now.behind <= NEAR else 0)
@@ -82,7 +82,7 @@ def company(request: Request, log: LogOf, query: Annotated[parameters.CompanyFee
 @router.get("/contradictions", responses=documents.feed())
 def contradictions(request: Request, log: LogOf, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001
     """The reports that cannot all be true, the newest first."""
-    now = standing(log, "totals", parameters.AsOf().asked())
+    now = standing(log, queries.COUNTING, parameters.AsOf().asked())
 
     def build() -> tuple[bytes, bool]:
         at_least = now.head if now.behind <= NEAR else 0

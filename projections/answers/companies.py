@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from datetime import date
 from fractions import Fraction
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from events import Count, DateRange, Interval, UnknownCompany, date_range, name_key
 
@@ -30,10 +30,7 @@ def companies_in(
     known = Identities(views["companies"], valid_at)
     found = _all_companies(views, known) if name is None else _asked_for(views, known, name)
     names = [name for company in found for name in company.names]
-    if valid_at is None:
-        fold.fetch_reports(views["companies"], names)
-    else:
-        fold.fetch_histories(views["companies"], names)
+    fold.fetch_histories(views["companies"], names, whole=valid_at is not None)
     counts = all_terms(views)
     counting = [
         _Counting(
@@ -159,8 +156,9 @@ class _Counting:
         if not any(self._concerns(name, records) for name in (*company.names, *may_be)):
             return None
         undisputed = [name for name in company.names if name not in company.disputed]
-        named = self._known_of(undisputed, records)
-        disputed = sum(self._known_of([name], records) for name in sorted({*company.disputed, *may_be}))
+        named, reported = self._known_of(undisputed, records)
+        others_known = [self._known_of([name], records) for name in sorted({*company.disputed, *may_be})]
+        disputed = sum(count for count, _ in others_known)
         if not named and not disputed:
             return None
         high = None if self._undisclosed.high is None else named + disputed + self._undisclosed.high
@@ -172,33 +170,25 @@ class _Counting:
             "named": named,
             "approvals": Interval(named, high).to_json(),
             "share": _share(named, others, self._total),
-            "evidence": self._evidence(undisputed, [*company.disputed, *sorted(may_be)], named, high),
+            "evidence": self._evidence(
+                named, reported, high, [each for _, reported in others_known for each in reported]
+            ),
         }
 
     def _evidence(
-        self, undisputed: Iterable[str], perhaps: Iterable[str], named: int, high: int | None
+        self, named: int, reported: list[Reported], high: int | None, perhaps: list[Reported]
     ) -> dict[str, Any]:
-        """Reports under the names that are the company's force the lowest count; those under names that may be, and what bounds
-        the total, the highest. Of the former, `more` counts approvals: there may be several reports of each."""
-        low = self._reports(undisputed)
+        """What is reported under the company's names forces the lowest count; what is under names that may be its, and what
+        bounds the total, the highest. `more` counts approvals on the former side, and events on the latter."""
+        low = sorted({position for each in reported for position in each.positions})[:SHOWN]
+        told = sum(each.approvals for each in reported if not each.positions.isdisjoint(low))
         most, more = ([], 0) if high is None else self._most_because
-        highest = list(dict.fromkeys([*self._reports(perhaps), *most]))
-        more += max(1, named - SHOWN) if len(low) > SHOWN else 0
+        highest = set(most).union(*(each.positions for each in perhaps if high is not None))
         return {
-            "low": sorted(low[:SHOWN]),
-            "high": sorted(highest[:SHOWN]),
-            "more": more + len(highest[SHOWN:]),
+            "low": low,
+            "high": sorted(highest)[:SHOWN],
+            "more": max(0, named - told) + max(0, len(highest) - SHOWN) + more,
         }
-
-    def _reports(self, names: Iterable[str]) -> list[int]:
-        """The first reports of approvals under these names that are surely of by then, one more than are shown."""
-        found = (
-            position
-            for name in names
-            for position, on in fold.reports(self._views["companies"], name, self._twice)
-            if surely(date_range(on), self._valid_at)
-        )
-        return list(islice(found, SHOWN + 1))
 
     def _concerns(self, name: str, records: Records) -> bool:
         """Whether anything is counted here under a name: mostly, of a company there is not."""
@@ -206,32 +196,46 @@ class _Counting:
             return True
         return name in records and not self._twice.keys().isdisjoint(records[name]["granted"])
 
-    def _known_of(self, names: list[str], records: Records) -> int:
-        """How many approvals these names of a company have at least: those granted to it, or those with which announcements
-        name it, if they are more."""
-        by_batch: dict[str, set[str]] = {}
-        for name in names:
-            for batch, items in self._named_in.get(name, {}).items():
-                by_batch.setdefault(batch, set()).update(items)
-        mentioned = sum(max(1, len(items)) for items in by_batch.values())
-        return max(self._granted_to(names, records), mentioned)
+    def _known_of(self, names: list[str], records: Records) -> tuple[int, list[Reported]]:
+        """How many approvals these names of a company have at least, with what is reported of them: those granted to it, or
+        those with which announcements name it, if they are more."""
+        granted, mentioned = self._granted_to(names, records), self._mentioned(names)
+        return max(
+            granted, (sum(each.approvals for each in mentioned), mentioned), key=lambda known: known[0]
+        )
 
-    def _granted_to(self, names: list[str], records: Records) -> int:
+    def _mentioned(self, names: list[str]) -> list[Reported]:
+        by_batch: dict[str, _Naming] = {}
+        for name in names:
+            for batch, naming in self._named_in.get(name, {}).items():
+                by_batch.setdefault(batch, _Naming(set(), set())).add(*naming)
+        return [Reported(max(1, len(items)), positions) for items, positions in by_batch.values()]
+
+    def _granted_to(self, names: list[str], records: Records) -> tuple[int, list[Reported]]:
         held = [records[name]["granted"] for name in names if name in records]
         if not any(counted in of for of in held for counted in self._twice):
-            return 0
-        if self._valid_at is not None:
-            return max(
-                sum(surely(on, self._valid_at) for on in _distinct(self._views["companies"], names, counted))
-                for counted in self._twice
-            )
-        # Of any day: counted by the fold, so that no history is read.
-        granted: int = max(
-            sum(of.get(counted, 0) for of in held)
-            - sum({of: n for name in names for of, n in by_name.get(name, {}).items()}.values())
-            for counted, by_name in self._twice.items()
-        )
-        return granted
+            return 0, []
+        of_any_day = self._valid_at is None
+        known = []
+        for counted, by_name in self._twice.items():
+            reported = [
+                Reported(1, positions)
+                for on, positions in _distinct(self._views["companies"], names, counted, whole=not of_any_day)
+                if surely(on, self._valid_at)
+            ]
+            count = len(reported)
+            if of_any_day:  # counted by the fold, so that of each history one page is read
+                count = sum(of.get(counted, 0) for of in held)
+                count -= sum({of: n for name in names for of, n in by_name.get(name, {}).items()}.values())
+            known.append((count, reported))
+        return max(known, key=lambda each: each[0])
+
+
+class Reported(NamedTuple):
+    """An approval, or some that announcements of one batch name: how many, and the positions of the reports."""
+
+    approvals: int
+    positions: Set[int]
 
 
 def _by_name(twice: Mapping[frozenset[str], int]) -> dict[str, dict[frozenset[str], int]]:
@@ -243,49 +247,71 @@ def _by_name(twice: Mapping[frozenset[str], int]) -> dict[str, dict[frozenset[st
     return found
 
 
-def _named_in(figures: Figures, valid_at: DateRange | None) -> dict[str, dict[str, set[str]]]:
-    """By name (as a key), the batches that surely were by then, and of which announcements name it, each with its items."""
-    found: dict[str, dict[str, set[str]]] = {}
+class _Naming(NamedTuple):
+    """The items that announcements of a batch name with a company, and their positions, with what says when the batch was."""
+
+    items: set[str]
+    positions: set[int]
+
+    def add(self, items: Set[str], positions: Set[int]) -> None:
+        self.items.update(items)
+        self.positions.update(positions)
+
+
+def _named_in(figures: Figures, valid_at: DateRange | None) -> dict[str, dict[str, _Naming]]:
+    """By name (as a key), the batches that surely were by then, and of which announcements name it."""
+    found: dict[str, dict[str, _Naming]] = {}
     for placed in figures.order:
         if placed.sure and (placed.on is None or surely(placed.on, valid_at)):
+            dated_by = frozenset() if valid_at is None else placed.placed_by
             for report in placed.batch.reports:
                 for name, items in report.named.items():
-                    found.setdefault(name, {}).setdefault(placed.batch.key, set()).update(items)
+                    naming = found.setdefault(name, {}).setdefault(placed.batch.key, _Naming(set(), set()))
+                    naming.add(items, {report.position} | dated_by)
     return found
 
 
-def _distinct(documents: Documents, names: Collection[str], counted: str) -> list[DateRange]:
-    """The days of each approval of one company: those of one number are one, and, without a number, those of one item,
-    unless it has one with a number. What several of its names had when they were two companies is two."""
-    numbers: set[str] = set()
-    by_item: dict[str, list[tuple[str, str, bool]]] = {}
+Told = tuple[str, int, dict[str, Any]]
+"""A report of a grant: the name (as a key) that it is under, its position, and what it says."""
+
+
+def _distinct(
+    documents: Documents, names: Collection[str], counted: str, *, whole: bool
+) -> Iterator[tuple[DateRange, set[int]]]:
+    """Each approval of one company, by its days and the positions of its reports under these names: those of one number are
+    one, and, without a number, those of one item, unless it has one with a number. What several of its names had when they
+    were two companies is two. Of each name the `whole` history counts, or its first page."""
+    by_number: dict[str, list[Told]] = {}
+    by_item: dict[str, list[Told]] = {}
     for name in names:
-        for entry in fold.granted(documents, name, counted):
-            number = entry["item"].get("registry_number")
-            numbers |= {name_key(number)} if number else set()
-            by_item.setdefault(name_key(entry["item"]["name"]), []).append(
-                (name, entry["approved_on"], number is not None)
-            )
-    found = approvals.of_numbers(documents, counted, sorted(numbers))
-    numbered = [approval.on for approval in found if approval is not None and approval.company in names]
-    alone = [on for of_item in by_item.values() for on in _without_number(documents, of_item)]
-    return [totals.day_range(on) for on in (*numbered, *alone)]
+        for position, entry in fold.granted_at(documents, name, counted, whole=whole):
+            told = (name, position, entry)
+            if number := entry["item"].get("registry_number"):
+                by_number.setdefault(name_key(number), []).append(told)
+            by_item.setdefault(name_key(entry["item"]["name"]), []).append(told)
+    numbers = sorted(by_number)
+    for number, approval in zip(numbers, approvals.of_numbers(documents, counted, numbers), strict=True):
+        if approval is not None and approval.company in names:
+            yield totals.day_range(approval.on), {position for _, position, _ in by_number[number]}
+    for of_item in by_item.values():
+        for part in _by_company(documents, of_item):
+            if not any("registry_number" in entry["item"] for _, _, entry in part):
+                days = approvals.span([entry["approved_on"] for _, _, entry in part])
+                yield totals.day_range(days), {position for _, position, _ in part}
 
 
-def _without_number(documents: Documents, of_item: list[tuple[str, str, bool]]) -> Iterator[str]:
-    """The days of the approvals of one item that have no number, one for each company that its names surely were then."""
+def _by_company(documents: Documents, of_item: list[Told]) -> Iterable[list[Told]]:
+    """The reports of one item, apart where their names surely were two companies then."""
     names = {name for name, _, _ in of_item}
     one: dict[str, str] = {}
     if len(names) > 1:
-        ranges = [date_range(on) for _, on, _ in of_item]
+        ranges = [date_range(entry["approved_on"]) for _, _, entry in of_item]
         days = DateRange(min(r.first for r in ranges), max(r.last for r in ranges))
         one = Marks(documents, sorted(names)).may_be_one(days)
-    parts: dict[str, list[tuple[str, bool]]] = {}
-    for name, on, numbered in of_item:
-        parts.setdefault(one.get(name, name), []).append((on, numbered))
-    for part in parts.values():
-        if not any(numbered for _, numbered in part):
-            yield approvals.span([on for on, _ in part])
+    parts: dict[str, list[Told]] = {}
+    for told in of_item:
+        parts.setdefault(one.get(told[0], told[0]), []).append(told)
+    return parts.values()
 
 
 def _share(named: int, others: int, total: Interval) -> dict[str, float]:
