@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from functools import cache, cached_property
+from itertools import accumulate
 
 from events import DateRange, Interval
 
 from .bounds import NAMED, REVOKED, Bound
 from .evidence import Batch
-from .premises import DAY, Premises, at, unlisted_by
+from .premises import DAY, Placed, Premises, at, unlisted_by
 
 TOGETHER = timedelta(days=7)
 """A total of a day this soon after a batch was announced, and before the next, is read as having it as its latest batch.
@@ -186,7 +187,7 @@ class Figures:
         assert batch.on is not None
         sizes = [
             self.size(placed.batch)
-            for placed in self.order
+            for placed in self._perhaps_of(batch, day)
             if placed.batch is batch
             or (
                 placed.batch.on is not None
@@ -204,3 +205,22 @@ class Figures:
                 return None, known_by
             later += size.interval.high
         return later, known_by
+
+    def _perhaps_of(self, batch: Batch, day: date) -> Iterator[Placed]:
+        """The batches, without many of those that were surely granted before one or surely announced after a day: all for each
+        took 30 s of 1,200 batches."""
+        before = self._surely_after[batch.key]
+        for placed, earliest in zip(self.order[before:], self._earliest_from[before:], strict=True):
+            if earliest > day and placed.batch is not batch:
+                return
+            yield placed
+
+    @cached_property
+    def _surely_after(self) -> dict[str, int]:
+        return {placed.batch.key: placed.surely_after for placed in self.order}
+
+    @cached_property
+    def _earliest_from(self) -> list[date]:
+        """Of each batch in the order, the first day on which it, or one after it, may have been announced."""
+        firsts = [date.max if placed.batch.on is None else placed.batch.on.first for placed in self.order]
+        return [*accumulate(reversed(firsts), min)][::-1]

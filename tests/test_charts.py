@@ -116,6 +116,12 @@ def test_a_day_alone_has_a_bar_of_its_own_where_its_figure_is_not_certain(log: L
     assert rows(drawn(log, "totals"), "on", "low", "high") == []
 
 
+@pytest.mark.parametrize("name", CHARTS)
+def test_the_last_of_all_days_can_be_drawn(log: Log, name: str) -> None:
+    report(log, total("=215", "2026-02-10"), batch(1, "=2", "2026-02-10"))
+    assert drawn(log, name, axes={"valid_at": "9999-12-31"})["description"]
+
+
 def test_the_last_figure_is_drawn_though_the_axis_ends_on_its_day(log: Log) -> None:
     report(log, total("=598", "2026-06-30"), total(">=731", "2026-08-31"))
     found = drawn(log, "totals")

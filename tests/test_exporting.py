@@ -305,6 +305,15 @@ def test_a_table_is_read_back_from_parquet_as_it_was(table: Table) -> None:
     assert columns == {c.name: [row[c.name] for row in table.rows] for c in table.columns}
 
 
+def test_a_number_that_parquet_does_not_have_is_refused_and_csv_has_it() -> None:
+    most = 2**53 - 1
+    reports = recorded(*(batch(n, f">={most}", "2024-01-20") for n in range(1, 1_026)))
+    table = tabulated({"projection": "totals", "answers": ask(reports, "totals")})
+    with pytest.raises(BadQuestion, match=r"total_low has a number above 2\^63 - 1.*csv or json"):
+        to_parquet(table, {})
+    assert str(1_025 * most).encode() in to_csv(table)
+
+
 def test_parquet_has_the_types_and_the_meanings_of_its_columns() -> None:
     answer = {"projection": "totals", "answers": ask(recorded(total(">40", "2024-01-28")), "totals")}
     content = to_parquet(tabulated(answer), {})

@@ -132,6 +132,42 @@ def test_until_a_chart_is_drawn_its_room_is_kept_and_says_so_and_then_nothing_mo
             expect(page.locator(".drawn")).not_to_contain_text(says)
 
 
+@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize("view", ["totals", "companies", "projections"])
+def test_nothing_that_is_seen_moves_while_the_page_opens(
+    visit: Visit, history: Log, view: str, width: int
+) -> None:
+    with visit(viewport={"width": width, "height": 900}) as someone:
+        someone.context.add_init_script(SHIFTS)
+        page = someone.opens(at(history, view=view))
+        expect(page.locator("main table tbody tr").first).to_be_visible()
+        expect(page.locator("#standing .live")).to_be_visible()
+        page.evaluate(
+            "() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+        )
+        moved = page.evaluate("window.moved")
+        assert sum(share for share, _ in moved) < 0.05, moved
+
+
+SHIFTS = """
+  window.moved = [];
+  new PerformanceObserver((list) => list.getEntries().forEach((entry) => window.moved.push(
+    [entry.value, entry.sources.map(({ node, previousRect, currentRect }) => [node?.id, previousRect.y, currentRect.y])])))
+    .observe({ type: "layout-shift", buffered: true });
+"""
+
+
+def test_a_word_without_an_end_stays_on_the_page(visit: Visit, api: Api, log: Log) -> None:
+    long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+    api.post(
+        log, encoded(called("t1", total("=9", "2023-09-30", terms=(long, "approval", "model"))))
+    ).raise_for_status()
+    with visit(viewport={"width": 375, "height": 900}) as someone:
+        page = someone.opens(at(log))
+        page.wait_for_selector("[data-drawn] svg")
+        assert page.evaluate("document.documentElement.scrollWidth") == 375
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_nothing_moves_when_the_page_becomes_live(visit: Visit, history: Log, language: str) -> None:
     held: list[Route] = []
@@ -718,6 +754,20 @@ def test_a_wrong_address_leaves_what_is_right_in_it_and_a_way_on(
             someone.follows(page.get_by_role("link", name="Show everything, as it is now"))
             expect(headline(page, "CAC, filing")).to_have_text("988")
             expect(page.get_by_role("alert")).to_have_count(0)
+        for made_up in (
+            {"ledger": "BAD!"},
+            {"view": "nope"},
+            {"evidence": "abc"},
+            {"valid-at": "2024"},
+            {"more": "5"},
+        ):
+            page = someone.opens(at(history, **made_up))
+            ((part, value),) = made_up.items()
+            told = f"This part of the address was not understood, and is passed over: {part}={value}"
+            expect(page.get_by_role("alert")).to_have_text(told)
+        page = someone.opens(at(history, known_at="9", known_as="recorded", view="totals", language="en"))
+        expect(page.locator("main table tbody tr").first).to_be_visible()
+        expect(page.get_by_role("alert")).to_have_count(0)
         page = someone.opens(at(history, evidence="3,9999"))
         expect(headline(page, "CAC, filing")).to_have_text("988")
         panel = page.get_by_role("complementary", name="Evidence")

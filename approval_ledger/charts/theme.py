@@ -202,8 +202,9 @@ def ends_of_days(first: str, last: str) -> Specification:
     after the last: two marks that nobody sees, for Vega-Lite warns of a domain that is given to x and x2."""
     start, end = date.fromisoformat(first), date.fromisoformat(last)
     margin = max(timedelta(1), (end - start) * MARGIN)
+    before, after = max(start, date.min + margin) - margin, min(end, date.max - margin) + margin
     return {
-        "data": {"values": [{"end": str(start - margin)}, {"end": str(end + margin)}]},
+        "data": {"values": [{"end": str(before)}, {"end": str(after)}]},
         "mark": {"type": "point", "opacity": 0},
         "encoding": {"x": {"field": "end"}, "y": {"value": 0}, "tooltip": {"value": None}},
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from events import BadQuestion, canonical
 
-from .tables import Kind, Table
+from .tables import Column, Kind, Table
 
 if TYPE_CHECKING:
     from arro3.core import Array, DataType
@@ -30,12 +30,15 @@ def require_parquet() -> None:
 
 
 def to_parquet(table: Table, metadata: Mapping[str, Any]) -> bytes:
-    """The same table always gives an equal table; the bytes may differ between versions of the library."""
+    """The same table always gives an equal table; the bytes may differ between versions of the library.
+
+    Raises BadQuestion where a number is larger than the format has.
+    """
     from arro3.core import Field, Schema
     from arro3.core import Table as Arrow
     from arro3.io import write_parquet
 
-    arrays = [_array(column.kind, [row[column.name] for row in table.rows]) for column in table.columns]
+    arrays = [_array(column, [row[column.name] for row in table.rows]) for column in table.columns]
     fields = [
         Field(
             column.name,
@@ -56,9 +59,14 @@ def to_parquet(table: Table, metadata: Mapping[str, Any]) -> bytes:
     return content.getvalue()
 
 
-def _array(kind: Kind, values: Sequence[Any]) -> Array:
+def _array(column: Column, values: Sequence[Any]) -> Array:
     from arro3.core import Array, DataType, list_array
 
+    kind = column.kind
+    if kind == "integer" and max((value for value in values if value is not None), default=0) >= 2**63:
+        raise BadQuestion(
+            f"{column.name} has a number above 2^63 - 1, the largest of Parquet: ask for csv or json"
+        )
     if not kind.startswith("list"):
         return Array(values, type=_type(kind))
     offsets = Array([0, *accumulate(map(len, values))], type=DataType.int32())

@@ -25,6 +25,18 @@ export function stateOf(query) {
   return state;
 }
 
+/** What a query string has that is no part of a state, or no value of a part, as it is written there. */
+export function passedOver(query) {
+  const state = stateOf(query);
+  const understood = ([part, value]) => !value || state[part] === value || value === DEFAULTS[part];
+  const wrong = [...new URLSearchParams(query)].filter((given) => !understood(given) || (given[0] === "evidence" && !named(state)));
+  return wrong.map(([part, value]) => `${part}=${value}`);
+}
+
+const DEFAULTS = { known_as: "recorded" };
+
+const named = (state) => state.evidence === "all" || positionsOf(state).length > 0;
+
 /** The address of a state, or of one with changes: a part that is null or empty is left out. `more` and `of` say of what the
  * evidence is, and go with it. */
 export function addressOf(state, changes = {}) {

@@ -1,6 +1,6 @@
 // The page: reads its address, asks the ledger, shows the answer, and follows the log.
 
-import { addressOf, stateOf, VIEWS } from "./address.js";
+import { addressOf, passedOver, stateOf, VIEWS } from "./address.js";
 import { claim } from "./claims.js";
 import { element } from "./elements.js";
 import { evidence } from "./evidence.js";
@@ -147,6 +147,8 @@ async function show(page) {
     page.settle();
     keepingFocus(() => place.foot.replaceChildren(...foot(page, seen.value)));
     say(words.said(words.views[state.view], seen.value.said.slice(0, 12).join(words.comma)));
+    const unknown = passedOver(location.search).join(words.comma);
+    if (unknown) place.main.prepend(element("p", { class: "wrong", role: "alert" }, words.passedOver(unknown)));
     if (turnedAway) place.main.prepend(element("p", { class: "wrong", role: "alert" }, turnedAway));
     turnedAway = "";
     atTheDoor = false;
