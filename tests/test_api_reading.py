@@ -125,9 +125,24 @@ def test_a_table_is_what_the_command_exports(api: Api, history: Log, name: str) 
     assert by_format.headers["x-content-type-options"] == "nosniff"
 
 
-def test_parquet_is_parquet(api: Api, history: Log) -> None:
-    answer = api.get(history, "totals", Accept="application/vnd.apache.parquet")
-    assert (answer.content[:4], answer.content[-4:]) == (b"PAR1", b"PAR1")
+@pytest.mark.parametrize(
+    ("path", "question"),
+    [
+        ("totals", {}),
+        ("totals?steps=false", {}),
+        ("totals?steps=true", {"steps": True}),
+        ("sources", {}),
+        ("sources?limit=5", {"limit": 5}),
+    ],
+)
+def test_parquet_is_what_the_command_exports(
+    api: Api, history: Log, path: str, question: dict[str, Any]
+) -> None:
+    name = path.partition("?")[0]
+    answer = QUESTIONS[name](history, **question)
+    about = exporting.described(history, answer, "parquet", question)
+    found = api.get(history, path, Accept="application/vnd.apache.parquet")
+    assert found.content == exporting.to_parquet(exporting.tabulated(answer), about)
 
 
 @pytest.mark.parametrize(

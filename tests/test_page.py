@@ -269,6 +269,10 @@ def test_a_company_is_found_by_any_of_its_names_and_has_one_timeline_under_all_o
         cells = page.locator("main tbody td[data-column=Evidence]").all_inner_texts()
         assert cells
         assert all(cell.endswith("its reports") for cell in cells)
+        page.get_by_label("Search by any name").fill("nobody")
+        expect(page.get_by_role("table", name="Companies")).to_contain_text(
+            "No company has a name like that."
+        )
         page.get_by_label("Search by any name").fill("百度")
         expect(page.locator("main tbody tr")).to_have_count(1)
         expect(page).to_have_url(re.compile(r"search=%E7%99%BE%E5%BA%A6"))

@@ -22,8 +22,8 @@ _AXES = {"valid_at", "known_at", "known_as", "at_least", "format"}
 
 
 def _question(query: parameters.AsOf) -> dict[str, Any]:
-    """What was asked beside the axes, as `queries` takes it."""
-    asked = query.model_dump(exclude=_AXES, exclude_none=True)
+    """What was asked beside the axes, as `queries` takes it; what is asked anyway is not named."""
+    asked = query.model_dump(exclude=_AXES, exclude_none=True, exclude_defaults=True)
     return {name: {"true": True, "false": False}.get(value, value) for name, value in asked.items()}
 
 

@@ -56,7 +56,7 @@ function listed(page, answers, search) {
           element("a", { href: historyOf(page, each) }, words.itsHistory),
         ],
       ]),
-      { empty: words.nothing, texts: true }),
+      { empty: answers.length ? words.noneFound : words.nothing, texts: true }),
   ];
 }
 
