@@ -69,7 +69,9 @@ def mixed_since(documents: Documents, counted: str, grant: ApprovalGranted) -> i
 
 def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> list[Approval | None]:
     """The approval of each registry number (as a key), among all; it is its who is named by the earliest report that stands."""
-    return [_approval(documents.get(place_of(counted, number)) or [], numbered=True) for number in numbers]
+    places = [place_of(counted, number) for number in numbers]
+    documents.fetch(places)
+    return [_approval(documents.get(place) or [], numbered=True) for place in places]
 
 
 def place_of(counted: str, number: str) -> str:

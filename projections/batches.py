@@ -12,7 +12,7 @@ from . import approvals, pages, terms
 from .projection import Documents
 
 name = "batches"
-version = 3
+version = 4
 handles = frozenset({BatchAnnounced.TYPE, ApprovalGranted.TYPE})
 
 
@@ -44,7 +44,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
                 documents, counted, grant, event.position, of, stands=stands
             )
             for sign, approval in in_batch:
-                _count(documents, counted, of, approval, sign)
+                _count(documents, counted, of, sign)
                 _count_of(documents, counted, of, approval.company, sign)
             if in_any:
                 more = sum(sign for sign, _ in in_any)
@@ -77,8 +77,8 @@ def reports(documents: Documents, counted: str) -> list[tuple[int, dict[str, Any
     return list(pages.read(documents, f"reports\t{counted}"))
 
 
-def members(documents: Documents, counted: str) -> dict[str, dict[str, Any]]:
-    """By batch, the distinct approvals that name it: `count`, and some `sample` positions."""
+def members(documents: Documents, counted: str) -> dict[str, int]:
+    """By batch, how many distinct approvals name it."""
     batches: list[str] = documents.get(_batches(counted)) or []
     documents.fetch([_members(counted, batch) for batch in batches])
     return {batch: documents.get(_members(counted, batch)) for batch in batches}
@@ -116,27 +116,19 @@ def _report(batch: BatchAnnounced) -> dict[str, Any]:
     )
 
 
-def _count(documents: Documents, counted: str, batch: str, approval: approvals.Approval, sign: int) -> None:
-    place = _members(counted, batch)
-    held: dict[str, Any] | None = documents.get(place)
-    if held is None:
-        held = {"count": 0, "sample": []}
-        documents.put(_batches(counted), sorted([*(documents.get(_batches(counted)) or []), batch]))
-    sample = [*held["sample"], approval.position] if sign > 0 else held["sample"]
-    kept = sorted(p for p in sample if sign > 0 or p != approval.position)[:SAMPLE]
-    count = held["count"] + sign
-    documents.put(place, {"count": count, "sample": kept} if count else None)
-    if not count:
-        left = [other for other in documents.get(_batches(counted)) if other != batch]
-        documents.put(_batches(counted), left or None)
+def _count(documents: Documents, counted: str, batch: str, sign: int) -> None:
+    place, listed = _members(counted, batch), _batches(counted)
+    before = documents.get(place) or 0
+    documents.put(place, before + sign or None)
+    if not before:
+        documents.put(listed, sorted([*(documents.get(listed) or []), batch]))
+    elif not before + sign:
+        documents.put(listed, [other for other in documents.get(listed) if other != batch] or None)
 
 
 def _count_of(documents: Documents, counted: str, batch: str, company: str, sign: int) -> None:
     place = _placed_of(counted, company)
     documents.put(place, terms.with_times(documents.get(place) or {}, batch, sign) or None)
-
-
-SAMPLE = 4  # positions kept as evidence: the rest is a count
 
 
 def _placed(counted: str) -> str:

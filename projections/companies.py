@@ -114,13 +114,10 @@ def granted(documents: Documents, company: str, counted: str) -> list[dict[str, 
     return [entry for _, entry in entries if _is_granted(entry, counted)]
 
 
-def granted_at(
-    documents: Documents, company: str, counted: str, *, whole: bool
-) -> list[tuple[int, dict[str, Any]]]:
-    """The same with the position of each report: of the `whole` history, or of its first page."""
-    place = f"history\t{company}"
-    entries = pages.read(documents, place) if whole else pages.start(documents, place)
-    return [(position, entry) for position, entry in entries if _is_granted(entry, counted)]
+def granted_at(documents: Documents, company: str, counted: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same with the position of each report. The history is read as far as they are asked for."""
+    entries = pages.read(documents, f"history\t{company}")
+    return ((position, entry) for position, entry in entries if _is_granted(entry, counted))
 
 
 def _is_granted(entry: dict[str, Any], counted: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -240,8 +240,8 @@ def gather(views: Views, counted: str) -> Evidence:
     repeats = {t: _repeats(views["companies"], t) for t in one}
     listed = {t: totals.days(views["totals"], t, "granted") for t in one}
     marks = Marks(views["companies"], _named(views, announced, one))
-    doubles = {t: _doubles(views, t) for t in one}
-    members = {t: _members(views["batches"], t, marks, repeats[t], doubles[t]) for t in one}
+    doubles = {t: _doubles(views["batches"], t, repeats[t]) for t in one}
+    members = {t: _members(views["batches"], t, marks, doubles[t]) for t in one}
     reports: list[TotalReport | BatchReport] = [*(report for _, report in figures), *announced]
     return Evidence(
         terms=one,
@@ -274,22 +274,30 @@ Changes = dict[frozenset[str], list[tuple[str, int]]]
 @dataclass(frozen=True, slots=True)
 class _Repeats:
     """What changes where the names of a company are `surely` one, and where they are `perhaps`. How many are counted `twice`
-    in a company's record, at most, by the names that it has; `members` has, by batch, how many of its members may be."""
+    in a company's record, at most, by the names that it has; `members` has, by batch, how many of its members may be.
 
-    surely: Changes
-    perhaps: Changes
-    twice: dict[frozenset[str], int]
-    members: dict[str, int]
+    Beside those, an approval that reports give no number, and that may have one of some numbers: `numbered` has these by the
+    batches that it is a member of for its own, and `placed` where it is for its own one of those that are in any batch.
+    """
+
+    surely: Changes = field(default_factory=dict)
+    perhaps: Changes = field(default_factory=dict)
+    twice: dict[frozenset[str], int] = field(default_factory=dict)
+    members: dict[str, int] = field(default_factory=dict)
+    numbered: dict[str, list[set[str]]] = field(default_factory=dict)
+    placed: list[set[str]] = field(default_factory=list)
 
 
 def _repeats(documents: Documents, counted: str) -> _Repeats:
     """Folds count an approval without a number by its item and its company as it is written. Where events say that several
     names are one company, what they have of one item is one approval, or one of those that have a number; but not what
     they had when they were two."""
-    found = _Repeats({}, {}, {}, {})
-    known = Identities(documents)
-    marks = Marks(documents, known.claimed(companies.unnumbered(documents, counted)))
-    for group in {group.mark: group for group in marks.groups.values()}.values():
+    found = _Repeats()
+    claimed = Identities(documents).claimed(companies.unnumbered(documents, counted))
+    marks = Marks(documents, sorted({*claimed, *(of for of, _ in companies.mixed(documents, counted))}))
+    groups = {group.mark: group for group in marks.groups.values()}.values()
+    companies.fetch_histories(documents, {name for of in groups for name in of.names | of.disputed})
+    for group in groups:
         names = sorted(group.names | group.disputed)
         granted = {name: companies.granted(documents, name, counted) for name in names}
         for of_item in _by(granted, _item_of).values():
@@ -307,7 +315,27 @@ def _repeats(documents: Documents, counted: str) -> _Repeats:
                 for key, of_batch in _by(one, _batch_of).items():
                     repeated = -sum(n for _, n in _where_one(of_batch))
                     found.members[key] = found.members.get(key, 0) + repeated
+                _note_numbers(found, one)
     return found
+
+
+def _note_numbers(found: _Repeats, one: Entries) -> None:
+    """Of the reports of one item by the names of one company: where it counts for its own though it has a number elsewhere."""
+    numbers = set[str]().union(*map(_numbers, one.values()))
+    if not numbers:
+        return
+    for key, of_batch in _by(one, _batch_of).items():
+        if not any(map(_numbers, of_batch.values())):
+            found.numbered.setdefault(key, []).append(numbers)
+    for entries in one.values():
+        in_batch = [entry for entry in entries if "batch" in entry]
+        if in_batch and not _numbers(in_batch) and _numbers(entries):
+            found.placed.append(numbers)
+
+
+def _numbers(entries: Iterable[Entry]) -> set[str]:
+    """The registry numbers (as keys) that reports give."""
+    return {name_key(number) for entry in entries if (number := entry["item"].get("registry_number"))}
 
 
 _AT_LAST = DateRange(date.max, date.max)  # when all mergers have been
@@ -395,44 +423,39 @@ class _Doubles:
     placed: int
 
 
-def _doubles(views: Views, counted: str) -> _Doubles:
-    """A report of a batch that gives no registry number counts as an approval of its own there, where no report of that batch
-    gives its item and company one. If others do, it is the approval of that number, which may be in the batch already."""
-    members: dict[str, int] = {}
-    numbers: dict[str, set[str]] = {}
-    placed, numbers_placed = 0, set[str]()
-    mixed = companies.mixed(views["companies"], counted)
-    companies.fetch_histories(views["companies"], dict.fromkeys(company for company, _ in mixed))
-    for company, item in mixed:
-        entries = [e for e in companies.granted(views["companies"], company, counted) if _item_of(e) == item]
-        given = {name_key(e["item"]["registry_number"]) for e in entries if "registry_number" in e["item"]}
-        only = given if len(given) == 1 else set[str]()  # which of several it is nobody says
-        numbered_in = {_batch_of(e) for e in entries if "registry_number" in e["item"]}
-        alone_in = {batch for e in entries if (batch := _batch_of(e)) is not None} - numbered_in
-        for batch in alone_in:
-            members[batch] = members.get(batch, 0) + 1
-            numbers.setdefault(batch, set()).update(only)
-        if alone_in and numbered_in <= {None}:
-            placed, numbers_placed = placed + 1, numbers_placed | only
-    every = sorted(numbers_placed.union(*numbers.values()))
-    in_batches = batches.of_numbers(views["batches"], counted, every)
-    # What is the only report of its number in a batch is no double.
-    for batch, found in numbers.items():
-        members[batch] -= sum(batch not in in_batches[number] for number in found)
-    return _Doubles(members, placed - sum(not in_batches[number] for number in numbers_placed))
+def _doubles(documents: Documents, counted: str, repeats: _Repeats) -> _Doubles:
+    """The fold of batches knows the reports that name one. Whose number is given elsewhere is the approval of that number,
+    which may be in the batch already; where it is not, it is one of its members, and so are all that may have the same."""
+    every = set[str]().union(*repeats.placed, *(of for listed in repeats.numbered.values() for of in listed))
+    in_batches = batches.of_numbers(documents, counted, sorted(every))
+    members = dict(repeats.members)
+    for key, listed in repeats.numbered.items():
+        others = [of for of in listed if not any(key in in_batches[number] for number in of)]
+        members[key] = members.get(key, 0) + len(listed) - _apart(others)
+    others = [of for of in repeats.placed if not any(in_batches[number] for number in of)]
+    return _Doubles(members, len(repeats.placed) - _apart(others))
+
+
+def _apart(sets: Iterable[set[str]]) -> int:
+    """Into how many groups these fall such that none shares a number with another."""
+    found: list[set[str]] = []
+    for numbers in sets:
+        shared = [other for other in found if not numbers.isdisjoint(other)]
+        found = [other for other in found if numbers.isdisjoint(other)] + [numbers.union(*shared)]
+    return len(found)
 
 
 def _members(
-    documents: Documents, counted: str, marks: Marks, repeats: _Repeats, doubles: _Doubles
+    documents: Documents, counted: str, marks: Marks, doubles: _Doubles
 ) -> dict[str, dict[str, Any]]:
     of_companies = batches.members_of(documents, counted, marks.groups)
     return {
         key: {
-            "count": max(0, held["count"] - repeats.members.get(key, 0) - doubles.members.get(key, 0)),
-            "at_most": held["count"],
+            "count": count - doubles.members.get(key, 0),
+            "at_most": count,
             "companies": of_companies.get(key, {}),
         }
-        for key, held in batches.members(documents, counted).items()
+        for key, count in batches.members(documents, counted).items()
     }
 
 

@@ -270,6 +270,42 @@ def test_an_approval_of_a_batch_without_a_number_is_the_one_that_others_give_a_n
     ]
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        # The number of the other name's report, which is of the batch as well, under another item.
+        [
+            granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+            granted("Baidu", "Ernie Bot", "2023-08-31", number="CN-1", batch=1),
+        ],
+        # Two numbers of one item under the two names, of which one is in the batch.
+        [
+            granted("Baidu", "Ernie", "2023-08-31", number="CN-1", batch=1),
+            granted("百度", "Ernie", "2023-08-31", number="CN-2"),
+        ],
+        # The number is in no batch, and the company has another approval without a number.
+        [
+            granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+            granted("百度", "Other", "2023-08-31"),
+        ],
+        # All of it under a third company, to which the number was granted first.
+        [
+            granted("Third", "Ernie", "2023-08-31", number="CN-1", batch=1),
+            granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+        ],
+    ],
+)
+def test_an_approval_without_a_number_is_the_one_that_has_it_under_another_name_of_the_company(
+    others: list[Any],
+) -> None:
+    one = identified("baidu", "Baidu", "百度")
+    for reports in (log(one, BARE, *others), log(*others, BARE, one)):
+        answer = batch_of(reports, 1)
+        assert (answer["named"], answer["size"]) == (1, at_least(1))
+    all_true = log(one, BARE, *others, batch(1, "=1", "2023-08-31"))
+    assert [answer["contradictions"] for answer in ask(all_true, "batches")] == [[]]
+
+
 def test_an_approval_that_stands_in_a_batch_twice_leaves_room_for_one_without_a_batch() -> None:
     reports = log(
         BARE,

@@ -265,6 +265,14 @@ def test_a_report_of_a_number_that_is_another_company_s_is_no_evidence() -> None
     assert evidence_of(reports, "Xiaomi") == {"low": [*range(3, 3 + SHOWN)], "high": [], "more": 0}
 
 
+def test_evidence_is_found_behind_a_history_of_other_things() -> None:
+    reports = log(
+        *(used("Baidu", "Ernie", ">5", "2024-01-01") for _ in range(40)),
+        granted("Baidu", "one", "2024-01-01"),
+    )
+    assert evidence_of(reports, "Baidu") == {"low": [41], "high": [], "more": 0}
+
+
 def test_where_only_disputed_names_have_approvals_nothing_forces_the_lowest_count() -> None:
     reports = log(
         granted("AI One", "One", "2023-08-31"),

@@ -14,8 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from events import CATALOG, Event, InvalidEvent, RecordedEvent, canonical, date_range, decode, name_key
 from events.catalog import Name, Reference, Text, is_plain
 from events.codec import CLOCK_TOLERANCE, check
-from events.envelope import Envelope
+from events.envelope import Envelope, OlderShape
 
+from .given import granted
 from .strategies import event_data, events, partial_dates, report
 
 NOW = datetime(2026, 3, 31, 23, tzinfo=UTC)
@@ -52,6 +53,22 @@ def test_an_event_that_is_read_has_its_data_as_the_model_writes_it(event):
     read = decode(RecordedEvent(1, 0, check(event, datetime.now(UTC))))
     assert read.data == event.data
     assert read.written == read.data.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        lambda grant, raw: Event("e1", "urn:other", grant, older=OlderShape(1, raw | {"batch": None})),
+        lambda grant, _: Event(
+            "e1", "urn:other", grant.model_copy(update={"item": {"name": "i", "registry_number": None}})
+        ),
+    ],
+    ids=["in an older shape", "in place of a model"],
+)
+def test_nulls_that_a_producer_of_ours_leaves_are_read_as_absent(left):
+    grant = granted("Baidu", "i", "2024-01-01")
+    raw = grant.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert decode(RecordedEvent(1, 0, check(left(grant, raw), NOW))).written == raw
 
 
 @given(st.sampled_from(ATTRIBUTES), VALUES)

@@ -412,7 +412,7 @@ def _members(documents: MemoryDocuments, counted: str) -> dict[str, tuple[int, d
     names = {name.rpartition("\t")[2] for name in documents if name.startswith(f"placed\t{counted}\t")}
     of_companies = batches_fold.members_of(documents, counted, names)
     members = batches_fold.members(documents, counted)
-    return {of: (members[of]["count"], of_companies[of]) for of in members}
+    return {of: (members[of], of_companies[of]) for of in members}
 
 
 def _expected_members(grants: Iterable[ApprovalGranted]) -> dict[str, tuple[int, dict[str, int]]]:

@@ -220,11 +220,13 @@ class _Counting:
         for counted, by_name in self._twice.items():
             reported = [
                 Reported(1, positions)
-                for on, positions in _distinct(self._views["companies"], names, counted, whole=not of_any_day)
+                for on, positions in _distinct(
+                    self._views["companies"], names, counted, 2 * SHOWN if of_any_day else None
+                )
                 if surely(on, self._valid_at)
             ]
             count = len(reported)
-            if of_any_day:  # counted by the fold, so that of each history one page is read
+            if of_any_day:  # counted by the fold, so that no history is read to its end
                 count = sum(of.get(counted, 0) for of in held)
                 count -= sum({of: n for name in names for of, n in by_name.get(name, {}).items()}.values())
             known.append((count, reported))
@@ -276,15 +278,15 @@ Told = tuple[str, int, dict[str, Any]]
 
 
 def _distinct(
-    documents: Documents, names: Collection[str], counted: str, *, whole: bool
+    documents: Documents, names: Collection[str], counted: str, most: int | None
 ) -> Iterator[tuple[DateRange, set[int]]]:
     """Each approval of one company, by its days and the positions of its reports under these names: those of one number are
     one, and, without a number, those of one item, unless it has one with a number. What several of its names had when they
-    were two companies is two. Of each name the `whole` history counts, or its first page."""
+    were two companies is two. Of each name all reports count, or the first, at `most` so many."""
     by_number: dict[str, list[Told]] = {}
     by_item: dict[str, list[Told]] = {}
     for name in names:
-        for position, entry in fold.granted_at(documents, name, counted, whole=whole):
+        for position, entry in islice(fold.granted_at(documents, name, counted), most):
             told = (name, position, entry)
             if number := entry["item"].get("registry_number"):
                 by_number.setdefault(name_key(number), []).append(told)
