@@ -35,7 +35,7 @@ let seenAt = null; // the address whose figures are on the screen
 let answeredAt; // the position that they are of
 let missed = false; // whether events may have come that nobody told of
 let refusals = 0; // of the stream of events, one after another
-let turnedAway = ""; // why the token that was held is held no more, until that is told
+let turnedAway = ""; // why the token that was held is held no more, until the reader goes on: news may come right after it is told
 let atTheDoor = false; // whether the reader has just given a token, or taken it back
 
 const ledger = () => state.ledger ?? document.documentElement.dataset.ledger;
@@ -45,8 +45,14 @@ const axes = () => ({ valid_at: state.valid_at, known_at: state.known_at, known_
 function go(changes, { replace = false } = {}) {
   const address = addressOf(state, changes);
   history[replace ? "replaceState" : "pushState"](null, "", address);
-  state = stateOf(location.search);
+  arrived();
   return render();
+}
+
+/** The reader has gone on to what the address says now. */
+function arrived() {
+  state = stateOf(location.search);
+  turnedAway = "";
 }
 
 /** Writes changes into the address, of which the screen needs nothing new. */
@@ -150,7 +156,6 @@ async function show(page) {
     const unknown = passedOver(location.search).join(words.comma);
     if (unknown) place.main.prepend(element("p", { class: "wrong", role: "alert" }, words.passedOver(unknown)));
     if (turnedAway) place.main.prepend(element("p", { class: "wrong", role: "alert" }, turnedAway));
-    turnedAway = "";
     atTheDoor = false;
     seenAt = location.search;
     document.documentElement.dataset.shown = location.search || "?";
@@ -343,6 +348,7 @@ function cleared({ words }) {
 /** Asks with another token from now on, or without one. */
 function another(token) {
   atTheDoor = true;
+  turnedAway = "";
   if (token) hold(ledger(), token);
   else drop(ledger());
   forget();
@@ -409,7 +415,7 @@ document.addEventListener("click", (click) => {
   const before = ledger();
   history.pushState(null, "", link.getAttribute("href"));
   const { view, name } = state;
-  state = stateOf(location.search);
+  arrived();
   if (state.view !== view || state.name !== name) scrollTo(0, 0);
   if (ledger() !== before) connect();
   render();
@@ -426,7 +432,7 @@ document.addEventListener("click", (click) => {
 addEventListener("popstate", () => {
   cancel(...MOVES, "search");
   const before = ledger();
-  state = stateOf(location.search);
+  arrived();
   if (ledger() !== before) connect();
   render();
 });
