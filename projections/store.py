@@ -88,10 +88,6 @@ class Store:
         """The generation that was live before; 0 where there is none."""
         return self._pointer("previous")[0]
 
-    def newest(self) -> int:
-        """The generation that was opened last: the live one, one that is being built beside it, or one that is gone."""
-        return self._pointer("newest")[0]
-
     def generation(self, number: int) -> Generation:
         """A handle on one generation, with a cache of its own."""
         return Generation(self, number)
