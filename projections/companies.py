@@ -114,6 +114,11 @@ def granted(documents: Documents, company: str, counted: str) -> list[dict[str, 
     return [entry for _, entry in entries if _is_granted(entry, counted)]
 
 
+def fetch_granted(documents: Documents, names: Iterable[str]) -> None:
+    """Reads ahead what `granted` will ask for, of many names (as keys)."""
+    pages.fetch(documents, [f"history\t{name}" for name in names])
+
+
 def granted_at(documents: Documents, company: str, counted: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The same with the position of each report. The history is read as far as they are asked for."""
     entries = pages.read(documents, f"history\t{company}")

@@ -90,8 +90,8 @@ class _Heard:
 
 
 class DerivableViews(dict[str, Documents]):
-    """The documents of some projections at one position, with what was `derived` from such before, and the positions of the
-    events until there that one of the projections could not apply, and `left_out`."""
+    """The documents of some projections at one position, with what was `derived` from such before; `left_out` are the positions
+    of the events until there that one of the projections could not apply."""
 
     def __init__(
         self, documents: Mapping[str, Documents], derived: Derived, left_out: frozenset[int]

@@ -296,7 +296,7 @@ def _repeats(documents: Documents, counted: str) -> _Repeats:
     claimed = Identities(documents).claimed(companies.unnumbered(documents, counted))
     marks = Marks(documents, sorted({*claimed, *(of for of, _ in companies.mixed(documents, counted))}))
     groups = {group.mark: group for group in marks.groups.values()}.values()
-    companies.fetch_histories(documents, {name for of in groups for name in of.names | of.disputed})
+    companies.fetch_granted(documents, {name for of in groups for name in of.names | of.disputed})
     for group in groups:
         names = sorted(group.names | group.disputed)
         granted = {name: companies.granted(documents, name, counted) for name in names}
