@@ -102,10 +102,20 @@ class Log:
             # Not of one moment, for a full server refuses even MULTI (Redis 7.0): an append may come between. So the
             # ids are counted before and after; in a sound log the last position lies between the two.
             pipeline = self.client.pipeline(transaction=False)
-            pipeline.hlen(keys.ids(self.ledger))
-            pipeline.xinfo_stream(self._key)
-            pipeline.hlen(keys.ids(self.ledger))
-            before, about, known = pipeline.execute(raise_on_error=False)
+            self.ask_end(pipeline)
+            return self.read_end(pipeline.execute(raise_on_error=False))
+
+    def ask_end(self, pipeline: Pipeline) -> None:
+        """Asks, with whatever else is asked at once, for the three replies that `read_end` takes. One may be an error: that of a
+        ledger without a log is none."""
+        pipeline.hlen(keys.ids(self.ledger))
+        pipeline.xinfo_stream(self._key)
+        pipeline.hlen(keys.ids(self.ledger))
+
+    def read_end(self, replies: Sequence[Any]) -> tuple[int, int]:
+        """The end of the log, as it was asked for: see `end`."""
+        with storage():
+            before, about, known = replies
             if isinstance(about, redis.exceptions.ResponseError) and "no such key" in str(about):
                 about = {"length": 0, "entries-added": 0, "last-generated-id": b"0-0"}
             for answer in (before, about, known):
@@ -245,8 +255,8 @@ class Log:
             )
         return None if found is None else int(found)
 
-    def find_each(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], RecordedEvent]:
-        """Those of the events with these sources and ids that the log holds, in two round trips."""
+    def positions_of(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Where those of the events with these sources and ids are that the log holds, in one round trip."""
         wanted = list(dict.fromkeys(references))
         if not wanted:
             return {}
@@ -255,7 +265,11 @@ class Log:
             found = cast(
                 list[bytes | None], self.client.hmget(keys.ids(self.ledger), cast(list[str], fields))
             )
-        there = {each: int(at) for each, at in zip(wanted, found, strict=True) if at is not None}
+        return {each: int(at) for each, at in zip(wanted, found, strict=True) if at is not None}
+
+    def find_each(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], RecordedEvent]:
+        """Those of the events with these sources and ids that the log holds, in two round trips."""
+        there = self.positions_of(references)
         return dict(zip(there, self._at_each(list(there.values())), strict=True))
 
     def _require_durable(self) -> None:

@@ -138,18 +138,23 @@ def _position(log: Log, known_at: int | str, at_least: int) -> int:
     head = log.head()
     if isinstance(known_at, str):
         position = _last_by(log, head, instant(known_at))
-    elif type(known_at) is not int or known_at < 0:
-        raise BadQuestion(f"a position is a whole number from 0 on, not {known_at!r}", "known_at")
-    elif known_at > head:
-        raise BadQuestion(
-            f"ledger {log.ledger} ends at position {head}: nothing was known at {known_at:,} yet", "known_at"
-        )
     else:
-        position = known_at
+        position = require_known(log, head, known_at)
     if at_least > position:
         says = f"what was known at {known_at} is position {position}, and that is before {at_least}"
         # A position of the past stays where it is, and so does an instant after which anything was recorded.
         raise BadQuestion(says, "at_least") if position == known_at or position < head else Lagging(says)
+    return position
+
+
+def require_known(log: Log, head: int, position: int) -> int:
+    """`position`, where the log, which ends at `head`, has it. Raises BadQuestion."""
+    if type(position) is not int or position < 0:
+        raise BadQuestion(f"a position is a whole number from 0 on, not {position!r}", "known_at")
+    if position > head:
+        raise BadQuestion(
+            f"ledger {log.ledger} ends at position {head}: nothing was known at {position:,} yet", "known_at"
+        )
     return position
 
 

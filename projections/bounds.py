@@ -54,6 +54,18 @@ class Solution:
     def __init__(self, numbers: Mapping[Node, int], low: _Paths, high: _Paths) -> None:
         self._numbers, self._low, self._high = numbers, low, high
 
+    def beside(self, constraints: Sequence[Constraint]) -> Solution:
+        """With the bounds of further nodes, on each of which one of `constraints` is, and each of these on one of them: of the
+        nodes that are here they say nothing that is not known."""
+        numbers, edges = _numbered(constraints, self._numbers)
+        low, high = self._low.beside(len(numbers)), self._high.beside(len(numbers))
+        contradictions = [low.extend(edges), high.extend(_back(edges))]
+        known = len(self._numbers)
+        assert contradictions == [None, None]
+        assert low.length[:known] == self._low.length
+        assert high.length[:known] == self._high.length
+        return Solution(numbers, low, high)
+
     def bound(self, node: Node) -> Bound:
         """A node that no constraint names is free: 0 or more."""
         if (number := self._numbers.get(node)) is None:
@@ -70,15 +82,11 @@ class Solution:
 def solve(constraints: Sequence[Constraint]) -> Solution | frozenset[int]:
     """The solution; or the events around one contradiction, not yet a smallest set of them."""
     numbers, edges = _numbered(constraints)
-    low = _Paths(len(numbers))
-    if (cycle := low.extend(edges)) is not None:
-        return cycle
-    high = _Paths(len(numbers))
-    # Totals come in the order of days: what bounds the last of them from above goes back to the first in one round.
-    back = [(end, start, least, because) for start, end, least, because in reversed(edges)]
-    if (cycle := high.extend(back)) is not None:
-        return cycle
-    return Solution(numbers, low, high)
+    low, high = _Paths(len(numbers)), _Paths(len(numbers))
+    cycle = low.extend(edges)
+    if cycle is None:
+        cycle = high.extend(_back(edges))
+    return Solution(numbers, low, high) if cycle is None else cycle
 
 
 def contradict(constraints: Sequence[Constraint]) -> bool:
@@ -87,10 +95,15 @@ def contradict(constraints: Sequence[Constraint]) -> bool:
     return _Paths(len(numbers)).extend(edges) is not None
 
 
-def _numbered(constraints: Sequence[Constraint]) -> tuple[dict[Node, int], list[Edge]]:
+_AT_FIRST: Mapping[Node, int] = {ORIGIN: 0}
+
+
+def _numbered(
+    constraints: Sequence[Constraint], known: Mapping[Node, int] = _AT_FIRST
+) -> tuple[dict[Node, int], list[Edge]]:
     """The nodes, each with a number, which take a third less time to go through; and all edges, with those that say that each
-    value is 0 or more."""
-    numbers: dict[Node, int] = {ORIGIN: 0}
+    value that is not `known` yet is 0 or more."""
+    numbers = dict(known)
     said: list[Edge] = [
         (
             numbers.setdefault(lower, len(numbers)),
@@ -100,7 +113,13 @@ def _numbered(constraints: Sequence[Constraint]) -> tuple[dict[Node, int], list[
         )
         for upper, lower, least, because in constraints
     ]
-    return numbers, [(0, number, 0, _NOTHING) for number in range(1, len(numbers))] + said
+    return numbers, [(0, number, 0, _NOTHING) for number in range(len(known), len(numbers))] + said
+
+
+def _back(edges: Sequence[Edge]) -> list[Edge]:
+    """The edges the other way. Totals come in the order of days: what bounds the last of them from above goes back to the first
+    in one round."""
+    return [(end, start, least, because) for start, end, least, because in reversed(edges)]
 
 
 _NOTHING = frozenset[int]()
@@ -116,6 +135,13 @@ class _Paths:
         self.length: list[int | None] = [0, *[None] * (nodes - 1)]
         self._last: dict[int, tuple[int, frozenset[int]]] = {}
         self._because: dict[int, frozenset[int]] = {}
+
+    def beside(self, nodes: int) -> _Paths:
+        """The same paths, with room for further nodes up to so many."""
+        paths = _Paths(nodes)
+        paths.length[: len(self.length)] = self.length
+        paths._last, paths._because = dict(self._last), dict(self._because)
+        return paths
 
     def extend(self, edges: Sequence[Edge]) -> frozenset[int] | None:
         """Follows `edges` until nothing changes (Bellman-Ford); the events of a cycle that would never end, or None."""
@@ -191,10 +217,15 @@ class Resolution:
 
     def under(self, build: Build) -> Resolution:
         """What the same events allow under further constraints of theirs, that bring no contradiction and end none."""
-        alone = [
-            Alone(each.origin, each.events, _solution(build(self.rest | each.events))) for each in self.alone
-        ]
-        return Resolution(self.conflicts, tuple(alone), self.rest)
+        return self._with(lambda alone: _solution(build(self.rest | alone.events)))
+
+    def beside(self, build: Build) -> Resolution:
+        """What the same events allow of further nodes: see `Solution.beside`."""
+        return self._with(lambda alone: alone.solution.beside(build(self.rest | alone.events)))
+
+    def _with(self, solved: Callable[[Alone], Solution]) -> Resolution:
+        alone = tuple(Alone(each.origin, each.events, solved(each)) for each in self.alone)
+        return Resolution(self.conflicts, alone, self.rest)
 
     def bound(self, node: Node) -> Bound:
         """What the value of `node` may be, and the events that force the lowest and the highest."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ VARIANTS = 8  # of each key, made of different documents: who moves through the 
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class Made:
     """A value, and the documents of each projection that it was made of."""
 
     value: Any
@@ -26,43 +26,42 @@ class _Made:
 
     def is_of(self, views: Mapping[str, Documents]) -> bool:
         """Whether the same would be made of these: for as long as what is read is the same, so is what is asked for next."""
-        for projection, documents in self.of.items():
-            views[projection].fetch(documents)
-            get = views[projection].get
-            for name, then in documents.items():
-                now = get(name)
-                if now is not then and now != then:  # mostly, it is: that takes half as long
-                    return False
-        return True
+        return all(views[name].each(of) == [*of.values()] for name, of in self.of.items())
+
+    def is_of_any(self, documents: Mapping[str, Set[str]]) -> bool:
+        """Whether it was made of any of these, given by projection and name."""
+        return any(
+            not names.isdisjoint(self.of.get(projection, ())) for projection, names in documents.items()
+        )
 
 
 class Derived:
     """The values that were made last for some keys. Safe to share between threads, as the values must be."""
 
     def __init__(self) -> None:
-        self._made: OrderedDict[Hashable, tuple[_Made, ...]] = OrderedDict()
+        self._made: OrderedDict[Hashable, tuple[Made, ...]] = OrderedDict()
         self._lock = Lock()
 
-    def find(self, key: Hashable, views: Mapping[str, Documents]) -> Any:
+    def find(self, key: Hashable, views: Mapping[str, Documents]) -> Made | None:
         """What was made for this key of documents as they are in `views`; None where nothing is kept that was."""
         with self._lock:
             kept = self._made.get(key, ())
         found = next((made for made in kept if made.is_of(views)), None)
-        if found is None:
-            return None
-        self._keep(key, found)
-        return found.value
+        if found is not None:
+            self._keep(key, found)
+        return found
 
     def make(
-        self, key: K, views: Mapping[str, Documents], make: Callable[[Mapping[str, Documents], K], T]
-    ) -> T:
+        self, key: K, views: Mapping[str, Documents], make: Callable[[Mapping[str, Documents], K], Any]
+    ) -> Made:
         """What `make` makes of some documents in `views` for the key: of these alone, and it changes none of them."""
         heard = {projection: _Heard(documents) for projection, documents in views.items()}
         value = make(heard, key)
-        self._keep(key, _Made(value, {projection: of.asked for projection, of in heard.items() if of.asked}))
-        return value
+        made = Made(value, {projection: of.asked for projection, of in heard.items() if of.asked})
+        self._keep(key, made)
+        return made
 
-    def _keep(self, key: Hashable, made: _Made) -> None:
+    def _keep(self, key: Hashable, made: Made) -> None:
         with self._lock:
             others = (each for each in self._made.get(key, ()) if each is not made)
             self._made[key] = (made, *others)[:VARIANTS]
@@ -88,14 +87,48 @@ class _Heard:
     def fetch(self, names: Iterable[str]) -> None:
         self._documents.fetch(names)
 
+    def each(self, names: Collection[str]) -> list[Any]:
+        values = self._documents.each(names)
+        self.asked.update(zip(names, values, strict=True))
+        return values
+
 
 class DerivableViews(dict[str, Documents]):
-    """The documents of some projections at one position, with what was `derived` from such before; `left_out` are the positions
-    of the events until there that one of the projections could not apply."""
+    """The documents of some projections at one `position`, and what is derived from them: found, where it was `derived` before
+    from such. `parked` are the positions of the events that each of the projections could not apply."""
 
     def __init__(
-        self, documents: Mapping[str, Documents], derived: Derived, left_out: frozenset[int]
+        self,
+        documents: Mapping[str, Documents],
+        derived: Derived,
+        parked: Mapping[str, Collection[int]],
+        position: int,
     ) -> None:
         super().__init__(documents)
-        self.derived = derived
-        self.left_out = left_out
+        self.derived, self.parked, self.position = derived, parked, position
+        self._made: dict[Hashable, Made] = {}
+
+    @property
+    def left_out(self) -> frozenset[int]:
+        """The positions of the events that one of the projections could not apply."""
+        return frozenset(at for of in self.parked.values() for at in of if at <= self.position)
+
+    def find(self, key: Hashable) -> Any:
+        """What was made for this key of documents as they are here; None where nothing is kept that was."""
+        if key not in self._made:
+            found = self.derived.find(key, self)
+            if found is None:
+                return None
+            self._made[key] = found
+        return self._made[key].value
+
+    def make(self, key: K, make: Callable[[Mapping[str, Documents], K], T]) -> T:
+        """What `make` makes: see `Derived.make`."""
+        made = self._made[key] = self.derived.make(key, self, make)
+        value: T = made.value
+        return value
+
+    def moved_on(self, position: int, changed: Mapping[str, Set[str]]) -> None:
+        """Says that they are at another position now, and which of them `changed` on the way, by projection and name."""
+        self.position = position
+        self._made = {key: made for key, made in self._made.items() if not made.is_of_any(changed)}

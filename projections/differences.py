@@ -12,7 +12,8 @@ from events.catalog import EventRetracted, EventSuperseded
 
 from . import answers
 from .answers.shown import SHOWN
-from .asof import as_of
+from .asof import days, require_known
+from .derived import DerivableViews
 from .digest import with_digest
 from .evidence import Views
 from .past import SnapshotLost
@@ -60,20 +61,24 @@ def diff(
     if not isinstance(since, int | dict):
         raise BadQuestion(f"a diff begins at a position or at a kept answer, not at {since!r:.80}")
     first = since if isinstance(since, int) else _position_of(log, name, since, valid_at)
-    start = as_of(log, known_at=first, valid_at=valid_at)
-    last = log.head() if upto is None else as_of(log, known_at=upto).position
-    assert last is not None
+    on = None if valid_at is None else days(valid_at, "valid_at")
+    head = log.head()
+    require_known(log, head, first)
+    last = head if upto is None else require_known(log, head, upto)
     if first > last:
         raise BadQuestion(f"from position {first} to {last} leads backwards: exchange the two")
     needed = COUNTING if name in ("totals", "batches", "companies") else [PROJECTIONS[name]]
-    build = partial(BUILDS[name], valid_at=start.valid_at)
+    build = partial(BUILDS[name], valid_at=on)
     states = _states(log, needed, first, last, lambda views: figures_of(name, build(views)))
     before, *after = states
+    corrected = log.positions_of(
+        named for state in after for event in state.events for named in _named(event)
+    )
     changes = Changes(before.figures)
     if kept is not None:
         changes = _since(kept, _figures_kept(name, kept), before.figures, PROJECTIONS[name].version)
     for state in after:
-        changes.note(state, log)
+        changes.note(state, corrected)
     answer = {
         "ledger": log.ledger,
         "projection": name,
@@ -101,9 +106,9 @@ class Changes:
         self._first = self._last = figures
         self._because: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
-    def note(self, state: State, log: Log) -> None:
-        """Takes the figures after further events."""
-        causes = _causes(state.events, log)
+    def note(self, state: State, corrected: Mapping[tuple[str, str], int]) -> None:
+        """Takes the figures after further events; `corrected` has where the events are that the corrections among these name."""
+        causes = _causes(state.events, corrected)
         for figure, before, after in _differing(self._last, state.figures):
             for cause in causes:
                 self._because.setdefault(figure, []).append(cause | {"from": before, "to": after})
@@ -177,32 +182,34 @@ def _states(
     log: Log, needed: Sequence[Projection], first: int, last: int, read: Callable[[Views], Figures]
 ) -> list[State]:
     try:
-        return list(_walk(log, needed, known_at(log, needed, first), first, last, read))
+        return list(_walk(log, needed, known_at(log, needed, first), last, read))
     except SnapshotLost:  # deleted while we read: the log has everything
-        return list(_walk(log, needed, fold_all(log, needed, first), first, last, read))
+        return list(_walk(log, needed, fold_all(log, needed, first), last, read))
 
 
 def _walk(
     log: Log,
     needed: Sequence[Projection],
-    views: Views,
-    first: int,
+    views: DerivableViews,
     last: int,
     read: Callable[[Views], Figures],
 ) -> Iterator[State]:
+    first = views.position
     step = max(1, -(-(last - first) // STEPS))
     stops = [*range(first + step, last, step), *([last] if first < last else [])]
     yield State(read(views))
-    for events in follow(log, needed, views, first, stops):
+    for events in follow(log, needed, views, stops):
         yield State(read(views), tuple(events))
 
 
-def _causes(events: Sequence[DecodedEvent], log: Log) -> list[dict[str, Any]]:
+def _causes(events: Sequence[DecodedEvent], corrected: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
     """A cause for those that are corrections, with what they correct, and one for those that are not."""
     corrections = [event for event in events if isinstance(event.data, EventRetracted | EventSuperseded)]
     others = [event.position for event in events if event not in corrections]
     upto = max((event.position for event in events), default=0)
-    concerned = {position for event in corrections for position in _concerned(event, log, upto)}
+    named = {corrected[each] for event in corrections for each in _named(event) if each in corrected}
+    # What comes later changes nothing of what happened before.
+    concerned = {*(event.position for event in corrections), *(at for at in named if at <= upto)}
     return [
         {"cause": cause, "events": sorted(positions)[:SHOWN], "more": max(0, len(positions) - SHOWN)}
         for cause, positions in ((NEW_EVENT, others), (CORRECTION, concerned))
@@ -210,14 +217,12 @@ def _causes(events: Sequence[DecodedEvent], log: Log) -> list[dict[str, Any]]:
     ]
 
 
-def _concerned(correction: DecodedEvent, log: Log, upto: int) -> Iterator[int]:
-    """It, and what it names of what was there then: what comes later changes nothing of what happened before."""
-    yield correction.position
-    assert isinstance(correction.data, EventRetracted | EventSuperseded)
-    for reference in (correction.data.target, getattr(correction.data, "replacement", None)):
-        at = None if reference is None else log.position_of(reference.source, reference.id)
-        if at is not None and at <= upto:
-            yield at
+def _named(event: DecodedEvent) -> Iterator[tuple[str, str]]:
+    """The source and id of what a correction is against, and of what replaces that; nothing of any other event."""
+    if isinstance(event.data, EventRetracted | EventSuperseded):
+        yield event.data.target.source, event.data.target.id
+    if isinstance(event.data, EventSuperseded):
+        yield event.data.replacement.source, event.data.replacement.id
 
 
 def figures_of(name: str, found: Iterable[dict[str, Any]]) -> Figures:

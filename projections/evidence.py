@@ -578,7 +578,7 @@ def _granted_to(documents: Documents, groups: Iterable[Group], counted: str) -> 
 def _revoked(views: Views, one: Mapping[str, frozenset[int]]) -> tuple[Days, ...]:
     """The revocations of the instruments of these terms. A revocation does not say its unit, so where an instrument is
     counted in another unit as well, that is not one with these, it may be of that one, and is none of these for sure."""
-    counted = [*terms.all_seen(views["totals"]), *terms.all_seen(views["batches"])]
+    counted = [*terms.keys_seen(views["totals"]), *terms.keys_seen(views["batches"])]
     instruments = {t.rpartition("\t")[0]: t for t in one}
     mixed = {t.rpartition("\t")[0] for t in counted if t not in one}
     return tuple(

@@ -8,7 +8,7 @@ each value that is kept carries a digest, and where any is gone, whoever asks fo
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any, cast
 
@@ -79,6 +79,10 @@ class PastDocuments:
 
     def put(self, name: str, value: Any) -> None:
         self._changed[name] = value
+
+    def each(self, names: Collection[str]) -> list[Any]:
+        self.fetch(names)
+        return [*map(self._changed.get, names, map(self._read.get, names))]
 
     def fetch(self, names: Iterable[str]) -> None:
         if not self._snapshot:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from events import DateRange, Interval
 
@@ -18,7 +18,8 @@ from .identities import Marks
 
 DAY = timedelta(days=1)
 MOST = 128  # sets of events of which is remembered what holds where they count alone
-RESOLVED = 8  # choices of days of which is remembered what follows for them
+QUESTIONS = 8  # of which is remembered what was made for them
+_BY_NAME = frozenset({NAMED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,10 @@ class Ended:
 
 def premises_of(views: Views, counted: Collection[str]) -> dict[str, Premises]:
     """What the evidence says for each of these terms, and for all that are equated with them."""
-    derived = views.derived if isinstance(views, DerivableViews) else Derived()
-    found: dict[str, Premises | None] = {one: derived.find(one, views) for one in counted}
+    derivable = views if isinstance(views, DerivableViews) else DerivableViews(views, Derived(), {}, 0)
+    found: dict[str, Premises | None] = {one: derivable.find(one) for one in counted}
     fetch(views, [one for one, premises in found.items() if premises is None])
-    return {one: premises or derived.make(one, views, _premises) for one, premises in found.items()}
+    return {one: premises or derivable.make(one, _premises) for one, premises in found.items()}
 
 
 def _premises(views: Views, counted: str) -> Premises:
@@ -99,7 +100,12 @@ class Premises:
         self._of_batches = frozenset({NAMED, *(report.position for report in evidence.announced)})
         self._totals: dict[tuple[int, bool], list[Constraint]] = {}
         self._of_order = lru_cache(MOST)(self._made_of_order)
-        self.resolved = lru_cache(RESOLVED)(self._resolve)
+        self.resolved = cache(self._resolve)
+        self.kept = lru_cache(QUESTIONS)(self._make)
+
+    def _make(self, make: Callable[..., Any], *question: Any, **further: Any) -> Any:
+        """What `make` makes of these premises alone for a question: it is kept for those who ask the same next."""
+        return make(self, *question, **further)
 
     @cached_property
     def mentions(self) -> list[Mention]:
@@ -107,11 +113,19 @@ class Premises:
         return _mentions(self.order, self.evidence.marks)
 
     def on(self, days: Sequence[date]) -> Timeline:
-        """What holds on these days, and beside them."""
-        return Timeline(self, days)
+        """What holds on these days, which are in their order."""
+        return Timeline(self, days, list(pairwise(days)))
+
+    def beside(self, days: tuple[date, ...], asked: Collection[date]) -> Resolution:
+        """What follows for some days, and for those that are `asked` about beside them."""
+        known = self.resolved(days)
+        if not (further := {*asked} - {*days}):
+            return known
+        # Nothing is known of them but what is granted by each, and what the days around them bound.
+        pairs = [(a, b) for a, b in pairwise(sorted({*days, *further})) if a in further or b in further]
+        return known.beside(Timeline(self, sorted(further), pairs).of_days)
 
     def _resolve(self, days: tuple[date, ...]) -> Resolution:
-        """What follows for these days."""
         return self._apart.under(self.on(days).constraints)
 
     @cached_property
@@ -206,29 +220,43 @@ class Premises:
 
 
 class Timeline:
-    """The constraints on some days, in their order, and beside them."""
+    """The constraints on some days, and on pairs of an earlier and a later one."""
 
-    def __init__(self, premises: Premises, days: Sequence[date]) -> None:
+    def __init__(self, premises: Premises, days: Sequence[date], pairs: Sequence[tuple[date, date]]) -> None:
         self._premises = premises
-        self._days = days
-        self._growing = [Constraint(at(b), at(a), 0) for a, b in pairwise(days)]
+        self._days, self._pairs = days, pairs
+        self._growing = [Constraint(at(b), at(a), 0) for a, b in pairs]
 
     def constraints(self, counted: frozenset[int]) -> list[Constraint]:
-        """Those that hold where only the events `counted` count."""
+        """All that hold where only the events `counted` count, of whatever days."""
         premises = self._premises
         return [
             *self._growing,
             *(self._granted if NAMED in counted else ()),
+            *(self._partly_granted if NAMED in counted else ()),
             *premises.unlisted(counted),
             *premises.totals(counted),
             *(self._of_force(counted) if premises.speaks_of_force else ()),
             *premises.batches(counted),
         ]
 
+    def of_days(self, counted: frozenset[int]) -> list[Constraint]:
+        """Those that are of these days alone."""
+        return [
+            *self._growing,
+            *(self._granted if NAMED in counted else ()),
+            *(self._of_force(counted) if self._premises.speaks_of_force else ()),
+        ]
+
     @cached_property
     def _granted(self) -> list[Constraint]:
         granted = self._premises.evidence.granted.values()
-        return [constraint for of in granted for constraint in _of_granted(of, self._days)]
+        return [constraint for of in granted for constraint in _of_granted(of, self._days, self._pairs)]
+
+    @cached_property
+    def _partly_granted(self) -> list[Constraint]:
+        granted = self._premises.evidence.granted.values()
+        return [constraint for of in granted for constraint in _of_partly_granted(of)]
 
     def _of_force(self, counted: frozenset[int]) -> Iterator[Constraint]:
         ended = self._premises.ended(counted)
@@ -264,18 +292,22 @@ def _days(evidence: Evidence) -> set[date]:
     return days
 
 
-def _of_granted(granted: Days, days: Sequence[date]) -> Iterator[Constraint]:
-    named = frozenset({NAMED})
+def _of_granted(
+    granted: Days, days: Iterable[date], pairs: Iterable[tuple[date, date]]
+) -> Iterator[Constraint]:
     for day in days:
         if count := granted.surely_by(day):
-            yield Constraint(at(day), ORIGIN, count, named)
-    for a, b in pairwise(days):
+            yield Constraint(at(day), ORIGIN, count, _BY_NAME)
+    for a, b in pairs:
         if count := granted.within(a, b):
-            yield Constraint(at(b), at(a), count, named)
-    # A month's or a year's approvals lie somewhere inside it: days without a year (2024), and months in it, nest.
+            yield Constraint(at(b), at(a), count, _BY_NAME)
+
+
+def _of_partly_granted(granted: Days) -> Iterator[Constraint]:
+    """A month's or a year's approvals lie somewhere inside it: days without a year (2024), and months in it, nest."""
     for partial, _ in granted.partial:
         first = partial.first - DAY
-        yield Constraint(at(partial.last), at(first), granted.within(first, partial.last), named)
+        yield Constraint(at(partial.last), at(first), granted.within(first, partial.last), _BY_NAME)
 
 
 def _of_batch(order: list[Placed], index: int, marks: Marks) -> Iterator[Constraint]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
 from events import DecodedEvent, RecordedEvent, decode, keys
@@ -26,6 +26,9 @@ class Documents(Protocol):
 
     def fetch(self, keys: Iterable[str]) -> None:
         """A hint: these are asked for next."""
+
+    def each(self, keys: Collection[str]) -> list[Any]:
+        """These documents, as `get` gives each, read together."""
 
 
 class Projection(Protocol):
@@ -60,6 +63,9 @@ class MemoryDocuments(dict[str, Any]):
 
     def fetch(self, keys: Iterable[str]) -> None:
         pass
+
+    def each(self, keys: Collection[str]) -> list[Any]:
+        return [*map(self.get, keys)]
 
 
 def fold(projection: Projection, log: Iterable[RecordedEvent]) -> MemoryDocuments:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, cast
 
 from redis import Redis
@@ -36,6 +36,10 @@ class StoredDocuments:
             with storage():
                 found = cast(list[bytes | None], self._client.hmget(self.key, missing))
             self.read(missing, found)
+
+    def each(self, names: Collection[str]) -> list[Any]:
+        self.fetch(names)
+        return [*map(self.get, names)]
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Those of `names` that the server has to be asked for."""

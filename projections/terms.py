@@ -51,9 +51,15 @@ def seen(documents: Documents, data: Counts, stands: bool) -> str:
     return terms
 
 
+def keys_seen(documents: Documents) -> list[str]:
+    """The keys of the terms that any standing event counts in."""
+    listed: list[str] = documents.get("terms") or []
+    return listed
+
+
 def all_seen(documents: Documents) -> dict[str, dict[str, str]]:
     """The terms that any standing event counts in, by key, each as most of those events write it."""
-    listed: list[str] = documents.get("terms") or []
+    listed = keys_seen(documents)
     documents.fetch([_counted(terms) for terms in listed])
     parts = ("authority", "instrument", "unit")
     return {

@@ -105,15 +105,15 @@ def known_at(log: Log, projections: Sequence[Projection], position: int) -> Deri
     """
     readings = _readings(log)
     live = {generation.name: generation for generation in live_generations(log, projections)}
-    parked = _parked(log, live.values())
     known = readings.past(log.ledger, live, position)
-    if known is None or not _goes_on(log, known, live, parked, position):
+    parked, entry = _parked(log, live.values(), None if known is None else known.last.position)
+    if known is None or not _goes_on(known, entry, live, parked, position):
         snapshots = {name: past.last_before(generation, position) for name, generation in live.items()}
         known = PastReading(
             Checkpoint(), {}, snapshots, {name: {} for name in live}, {name: {} for name in live}
         )
         # After the snapshots: what these leave out, the generations had parked by then.
-        parked = _parked(log, live.values())
+        parked, _ = _parked(log, live.values())
     changed = {name: dict(of) for name, of in known.changed.items()}
     views = {
         name: PastDocuments(generation, known.snapshots[name], known.read[name], changed[name])
@@ -136,19 +136,18 @@ def known_at(log: Log, projections: Sequence[Projection], position: int) -> Deri
 
 
 def _goes_on(
-    log: Log,
     known: PastReading,
+    entry: RecordedEvent | None,
     live: Mapping[str, Generation],
     parked: Mapping[str, Collection[int]],
     position: int,
 ) -> bool:
-    """Whether what is kept of the past is so still, and no snapshot is nearer to `position`."""
+    """Whether what is kept of the past is so still, as `entry` is where it ends, and no snapshot is nearer to `position`."""
     at = known.last.position
     if at < position - position % past.EVERY:
         return False
     if known.left_out != {name: (live[name].number, _until(at, of)) for name, of in parked.items()}:
         return False
-    entry = log.at(at)
     return entry is not None and entry.digest == known.last.entry
 
 
@@ -165,7 +164,7 @@ def fold_all(
     """The documents as they were when the log ended at `position`, folded from its first event; of some events alone, where
     not all `counts`."""
     views = {projection.name: MemoryDocuments() for projection in projections}
-    parked = _parked(log, live_generations(log, projections))
+    parked, _ = _parked(log, live_generations(log, projections))
     folds = [_Fold(each, views[each.name], parked[each.name], counts) for each in projections]
     for page, lookup in _pages(log, folds, after=0, upto=position):
         known = list(filter(counts, page))
@@ -177,54 +176,78 @@ def fold_all(
 def follow(
     log: Log,
     projections: Sequence[Projection],
-    views: Mapping[str, Documents],
-    after: int,
+    views: DerivableViews,
     stops: Sequence[int],
 ) -> Iterator[list[DecodedEvent]]:
-    """Folds the events after a position, at which `views` stand, into these, up to one of the `stops` after the other; yields
+    """Folds the events after the position at which `views` stand into these, up to one of the `stops` after the other; yields
     those that led to each."""
-    parked = _parked(log, live_generations(log, projections))
-    folds = [_Fold(each, views[each.name], parked[each.name]) for each in projections]
-    left, taken = list(stops), list[DecodedEvent]()
+    noting = {projection.name: _Noting(views[projection.name]) for projection in projections}
+    folds = [_Fold(each, noting[each.name], views.parked[each.name]) for each in projections]
+    after, taken = views.position, list[DecodedEvent]()
+
+    def stop(position: int) -> list[DecodedEvent]:
+        nonlocal taken
+        views.moved_on(position, {name: documents.put_since() for name, documents in noting.items()})
+        led, taken = taken, []
+        return led
+
+    left = list(stops)
     # One page at a time, however many stops there are in it: each would take as many round trips as a page.
     for page, lookup in _pages(log, folds, after=after, upto=max(stops, default=after)):
         for fold in folds:
             fold.read_ahead(page, lookup)
         for event in page:
             while event.position > left[0]:
-                yield taken
-                left, taken = left[1:], []
+                yield stop(left.pop(0))
             for fold in folds:
                 fold.take(event, lookup)
             taken.append(event)
-    for _ in left:
-        yield taken
-        taken = []
+    for position in left:
+        yield stop(position)
 
 
-def _parked(log: Log, generations: Iterable[Generation]) -> dict[str, set[int]]:
-    """What each of the generations could not apply, by the name of its projection."""
+def _parked(
+    log: Log, generations: Iterable[Generation], position: int | None = None
+) -> tuple[dict[str, set[int]], RecordedEvent | None]:
+    """What each of the generations could not apply, by the name of its projection; and the event at a `position` that is asked
+    for with it."""
     listed = list(generations)
     with storage():
         pipeline = log.client.pipeline(transaction=False)
         for generation in listed:
             pipeline.hkeys(generation.parked_key)
-        replies = pipeline.execute()
-    return {
-        generation.name: set(map(int, positions))
-        for generation, positions in zip(listed, replies, strict=True)
-    }
+        if position:
+            log.ask_at(pipeline, position)
+        replies = iter(pipeline.execute())
+    parked = {generation.name: set(map(int, next(replies))) for generation in listed}
+    return parked, log.read_at(position, next(replies)) if position else None
 
 
 def _views(
     log: Log, documents: Mapping[str, Documents], parked: Mapping[str, Collection[int]], position: int
 ) -> DerivableViews:
-    left_out = frozenset[int]().union(*(_until(position, of) for of in parked.values()))
-    return DerivableViews(documents, _readings(log).derived(log.ledger), left_out)
+    return DerivableViews(documents, _readings(log).derived(log.ledger), parked, position)
 
 
 def _readings(log: Log) -> Readings:
     return _READINGS.setdefault(log.client, Readings())
+
+
+class _Noting:
+    """Documents that note which of them are put."""
+
+    def __init__(self, documents: Documents) -> None:
+        self.get, self.fetch, self.each = documents.get, documents.fetch, documents.each
+        self._put, self._names = documents.put, set[str]()
+
+    def put(self, name: str, value: Any) -> None:
+        self._names.add(name)
+        self._put(name, value)
+
+    def put_since(self) -> set[str]:
+        """The names of those that were put since this was asked last."""
+        names, self._names = self._names, set()
+        return names
 
 
 class _Fold:
@@ -332,6 +355,10 @@ class _View:
 
     def put(self, name: str, value: Any) -> None:
         self._folded[name] = value
+
+    def each(self, names: Collection[str]) -> list[Any]:
+        self.fetch(names)
+        return [*map(self.get, names)]
 
     def fetch(self, names: Iterable[str]) -> None:
         known, read = self.known, self.read

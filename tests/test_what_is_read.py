@@ -23,7 +23,7 @@ from projections import MemoryDocuments, answers, companies, evidence, pages
 from projections.bounds import NAMED, REVOKED, contradict
 from projections.evidence import gather
 from projections.figures import Figures
-from projections.premises import Premises
+from projections.premises import Premises, at
 
 from .given import (
     MODELS,
@@ -177,6 +177,24 @@ def test_figures_in_brief_are_those_of_every_day(reports: list[RecordedEvent], a
             assert brief.in_force_in(days).interval == whole.in_force_in(days).interval
             assert brief.undisclosed(days) == whole.undisclosed(days)
             assert brief.named(days.first) == whole.named(days.first)
+
+
+@settings(max_examples=60 if LONG else 30)
+@given(meeting, st.lists(st.dates(date(2023, 8, 1), date(2024, 2, 29)), max_size=3))
+def test_days_asked_about_have_the_bounds_that_they_have_where_all_days_are_solved_together(
+    reports: list[RecordedEvent], asked: list[date]
+) -> None:
+    documents = views(reports)
+    for counted in answers.totals.all_terms(documents):
+        premises = Premises(gather(documents, counted))
+        beside = Figures(premises, asked)
+        together = premises.resolved(tuple(beside.days))
+        for day in beside.days:
+            assert beside.total(day).interval == together.bound(at(day)).interval
+            assert beside.in_force(day).interval == together.bound(("in force", day)).interval
+        for placed in beside.order:
+            after = ("after", placed.batch.key)
+            assert beside.resolution.bound(after).interval == together.bound(after).interval
 
 
 @settings(max_examples=60)

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from threading import Lock
@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from events import Lagging, Log, canonical, storage
-from projections import PROJECTIONS, Answer, Asked, Generation, Projection, live_generations, queries
+from projections import PROJECTIONS, Answer, Asked, Projection, live_generations, queries
 
 from .. import exporting
 from .conditional import has, has_any
@@ -46,39 +46,47 @@ class Standing:
     reached: int
 
     @classmethod
-    def of(cls, log: Log, needed: Sequence[Projection], *, live: bool) -> Standing:
-        """As it is now, with how many events each of the `needed` projections could not apply; `live`: with how far they are.
-        Raises what the log and the stores raise. Writes nothing: a reader makes no generation."""
+    def of(
+        cls, log: Log, needed: Sequence[Projection], *, live: bool = False, position: int | None = None
+    ) -> Standing:
+        """As it is now, with how many events each of the `needed` projections could not apply, and, for what is `live`, how far
+        they are; or, for a question about a `position` of the past, the same however long the log is. Raises what the log and
+        the stores raise. Writes nothing: a reader makes no generation."""
         generations = live_generations(log, needed)
-        reached, parked = _states(log, generations, live=live)
-        head, recorded_ms = log.end()  # after the checkpoints: read before, it could be behind them
-        return cls(log.ledger, head, recorded_ms, tuple(g.number for g in generations), parked, reached)
-
-    def at(self, log: Log, position: int) -> Standing:
-        """The same for a question about a position of the past, which does not mind how long the log is."""
-        event = log.at(position) if position else None
-        return replace(self, head=position, recorded_ms=0 if event is None else event.recorded_ms)
+        with storage():
+            pipeline = log.client.pipeline(transaction=live)
+            for generation in generations:
+                pipeline.hlen(generation.parked_key)
+                if live:
+                    generation.ask_state(pipeline)
+            log.ask_end(pipeline)  # after the checkpoints: read before, it could be behind them
+            if position:
+                log.ask_at(pipeline, position)
+            replies = iter(pipeline.execute(raise_on_error=False))
+        reached, parked = [], []
+        for generation in generations:
+            parked.append(_sound(next(replies)))
+            if live:
+                state, held = _sound(next(replies)), _sound(next(replies))
+                reached.append(generation.read_state(state, held).position)
+        head, recorded_ms = log.read_end([next(replies) for _ in range(3)])
+        if position is not None:
+            event = log.read_at(position, _sound(next(replies))) if position else None
+            head, recorded_ms = position, 0 if event is None else event.recorded_ms
+        numbers = tuple(generation.number for generation in generations)
+        return cls(log.ledger, head, recorded_ms, numbers, tuple(parked), min(reached, default=0))
 
     @property
     def behind(self) -> int:
         return self.head - self.reached
 
 
-def _states(log: Log, generations: Sequence[Generation], *, live: bool) -> tuple[int, tuple[int, ...]]:
-    """How far the generation is that is furthest behind, 0 where that is not asked for; and how many events each has parked."""
-    with storage():
-        pipeline = log.client.pipeline(transaction=live)
-        for generation in generations:
-            pipeline.hlen(generation.parked_key)
-            if live:
-                generation.ask_state(pipeline)
-        replies = iter(pipeline.execute())
-    parked, reached = [], []
-    for generation in generations:
-        parked.append(next(replies))
-        if live:
-            reached.append(generation.read_state(next(replies), next(replies)).position)
-    return min(reached, default=0), tuple(parked)
+def _sound(reply: Any) -> Any:
+    """A reply of the server. Raises StorageUnavailable where it is an error."""
+    if isinstance(reply, Exception):
+        with storage():
+            raise reply
+    return reply
 
 
 class Answers:
@@ -140,7 +148,7 @@ def answered(
         raise Lagging(
             f"ledger {log.ledger} ends at position {head}: it has no position {asked['at_least']} yet"
         )
-    now = standing(log, _needed(projection, question), asked)
+    now = standing(log, needed_by(projection, question), asked)
     near = asked["known_at"] is None and now.behind <= NEAR
     asking: Asked = {**asked, "at_least": now.head} if near else asked
 
@@ -191,7 +199,7 @@ def sent(
     return Response(content, media_type=media_type, headers={**tagged, **headers})
 
 
-def _needed(projection: str, question: Mapping[str, Any]) -> Sequence[Projection]:
+def needed_by(projection: str, question: Mapping[str, Any] | None = None) -> Sequence[Projection]:
     """The projections that an answer is made of. A share of a stock is asked of `shares`, with all parameters that it takes."""
     if projection == "shares" and question:
         return [*queries.COUNTING, PROJECTIONS[projection]]
@@ -202,8 +210,8 @@ def standing(log: Log, needed: Sequence[Projection], asked: Asked) -> Standing:
     """Where the ledger is, once the projections that are `needed` are near enough to what is asked. Raises Behind where they
     do not come."""
     if asked["known_at"] is not None:
-        now = Standing.of(log, needed, live=False)
-        return now.at(log, asked["known_at"]) if isinstance(asked["known_at"], int) else now
+        position = asked["known_at"] if isinstance(asked["known_at"], int) else None
+        return Standing.of(log, needed, position=position)
     deadline = time.monotonic() + PATIENCE
     while True:
         now = Standing.of(log, needed, live=True)

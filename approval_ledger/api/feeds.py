@@ -46,7 +46,7 @@ class Entry:
 @router.get("/approvals", responses=documents.feed())
 def approvals(request: Request, log: LogOf, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001
     """The newest reports of approvals, of their changes and ends, and of batches."""
-    now = Standing.of(log, (), live=False)
+    now = Standing.of(log, ())
 
     def build() -> tuple[bytes, bool]:
         newest = log.read_backwards(before=now.head + 1, limit=LOOKED_AT)

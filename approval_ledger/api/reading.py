@@ -10,9 +10,10 @@ from fastapi import APIRouter, Query, Request, Response
 from events import Log
 from projections import diff, queries
 
+from .. import exporting
 from . import documents, parameters
 from .access import READING
-from .answering import MEDIA_TYPES, PINNED_SECONDS, answered, form_of
+from .answering import MEDIA_TYPES, PINNED_SECONDS, Standing, answered, form_of, needed_by, sent
 from .ledgers import LogOf
 from .problems import RequestRefused
 
@@ -80,18 +81,15 @@ def sources(request: Request, log: LogOf, query: Annotated[parameters.Sources, Q
 def difference(request: Request, log: LogOf, query: Annotated[parameters.Diff, Query()]) -> Response:
     """Every figure that is another at one position than at an earlier one, and the events that changed it."""
     form_of(request, None, _JSON)
-    upto = log.head() if query.to is None else query.to
-    ask = partial(_diff, since=query.since, upto=upto, name=query.projection)
-    question = {"from": query.since, "projection": query.projection}
-    asked: Any = {"valid_at": query.valid_at, "known_at": upto, "known_as": "recorded", "at_least": 0}
+    now = Standing.of(log, needed_by(query.projection), position=query.to)
+    words = [query.since, now.head, query.projection, query.valid_at]
+
+    def build() -> tuple[bytes, bool]:
+        answer = diff(log, query.projection, since=query.since, upto=now.head, valid_at=query.valid_at)
+        return exporting.to_json(answer), True
+
     fresh_for = None if query.to is None else PINNED_SECONDS
-    return answered(
-        request, log, ask, asked, projection=query.projection, question=question, fresh_for=fresh_for
-    )
-
-
-def _diff(log: Log, *, since: int, upto: int, name: str, valid_at: str | None, **_: object) -> dict[str, Any]:
-    return diff(log, name, since=since, upto=upto, valid_at=valid_at)
+    return sent(request, now, words, build, media_type=MEDIA_TYPES["json"], headers={}, fresh_for=fresh_for)
 
 
 def _tabular(request: Request, log: LogOf, projection: str, ask: Any, query: parameters.Tabular) -> Response:

@@ -22,7 +22,7 @@ def batches_in(
     found = []
     terms = all_terms(views)
     for counted, premises in premises_of(views, terms).items():
-        written, figures = terms[counted], Figures(premises)
+        written, figures = terms[counted], Figures.of(premises)
         shown = Shown(figures, views if whole_evidence else None)
         # Equated terms share their batches: each is listed where it was announced.
         found += [

@@ -39,7 +39,7 @@ def share_of_stock_in(
     if counts is None:
         raise BadQuestion(f"nothing is counted as {terms.written(asked)} here")
     counted = terms.key_of(**counts)
-    figures = Figures(premises_of(views, [counted])[counted], days_of(valid_at))
+    figures = Figures.of(premises_of(views, [counted])[counted], days_of(valid_at))
     days = valid_at or figures.last_day
     return [
         _of_stock(views, counts, figures, days, reported, region) | _doubt(reported, valid_at)

@@ -11,7 +11,7 @@ from events import DateRange, name_key
 from .. import terms
 from ..evidence import Views
 from ..figures import Figures
-from ..premises import premises_of
+from ..premises import Premises, premises_of
 from .shown import Shown
 
 
@@ -33,12 +33,10 @@ def totals_in(
         for counted, counts in written.items()
         if all(text is None or name_key(text) == name_key(counts[part]) for part, text in wanted.items())
     ]
-    found = []
-    for counted, premises in premises_of(views, chosen).items():
-        figures = Figures(premises, days_of(valid_at))
-        shown = Shown(figures, views if whole_evidence else None)
-        found.append(_total(figures, shown, written, counted, valid_at, steps))
-    return found
+    return [
+        _total(premises, views if whole_evidence else None, written, counted, valid_at, steps)
+        for counted, premises in premises_of(views, chosen).items()
+    ]
 
 
 def days_of(valid_at: DateRange | None) -> Sequence[date]:
@@ -52,17 +50,25 @@ def all_terms(views: Views) -> dict[str, dict[str, str]]:
 
 
 def _total(
-    figures: Figures,
-    shown: Shown,
+    premises: Premises,
+    views: Views | None,
     written: Mapping[str, Mapping[str, str]],
     counted: str,
     valid_at: DateRange | None,
     steps: bool,
 ) -> dict[str, Any]:
+    # A diff asks for the same after each event, and most events change nothing of these terms.
+    told = premises.kept(_told, valid_at, steps) if views is None else _told(premises, valid_at, steps, views)
+    return {**written[counted], **_equated(premises.evidence.terms, written), **told}
+
+
+def _told(
+    premises: Premises, valid_at: DateRange | None, steps: bool, views: Views | None = None
+) -> dict[str, Any]:
+    figures = Figures(premises, days_of(valid_at))
+    shown = Shown(figures, views)
     days = valid_at or figures.last_day
-    answer = {**written[counted], "as_of": _as_text(days), **_figure(figures, shown, days)}
-    if equated := _equated(figures, written):
-        answer["equated"] = equated
+    answer = {"as_of": _as_text(days), **_figure(figures, shown, days)}
     answer["contradictions"] = [
         shown.contradiction(conflict, "total", ("total", days.last))
         for conflict in figures.resolution.conflicts
@@ -80,14 +86,17 @@ def _as_text(days: DateRange) -> str:
     return str(days.first) if days.first == days.last else f"{days.first}/{days.last}"
 
 
-def _equated(figures: Figures, written: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
-    """The other terms that count here, and the events that make them one with these."""
-    _, *others = figures.evidence.terms
-    return [
-        {"terms": terms.written(written[other]), "evidence": sorted(figures.evidence.terms[other])}
+def _equated(
+    one: Mapping[str, frozenset[int]], written: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[dict[str, Any]]]:
+    """The other terms that count here, where there are any, and the events that make them one with these."""
+    _, *others = one
+    equated = [
+        {"terms": terms.written(written[other]), "evidence": sorted(one[other])}
         for other in others
         if other in written
     ]
+    return {"equated": equated} if equated else {}
 
 
 def _figure(figures: Figures, shown: Shown, days: DateRange) -> dict[str, Any]:
