@@ -9,8 +9,9 @@ evidence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import chain, combinations
 from typing import NamedTuple
 
 from events import Interval
@@ -190,6 +191,13 @@ class _Paths:
         return None
 
 
+EVERY_CHOICE = 8
+"""Of so many events in conflict every choice of some is asked for what it contradicts; of more, each with what may be true beside
+it."""
+
+TRIES = 256
+"""So many systems are solved for that at most: as many as there are choices of EVERY_CHOICE events."""
+
 Build = Callable[[frozenset[int]], Sequence[Constraint]]
 """The constraints that remain where only these events are counted."""
 
@@ -257,6 +265,7 @@ def resolve(build: Build, origins: Mapping[int, str]) -> Resolution:
                 raise AssertionError("constraints that hold by nature contradict each other")
             continue
         alone, further = _alone(build, origins, rest, apart)
+        further = further or _together(build, apart, conflicts, rest)
         if further is None:
             believed = tuple(alone) or (Alone("", frozenset(), base),)
             return Resolution(tuple(conflicts), believed, rest)
@@ -287,6 +296,46 @@ def _alone(
                 (f"{origin}, position {event}" if event else origin, {event}) for event in sorted(events)
             ]
     return alone, None
+
+
+def _together(
+    build: Build, apart: Collection[int], conflicts: Sequence[Conflict], rest: frozenset[int]
+) -> Conflict | None:
+    """The conflict of events `apart` that agree with each other with one of the `rest`, which no origin alone contradicts: it is
+    wrong where they are right."""
+    never = [conflict.events for conflict in conflicts]
+    tried: list[frozenset[int]] = []
+    most = len(apart) if len(apart) <= EVERY_CHOICE else 1
+    choices = chain.from_iterable(combinations(sorted(apart), size) for size in range(1, most + 1))
+    tries = 0
+    for some in map(frozenset, choices):
+        while tries < TRIES and not _holds_any(some, never) and not any(some <= others for others in tried):
+            tries += 1
+            together = _with_all(some, apart, never, frozenset[int]().union(*tried))
+            solution = solve(build(rest | together))
+            if isinstance(solution, Solution):
+                tried.append(together)
+                continue
+            conflict = _smallest(build, solution, rest | together)
+            if not conflict.events.issubset(apart):
+                return conflict
+            never.append(conflict.events)
+    return None
+
+
+def _with_all(
+    some: frozenset[int], apart: Iterable[int], never: Sequence[frozenset[int]], tried: Set[int]
+) -> frozenset[int]:
+    """Some events, and what may be true with them as far as is known, first what was not `tried` with any: of papers that
+    contradict each other day by day, all that one of them says."""
+    for event in sorted(apart, key=lambda event: (event in tried, event)):
+        if not _holds_any(some | {event}, never):
+            some |= {event}
+    return some
+
+
+def _holds_any(events: frozenset[int], never: Iterable[frozenset[int]]) -> bool:
+    return any(some <= events for some in never)
 
 
 def _smallest(build: Build, around: frozenset[int], counted: frozenset[int]) -> Conflict:

@@ -197,6 +197,19 @@ def test_every_origin_in_conflict_is_believed_in_turn_unless_it_contradicts_itse
         assert isinstance(solve(believing(system, rest | {event})), frozenset)
 
 
+@settings(max_examples=1_000)
+@given(systems())
+def test_events_in_conflict_that_agree_with_each_other_agree_with_all_that_is_in_none(
+    system: list[Constraint],
+) -> None:
+    resolution = resolution_of(system)
+    apart = frozenset[int]().union(*(conflict.events for conflict in resolution.conflicts))
+    for size in range(2, len(apart) + 1):
+        for together in combinations(apart, size):
+            if isinstance(solve(believing(system, together)), Solution):
+                assert isinstance(solve(believing(system, {*resolution.rest, *together})), Solution)
+
+
 def test_figures_count_so_none_is_below_zero_even_where_nothing_else_is_said() -> None:
     solution = solve([further("after", "before", 14, 1)])
     assert isinstance(solution, Solution)
@@ -254,6 +267,16 @@ def test_an_origin_that_conflicts_with_what_nobody_else_doubts_widens_the_confli
     resolution = resolution_of(system)
     assert set(resolution.conflicts) == {Conflict(frozenset({1, 2})), Conflict(frozenset({1, 3}))}
     assert resolution.bound("b").interval == Interval(0)
+
+
+def test_a_report_that_only_several_others_together_contradict_is_in_conflict_too() -> None:
+    """Of 2, 3 and 4 one is wrong, and nobody alone contradicts 1: but if it is 3, then 1 is wrong as well."""
+    resolution = resolution_of([atleast("a", 5, 2, 4), atmost("a", 4, 3), atmost("a", 4, 1)])
+    assert {conflict.events for conflict in resolution.conflicts} == {
+        frozenset({1, 2, 4}),
+        frozenset({2, 3, 4}),
+    }
+    assert resolution.bound("a").interval == Interval(0)
 
 
 def test_constraints_that_hold_by_nature_never_contradict_each_other() -> None:

@@ -8,7 +8,7 @@ they are announced.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate, pairwise, product
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from events import Interval
 
-from .given import Line, ask, batch, log, total, total_on
+from .given import Line, ask, batch, by, log, total, total_on
 from .long import LONG
 
 DAYS = (
@@ -142,6 +142,36 @@ def test_the_figures_are_the_least_and_the_most_of_all_worlds_in_which_the_repor
     for found in ask(recorded, "batches"):
         sizes = [world.sizes[found["ordinal"] - 1] for world in allowed]
         assert_reached(found["size"], sizes, MOST + 1)
+
+
+@settings(max_examples=400 if LONG else 100)
+@given(st.lists(totals() | periods() | announcements(), min_size=2, max_size=5))
+def test_figures_hold_whichever_origins_in_conflict_are_right_where_nothing_else_is_wrong(
+    reports: list[Report],
+) -> None:
+    by_origin = [
+        replace(report, line=report.line.model_copy(update={"source": by(f"paper {n}")}))
+        for n, report in enumerate(reports)
+    ]
+    recorded = log(*(report.line for report in by_origin))
+    (answer,) = ask(recorded, "totals", steps=True)
+    apart = {position for listed in answer["contradictions"] for position in listed["events"]}
+    in_none = [report for position, report in enumerate(reports, start=1) if position not in apart]
+    batches = ask(recorded, "batches")
+    for world in worlds(batches_of(reports)):
+        right = [position for position in apart if reports[position - 1].true(world)]
+        if (apart and not right) or not all(report.true(world) for report in in_none):
+            continue
+        for step in answer["steps"]:
+            if step["on"] in DAYS:
+                assert within(step["total"], world.totals[DAYS.index(step["on"])])
+        for found in batches:
+            assert within(found["size"], world.sizes[found["ordinal"] - 1])
+
+
+def within(interval: dict[str, int | None], value: int) -> bool:
+    low, high = interval["low"], interval["high"]
+    return (low is None or low <= value) and (high is None or value <= high)
 
 
 def assert_reached(interval: dict[str, int | None], values: list[int], most: int) -> None:
