@@ -49,14 +49,20 @@ class Opened:
 
 
 @contextmanager
-def opened(config: Config) -> Iterator[Opened]:
+def opened(config: Config, *, make: bool) -> Iterator[Opened]:
     """The ledger, for the time of a command. The embedded server is started where none runs on its directory, and the last
-    command that uses it stops it. Raises BadQuestion for a name or address that is none, and what the server says.
+    command that uses it stops it. Raises BadQuestion for a name or address that is none, and for a directory that is not there
+    where the command does not `make` it: who only asks has mistyped it, and would be told that nothing was ever approved.
     """
     if config.url is not None:
         with _closing(config.url, config.ledger) as log:
             yield Opened(log, config.url, masked(config.url))
         return
+    if not make and not config.data.exists():
+        raise BadQuestion(
+            f"there is no ledger in {config.data}: the directory is not there. Publish or import something first, or name its "
+            "directory with --data"
+        )
     with embedded.start(config.data) as server, _closing(server.url, config.ledger) as log:
         yield Opened(log, server.url, f"the embedded server on {config.data}", server.revive)
 

@@ -390,6 +390,24 @@ def test_with_each_what_was_stored_before_the_server_died_is_told_and_still_ther
     assert [recorded.position for recorded in ledger.log.read()] == list(range(1, 1_201))
 
 
+@pytest.mark.parametrize(("options", "listed"), [(("--each",), 1_000), ((), 0)], ids=["each", "whole"])
+def test_who_interrupts_it_hears_what_was_stored_until_then(
+    server: Server, proxy: Proxy, tmp_path: Path, options: tuple[str, ...], listed: int
+) -> None:
+    ids = [f"e{number}" for number in range(1_200)]
+    file = written(tmp_path / "many", lines(*map(event, ids)))
+    load_function_into(server)
+    ledger = Ledger(server, proxy.url)
+    proxy.stall_replies_to(ids[-1].encode(), 1)
+    with Running("publish", file, *options, *ledger.where) as publishing:
+        until(lambda: ledger.log.head() == 1_200)
+        publishing.interrupt()
+        ran = publishing.end()
+    assert ran.code == 130
+    assert ran.out.count(": appended at ") == listed
+    assert ran.err.startswith("interrupted: what is not listed may be stored or not; publish the file again")
+
+
 def test_a_server_that_is_killed_while_it_appends_keeps_the_whole_file_or_nothing_of_it(
     start_server: Callable[..., Server], tmp_path: Path
 ) -> None:

@@ -532,6 +532,8 @@ def test_an_option_comes_before_the_environment_and_our_variable_before_the_comm
     news: Ledger, tmp_path: Path
 ) -> None:
     url, name = news.where[1], ("--ledger", news.name, "--json")
+    for directory in ("data", "approvals-data"):
+        (tmp_path / directory).mkdir()
     # Every other test gives --url, where APPROVALS_URL names a server that is not there.
     with (
         data_directory(tmp_path / "data") as data,
@@ -543,8 +545,17 @@ def test_an_option_comes_before_the_environment_and_our_variable_before_the_comm
     ):
         ended = [running.end() for running in (ours, common, embedded, nothing)]
         assert [ran.document["position"] for ran in ended] == [17, 17, 0, 0]
-        assert data.is_dir()
-        assert default.is_dir()
+        assert (data / "appendonlydir").is_dir()
+        assert (default / "appendonlydir").is_dir()
+
+
+def test_who_only_asks_makes_no_ledger_in_a_directory_that_is_mistyped(tmp_path: Path) -> None:
+    mistyped = tmp_path / "aprovals-data"
+    asking = ("totals", "status", "events", "replay", "token list", "webhook list", "diff totals --from 0")
+    said = together(*((*words.split(), "--data", str(mistyped)) for words in asking), code=1)
+    (says,) = {ran.err for ran in said}
+    assert says.startswith(f"bad-question: there is no ledger in {mistyped}: the directory is not there.")
+    assert not mistyped.exists()
 
 
 def test_a_password_is_never_shown(start_server: Callable[..., Server]) -> None:

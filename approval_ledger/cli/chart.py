@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ from .options import (
     KnownAs,
     KnownAt,
     Ledger,
+    ProjectionName,
     Url,
     ValidAt,
     as_utf8,
@@ -30,8 +31,6 @@ from .options import (
 
 _HAN = re.compile("[\u3400-\u9fff]")
 
-Chart = Literal["totals", "batches", "companies", "shares", "sources"]
-
 
 def add_to(app: typer.Typer) -> None:
     """Adds the command."""
@@ -40,7 +39,7 @@ def add_to(app: typer.Typer) -> None:
 
 def chart(
     of: Annotated[
-        Chart, typer.Argument(metavar="CHART", help="totals, batches, companies, shares or sources.")
+        ProjectionName, typer.Argument(metavar="CHART", help="totals, batches, companies, shares or sources.")
     ],
     name: Annotated[
         str | None,

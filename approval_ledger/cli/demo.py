@@ -54,7 +54,7 @@ def demo(*, url: Url = None, data: Data = None, json: Json = False) -> None:
 
     telemetry.configure()
     run = f"demo-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() % 1_000_000:06d}"
-    with open_ledger(url, data, run) as opened:
+    with open_ledger(url, data, run, make=True) as opened:
         client, at = opened.log.client, opened.url
         listed = Log(client, f"{run}-list")
         news = Log(client, f"{run}-news")

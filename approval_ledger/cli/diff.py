@@ -12,7 +12,7 @@ from projections import Answer
 from projections import diff as between
 
 from . import show
-from .options import Data, Json, Ledger, Url, ValidAt, open_ledger, position
+from .options import Data, Json, Ledger, Projection, Url, ValidAt, open_ledger, position
 
 OF_SHOWN = 80  # characters: a claim is as long as what it says
 CHANGES_SHOWN = 200
@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def diff(
-    projection: Annotated[str, typer.Argument(metavar="PROJECTION")],
+    projection: Projection,
     *,
     since: Annotated[
         str,

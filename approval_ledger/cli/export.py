@@ -22,6 +22,7 @@ from .options import (
     KnownAs,
     KnownAt,
     Ledger,
+    Projection,
     Url,
     ValidAt,
     WholeEvidence,
@@ -30,7 +31,6 @@ from .options import (
     open_ledger,
 )
 
-Projection = Literal["totals", "batches", "companies", "shares", "sources"]
 Format = Literal["csv", "json", "parquet"]
 
 
@@ -40,10 +40,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def export(
-    projection: Annotated[
-        Projection,
-        typer.Argument(metavar="PROJECTION", help="totals, batches, companies, shares or sources."),
-    ],
+    projection: Projection,
     *,
     format: Annotated[
         Format | None,

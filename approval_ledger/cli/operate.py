@@ -260,7 +260,7 @@ def work(
     from .. import telemetry
 
     telemetry.configure()
-    with open_ledger(url, data, ledger) as opened:
+    with open_ledger(url, data, ledger, make=True) as opened:
         if burst and workers == 1:
             run_here(opened.log.client, opened.log.ledger)
         elif burst:
@@ -305,7 +305,7 @@ def up(
     from ..api.serving import Serving, bound
 
     telemetry.configure()
-    with open_ledger(url, data, ledger) as opened:
+    with open_ledger(url, data, ledger, make=True) as opened:
         log = opened.log
         settings = http_settings(log, host, port, allow_host, public_reads, rate)
         with bound(settings) as listening:

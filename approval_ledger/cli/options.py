@@ -24,6 +24,11 @@ def as_utf8(value: str | None) -> str | None:
     return value
 
 
+ProjectionName = Literal["totals", "batches", "companies", "shares", "sources"]
+Projection = Annotated[
+    ProjectionName,
+    typer.Argument(metavar="PROJECTION", help="totals, batches, companies, shares or sources."),
+]
 Url = Annotated[
     str | None,
     typer.Option(
@@ -74,11 +79,13 @@ WholeEvidence = Annotated[
 ]
 
 
-def open_ledger(url: str | None, data: Path | None, ledger: str | None) -> AbstractContextManager[Opened]:
-    """The ledger that the options and the environment name."""
+def open_ledger(
+    url: str | None, data: Path | None, ledger: str | None, *, make: bool = False
+) -> AbstractContextManager[Opened]:
+    """The ledger that the options and the environment name; see `opened`."""
     if url is not None and data is not None:
         raise typer.BadParameter("--url and --data exclude each other")
-    return opened(Config.read(os.environ, url=url, data=data, ledger=ledger))
+    return opened(Config.read(os.environ, url=url, data=data, ledger=ledger), make=make)
 
 
 def position(text: str) -> int | None:

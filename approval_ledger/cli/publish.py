@@ -89,31 +89,40 @@ def publish(
     submissions = list(read_events(content)) if content.strip() else []
     if not submissions:
         raise BadQuestion(f"{file} holds no event")
-    with open_ledger(url, data, ledger) as opened:
+    with open_ledger(url, data, ledger, make=True) as opened:
         outcomes, error = _until_an_error((_each if each else _whole)(opened.log, submissions))
-        if error is not None and not outcomes:
+        if isinstance(error, LedgerError) and not outcomes:
             raise error
         if any(outcome.status == "appended" for outcome in outcomes):
             with suppress(LedgerError):  # a lost bell costs time and nothing else, and the events are stored
                 ring(opened.log.client, opened.log.ledger, PROJECTIONS)
         try:
-            _show(outcomes, opened.log.ledger, json)
-            if error is not None:
+            if outcomes:
+                _show(outcomes, opened.log.ledger, json)
+            if isinstance(error, KeyboardInterrupt):
+                show.complain(
+                    "interrupted: what is not listed may be stored or not; publish the file again, and each event is there once"
+                )
+            elif error is not None:
                 show.fail(error)
                 show.complain(
                     "what is listed was done before that: publish the file again for the rest, "
                     f"from line {submissions[len(outcomes)].line} on"
                 )
         finally:  # also where nobody reads what is shown
+            if isinstance(error, KeyboardInterrupt):
+                raise error
             if error is not None or any(outcome.status == "refused" for outcome in outcomes):
                 raise typer.Exit(1)
 
 
-def _until_an_error(outcomes: Iterator[Outcome]) -> tuple[list[Outcome], LedgerError | None]:
+def _until_an_error(
+    outcomes: Iterator[Outcome],
+) -> tuple[list[Outcome], LedgerError | KeyboardInterrupt | None]:
     done: list[Outcome] = []
     try:
         done.extend(outcomes)
-    except LedgerError as error:
+    except (LedgerError, KeyboardInterrupt) as error:
         return done, error
     return done, None
 

@@ -37,7 +37,7 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a token and print it, once: it is stored nowhere."""
-    with open_ledger(url, data, ledger) as opened:
+    with open_ledger(url, data, ledger, make=True) as opened:
         token, text = tokens.create(opened.log, _scopes(scope), note)
     if json:
         show.json({"ledger": opened.log.ledger, "id": token.id, "scopes": list(token.scopes), "token": text})

@@ -64,7 +64,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Subscribe a URL. Shows the secret that its deliveries are signed with, this once."""
-    with open_ledger(url, data, ledger) as opened:
+    with open_ledger(url, data, ledger, make=True) as opened:
         added = subscriptions.add(opened.log, address, types or (), private=allow_private, after=after)
         (report,) = subscribed.reports(opened.log, [added])
     if json:
