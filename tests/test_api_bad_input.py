@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import threading
@@ -13,7 +14,8 @@ import httpx
 import pytest
 
 from approval_ledger import tokens
-from approval_ledger.api import publishing
+from approval_ledger.api import body as read_body
+from approval_ledger.api import lingering, publishing
 from events import Log, canonical, connect
 from projections import queries
 
@@ -204,6 +206,49 @@ def test_millions_of_nothing_are_refused_before_any_is_read(
     body = b"[" + b"{}," * 2_000_000 + end
     answer = api.post(log, body, BATCHED)
     problem(answer, *((413, "too-large") if end == b"{}]" else (400, "invalid-json")))
+
+
+@pytest.mark.parametrize("media_type", [STRUCTURED, BATCHED, "text/plain"])
+@pytest.mark.parametrize(("size", "chunked"), [(40_000_000, False), (8_500_000, True)])
+def test_who_sends_a_long_body_before_it_reads_gets_to_the_refusal(
+    api: Api, log: Log, media_type: str, size: int, *, chunked: bool
+) -> None:
+    content = b"x" * size  # more than all buffers on the way hold
+    connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=20)
+    path, headers = f"/ledgers/{log.ledger}/events", {"Content-Type": media_type}
+    connection.request("POST", path, [content] if chunked else content, headers, encode_chunked=chunked)
+    answer = connection.getresponse()
+    assert answer.status == (415 if media_type == "text/plain" else 413)
+    assert answer.headers.get_all("connection") == ["close"]
+    assert json.loads(answer.read())["status"] == answer.status
+    connection.close()
+
+
+def test_who_waits_to_be_asked_for_a_body_gets_the_refusal_at_once(api: Api, log: Log) -> None:
+    head = f"POST /ledgers/{log.ledger}/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
+    answer = raw(api, f"{head}Content-Length: 5\r\nExpect: 100-continue\r\n\r\n".encode())
+    assert status_of(answer) == 415
+    assert answer.lower().count(b"\r\nconnection: close\r\n") == 1
+
+
+def test_a_refused_body_that_does_not_end_is_not_waited_for_for_ever(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lingering, "SECONDS", 0.1)
+    head = f"POST /ledgers/{log.ledger}/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
+    answer = raw(api, f"{head}Content-Length: 5\r\n\r\nx".encode())
+    assert status_of(answer) == 415
+    assert b'"status":415' in answer
+
+
+def test_a_body_that_does_not_come_in_time_is_refused_and_the_connection_ends(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_body, "SECONDS", 0.1)
+    head = f"POST /ledgers/{log.ledger}/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: {STRUCTURED}\r\n"
+    answer = raw(api, f"{head}Content-Length: 5\r\n\r\nx".encode())
+    assert status_of(answer) == 408
+    assert answer.lower().count(b"\r\nconnection: close\r\n") == 1
 
 
 # 16: a body whose length is told twice, or wrongly

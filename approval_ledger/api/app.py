@@ -26,6 +26,7 @@ from .head import Head
 from .journal import Journal
 from .ledgers import Ledgers
 from .limits import Limits
+from .lingering import Lingering
 from .parameters import once_each
 from .problems import of_http, of_validation, problem
 from .settings import Settings
@@ -64,6 +65,7 @@ def create_app(
             "logs": False,
         },
         middleware=[
+            Middleware(Lingering),
             Middleware(Journal, metrics=counted),
             Middleware(Guard, settings=settings),
             Middleware(Head),

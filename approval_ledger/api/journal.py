@@ -25,7 +25,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 class Journal:
-    """Outermost: whatever a request ends with is written down once, with its id, which the answer carries too."""
+    """Whatever a request ends with is written down once, with its id, which the answer carries too."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -37,16 +37,8 @@ class Journal:
         scope["request_id"] = request_id = _given_id(scope) or uuid4().hex
         started = time.perf_counter()
         status, size = 0, 0
-        unread = _has_body(scope)
         # A query may hold anything, a token too: FastAPI has put it into the span.
         trace.get_current_span().set_attribute("url.query", "")
-
-        async def receiving() -> Message:
-            nonlocal unread
-            message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body", False):
-                unread = False
-            return message
 
         async def sending(message: Message) -> None:
             nonlocal status, size
@@ -55,15 +47,13 @@ class Journal:
                 headers = [*message["headers"], *_ALWAYS, (b"x-request-id", request_id.encode())]
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-cache"))
-                if unread:  # or the server would go on to read it, however long it is, and throw it away
-                    headers.append((b"connection", b"close"))
                 message = {**message, "headers": headers}
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(scope, receiving, sending)
+            await self._app(scope, receive, sending)
         except Exception:
             logger.exception(
                 "request_failed", request_id=request_id, method=scope["method"], path=_path(scope)
@@ -86,11 +76,6 @@ class Journal:
                 **({"token": scope["token"]} if "token" in scope else {}),
                 **({"appended": _span(scope["appended"])} if scope.get("appended") else {}),
             )
-
-
-def _has_body(scope: Scope) -> bool:
-    headers = dict(scope["headers"])
-    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 def _given_id(scope: Scope) -> str | None:
