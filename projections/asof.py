@@ -139,7 +139,7 @@ def _position(log: Log, known_at: int | str, at_least: int) -> int:
     if isinstance(known_at, str):
         position = _last_by(log, head, instant(known_at))
     else:
-        position = require_known(log, head, known_at)
+        position = require_known(log, head, known_at, "known_at")
     if at_least > position:
         says = f"what was known at {known_at} is position {position}, and that is before {at_least}"
         # A position of the past stays where it is, and so does an instant after which anything was recorded.
@@ -147,13 +147,13 @@ def _position(log: Log, known_at: int | str, at_least: int) -> int:
     return position
 
 
-def require_known(log: Log, head: int, position: int) -> int:
-    """`position`, where the log, which ends at `head`, has it. Raises BadQuestion."""
+def require_known(log: Log, head: int, position: int, what: str) -> int:
+    """`position`, where the log, which ends at `head`, has it. Raises BadQuestion, of the parameter `what`."""
     if type(position) is not int or position < 0:
-        raise BadQuestion(f"a position is a whole number from 0 on, not {position!r}", "known_at")
+        raise BadQuestion(f"a position is a whole number from 0 on, not {position!r}", what)
     if position > head:
         raise BadQuestion(
-            f"ledger {log.ledger} ends at position {head}: nothing was known at {position:,} yet", "known_at"
+            f"ledger {log.ledger} ends at position {head}: nothing was known at {position:,} yet", what
         )
     return position
 

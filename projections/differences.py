@@ -63,10 +63,10 @@ def diff(
     first = since if isinstance(since, int) else _position_of(log, name, since, valid_at)
     on = None if valid_at is None else days(valid_at, "valid_at")
     head = log.head()
-    require_known(log, head, first)
-    last = head if upto is None else require_known(log, head, upto)
+    require_known(log, head, first, "from")
+    last = head if upto is None else require_known(log, head, upto, "to")
     if first > last:
-        raise BadQuestion(f"from position {first} to {last} leads backwards: exchange the two")
+        raise BadQuestion(f"from position {first} to {last} leads backwards: exchange the two", "from")
     needed = COUNTING if name in ("totals", "batches", "companies") else [PROJECTIONS[name]]
     build = partial(BUILDS[name], valid_at=on)
     states = _states(log, needed, first, last, lambda views: figures_of(name, build(views)))

@@ -134,6 +134,7 @@ def test_what_is_no_subscription_is_refused_with_what_is_wrong(
     document = problem(call(api, log, "POST", body=body), status, code)
     if pointer is not None:
         assert [fault["pointer"] for fault in document["faults"]] == [pointer]
+    assert "Subscribe" not in document["detail"]
     assert subscriptions.all_of(log) == []
 
 

@@ -764,11 +764,16 @@ def test_a_wrong_address_leaves_what_is_right_in_it_and_a_way_on(
             {"evidence": "abc"},
             {"valid-at": "2024"},
             {"more": "5"},
+            {"evidence": "all", "of": "foo"},
+            {"evidence": "all", "of": '["shares"]'},
         ):
             page = someone.opens(at(history, **made_up))
-            ((part, value),) = made_up.items()
-            told = f"This part of the address was not understood, and is passed over: {part}={value}"
+            parts = ", ".join(f"{part}={value}" for part, value in made_up.items())
+            told = f"This part of the address was not understood, and is passed over: {parts}"
             expect(page.get_by_role("alert")).to_have_text(told)
+            expect(page.get_by_role("complementary", name="Evidence")).to_have_count(0)
+        page = someone.opens(at(history, language="en") + "&language=zh")
+        expect(page.get_by_role("alert")).to_contain_text("language=zh")
         page = someone.opens(at(history, known_at="9", known_as="recorded", view="totals", language="en"))
         expect(page.locator("main table tbody tr").first).to_be_visible()
         expect(page.get_by_role("alert")).to_have_count(0)

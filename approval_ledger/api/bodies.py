@@ -58,8 +58,13 @@ def read(request: Request, shape: type[Body], content: bytes) -> Body:
         raise RequestRefused(
             415, "unsupported-media-type", f"the body is {MEDIA_TYPE}", {"Accept-Post": MEDIA_TYPE}
         )
+    document = loads(content)
+    if not isinstance(document, dict):
+        says = "the body must be a JSON object"
+        faults = [{"code": "validation", "detail": says, "index": 0, "pointer": ""}]
+        raise RequestRefused(422, "validation", says, faults=faults)
     try:
-        return shape.model_validate(loads(content))
+        return shape.model_validate(document)
     except ValidationError as error:
         faults = [
             {

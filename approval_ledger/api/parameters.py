@@ -23,7 +23,8 @@ DAY = (
 
 
 async def once_each(request: Request) -> None:  # asks nobody, and need not wait for a thread
-    """Refuses a parameter that is given twice, of which one would count, and a token in the address, where logs keep it."""
+    """Refuses a parameter that is given twice, of which one would count, and a token in the address, where logs keep it. (The page
+    at / takes the first of two, and says so itself.)"""
     given = [name for name, _ in request.query_params.multi_items()]
     for name in given:
         if name.lower() in _IN_A_URL:
@@ -32,7 +33,7 @@ async def once_each(request: Request) -> None:  # asks nobody, and need not wait
                 "token-in-url",
                 "an address is no place for a token: send it as `Authorization: Bearer ...`",
             )
-        if given.count(name) > 1:
+        if given.count(name) > 1 and request.url.path != "/":
             raise wrong_in(
                 "query", name, "validation", f"the parameter {name[:80]!r} is given more than once"
             )

@@ -71,7 +71,7 @@ def wrong_in(
     place: Literal["query", "header"], name: str, code: str, detail: str, status: int = 422
 ) -> RequestRefused:
     """The refusal of one parameter, or header."""
-    return RequestRefused(status, code, detail, faults=[_of_parameter(place, name, code, detail)])
+    return RequestRefused(status, code, detail, faults=[fault_in(place, name, code, detail)])
 
 
 class Behind(Lagging):
@@ -84,7 +84,7 @@ def problem(request: Request, error: LedgerError) -> Response:
     """The answer to a request that ended with this error."""
     members = _members(error)
     if isinstance(error, BadQuestion) and error.parameter and error.parameter in request.query_params:
-        members["faults"] = [_of_parameter("query", error.parameter, error.code, str(error))]
+        members["faults"] = [fault_in("query", error.parameter, error.code, str(error))]
     return written(request, _status(error), error.code, str(error), _headers(error), **members)
 
 
@@ -121,7 +121,7 @@ def of_validation(request: Request, error: Exception) -> Response:
     found = {
         (str(each["loc"][0]), str(each["loc"][-1]), *_said_of(request, each)): None for each in error.errors()
     }
-    faults = [_of_parameter(*each) for each in found]
+    faults = [fault_in(*each) for each in found]
     says = "; ".join(f"{fault['parameter']}: {fault['detail']}" for fault in faults[:10])
     return written(request, 422, faults[0]["code"], says, faults=faults)
 
@@ -195,7 +195,7 @@ def _members(error: LedgerError) -> dict[str, Any]:
     return {}
 
 
-def _of_parameter(place: str, name: str, code: str, detail: str) -> dict[str, Any]:
+def fault_in(place: str, name: str, code: str, detail: str) -> dict[str, Any]:
     return {"code": code, "in": place, "parameter": name[:80], "detail": detail}
 
 

@@ -15,10 +15,11 @@ from . import documents, parameters
 from .access import READING
 from .answering import MEDIA_TYPES, PINNED_SECONDS, Standing, answered, form_of, needed_by, sent
 from .ledgers import LogOf
-from .problems import RequestRefused
+from .problems import RequestRefused, fault_in
 
 router = APIRouter(prefix="/ledgers/{ledger}", tags=["figures"], dependencies=[READING])
 _JSON = {"json": MEDIA_TYPES["json"]}
+OF_A_STOCK = ("authority", "instrument", "unit", "estimator", "region")
 _AXES = {"valid_at", "known_at", "known_as", "at_least", "format"}
 
 
@@ -60,12 +61,10 @@ def shares(request: Request, log: LogOf, query: Annotated[parameters.Shares, Que
     question = _question(query)
     if not question:
         return _tabular(request, log, "shares", queries.shares, query)
-    if len(question) < 5:
-        raise RequestRefused(
-            422,
-            "validation",
-            "for a share of a stock give all of authority, instrument, unit, estimator and region",
-        )
+    if missing := [name for name in OF_A_STOCK if name not in question]:
+        says = f"for a share of a stock give all of {', '.join(OF_A_STOCK)}"
+        faults = [fault_in("query", name, "validation", "is missing") for name in missing]
+        raise RequestRefused(422, "validation", says, faults=faults)
     form = form_of(request, query.format, _JSON)
     ask = partial(queries.share_of_stock, **question)
     return _of(request, log, "shares", ask, query, question, form)

@@ -20,6 +20,7 @@ export function stateOf(query) {
   if (!["en", "zh"].includes(state.language)) delete state.language;
   if (!/^[a-z0-9][a-z0-9_-]{0,63}$/.test(state.ledger ?? "")) delete state.ledger;
   if (!/^[0-9]{1,16}$/.test(state.before ?? "")) delete state.before;
+  if (state.evidence === "all" && !figureOf(state)) delete state.evidence;
   if (!state.evidence || !/^[0-9]{1,9}$/.test(state.more ?? "")) delete state.more;
   if (!state.evidence) delete state.of;
   return state;
@@ -47,6 +48,16 @@ export function addressOf(state, changes = {}) {
     if (value && !(part === "view" && value === "totals")) query.set(part, value);
   }
   return `?${query}`;
+}
+
+/** The figure of which an address asks all the evidence: `[view, authority, ...]`; null where it names none. */
+export function figureOf(state) {
+  try {
+    const figure = JSON.parse(state.of ?? "null");
+    return Array.isArray(figure) && ["totals", "batches"].includes(figure[0]) ? figure : null;
+  } catch {
+    return null;
+  }
 }
 
 /** The positions that an address names as evidence. */

@@ -1,6 +1,6 @@
 // The evidence: the events behind a figure, with their sources and links, and each as it is stored.
 
-import { addressOf, positionsOf } from "./address.js";
+import { addressOf, figureOf, positionsOf } from "./address.js";
 import { claim } from "./claims.js";
 import { element } from "./elements.js";
 import { moment } from "./figures.js";
@@ -42,15 +42,9 @@ export async function evidence(page) {
   return { nodes, positions };
 }
 
-/** All the evidence of the figure that the address names with `of`: `[view, authority, ...]`, as `evidenceLink` writes it. */
+/** All the evidence of the figure that the address names. */
 async function wholeEvidence(page) {
-  let [view, ...of] = [];
-  try {
-    [view, ...of] = JSON.parse(page.state.of);
-  } catch {
-    return [];
-  }
-  if (view !== "totals" && view !== "batches") return [];
+  const [view, ...of] = figureOf(page.state);
   const parameters = { whole_evidence: "true" };
   const answer = await page.ask(view, view === "totals" ? { ...parameters, steps: "true" } : parameters);
   const same = (...parts) => parts.every((part, index) => (part ?? null) === (of[index] ?? null));
