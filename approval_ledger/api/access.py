@@ -70,12 +70,11 @@ def counting(answer: Callable[[Request, Any], Response]) -> Callable[[Request, E
 
 def may_still_read(request: Request, log: Log) -> bool:
     """Whether what let a stream begin still holds: its token may have been revoked since. It counts no request."""
-    settings: Settings = request.app.state.settings
     given = request.headers.getlist("authorization")
     if not given:
         return True  # it began without one, and what the server lets everybody read does not change while it runs
     token = tokens.known(log, _bearer(given))
-    return token is not None and (token.may("read") or _reads_are_public(request, settings))
+    return token is not None and (token.may("read") or reads_are_public(request))
 
 
 READING = Depends(may_read)
@@ -88,7 +87,7 @@ COUNTED = Depends(counted)
 def _require(request: Request, log: Log, scope: Scope) -> None:
     settings: Settings = request.app.state.settings
     given = request.headers.getlist("authorization")
-    public = scope == "read" and _reads_are_public(request, settings)
+    public = scope == "read" and reads_are_public(request)
     token = tokens.known(log, _bearer(given)) if given else None
     _count(request, f"token {token.id}" if token else f"address {_address(request)}")
     if token is not None:
@@ -110,7 +109,9 @@ def _count(request: Request, client: str) -> None:
     limits.take(client)
 
 
-def _reads_are_public(request: Request, settings: Settings) -> bool:
+def reads_are_public(request: Request) -> bool:
+    """Whether this request needs no token to read."""
+    settings: Settings = request.app.state.settings
     return settings.reads_are_public and (settings.public_reads is True or not _is_passed_on(request))
 
 

@@ -19,9 +19,9 @@ from events import Lagging, Log, canonical, storage
 from projections import PROJECTIONS, Answer, Asked, Projection, live_generations, queries
 
 from .. import exporting
+from .access import reads_are_public
 from .conditional import has, has_any
 from .problems import Behind, RequestRefused
-from .settings import Settings
 
 NEAR = 500  # events: so many the answer folds in memory itself, so that whoever publishes sees it at once
 PATIENCE = 5.0  # seconds to wait for projections that are further behind than that
@@ -250,9 +250,8 @@ def _cache_control(request: Request, seconds: int | None) -> str:
 
 
 def cache_scope(request: Request) -> str:
-    """Who may keep an answer: anyone on the way, or the reader alone."""
-    settings: Settings = request.app.state.settings
-    return "public" if settings.reads_are_public else "private"
+    """Who may keep an answer: anyone on the way, or the reader alone, where others need a token for it."""
+    return "public" if reads_are_public(request) else "private"
 
 
 def form_of(request: Request, asked_for: str | None, forms: Mapping[str, str]) -> str:
