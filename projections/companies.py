@@ -152,26 +152,23 @@ def positions(documents: Documents, company: str) -> Iterator[int]:
     return (position for position, _ in pages.read(documents, f"history\t{company}"))
 
 
-def history(documents: Documents, company: str) -> list[tuple[int, dict[str, Any]]]:
-    """What is known under one name, in the order of the log; what became of an approval later stands with it."""
+def history(documents: Documents, company: str, names: Sequence[str]) -> list[tuple[int, dict[str, Any]]]:
+    """What is known under one name, in the order of the log; what became of an approval later, under any of the `names` that its
+    company has, stands with it."""
     entries = list(pages.read(documents, f"history\t{company}"))
-    documents.fetch(place for _, entry in entries for place in _later(entry, company))
+    pages.fetch(documents, [place for _, entry in entries for place in _later(entry, names)])
     return [
         (
             position,
-            entry
-            | {
-                "later": [
-                    {"position": at} | change
-                    for place in _later(entry, company)
-                    for at, change in pages.read(documents, place)
-                ]
-            }
-            if entry["kind"] == "granted"
-            else entry,
+            entry | {"later": _changes(documents, entry, names)} if entry["kind"] == "granted" else entry,
         )
         for position, entry in entries
     ]
+
+
+def _changes(documents: Documents, entry: dict[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    changes = {at: change for place in _later(entry, names) for at, change in pages.read(documents, place)}
+    return [{"position": at} | change for at, change in sorted(changes.items())]
 
 
 def _grant(documents: Documents, grant: ApprovalGranted, event: DecodedEvent, stands: bool) -> None:
@@ -251,15 +248,16 @@ def _count(documents: Documents, approval: approvals.Approval, counted: str, sig
     documents.put(_record(approval.company), changed)
 
 
-def _later(entry: dict[str, Any], company: str) -> list[str]:
-    """Where amendments and revocations of a granted approval are: under its number, and under its item and company."""
+def _later(entry: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """Where amendments and revocations of a granted approval are: under its number, and under its item and each name of its
+    company."""
     if entry["kind"] != "granted":
         return []
     item, number = name_key(entry["item"]["name"]), entry["item"].get("registry_number")
     place = "\t".join(("later", name_key(entry["authority"]), name_key(entry["instrument"])))
     return [
         *([f"{place}\tnumber\t{name_key(number)}"] if number else []),
-        f"{place}\titem\t{item}\t{company}",
+        *(f"{place}\titem\t{item}\t{name}" for name in names),
     ]
 
 

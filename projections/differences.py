@@ -27,8 +27,11 @@ events together, of which the first are listed."""
 
 NEW_EVENT, CORRECTION, NEW_VERSION = "new event", "correction", "new projection version"
 
-Figures = dict[tuple[str, str], Any]
-"""What is compared: a value by what it is of and what it is, such as `CAC/approval/model` and `total`."""
+Of = tuple[str, ...]
+"""What a figure is of, in parts, any of which may hold what they are joined with to be shown."""
+
+Figures = dict[tuple[Of, str], Any]
+"""What is compared: a value by what it is of and what it is, such as `("CAC", "approval", "model")` and `total`."""
 
 BUILDS: Mapping[str, Callable[..., list[Any]]] = {
     "totals": answers.totals_in,
@@ -104,7 +107,7 @@ class Changes:
 
     def __init__(self, figures: Figures) -> None:
         self._first = self._last = figures
-        self._because: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self._because: dict[tuple[Of, str], list[dict[str, Any]]] = {}
 
     def note(self, state: State, corrected: Mapping[tuple[str, str], int]) -> None:
         """Takes the figures after further events; `corrected` has where the events are that the corrections among these name."""
@@ -124,12 +127,18 @@ class Changes:
     def listed(self) -> list[dict[str, Any]]:
         """Each figure that is another now than at first."""
         return [
-            {"of": of, "figure": what, "from": before, "to": after, "because": self._because[of, what]}
+            {
+                "of": "/".join(of),
+                "figure": what,
+                "from": before,
+                "to": after,
+                "because": self._because[of, what],
+            }
             for (of, what), before, after in _differing(self._first, self._last)
         ]
 
 
-def _differing(before: Figures, after: Figures) -> Iterator[tuple[tuple[str, str], Any, Any]]:
+def _differing(before: Figures, after: Figures) -> Iterator[tuple[tuple[Of, str], Any, Any]]:
     for figure in sorted({*before, *after}):
         if before.get(figure) != after.get(figure):
             yield figure, before.get(figure), after.get(figure)
@@ -172,7 +181,7 @@ def _position_of(log: Log, name: str, kept: Answer, valid_at: str | None) -> int
 def _figures_kept(name: str, kept: Answer) -> Figures:
     try:
         return figures_of(name, kept["answers"])
-    except (KeyError, TypeError, AttributeError):
+    except (LookupError, TypeError, AttributeError):
         raise BadQuestion(
             f"the kept answer has not the shape of {name}: give one as `--json` printed it"
         ) from None
@@ -237,18 +246,18 @@ def figures_of(name: str, found: Iterable[dict[str, Any]]) -> Figures:
     return figures
 
 
-def _of(name: str, answer: dict[str, Any]) -> str:
+def _of(name: str, answer: dict[str, Any]) -> Of:
     match name:
         case "companies":
             # A slug, or, where no event gives one, a name: each may read as the other.
             identified = answer["evidence"] or answer["merges"]
-            return str(answer["company"]) if identified else repr(str(answer["company"]))
+            return (str(answer["company"]) if identified else repr(str(answer["company"])),)
         case "shares":
-            return f"{answer['estimator']}/{answer['unit']}/{answer['as_of']}"
+            return tuple(str(answer[part]) for part in ("estimator", "unit", "as_of"))
         case "sources":
-            return f"{answer['type']} {canonical(answer['says']).decode()}"
-    terms = f"{answer['authority']}/{answer['instrument']}/{answer['unit']}"
-    return terms if name == "totals" else f"{terms} batch {_which(answer)}"
+            return (f"{answer['type']} {canonical(answer['says']).decode()}",)
+    authority, instrument, unit = (str(answer[part]) for part in ("authority", "instrument", "unit"))
+    return authority, instrument, unit if name == "totals" else f"{unit} batch {_which(answer)}"
 
 
 def _which(batch: dict[str, Any]) -> str:

@@ -397,6 +397,19 @@ def test_a_revocation_by_item_and_company_stands_with_the_approval_it_ended() ->
     assert [len(entry["later"]) for entry in company_of(reports, "Zhipu")["history"]] == [0]
 
 
+def test_a_revocation_under_another_name_of_the_company_stands_with_the_approval_too() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("Zhipu", "Ernie", "2023-08-31"),
+        identified("baidu", "Baidu", "百度"),
+        revoked(item="Ernie", company="百度", on="2024-03-01"),
+        revoked(item="Ernie", company="Baidu", on="2024-04-01"),
+    )
+    (entry,) = [e for e in company_of(reports, "百度")["history"] if e["kind"] == "granted"]
+    assert [later["position"] for later in entry["later"]] == [4, 5]
+    assert [entry["later"] for entry in company_of(reports, "Zhipu")["history"]] == [[]]
+
+
 def test_a_correction_of_the_holder_stands_in_the_history_of_both() -> None:
     reports = log(
         granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),

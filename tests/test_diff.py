@@ -123,7 +123,12 @@ def test_the_figures_before_and_after_are_those_of_the_answers_at_the_two_positi
     monkeypatch.setattr(past, "EVERY", 10)
     log.append(HISTORY)
     figures = {
-        position: figures_of(name, QUESTIONS[name](log, known_at=position)["answers"])
+        position: {
+            ("/".join(of), what): value
+            for (of, what), value in figures_of(
+                name, QUESTIONS[name](log, known_at=position)["answers"]
+            ).items()
+        }
         for position in (0, 9, 60, 104)
     }
     for steps in (100, 7):
@@ -177,6 +182,17 @@ def test_two_batches_of_one_day_are_two_and_so_are_an_ordinal_and_a_label_of_the
     assert {key for key in changed(log, "batches", 1) if key.endswith("size")} == {
         "CAC/approval/model batch '4' size"
     }
+
+
+def test_terms_whose_names_are_written_alike_when_joined_are_two(log: Log) -> None:
+    one, other = ("A/B", "C", "model"), ("A", "B/C", "model")
+    append(log, total("=5", "2024-01-01", terms=one), total("=7", "2024-01-01", terms=other))
+    append(log, total(">=9", "2024-01-02", terms=other))
+    found = diff(log, "totals", since=2)["changes"]
+    assert [(each["of"], each["figure"], each["to"]) for each in found] == [
+        ("A/B/C/model", "total", at_least(9)),
+        ("A/B/C/model", "undisclosed", at_least(9)),
+    ]
 
 
 def test_a_slug_and_a_name_of_the_same_letters_are_two_companies(log: Log) -> None:
@@ -242,6 +258,7 @@ def test_a_kept_answer_that_this_ledger_never_gave_is_refused(log: Log) -> None:
         ({"version": None}, "no version or no digest"),
         ({"digest": 7}, "no version or no digest"),
         ({"answers": [{"authority": 5}]}, "not the shape of totals"),
+        ({"answers": [{"authority": 5, "instrument": 6, "unit": 7}]}, "not the shape of totals"),
         ({"position": 9}, "ends at position 1"),
         ({"position": -1}, "a position is a whole number"),
     ],
@@ -252,6 +269,14 @@ def test_what_is_no_kept_answer_to_this_question_is_refused(
     append(log, total("=8", "2023-08-31"))
     with pytest.raises(BadQuestion, match=words):
         diff(log, "totals", since=answered(log) | change)
+
+
+def test_a_kept_answer_of_a_batch_that_nobody_announced_is_refused_too(log: Log) -> None:
+    append(log, batch(None, "=5", "2024-01-26", label="4"))
+    kept = queries.batches(log, at_least=1)
+    kept["answers"][0] |= {"label": None, "announced_on": []}
+    with pytest.raises(BadQuestion, match="not the shape of batches"):
+        diff(log, "batches", since=kept)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,11 @@ def test_terms_may_be_equated_through_others_and_every_event_of_the_way_is_named
         share_of_stock(log(*REPORTS, total("=1", "2024", terms=SERVICES), equated(SERVICES, STOCK)))
 
 
+def test_an_estimate_of_another_unit_leaves_the_question_open() -> None:
+    reports = log(*REPORTS, equated(MODELS, STOCK), estimate("CN", "=9000", unit="chip"))
+    assert [answer["stock"] for answer in share_of_stock(reports)] == [exactly(130)]
+
+
 def test_a_unit_that_differs_is_refused_even_where_another_unit_is_equated() -> None:
     reports = log(*REPORTS, equated(MODELS, ("CAC", "stock", "service")))
     with pytest.raises(TermsDiffer, match="CAC/stock/model"):

@@ -346,7 +346,7 @@ def _identity_contradictions(company: Company) -> list[dict[str, Any]]:
 def _history(views: Views, company: Company, valid_at: DateRange | None) -> list[dict[str, Any]]:
     entries = []
     for name in company.names:
-        for position, entry in fold.history(views["companies"], name):
+        for position, entry in fold.history(views["companies"], name, company.names):
             on = _happened_on(entry)
             if perhaps(on, valid_at):
                 doubt = {} if surely(on, valid_at) else {"perhaps": True}

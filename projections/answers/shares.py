@@ -41,10 +41,22 @@ def share_of_stock_in(
     counted = terms.key_of(**counts)
     figures = Figures.of(premises_of(views, [counted])[counted], days_of(valid_at))
     days = valid_at or figures.last_day
+    found = _estimates_of(views, estimator, region, valid_at)
+    equations = list(totals.equations(views["totals"]))
+    one = terms.equal_to(counted, equations)
+    # The same estimator may count other units, too, which nothing has to do with these.
+    of_these = [reported for reported in found if terms.key_of(**_held(counts, reported)) in one]
+    if not of_these:
+        terms.must_be_one(counts, _held(counts, found[0]), equations)
     return [
         _of_stock(views, counts, figures, days, reported, region) | _doubt(reported, valid_at)
-        for reported in _estimates_of(views, estimator, region, valid_at)
+        for reported in of_these
     ]
+
+
+def _held(counts: Mapping[str, str], reported: list[tuple[int, dict[str, Any]]]) -> dict[str, str]:
+    """The terms of a stock that an estimate is of."""
+    return {"authority": counts["authority"], "instrument": "stock", "unit": reported[0][1]["unit"]}
 
 
 def _all_estimates(views: Views, valid_at: DateRange | None) -> list[list[tuple[int, dict[str, Any]]]]:
@@ -123,8 +135,7 @@ def _of_stock(
     region: str,
 ) -> dict[str, Any]:
     first = reported[0][1]
-    held = {"authority": counts["authority"], "instrument": "stock", "unit": first["unit"]}
-    equated = terms.must_be_one(counts, held, totals.equations(views["totals"]))
+    equated = terms.must_be_one(counts, _held(counts, reported), totals.equations(views["totals"]))
     total = figures.total_in(days)
     stock = stocks.infer(reported).regions[region]
     share = _ratio(total.interval, stock.stock)

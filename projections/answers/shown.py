@@ -8,7 +8,7 @@ from typing import Any
 
 from events import date_range, name_key
 
-from .. import companies, terms, totals
+from .. import companies, totals
 from ..bounds import NAMED, REVOKED, Bound, Conflict, Node
 from ..evidence import Views
 from ..figures import Figures
@@ -86,14 +86,10 @@ def _reports_of_grants(views: Views, counted: str) -> Iterator[tuple[int, date]]
     """Every report of an approval in these terms, with the last day that all reports of that approval allow."""
     reports: dict[tuple[str, ...], list[tuple[int, date]]] = {}
     for name in companies.all_names(views["companies"]):
-        for position, entry in companies.history(views["companies"], name):
-            if (
-                entry["kind"] == "granted"
-                and terms.key_of(entry["authority"], entry["instrument"], entry["unit"]) == counted
-            ):
-                number = entry["item"].get("registry_number")
-                approval = (name_key(number),) if number else (name_key(entry["item"]["name"]), name)
-                reports.setdefault(approval, []).append((position, date_range(entry["approved_on"]).last))
+        for position, entry in companies.granted_at(views["companies"], name, counted):
+            number = entry["item"].get("registry_number")
+            approval = (name_key(number),) if number else (name_key(entry["item"]["name"]), name)
+            reports.setdefault(approval, []).append((position, date_range(entry["approved_on"]).last))
     for of_approval in reports.values():
         last = max(last for _, last in of_approval)
         yield from ((position, last) for position, _ in of_approval)
