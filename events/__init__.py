@@ -38,6 +38,7 @@ from .errors import (
     TermsDiffer,
     TooLarge,
     UnknownCompany,
+    Unreadable,
 )
 from .feed import Submission, read_events, valid_events
 from .functions import load as load_function
@@ -77,6 +78,7 @@ __all__ = [
     "TooLarge",
     "UnknownCompany",
     "UnknownVersion",
+    "Unreadable",
     "as_json_line",
     "canonical",
     "catalog",

@@ -15,6 +15,7 @@
     │   └── OutcomeUnknown         no reply came: it may be stored; call again with the same ids
     ├── LogDamaged                 the log has a gap, was shortened or was written to by something else
     │   └── LogForked              the log is other than, or shorter than, what was read from it before
+    ├── Unreadable                 what is kept beside the log is of another version, or something else wrote to it
     ├── ParkedEvents               a rebuild met events it cannot apply
     └── Lagging                    a projection did not reach the position asked for in time
 
@@ -155,6 +156,12 @@ class LogDamaged(LedgerError):
 
 class LogForked(LogDamaged):
     code = "log-forked"
+
+
+class Unreadable(LedgerError):
+    """The log has all of it: what cannot be read is made anew."""
+
+    code = "unreadable"
 
 
 class ParkedEvents(LedgerError):

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any, cast
 
-from events import BadQuestion, storage, stored_json
+from events import Unreadable, storage, stored_json
 
 from .stored import parted, value_of
 
@@ -51,7 +51,7 @@ def last_before(generation: Generation, position: int) -> int:
         return 0
     try:
         reached = generation.verified_checkpoint().position
-    except BadQuestion:
+    except Unreadable:
         return 0  # of another version, or damaged: the log has everything
     return snapshot if snapshot <= reached and generation.keeps_past() else 0
 

@@ -74,6 +74,8 @@ class Readings:
         """The last reading of the past of these projections that is kept, of `position` or before it."""
         which = (ledger, tuple(projections))
         with self._lock:
+            for key in [key for key, each in self._past.items() if each.size() > DOCUMENTS]:
+                del self._past[key]  # questions have read more of it since
             found = [each for (at, *of), each in self._past.items() if at <= position and tuple(of) == which]
             return max(found, key=lambda each: each.last.position, default=None)
 

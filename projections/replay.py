@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from events import BadQuestion, LogForked, ParkedEvents
+from events import BadQuestion, LogForked, ParkedEvents, Unreadable
 
 from .lockstep import CONCERNS_ALL, Lockstep
 from .store import Behind, DocumentsLost, Fenced, Generation, Store
@@ -155,7 +155,7 @@ def _compared(new: Generation, live: Generation) -> Rebuilt:
     except DocumentsLost:
         # At whatever position: what is not whole is equal to nothing.
         return Rebuilt(name, new.number, *new.digest(), live.number, live.digest()[1])
-    except (BadQuestion, LogForked):
+    except (Unreadable, LogForked):
         return Rebuilt(name, new.number, *new.digest(), live.number, None)
     held = live.digests()
     _catch_up(new, upto=held.position)

@@ -18,6 +18,7 @@ from events import (
     LogForked,
     RecordedEvent,
     StorageUnavailable,
+    Unreadable,
     keys,
     load_function,
     storage,
@@ -65,7 +66,7 @@ class Behind(BadQuestion):
         )
 
 
-class DocumentsLost(BadQuestion):
+class DocumentsLost(Unreadable):
     """There are more or fewer documents than the last commit left: something else deleted or added some."""
 
 
@@ -208,7 +209,7 @@ class Generation:
         self.reached = Checkpoint()
 
     def checkpoint(self) -> Checkpoint:
-        """How far this generation is. Raises BadQuestion where it cannot be read on (see `read_state`)."""
+        """How far this generation is. Raises Unreadable where it cannot be read on (see `read_state`)."""
         return self.read_state(*self._state())
 
     def verified_checkpoint(self) -> Checkpoint:
@@ -233,7 +234,7 @@ class Generation:
         pipeline.hlen(self.documents_key)
 
     def read_state(self, state: dict[bytes, bytes], held: int) -> Checkpoint:
-        """The checkpoint in a state hash. Raises BadQuestion where another version of the projection wrote it, or something
+        """The checkpoint in a state hash. Raises Unreadable where another version of the projection wrote it, or something
         else; DocumentsLost where not all the documents are `held` that were left. A replay makes them anew."""
         if not state:
             return Checkpoint()
@@ -242,12 +243,12 @@ class Generation:
             version, position = int(state[b"version"]), int(state[b"position"])
             entry, left = state[b"entry"].decode(), int(state.get(b"documents", b"0"))
         except (KeyError, ValueError):
-            raise BadQuestion(
+            raise Unreadable(
                 f"projection {name}: the state of generation {number} is not what this software writes: something else "
                 f"wrote to it. Run `approvals replay {name}`"
             ) from None
         if version != self.store.projection.version:
-            raise BadQuestion(
+            raise Unreadable(
                 f"projection {name} was built by version {version} of it, and this software has version "
                 f"{self.store.projection.version}: run `approvals replay {name}`"
             )

@@ -330,6 +330,17 @@ def test_it_lives_and_is_ready(api: Api) -> None:
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
 
 
+def test_documents_of_another_version_are_no_fault_of_who_asks(api: Api, log: Log) -> None:
+    log.append(HISTORY)
+    run_here(log.client, log.ledger)
+    generation = Store(log, PROJECTIONS["totals"]).generation(1)
+    log.client.hset(generation.state_key, "version", "99")
+    answer = api.get(log, "totals")
+    assert "run `approvals replay totals`" in problem(answer, 503, "unreadable")["detail"]
+    assert answer.headers["retry-after"] == "10"
+    assert api.get(log, "shares").status_code == 200
+
+
 # What cannot be asked
 
 

@@ -398,7 +398,7 @@ def test_a_projection_that_cannot_go_on_keeps_nobody_from_reading_the_others(led
     ledger.log.append([parse(text(event("e2")))])
     fine, broken = ledger.together(("totals", "--json"), ("shares",), code=[0, 1])
     assert fine.document["position"] == 2
-    assert broken.err.startswith("bad-question: projection shares was built by version 99 of it")
+    assert broken.err.startswith("unreadable: projection shares was built by version 99 of it")
 
 
 def test_equal_answers_are_equal_bytes_also_after_a_replay(news: Ledger) -> None:

@@ -335,5 +335,10 @@ def test_a_few_readings_of_the_past_of_few_documents_are_kept() -> None:
     assert readings.past("ledger", ["tally"], 10 * KEPT) == reading(2 * KEPT - 1, 1)
     assert readings.past("another", ["tally"], KEPT) is None
     assert readings.past("ledger", ["tally", "totals"], KEPT) is None
+    grows = reading(1, DOCUMENTS)
+    readings.keep_past("grows", grows)
+    assert readings.past("grows", ["tally"], 1) is grows
+    grows.read["tally"]["one more"] = 1
+    assert readings.past("grows", ["tally"], 1) is None
     readings.keep_past("large", reading(1, DOCUMENTS + 1))
     assert readings.past("large", ["tally"], 1) is None

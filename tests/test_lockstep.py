@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events import (
-    BadQuestion,
     Event,
     Log,
     LogDamaged,
     LogForked,
     OutcomeUnknown,
     RecordedEvent,
+    Unreadable,
     connect,
     decode,
     encode,
@@ -240,7 +240,7 @@ def generations(log: Log) -> list[Generation]:
 
 def test_one_whose_documents_were_lost_stops_alone(log: Log, generations: list[Generation]) -> None:
     log.client.delete(generations[1].documents_key)
-    error = going_on(log, generations, BadQuestion)
+    error = going_on(log, generations, Unreadable)
     assert "was left with 2 documents and has 0 now" in str(error)
 
 
@@ -261,7 +261,7 @@ def test_one_that_cannot_be_read_on_stops_alone(log: Log, field: str) -> None:
     all_the_way(tallies(log))
     append(log, 41)
     log.client.hset(keys.state(log.ledger, "second", 1), field, "9" * 64)
-    going_on(log, tallies(log), LogForked if field == "entry" else BadQuestion)
+    going_on(log, tallies(log), LogForked if field == "entry" else Unreadable)
 
 
 def test_one_that_has_read_what_the_log_does_not_hold_stops_alone(log: Log) -> None:

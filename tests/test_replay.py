@@ -20,6 +20,7 @@ from events import (
     OutcomeUnknown,
     ParkedEvents,
     StorageUnavailable,
+    Unreadable,
     connect,
     keys,
 )
@@ -654,11 +655,11 @@ def test_a_new_version_is_built_beside_the_old_one_and_the_way_back_leads_to_the
     assert read(store.log) == (3, 3)
     adopt(newer, rebuilt)
     assert documents(newer.open_live())["all"] == 6
-    with pytest.raises(BadQuestion, match="built by version 2"):
+    with pytest.raises(Unreadable, match="built by version 2"):
         read(store.log)
     go_back(newer)
     assert read(store.log) == (3, 3)
-    with pytest.raises(BadQuestion, match="built by version 1"):
+    with pytest.raises(Unreadable, match="built by version 1"):
         newer.open_live().advance()
 
 

@@ -14,7 +14,6 @@ import pytest
 import redis
 
 from events import (
-    BadQuestion,
     DecodedEvent,
     Log,
     LogDamaged,
@@ -22,6 +21,7 @@ from events import (
     OutcomeUnknown,
     RecordedEvent,
     StorageUnavailable,
+    Unreadable,
     canonical,
     connect,
     keys,
@@ -170,7 +170,7 @@ def test_documents_that_are_not_all_there_are_noticed_before_anything_is_added_t
     append(log, 42)
     for writer in (live, Store(log, Tally()).open_live()):  # with the documents in its cache, and without
         with pytest.raises(
-            BadQuestion, match=r"was left with 3 documents and has [024] now.*approvals replay"
+            Unreadable, match=r"was left with 3 documents and has [024] now.*approvals replay"
         ):
             writer.advance()
     assert live.digest() == left
@@ -185,7 +185,7 @@ def test_a_state_that_something_else_wrote_is_named_as_such(log: Log, field: str
     live = Store(log, Tally()).open_live()
     drain(live)
     log.client.hset(live.state_key, field, value)
-    with pytest.raises(BadQuestion, match=r"something else wrote to it\. Run `approvals replay tally`"):
+    with pytest.raises(Unreadable, match=r"something else wrote to it\. Run `approvals replay tally`"):
         live.checkpoint()
 
 
@@ -836,7 +836,7 @@ def test_documents_of_another_version_of_the_projection_are_refused_with_what_to
     newer = Store(log, Tally(version=2)).open_live()
     for ask in (newer.checkpoint, newer.verified_checkpoint, newer.advance):
         with pytest.raises(
-            BadQuestion, match=r"built by version 1.*has version 2: run `approvals replay tally`"
+            Unreadable, match=r"built by version 1.*has version 2: run `approvals replay tally`"
         ):
             ask()
     assert stored(log) == before

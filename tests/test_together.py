@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from events import BadQuestion, Lagging, Log, LogForked, ParkedEvents, date_range, keys
+from events import BadQuestion, Lagging, Log, LogForked, ParkedEvents, Unreadable, date_range, keys
 from projections import PROJECTIONS, Documents, Fenced, MemoryDocuments, Projection, Store, fold, queries
 from projections import together as together_module
 from projections.checkpoint import Checkpoint
@@ -475,7 +475,7 @@ def test_a_reader_is_told_that_documents_are_gone(log: Log, asked_before: bool) 
     if asked_before:
         read_together(log, [Tally()], all_counts)
     log.client.delete(live.documents_key)
-    with pytest.raises(BadQuestion, match=r"was left with 3 documents and has 0 now.*approvals replay"):
+    with pytest.raises(Unreadable, match=r"was left with 3 documents and has 0 now.*approvals replay"):
         read_together(log, [Tally()], all_counts)
 
 
@@ -498,7 +498,7 @@ def test_a_reader_is_told_that_the_log_is_another_one(
 def test_a_reader_is_told_that_the_documents_are_of_another_version(log: Log) -> None:
     append(log, 20)
     drain(Store(log, Tally()).open_live())
-    with pytest.raises(BadQuestion, match=r"built by version 1.*run `approvals replay tally`"):
+    with pytest.raises(Unreadable, match=r"built by version 1.*run `approvals replay tally`"):
         read_together(log, [Tally(version=2)], all_counts)
 
 

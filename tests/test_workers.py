@@ -22,13 +22,13 @@ from structlog.testing import capture_logs
 
 from approval_ledger import telemetry
 from events import (
-    BadQuestion,
     DecodedEvent,
     LedgerError,
     Log,
     LogDamaged,
     LogForked,
     StorageUnavailable,
+    Unreadable,
     connect,
     keys,
 )
@@ -796,7 +796,7 @@ def test_what_cannot_go_on_is_raised_when_the_others_have_gone_on(log: Log) -> N
 
     log.client.hset(state, "version", "99")
     append(log, 43)
-    with pytest.raises(BadQuestion, match="approvals replay totals"):
+    with pytest.raises(Unreadable, match="approvals replay totals"):
         run_here(log.client, log.ledger)
     assert [position(log, name) for name in PROJECTIONS if name != "totals"] == [4] * (len(PROJECTIONS) - 1)
 
@@ -858,7 +858,7 @@ def test_a_bell_that_stays_on_too_long_is_taken_off(log: Log, on: int | None) ->
 @pytest.mark.parametrize(
     ("field", "value", "error"),
     [
-        ("version", "99", BadQuestion),
+        ("version", "99", Unreadable),
         ("entry", "0" * 64, LogForked),
         ("position", "9", LogForked),
         ("position", "x", (LedgerError, ValueError)),

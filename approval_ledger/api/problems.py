@@ -26,6 +26,7 @@ from events import (
     TermsDiffer,
     TooLarge,
     UnknownCompany,
+    Unreadable,
     canonical,
 )
 
@@ -43,6 +44,7 @@ _STATUS: tuple[tuple[type[LedgerError], int], ...] = (
     (AddressRefused, 422),
     (UnknownCompany, 404),
     (BadQuestion, 422),
+    (Unreadable, 503),
     (OutcomeUnknown, 504),
     (StorageUnavailable, 503),
     (Lagging, 409),
@@ -53,6 +55,7 @@ _RETRY_AFTER = {
     "lagging": 1,
     "outcome-unknown": 1,
     "storage-unavailable": 5,
+    "unreadable": 10,
     "not-durable": 10,
 }  # seconds
 

@@ -61,7 +61,10 @@ class Follower:
         self._loop = asyncio.get_running_loop()
         self._recent: deque[tuple[int, bytes]] = deque(maxlen=RECENT)
         self._news = asyncio.Event()
-        self._found: deque[RecordedEvent] = deque()
+        self._found: list[RecordedEvent] = []
+        self._lock = (
+            threading.Lock()
+        )  # of what is found: the thread may be between its look at it and what it adds
         self._ended = threading.Event()
         threading.Thread(target=self._follow, name=f"follow-{log.ledger}", daemon=True).start()
 
@@ -103,8 +106,9 @@ class Follower:
 
     def _hand_over(self, event: RecordedEvent) -> None:
         # A page of events is one wake-up of the readers, not one each.
-        first = not self._found
-        self._found.append(event)
+        with self._lock:
+            first = not self._found
+            self._found.append(event)
         if first:
             with suppress(RuntimeError):  # the loop is closed: the process ends
                 self._loop.call_soon_threadsafe(self._take)
@@ -116,8 +120,9 @@ class Follower:
             self._loop.call_soon_threadsafe(self._wake)
 
     def _take(self) -> None:
-        while self._found:
-            event = self._found.popleft()
+        with self._lock:
+            found, self._found = self._found, []
+        for event in found:
             self._recent.append((event.position, frame(event)))
             self.head = event.position
         self._wake()
