@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -214,14 +215,14 @@ def test_who_sends_a_long_body_before_it_reads_gets_to_the_refusal(
     api: Api, log: Log, media_type: str, size: int, *, chunked: bool
 ) -> None:
     content = b"x" * size  # more than all buffers on the way hold
-    connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=20)
     path, headers = f"/ledgers/{log.ledger}/events", {"Content-Type": media_type}
-    connection.request("POST", path, [content] if chunked else content, headers, encode_chunked=chunked)
-    answer = connection.getresponse()
-    assert answer.status == (415 if media_type == "text/plain" else 413)
-    assert answer.headers.get_all("connection") == ["close"]
-    assert json.loads(answer.read())["status"] == answer.status
-    connection.close()
+    with closing(http.client.HTTPConnection("127.0.0.1", api.port, timeout=20)) as connection:
+        connection.request("POST", path, [content] if chunked else content, headers, encode_chunked=chunked)
+        answer = connection.getresponse()
+        assert answer.status == (415 if media_type == "text/plain" else 413)
+        # None where all had come when it was found to be too long.
+        assert answer.headers.get_all("connection") in (["close"], None)
+        assert json.loads(answer.read())["status"] == answer.status
 
 
 def test_who_waits_to_be_asked_for_a_body_gets_the_refusal_at_once(api: Api, log: Log) -> None:
@@ -616,7 +617,9 @@ def test_a_store_that_is_away_is_503_and_the_server_stays(start_server: Any) -> 
             api.get(log, "events"),
             api.get(log, "events/1"),
         ):
-            problem(answer, 503, "storage-unavailable")
+            says = problem(answer, 503, "storage-unavailable")["detail"]
+            assert says.startswith("cannot reach the server: it does not answer. Nothing was stored.")
+            assert str(server.socket) not in answer.text
         assert api.client.get("/healthz").status_code == 200
         assert api.client.get("/readyz").status_code == 503
         server.start()

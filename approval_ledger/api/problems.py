@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import TimeoutError as NoAnswer
 from starlette.exceptions import HTTPException
 
 from events import (
@@ -88,7 +90,15 @@ def problem(request: Request, error: LedgerError) -> Response:
     members = _members(error)
     if isinstance(error, BadQuestion) and error.parameter and error.parameter in request.query_params:
         members["faults"] = [fault_in("query", error.parameter, error.code, str(error))]
-    return written(request, _status(error), error.code, str(error), _headers(error), **members)
+    return written(request, _status(error), error.code, told(error), _headers(error), **members)
+
+
+def told(error: LedgerError) -> str:
+    """What it says, without where the server of the store is: that is nobody's business who comes over HTTP."""
+    cause = error.__cause__
+    if isinstance(cause, NoConnection | NoAnswer):
+        return str(error).replace(str(cause).rstrip("."), "it does not answer")
+    return str(error)
 
 
 def written(
