@@ -175,6 +175,13 @@ def _changes(was: list[Approval | None], now: list[Approval | None]) -> list[Cha
     ]
 
 
+def sampled(sample: list[int], position: int, sign: int, most: int) -> list[int]:
+    """Some positions of approvals that are counted, with one that is counted in, or without one that is counted out."""
+    if sign > 0:
+        return sorted([*sample, position])[:most]
+    return [other for other in sample if other != position]
+
+
 def span(dates: list[str]) -> str:
     """The days that all these dates of one thing allow; where no day is in all of them, from the earliest to the latest. As
     one of the dates, where it says just that, else as a day or as `first/last`."""

@@ -12,8 +12,11 @@ from . import approvals, pages, terms
 from .projection import Documents
 
 name = "batches"
-version = 4
+version = 5
 handles = frozenset({BatchAnnounced.TYPE, ApprovalGranted.TYPE})
+
+
+SAMPLE = 12  # positions kept of the members of a batch, as evidence: the rest is a count
 
 
 def needs(event: DecodedEvent) -> list[str]:
@@ -44,7 +47,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
                 documents, counted, grant, event.position, of, stands=stands
             )
             for sign, approval in in_batch:
-                _count(documents, counted, of, sign)
+                _count(documents, counted, of, approval.position, sign)
                 _count_of(documents, counted, of, approval.company, sign)
             if in_any:
                 more = sum(sign for sign, _ in in_any)
@@ -56,13 +59,6 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
 def batch_key(batch: int | str) -> str:
     """The key of a batch that is known by its ordinal or by its label."""
     return f"#{batch}" if isinstance(batch, int) else f"label\t{name_key(batch)}"
-
-
-def key_of(batch: BatchAnnounced) -> str:
-    """The key of an announced batch: its ordinal, else its label, else the day it was announced."""
-    if batch.ordinal is not None:
-        return batch_key(batch.ordinal)
-    return batch_key(batch.label) if batch.label is not None else f"on\t{batch.announced_on}"
 
 
 def fetch(documents: Documents, counted: Sequence[str]) -> None:
@@ -77,8 +73,8 @@ def reports(documents: Documents, counted: str) -> list[tuple[int, dict[str, Any
     return list(pages.read(documents, f"reports\t{counted}"))
 
 
-def members(documents: Documents, counted: str) -> dict[str, int]:
-    """By batch, how many distinct approvals name it."""
+def members(documents: Documents, counted: str) -> dict[str, tuple[int, list[int]]]:
+    """By batch, how many distinct approvals name it, and some positions of these."""
     batches: list[str] = documents.get(_batches(counted)) or []
     documents.fetch([_members(counted, batch) for batch in batches])
     return {batch: documents.get(_members(counted, batch)) for batch in batches}
@@ -116,10 +112,11 @@ def _report(batch: BatchAnnounced) -> dict[str, Any]:
     )
 
 
-def _count(documents: Documents, counted: str, batch: str, sign: int) -> None:
+def _count(documents: Documents, counted: str, batch: str, position: int, sign: int) -> None:
     place, listed = _members(counted, batch), _batches(counted)
-    before = documents.get(place) or 0
-    documents.put(place, before + sign or None)
+    before, sample = documents.get(place) or (0, [])
+    changed = [before + sign, approvals.sampled(sample, position, sign, SAMPLE)]
+    documents.put(place, changed if before + sign else None)
     if not before:
         documents.put(listed, sorted([*(documents.get(listed) or []), batch]))
     elif not before + sign:

@@ -22,6 +22,9 @@ ORIGIN: Node = "nothing approved yet"  # the node whose value is 0
 # No event has these positions: in `because` they stand for events that are counted together.
 NAMED = 0  # the named approvals
 REVOKED = -1  # the revocations
+# These only say which of the named approvals force a bound: where NAMED counts, so do they.
+BY_DAY = -2  # those that are surely of a day, or of some days
+"""Below it, by `Batch.membership`: those that are of one batch."""
 
 
 class Constraint(NamedTuple):
@@ -187,7 +190,7 @@ class _Paths:
                     node, because = last[node]
                     events |= because
                     if node == start:
-                        return frozenset(events)
+                        return frozenset(event for event in events if event > BY_DAY)
         return None
 
 

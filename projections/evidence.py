@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 from events import Count, DateRange, Interval, date_range, name_key
 
 from . import approvals, batches, companies, sources, terms, totals
-from .bounds import NAMED
+from .bounds import BY_DAY, NAMED
 from .identities import WHENEVER, Group, Identities, Marks
 from .projection import Documents
 
@@ -58,7 +59,8 @@ class BatchReport:
 class Batch:
     """One batch: every announcement of it, and the approvals that say that they are of it.
 
-    There are `members` of it at least, so many `members_of` each company (as the key of its name), and `members_at_most`.
+    There are `members` of it at least, so many `members_of` each company (as the key of its name), and `members_at_most`;
+    `sample` has the positions of some.
     `linked` are the reports that say which ordinal its label has.
     """
 
@@ -71,6 +73,7 @@ class Batch:
     members: int
     members_at_most: int
     members_of: dict[str, int]
+    sample: list[int]
 
     @cached_property
     def on(self) -> DateRange | None:
@@ -92,6 +95,17 @@ class Batch:
             [r for r in self.reports if r.on.first == on.first],
         )
         return frozenset(min(r.position for r in side) for side in sides)
+
+    @cached_property
+    def membership(self) -> frozenset[int]:
+        """What stands for its members among the events that force a bound."""
+        number = int.from_bytes(sha256(self.key.encode()).digest()[:6])
+        return frozenset({NAMED, BY_DAY - 1 - number})
+
+    def puts(self, batch: int | str) -> bool:
+        """Whether an approval that names this batch is a member of this one."""
+        named = {self.key, *([] if self.label is None else [batches.batch_key(self.label)])}
+        return batches.batch_key(batch) in named
 
     def because(self, report: BatchReport) -> frozenset[int]:
         """The report, with whatever else says that it is of this batch."""
@@ -453,9 +467,10 @@ def _members(
         key: {
             "count": count - doubles.members.get(key, 0),
             "at_most": count,
+            "sample": sample,
             "companies": of_companies.get(key, {}),
         }
-        for key, count in batches.members(documents, counted).items()
+        for key, (count, sample) in batches.members(documents, counted).items()
     }
 
 
@@ -550,7 +565,7 @@ def _batch(
     linked: frozenset[int],
 ) -> Batch:
     # Equated terms may both report an approval: the larger count of members is sure, their sum is not.
-    none: dict[str, Any] = {"count": 0, "at_most": 0, "companies": {}}
+    none: dict[str, Any] = {"count": 0, "at_most": 0, "companies": {}, "sample": []}
     most = max((held for _, held in members), key=lambda held: int(held["count"]), default=none)
     return Batch(
         key,
@@ -562,6 +577,7 @@ def _batch(
         most["count"],
         sum(held["at_most"] for _, held in members),
         most["companies"],
+        most["sample"],
     )
 
 

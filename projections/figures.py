@@ -10,9 +10,9 @@ from itertools import accumulate
 
 from events import DateRange, Interval
 
-from .bounds import NAMED, REVOKED, Bound
+from .bounds import REVOKED, Bound
 from .evidence import Batch
-from .premises import DAY, Placed, Premises, at, unlisted_by
+from .premises import DAY, LISTED, Placed, Premises, at, unlisted_by
 
 TOGETHER = timedelta(days=7)
 """A total of a day this soon after a batch was announced, and before the next, is read as having it as its latest batch.
@@ -207,7 +207,7 @@ class Figures:
             self.evidence.perhaps[terms].perhaps_by(day) - granted.surely_by(batch.on.first - DAY)
             for terms, granted in self.evidence.granted.items()
         )
-        known_by = frozenset[int]().union(*(size.high for size in sizes), {NAMED} if later else ())
+        known_by = frozenset[int]().union(*(size.high for size in sizes), LISTED if later else ())
         for size in sizes:
             if size.interval.high is None:
                 return None, known_by

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from events import DateRange, Interval
 
-from .bounds import NAMED, ORIGIN, REVOKED, Constraint, Node, Resolution, resolve
+from .bounds import BY_DAY, NAMED, ORIGIN, REVOKED, Constraint, Node, Resolution, resolve
 from .derived import DerivableViews, Derived
 from .evidence import Batch, Days, Evidence, TotalReport, Views, fetch, gather
 from .identities import Marks
@@ -19,7 +19,7 @@ from .identities import Marks
 DAY = timedelta(days=1)
 MOST = 128  # sets of events of which is remembered what holds where they count alone
 QUESTIONS = 8  # of which is remembered what was made for them
-_BY_NAME = frozenset({NAMED})
+LISTED = frozenset({NAMED, BY_DAY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ class Premises:
                 unlisted, because = unlisted_by(mentions, granted_to, day)
                 if unlisted:
                     listed = granted.surely_by(day) if named else 0
-                    reasons = because | {NAMED} if listed else because
+                    reasons = because | LISTED if listed else because
                     yield Constraint(at(day), ORIGIN, listed + unlisted, reasons)
 
 
@@ -297,17 +297,17 @@ def _of_granted(
 ) -> Iterator[Constraint]:
     for day in days:
         if count := granted.surely_by(day):
-            yield Constraint(at(day), ORIGIN, count, _BY_NAME)
+            yield Constraint(at(day), ORIGIN, count, LISTED)
     for a, b in pairs:
         if count := granted.within(a, b):
-            yield Constraint(at(b), at(a), count, _BY_NAME)
+            yield Constraint(at(b), at(a), count, LISTED)
 
 
 def _of_partly_granted(granted: Days) -> Iterator[Constraint]:
     """A month's or a year's approvals lie somewhere inside it: days without a year (2024), and months in it, nest."""
     for partial, _ in granted.partial:
         first = partial.first - DAY
-        yield Constraint(at(partial.last), at(first), granted.within(first, partial.last), _BY_NAME)
+        yield Constraint(at(partial.last), at(first), granted.within(first, partial.last), LISTED)
 
 
 def _of_batch(order: list[Placed], index: int, marks: Marks) -> Iterator[Constraint]:
@@ -336,7 +336,7 @@ def _of_batch(order: list[Placed], index: int, marks: Marks) -> Iterator[Constra
     at_least = []
     if named := batch.named(marks.may_be_one(batch.on)):
         naming = frozenset[int]().union(*(batch.because(r) for r in batch.reports if r.named))
-        at_least.append((named, naming | {NAMED} if batch.members else naming))
+        at_least.append((named, naming | batch.membership if batch.members else naming))
     for report in batch.reports:
         because = batch.because(report)
         yield Constraint(at(report.on.last), after, 0, because)
@@ -378,7 +378,7 @@ def _numbered_by(batch: Batch) -> frozenset[int]:
     if batch.ordinal is None:
         return frozenset()
     numbering = [report.position for report in batch.reports if report.ordinal is not None]
-    return frozenset({min(numbering)} if numbering else {NAMED})
+    return frozenset({min(numbering)}) if numbering else batch.membership
 
 
 class Mention(NamedTuple):

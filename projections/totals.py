@@ -136,11 +136,7 @@ def _count(documents: Documents, counted: str, kind: str, on: str, position: int
         months = documents.get(_months(counted, kind)) or []
         documents.put(_months(counted, kind), sorted({*months, month}))
     count, sample = held.get(on) or (0, [])
-    if sign > 0:
-        sample = sorted([*sample, position])[:SAMPLE]
-    else:
-        sample = [other for other in sample if other != position]
-    changed = {**held, on: [count + sign, sample]}
+    changed = {**held, on: [count + sign, approvals.sampled(sample, position, sign, SAMPLE)]}
     if not count + sign:
         del changed[on]
     documents.put(_days(counted, kind, month), changed or None)

@@ -19,6 +19,7 @@ from events.catalog import (
     ApprovalRevoked,
     BatchAnnounced,
     CompanyIdentified,
+    CompanyMerged,
     EventReference,
     EventRetracted,
     EventSuperseded,
@@ -47,6 +48,7 @@ from projections.premises import Premises
 from projections.projection import correction_key
 
 from .given import (
+    ASK,
     DESK,
     MODELS,
     SERVICES,
@@ -63,6 +65,7 @@ from .given import (
     unknown,
     views,
 )
+from .long import LONG
 from .strategies import IDS, SOURCES, event_data
 
 CORRECTIONS = (EventRetracted, EventSuperseded)
@@ -412,7 +415,7 @@ def _members(documents: MemoryDocuments, counted: str) -> dict[str, tuple[int, d
     names = {name.rpartition("\t")[2] for name in documents if name.startswith(f"placed\t{counted}\t")}
     of_companies = batches_fold.members_of(documents, counted, names)
     members = batches_fold.members(documents, counted)
-    return {of: (members[of], of_companies[of]) for of in members}
+    return {of: (members[of][0], of_companies[of]) for of in members}
 
 
 def _expected_members(grants: Iterable[ApprovalGranted]) -> dict[str, tuple[int, dict[str, int]]]:
@@ -499,6 +502,53 @@ def test_the_events_that_force_a_total_force_it_without_any_other(data: st.DataO
         high = figures_of(only(reports, bound.high), counted, [day]).total(day).interval.high
         assert low >= bound.interval.low
         assert bound.interval.high is None or (high is not None and high <= bound.interval.high)
+
+
+@settings(max_examples=400 if LONG else 150)
+@given(
+    logs(*COUNTING, ApprovalGranted, ApprovalGranted, most=10),
+    st.sampled_from(["2023-10", "2024-01-10", "2024"]),
+)
+def test_the_events_that_are_listed_as_all_the_evidence_force_a_figure_without_any_other(
+    reports: list[RecordedEvent], day: str
+) -> None:
+    asked = {"valid_at": date_range(day), "whole_evidence": True}
+
+    def alone(question: str, answer: dict[str, Any], evidence: list[int]) -> dict[str, Any]:
+        """The same answer, of these events; who is who, and which terms are one, stays known."""
+        kept = [each for each in reports if each.position in evidence or _says_what_is_one(each)]
+        terms_of = answer["authority"], answer["instrument"], answer["unit"]
+        kept += log(*[b"{}"] * len(reports), called("counted", total(">=0", "2023-01-01", terms=terms_of)))[
+            -1:
+        ]
+        # A batch is listed where it was announced, by whichever of the terms that are one.
+        same = ("authority", "instrument", "unit") if question == "totals" else ("ordinal", "label")
+        found, *_ = [
+            each
+            for each in ASK[question](views(kept), **asked)
+            if all(name_key(str(each.get(of))) == name_key(str(answer.get(of))) for of in same)
+        ]
+        return found
+
+    for question, figures in (("totals", ("total", "in_force")), ("batches", ("size", "before"))):
+        for answer in ASK[question](views(reports), **asked):
+            if answer["contradictions"] or (
+                question == "batches" and not (answer["ordinal"] or answer["label"])
+            ):
+                continue
+            for figure in figures:
+                interval = answer.get(figure, {"low": 0, "high": None})
+                listed = interval.get("evidence") or answer["evidence"]
+                listed = listed.get(figure, listed)
+                if interval["low"] > 0:
+                    assert alone(question, answer, listed["low"])[figure]["low"] >= interval["low"]
+                if interval["high"] is not None:
+                    found = alone(question, answer, listed["high"])
+                    assert found.get(figure, found.get("total"))["high"] <= interval["high"]
+
+
+def _says_what_is_one(recorded: RecordedEvent) -> bool:
+    return isinstance(decode(recorded).data, CompanyIdentified | CompanyMerged | TermsEquated)
 
 
 @settings(max_examples=60)

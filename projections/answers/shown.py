@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 from events import date_range, name_key
 
-from .. import companies, totals
-from ..bounds import NAMED, REVOKED, Bound, Conflict, Node
-from ..evidence import Views
+from .. import approvals, companies, totals
+from ..bounds import BY_DAY, NAMED, REVOKED, Bound, Conflict, Node
+from ..evidence import Batch, Days, Views
 from ..figures import Figures
 
 SHOWN = 12  # positions of evidence that an answer lists; the rest is a count
@@ -54,42 +54,67 @@ class Shown:
     def positions(self, because: frozenset[int], day: date | None) -> tuple[list[int], int]:
         """The positions of these events, of what counts together those until `day`, and how many others there are."""
         upto = day or self._figures.days[-1]
-        found, together = because - set(TOGETHER), because & set(TOGETHER)
+        found = frozenset(event for event in because if event > NAMED)
+        of_batches = [
+            p.batch for p in self._figures.order if not p.batch.membership.isdisjoint(because - {NAMED})
+        ]
+        by_day = BY_DAY in because or (NAMED in because and not of_batches)
         if self._views is not None:
-            return sorted(found.union(*(self._all(self._views, counted, upto) for counted in together))), 0
+            listed = set(found)
+            if by_day or of_batches:
+                listed |= self._grants(self._views, of_batches, upto if by_day else None)
+            if REVOKED in because:
+                listed |= self._revocations(self._views, upto)
+            return sorted(listed), 0
         # Reports first: of what counts together there may be thousands, and which of them are listed tells little.
-        reports, listed, more = sorted(found), found, 0
-        for counted in together:
-            sample, others = self._some(counted, upto)
-            listed, more = listed.union(sample), more + others
-        shown = [*reports, *sorted(listed - found)][:SHOWN]
-        return sorted(shown), len(listed) - len(shown) + more
-
-    def _some(self, together: int, upto: date) -> tuple[list[int], int]:
-        known = self._figures.evidence
-        counted = known.granted.values() if together == NAMED else known.revoked
-        most = max(counted, key=lambda days: days.surely_by(upto))
-        sample = most.sample(upto, SHOWN)
+        counted = self._counted(by_day=by_day, revoked=REVOKED in because, upto=upto)
+        sample = {position for days in counted for position in days.sample(upto, SHOWN)}
+        sample = sample.union(*(batch.sample for batch in of_batches))
+        shown = [*sorted(found), *sorted(sample - found)][:SHOWN]
         # Under several names of one company an approval may be reported, and counted, once for each: more reports than approvals.
-        return sample, max(0, most.surely_by(upto) - len(sample))
+        together = sum(days.surely_by(upto) for days in counted) + sum(batch.members for batch in of_batches)
+        return sorted(shown), max(0, len(found) + max(together, len(sample)) - len(shown))
 
-    def _all(self, views: Views, together: int, upto: date) -> Iterable[int]:
-        granted = self._figures.evidence.granted
-        if together == REVOKED:
-            found = totals.revocations(views["totals"], next(iter(granted)))
-            return [at for at, on in found if date_range(on).last <= upto]
-        most = max(granted, key=lambda counted: granted[counted].surely_by(upto))
-        return [at for at, last in _reports_of_grants(views, most) if last <= upto]
+    def _counted(self, *, by_day: bool, revoked: bool, upto: date) -> list[Days]:
+        known = self._figures.evidence
+        # Of the revocations those that are most: they may be reported by number, and the same ones by item.
+        most = [max(known.revoked, key=lambda days: days.surely_by(upto))] if revoked else []
+        return [*(known.granted.values() if by_day else ()), *most]
+
+    def _grants(self, views: Views, of_batches: Sequence[Batch], upto: date | None) -> set[int]:
+        """The reports of the approvals that are surely of a day until `upto`, and of the members of some batches."""
+        found = set[int]()
+        for counted in self._figures.evidence.granted:
+            for reports in _reports_of_grants(views, counted).values():
+                days = totals.day_range(approvals.span([entry["approved_on"] for _, entry in reports]))
+                if upto is not None and days.last <= upto:
+                    found.update(position for position, _ in reports)
+                    continue
+                found.update(
+                    position
+                    for position, entry in reports
+                    if "batch" in entry and any(batch.puts(entry["batch"]) for batch in of_batches)
+                )
+        return found
+
+    def _revocations(self, views: Views, upto: date) -> set[int]:
+        return {
+            at
+            for counted in self._figures.evidence.granted
+            for at, on in totals.revocations(views["totals"], counted)
+            if date_range(on).last <= upto
+        }
 
 
-def _reports_of_grants(views: Views, counted: str) -> Iterator[tuple[int, date]]:
-    """Every report of an approval in these terms, with the last day that all reports of that approval allow."""
-    reports: dict[tuple[str, ...], list[tuple[int, date]]] = {}
+Reports = list[tuple[int, dict[str, Any]]]  # what some say of one approval, by position
+
+
+def _reports_of_grants(views: Views, counted: str) -> dict[tuple[str, ...], Reports]:
+    """Every report of an approval in these terms, by what they are of."""
+    reports: dict[tuple[str, ...], Reports] = {}
     for name in companies.all_names(views["companies"]):
         for position, entry in companies.granted_at(views["companies"], name, counted):
             number = entry["item"].get("registry_number")
             approval = (name_key(number),) if number else (name_key(entry["item"]["name"]), name)
-            reports.setdefault(approval, []).append((position, date_range(entry["approved_on"]).last))
-    for of_approval in reports.values():
-        last = max(last for _, last in of_approval)
-        yield from ((position, last) for position, _ in of_approval)
+            reports.setdefault(approval, []).append((position, entry))
+    return reports
