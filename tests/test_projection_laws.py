@@ -512,26 +512,31 @@ def test_the_events_that_force_a_total_force_it_without_any_other(data: st.DataO
 def test_the_events_that_are_listed_as_all_the_evidence_force_a_figure_without_any_other(
     reports: list[RecordedEvent], day: str
 ) -> None:
-    asked = {"valid_at": date_range(day), "whole_evidence": True}
+    asked: dict[str, dict[str, Any]] = {
+        "totals": {"valid_at": date_range(day), "whole_evidence": True},
+        "batches": {"whole_evidence": True},
+    }
 
     def alone(question: str, answer: dict[str, Any], evidence: list[int]) -> dict[str, Any]:
         """The same answer, of these events; who is who, and which terms are one, stays known."""
-        kept = [each for each in reports if each.position in evidence or _says_what_is_one(each)]
         terms_of = answer["authority"], answer["instrument"], answer["unit"]
-        kept += log(*[b"{}"] * len(reports), called("counted", total(">=0", "2023-01-01", terms=terms_of)))[
-            -1:
-        ]
+        counted = called("counted", total(">=0", "2023-01-01", terms=terms_of))
+        kept = [each for each in reports if each.position in evidence or _says_what_is_one(each)]
         # A batch is listed where it was announced, by whichever of the terms that are one.
-        same = ("authority", "instrument", "unit") if question == "totals" else ("ordinal", "label")
+        same = ("authority", "instrument", "unit")
+        if question == "batches":
+            same = ("ordinal",) if answer["ordinal"] else ("label",)
         found, *_ = [
             each
-            for each in ASK[question](views(kept), **asked)
-            if all(name_key(str(each.get(of))) == name_key(str(answer.get(of))) for of in same)
+            for each in ASK[question](
+                views([*kept, *log(*[b"{}"] * len(reports), counted)[-1:]]), **asked[question]
+            )
+            if all(name_key(str(each[of])) == name_key(str(answer[of])) for of in same)
         ]
         return found
 
     for question, figures in (("totals", ("total", "in_force")), ("batches", ("size", "before"))):
-        for answer in ASK[question](views(reports), **asked):
+        for answer in ASK[question](views(reports), **asked[question]):
             if answer["contradictions"] or (
                 question == "batches" and not (answer["ordinal"] or answer["label"])
             ):
