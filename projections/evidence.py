@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from hashlib import sha256
@@ -12,10 +12,11 @@ from typing import Any
 
 from events import Count, DateRange, Interval, date_range, name_key
 
-from . import approvals, batches, companies, sources, terms, totals
+from . import batches, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
 from .identities import WHENEVER, Group, Identities, Marks
 from .projection import Documents
+from .repeats import Doubles, dated_otherwise, days_of, doubles_in, repeats_in
 
 Views = Mapping[str, Documents]
 """The documents of each projection that a question needs, by its name, all at one position."""
@@ -251,10 +252,11 @@ def gather(views: Views, counted: str) -> Evidence:
     one = terms.equal_to(counted, totals.equations(views["totals"]))
     figures = [(t, _total(at, r)) for t in one for at, r in totals.reports(views["totals"], t)]
     announced = [_batch_report(at, t, r) for t in one for at, r in batches.reports(views["batches"], t)]
-    repeats = {t: _repeats(views["companies"], t) for t in one}
+    repeats = {t: repeats_in(views["companies"], t) for t in one}
     listed = {t: totals.days(views["totals"], t, "granted") for t in one}
+    elsewhere = dated_otherwise(views["companies"], [t for t in one if listed[t]])
     marks = Marks(views["companies"], _named(views, announced, one))
-    doubles = {t: _doubles(views["batches"], t, repeats[t]) for t in one}
+    doubles = {t: doubles_in(views["batches"], t, repeats[t]) for t in one}
     members = {t: _members(views["batches"], t, marks, doubles[t]) for t in one}
     reports: list[TotalReport | BatchReport] = [*(report for _, report in figures), *announced]
     return Evidence(
@@ -264,8 +266,8 @@ def gather(views: Views, counted: str) -> Evidence:
         members=members,
         marks=marks,
         claimants=marks.claimants,
-        granted={t: Days([*listed[t], *_days_of(repeats[t].perhaps)]) for t in one},
-        perhaps={t: Days([*listed[t], *_days_of(repeats[t].surely)]) for t in one},
+        granted={t: Days([*listed[t], *days_of(repeats[t].perhaps), *elsewhere.get(t, [])]) for t in one},
+        perhaps={t: Days([*listed[t], *days_of(repeats[t].surely)]) for t in one},
         twice={t: repeats[t].twice for t in one},
         granted_to={t: _granted_to(views["companies"], marks.groups.values(), t) for t in one},
         revoked=_revoked(views, one),
@@ -279,136 +281,6 @@ def gather(views: Views, counted: str) -> Evidence:
         says={r.position: r.says for r in reports},
         terms_of={report.position: t for t, report in figures} | {r.position: r.terms for r in announced},
     )
-
-
-Changes = dict[frozenset[str], list[tuple[str, int]]]
-"""For the names of one company: on which days there are more approvals, or fewer, than are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Repeats:
-    """What changes where the names of a company are `surely` one, and where they are `perhaps`. How many are counted `twice`
-    in a company's record, at most, by the names that it has; `members` has, by batch, how many of its members may be.
-
-    Beside those, an approval that reports give no number, and that may have one of some numbers: `numbered` has these by the
-    batches that it is a member of for its own, and `placed` where it is for its own one of those that are in any batch.
-    """
-
-    surely: Changes = field(default_factory=dict)
-    perhaps: Changes = field(default_factory=dict)
-    twice: dict[frozenset[str], int] = field(default_factory=dict)
-    members: dict[str, int] = field(default_factory=dict)
-    numbered: dict[str, list[set[str]]] = field(default_factory=dict)
-    placed: list[set[str]] = field(default_factory=list)
-
-
-def _repeats(documents: Documents, counted: str) -> _Repeats:
-    """Folds count an approval without a number by its item and its company as it is written. Where events say that several
-    names are one company, what they have of one item is one approval, or one of those that have a number; but not what
-    they had when they were two."""
-    found = _Repeats()
-    claimed = Identities(documents).claimed(companies.unnumbered(documents, counted))
-    marks = Marks(documents, sorted({*claimed, *(of for of, _ in companies.mixed(documents, counted))}))
-    groups = {group.mark: group for group in marks.groups.values()}.values()
-    companies.fetch_granted(documents, {name for of in groups for name in of.names | of.disputed})
-    for group in groups:
-        names = sorted(group.names | group.disputed)
-        granted = {name: companies.granted(documents, name, counted) for name in names}
-        for of_item in _by(granted, _item_of).values():
-            days = _days_that_span(of_item)
-            for one in _parts(of_item, marks.are_one(days)):
-                found.surely.setdefault(frozenset(one), []).extend(_where_one(one))
-            for one in _parts(of_item, marks.are_one(_AT_LAST)):
-                for then in _parts(one, marks.may_be_one(days)):
-                    repeated = -sum(n for _, n in _where_one(then))
-                    found.twice[frozenset(then)] = found.twice.get(frozenset(then), 0) + repeated
-            # A name that several companies claim may be of whichever has the item.
-            disputed = group.disputed & of_item.keys()
-            for one in [of_item] if disputed else _parts(of_item, marks.may_be_one(days)):
-                found.perhaps.setdefault(frozenset(one), []).extend(_where_one(one))
-                for key, of_batch in _by(one, _batch_of).items():
-                    repeated = -sum(n for _, n in _where_one(of_batch))
-                    found.members[key] = found.members.get(key, 0) + repeated
-                _note_numbers(found, one)
-    return found
-
-
-def _note_numbers(found: _Repeats, one: Entries) -> None:
-    """Of the reports of one item by the names of one company: where it counts for its own though it has a number elsewhere."""
-    numbers = set[str]().union(*map(_numbers, one.values()))
-    if not numbers:
-        return
-    for key, of_batch in _by(one, _batch_of).items():
-        if not any(map(_numbers, of_batch.values())):
-            found.numbered.setdefault(key, []).append(numbers)
-    for entries in one.values():
-        in_batch = [entry for entry in entries if "batch" in entry]
-        if in_batch and not _numbers(in_batch) and _numbers(entries):
-            found.placed.append(numbers)
-
-
-def _numbers(entries: Iterable[Entry]) -> set[str]:
-    """The registry numbers (as keys) that reports give."""
-    return {name_key(number) for entry in entries if (number := entry["item"].get("registry_number"))}
-
-
-_AT_LAST = DateRange(date.max, date.max)  # when all mergers have been
-
-
-def _days_that_span(granted: Entries) -> DateRange:
-    ranges = [date_range(entry["approved_on"]) for entries in granted.values() for entry in entries]
-    return DateRange(min(r.first for r in ranges), max(r.last for r in ranges))
-
-
-def _parts(granted: Entries, marks: Mapping[str, str]) -> list[Entries]:
-    """The entries, those apart that are of names with different marks."""
-    found: dict[str, Entries] = {}
-    for name, entries in granted.items():
-        found.setdefault(marks.get(name, name), {})[name] = entries
-    return list(found.values())
-
-
-Entry = dict[str, Any]  # what a report says of a grant
-Entries = dict[str, list[Entry]]  # such, by the name (as a key) of the company
-
-
-def _by(granted: Entries, part: Callable[[Entry], str | None]) -> dict[str, Entries]:
-    """The entries by a part of them, without those that lack it."""
-    found: dict[str, Entries] = {}
-    for name, entries in granted.items():
-        for entry in entries:
-            if (key := part(entry)) is not None:
-                found.setdefault(key, {}).setdefault(name, []).append(entry)
-    return found
-
-
-def _item_of(entry: Entry) -> str:
-    return name_key(entry["item"]["name"])
-
-
-def _batch_of(entry: Entry) -> str | None:
-    return batches.batch_key(entry["batch"]) if "batch" in entry else None
-
-
-def _where_one(granted: Entries) -> list[tuple[str, int]]:
-    """How the counts by days change where all these names are one company: what they have of an item without a number is
-    one approval, or one of those that have a number."""
-    changes: list[tuple[str, int]] = []
-    for of_item in _by(granted, _item_of).values():
-        alone = [
-            [entry["approved_on"] for entry in entries]
-            for entries in of_item.values()
-            if not any("registry_number" in entry["item"] for entry in entries)
-        ]
-        numbered = len(alone) < len(of_item)
-        if numbered or len(alone) > 1:
-            changes += [(approvals.span(days), -1) for days in alone]
-            changes += [] if numbered else [(approvals.span([day for days in alone for day in days]), 1)]
-    return changes
-
-
-def _days_of(changes: Changes) -> list[tuple[DateRange, int, list[int]]]:
-    return [(totals.day_range(on), n, []) for of in changes.values() for on, n in of]
 
 
 def _named(views: Views, announced: Iterable[BatchReport], counted: Iterable[str]) -> list[str]:
@@ -429,39 +301,7 @@ def _named(views: Views, announced: Iterable[BatchReport], counted: Iterable[str
         names |= further
 
 
-@dataclass(frozen=True, slots=True)
-class _Doubles:
-    """How many approvals are counted twice, at most: as members of a batch (by its key), and of those that are `placed`."""
-
-    members: dict[str, int]
-    placed: int
-
-
-def _doubles(documents: Documents, counted: str, repeats: _Repeats) -> _Doubles:
-    """The fold of batches knows the reports that name one. Whose number is given elsewhere is the approval of that number,
-    which may be in the batch already; where it is not, it is one of its members, and so are all that may have the same."""
-    every = set[str]().union(*repeats.placed, *(of for listed in repeats.numbered.values() for of in listed))
-    in_batches = batches.of_numbers(documents, counted, sorted(every))
-    members = dict(repeats.members)
-    for key, listed in repeats.numbered.items():
-        others = [of for of in listed if not any(key in in_batches[number] for number in of)]
-        members[key] = members.get(key, 0) + len(listed) - _apart(others)
-    others = [of for of in repeats.placed if not any(in_batches[number] for number in of)]
-    return _Doubles(members, len(repeats.placed) - _apart(others))
-
-
-def _apart(sets: Iterable[set[str]]) -> int:
-    """Into how many groups these fall such that none shares a number with another."""
-    found: list[set[str]] = []
-    for numbers in sets:
-        shared = [other for other in found if not numbers.isdisjoint(other)]
-        found = [other for other in found if numbers.isdisjoint(other)] + [numbers.union(*shared)]
-    return len(found)
-
-
-def _members(
-    documents: Documents, counted: str, marks: Marks, doubles: _Doubles
-) -> dict[str, dict[str, Any]]:
+def _members(documents: Documents, counted: str, marks: Marks, doubles: Doubles) -> dict[str, dict[str, Any]]:
     of_companies = batches.members_of(documents, counted, marks.groups)
     return {
         key: {

@@ -550,6 +550,27 @@ def test_a_revocation_does_not_say_its_unit_so_it_lowers_none_where_an_instrumen
     assert total_of(reports, ("CAC", "filing", "model")).get("in_force", {"high": 10})["high"] == 10
 
 
+def test_an_approval_that_two_equated_terms_list_on_different_days_is_one() -> None:
+    for number in ("N1", None):
+        for company in ("Baidu", "百度"):
+            reports = log(
+                granted("Baidu", "Ernie", "2023-08-30", number=number),
+                granted(company, "Ernie", "2023-08-31", number=number, terms=SERVICES),
+                identified("baidu", "Baidu", "百度"),
+                equated(),
+                total("=1", "2023-12-31"),
+            )
+            answer = total_of(reports)
+            assert (answer["total"], answer["named"], answer["contradictions"]) == (exactly(1), 1, [])
+            assert total_on(reports, "2023-08-30")["total"] == {"low": 0, "high": 1}
+    two = log(
+        granted("Baidu", "Ernie", "2023-08-30", number="N1"),
+        granted("Baidu", "Ernie", "2023-08-31", number="N2", terms=SERVICES),
+        equated(),
+    )
+    assert total_of(two)["total"] == at_least(2)
+
+
 def test_a_revocation_in_either_of_equated_terms_counts_for_both() -> None:
     reports = log(
         total("=10", "2024-03-28"),
