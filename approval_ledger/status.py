@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from events import LedgerError, Log, durability, storage
+from events import (
+    BadQuestion,
+    LedgerError,
+    Log,
+    LogDamaged,
+    RecordedEvent,
+    StorageUnavailable,
+    durability,
+    storage,
+)
 from projections import PROJECTIONS, Generation, Store
 from projections.checkpoint import Checkpoint
 from projections.store import FIRST, Pointers, pointers_of
@@ -67,45 +78,132 @@ def _projections(log: Log, head: int | None, says: list[str]) -> list[dict[str, 
     """How each is, of what was asked of all of them at once: a round trip for each thing of each took most of the time."""
     from workers import last_rebuilds
 
-    pointers = pointers_of(log, PROJECTIONS.values())
-    live = [Store(log, each).generation(pointers[each.name].live or FIRST) for each in PROJECTIONS.values()]
+    pointers = _pointers(log, says)
+    live = {
+        name: Store(log, PROJECTIONS[name]).generation(each.live or FIRST) for name, each in pointers.items()
+    }
     with storage():
         pipeline = log.client.pipeline(transaction=True)
-        for generation in live:
+        for generation in live.values():
             generation.ask_state(pipeline)
             pipeline.hlen(generation.parked_key)
-        replies = iter(pipeline.execute())
+        replies = iter(pipeline.execute(raise_on_error=False))
     rebuilds = last_rebuilds(log, PROJECTIONS)
     entry_at = cache(log.at)  # mostly, all are at one position
+    return [
+        {
+            "projection": name,
+            "version": projection.version,
+            "rebuild": told_rebuild(_or_say(rebuilds[name], says)),
+            **(
+                _told(live[name], pointers[name], list(islice(replies, 3)), head, entry_at, says)
+                if name in live
+                else _NOTHING
+            ),
+        }
+        for name, projection in PROJECTIONS.items()
+    ]
 
-    def verified(generation: Generation, state: dict[bytes, bytes], held: int) -> Checkpoint:
-        checkpoint = generation.read_state(state, held)
-        if checkpoint.position:
-            generation.require_same_log(checkpoint, entry_at(checkpoint.position))
-        return checkpoint
 
-    found = []
-    for generation in live:
-        state, held, parked = next(replies), next(replies), next(replies)
-        checkpoint = _or_say(partial(verified, generation, state, held), says)
-        position, digest = generation.digest() if held <= DIGESTED else (generation.position(), None)
-        found.append(
-            {
-                "projection": generation.name,
-                "version": generation.store.projection.version,
-                "position": position,
-                # A checkpoint beyond the head is of another log: it is not ahead of this one.
-                "lag": None if head is None or head < position else head - position,
-                "generation": generation.number,
-                "previous": pointers[generation.name].previous or None,
-                "beside": _beside(generation.store, pointers[generation.name]),
-                "rebuild": told_rebuild(_or_say(rebuilds[generation.name], says)),
-                "digest": digest,
-                "parked": parked,
-                "readable": checkpoint is not None,
-            }
-        )
-    return found
+_NOTHING = {
+    "position": 0,
+    "lag": None,
+    "generation": 0,
+    "previous": None,
+    "beside": None,
+    "digest": None,
+    "parked": 0,
+    "readable": False,
+}
+"""What is told of a projection where not even its generations are what this software writes."""
+
+
+def _pointers(log: Log, says: list[str]) -> dict[str, Pointers]:
+    """Those of all projections, in one question; where those of one cannot be read, of the others."""
+    try:
+        return pointers_of(log, PROJECTIONS.values())
+    except StorageUnavailable:
+        raise
+    except (LedgerError, ValueError):
+        alone = [(name, partial(_pointers_alone, log, name)) for name in PROJECTIONS]
+        return {name: found for name, ask in alone if (found := _or_say(ask, says)) is not None}
+
+
+def _pointers_alone(log: Log, name: str) -> Pointers:
+    with _naming(f"projection {name}: what names its live generation"):
+        return pointers_of(log, [PROJECTIONS[name]])[name]
+
+
+def _told(
+    generation: Generation,
+    pointers: Pointers,
+    replies: list[Any],
+    head: int | None,
+    entry_at: Callable[[int], RecordedEvent | None],
+    says: list[str],
+) -> dict[str, Any]:
+    """What is told of the live generation of a projection. `replies` are its state, and how many documents and parked events
+    it has, or what the server says instead. A position that is no number is told as 0, and has no lag."""
+    state, held, parked = (_or_say(partial(_answered, generation, reply), says) for reply in replies)
+    checkpoint = position = digest = None
+    if state is not None and held is not None:
+        checkpoint = _or_say(partial(_verified, generation, state, held, entry_at), says)
+    if state is not None:
+        position = _number(state.get(b"position", b"0"))
+    if position is not None and held is not None and held <= DIGESTED:
+        position, digest = _or_say(partial(_digested, generation), says) or (position, None)
+    return {
+        "position": position or 0,
+        # A checkpoint beyond the head is of another log: it is not ahead of this one.
+        "lag": None if head is None or position is None or head < position else head - position,
+        "generation": generation.number,
+        "previous": pointers.previous or None,
+        "beside": _or_say(partial(_beside, generation.store, pointers), says),
+        "digest": digest,
+        "parked": parked or 0,
+        "readable": checkpoint is not None,
+    }
+
+
+def _answered(generation: Generation, reply: Any) -> Any:
+    with _naming(f"projection {generation.name}: generation {generation.number}"), storage():
+        if isinstance(reply, Exception):
+            raise reply
+    return reply
+
+
+def _verified(
+    generation: Generation,
+    state: dict[bytes, bytes],
+    held: int,
+    entry_at: Callable[[int], RecordedEvent | None],
+) -> Checkpoint:
+    checkpoint = generation.read_state(state, held)
+    if checkpoint.position:
+        generation.require_same_log(checkpoint, entry_at(checkpoint.position))
+    return checkpoint
+
+
+def _number(stored: bytes) -> int | None:
+    with suppress(ValueError):
+        return int(stored)
+    return None
+
+
+def _digested(generation: Generation) -> tuple[int, str]:
+    with _naming(f"projection {generation.name}: what generation {generation.number} holds"):
+        return generation.digest()
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Says of an error what it is that something else wrote to."""
+    try:
+        yield
+    except (BadQuestion, LogDamaged) as error:
+        raise type(error)(f"{what}: {error}") from None
+    except ValueError:
+        raise BadQuestion(f"{what} is not what this software writes: something else wrote to it") from None
 
 
 def told_rebuild(rebuild: Rebuild | None) -> dict[str, Any] | None:
@@ -135,15 +233,18 @@ def as_time(ms: int) -> str:
 def _beside(store: Store, pointers: Pointers) -> dict[str, int] | None:
     """The generation that a rebuild is building beside the live one, and how far it is; None where there is none."""
     newest = pointers.newest
-    if newest in (pointers.live or FIRST, pointers.previous):
+    if newest in (0, pointers.live or FIRST, pointers.previous):
         return None
-    position = store.generation(newest).checkpoint().position if newest else 0
+    with _naming(f"projection {store.projection.name}: generation {newest}, beside the live one"):
+        position = store.generation(newest).checkpoint().position
     return {"generation": newest, "position": position} if position else None
 
 
 def _or_say(ask: Callable[[], T], says: list[str]) -> T | None:
+    """What is asked for; or None, and why, once, in `says`."""
     try:
         return ask()
     except LedgerError as error:
-        says.append(f"{error.code}: {error}")
+        if (why := f"{error.code}: {error}") not in says:
+            says.append(why)
         return None

@@ -313,6 +313,23 @@ def test_the_status_is_that_of_the_command_without_the_address_of_the_server(api
     )
 
 
+def test_given_a_checkpoint_that_is_no_number_when_the_status_is_asked_for_then_it_is_told_and_hides_nothing(
+    api: Api, log: Log
+) -> None:
+    api.post(log, text(event()))
+    run_here(log.client, log.ledger)
+    log.client.hset(Store(log, PROJECTIONS["totals"]).open_live().state_key, "position", "one")
+    answer = api.get(log, "status")
+    assert answer.status_code == 200
+    found = answer.json()
+    assert [says.partition(" is not what")[0] for says in found["says"]] == [
+        "bad-question: projection totals: the state of generation 1"
+    ]
+    assert {p["projection"]: (p["position"], p["lag"], p["readable"]) for p in found["projections"]} == (
+        dict.fromkeys(QUESTIONS, (1, 0, True)) | {"totals": (0, None, False)}
+    )
+
+
 def test_of_many_documents_the_status_tells_all_but_the_digest(
     api: Api, history: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

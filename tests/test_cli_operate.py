@@ -264,6 +264,59 @@ def test_status_says_what_is_wrong_and_is_exit_code_1(
     assert shown.err == "\n".join(reports[0]["says"]) + "\n"
 
 
+def test_given_a_leftover_rebuild_of_another_version_when_the_status_is_asked_for_then_it_tells_all_and_what_is_left(
+    projected: Ledger,
+) -> None:
+    left = Store(projected.log, PROJECTIONS["totals"]).open_new()
+    left.advance(5)
+    projected.log.client.hset(left.state_key, "version", "99")
+    in_json, in_words = projected.together(("status", "--json"), ("status",), code=1)
+    report = in_json.document
+    assert len(report["says"]) == 1
+    assert report["says"][0].startswith(
+        "bad-question: projection totals: generation 2, beside the live one: projection totals was built "
+        "by version 99 of it"
+    )
+    assert {(p["position"], p["lag"], p["readable"]) for p in report["projections"]} == {(17, 0, True)}
+    assert {p["beside"] for p in report["projections"]} == {None}
+    assert "head 17, " in in_words.out
+    assert in_words.err == report["says"][0] + "\n"
+
+
+@pytest.mark.parametrize(
+    "broken", ["position", "pointer", "state", "documents", "parked", "document", "asked"]
+)
+def test_given_a_projection_that_something_else_wrote_to_when_the_status_is_asked_for_then_the_others_are_told(
+    projected: Ledger, broken: str
+) -> None:
+    client, totals = projected.log.client, Store(projected.log, PROJECTIONS["totals"]).open_live()
+    whole = {"state": totals.state_key, "documents": totals.documents_key, "parked": totals.parked_key}
+    match broken:
+        case "position":
+            client.hset(totals.state_key, "position", "seventeen")
+        case "pointer":
+            client.hset(totals.store.pointer, "live", "first")
+        case "document":
+            client.hdel(totals.documents_key, next(client.hscan_iter(totals.documents_key))[0])
+            client.hset(totals.documents_key, b"\xff", "?")
+        case _:
+            place = whole.get(broken) or keys.rebuild(projected.name, "totals")
+            client.delete(place)
+            client.set(place, "something else's")
+    report = projected.run("status", "--json", code=1).document
+    assert len(report["says"]) == 1
+    assert report["head"] == 17
+    assert report["webhooks"] == {"enabled": 0, "failing": 0, "disabled": 0, "dead_letters": 0}
+    first, *others = report["projections"]
+    assert first["readable"] is (broken in ("parked", "document", "asked"))
+    assert (first["position"], first["lag"]) == (
+        (0, None) if broken in ("position", "pointer", "state") else (17, 0)
+    )
+    assert (first["digest"] is None) is (broken not in ("parked", "asked"))
+    assert {(p["position"], p["lag"], p["readable"]) for p in others} == {(17, 0, True)}
+    assert None not in {p["digest"] for p in others}
+
+
 def test_a_damaged_log_stops_what_reads_it_and_a_forked_one_can_be_replayed(server: Server) -> None:
     damaged, forked = Ledger(server), Ledger(server)
     for each in (damaged, forked):

@@ -105,9 +105,8 @@ def last_rebuilds(log: Log, names: Iterable[str]) -> dict[str, Callable[[], Rebu
         pipeline = log.client.pipeline(transaction=False)
         for name in listed:
             pipeline.hgetall(keys.rebuild(log.ledger, name))
-        return {
-            name: partial(_read, name, found) for name, found in zip(listed, pipeline.execute(), strict=True)
-        }
+        replies = pipeline.execute(raise_on_error=False)
+    return {name: partial(_read, name, found) for name, found in zip(listed, replies, strict=True)}
 
 
 def wanted(log: Log) -> list[str]:
@@ -271,7 +270,10 @@ def _written(rebuild: Rebuild) -> dict[str, str | int]:
     }
 
 
-def _read(name: str, stored: dict[bytes, bytes]) -> Rebuild | None:
+def _read(name: str, stored: dict[bytes, bytes] | Exception) -> Rebuild | None:
+    if isinstance(stored, Exception):
+        with storage():
+            raise stored
     if not stored:
         return None
     try:
