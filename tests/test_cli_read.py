@@ -21,6 +21,7 @@ from approval_ledger.cli.app import MODULES, app
 from events import Log, canonical, connect, keys, parse, valid_events
 from projections import PROJECTIONS, Store, replay
 from workers import queue_length, run_here, workers_alive
+from workers.alive import connection_name
 
 from .command import (
     APPROVALS,
@@ -399,6 +400,20 @@ def test_a_projection_that_cannot_go_on_keeps_nobody_from_reading_the_others(led
     fine, broken = ledger.together(("totals", "--json"), ("shares",), code=[0, 1])
     assert fine.document["position"] == 2
     assert broken.err.startswith("unreadable: projection shares was built by version 99 of it")
+
+
+def test_given_a_worker_and_a_projection_of_another_version_when_the_others_are_read_then_they_answer(
+    ledger: Ledger,
+) -> None:
+    ledger.log.append([parse(text(event("e1")))])
+    run_here(ledger.log.client, ledger.name)
+    ledger.log.client.hset(keys.state(ledger.name, "totals", 1), "version", "99")
+    with connect(ledger.server.url, name=f"{connection_name(ledger.name)}-1-a") as worker:
+        worker.ping()
+        assert workers_alive(ledger.log.client, ledger.name) == 1
+        fine, broken = ledger.together(("sources", "--json"), ("totals",), code=[0, 1])
+    assert fine.document["position"] == 1
+    assert broken.err.startswith("bad-question: projection totals was built by version 99 of it")
 
 
 def test_equal_answers_are_equal_bytes_also_after_a_replay(news: Ledger) -> None:

@@ -882,6 +882,19 @@ def test_one_projection_that_cannot_go_on_does_not_keep_it_from_the_others(
     assert [position(log, name) for name in others] == [2] * len(others)
 
 
+def test_given_a_projection_that_cannot_be_read_when_somebody_asks_how_far_they_are_then_the_others_are_told(
+    log: Log,
+) -> None:
+    append(log, 40)
+    run_here(log.client, log.ledger)
+    others = {name: 1 for name in PROJECTIONS if name != "totals"}
+    log.client.hset(keys.state(log.ledger, "totals", 1), "version", "99")
+    assert progress(log) == (1, others)
+    log.client.delete(pointer := keys.projection(log.ledger, "totals"))
+    log.client.set(pointer, "something else's")
+    assert progress(log) == (1, others)
+
+
 def test_a_log_that_was_cut_off_before_a_checkpoint_is_told(log: Log) -> None:
     append(log, 40, 41, 42)
     run_here(log.client, log.ledger)

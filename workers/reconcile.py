@@ -5,10 +5,13 @@ With RQ's defaults a killed worker's job ran again after 810 seconds; this makes
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from redis import Redis
 
 from events import Log, StorageUnavailable
-from projections import PROJECTIONS, Store
+from projections import PROJECTIONS, Generation, Store
+from projections.checkpoint import Checkpoint
 
 from .doorbell import free, ring
 
@@ -16,11 +19,8 @@ PERIOD = 2.0  # seconds
 
 
 def progress(log: Log) -> tuple[int, dict[str, int]]:
-    """The log's head, and the position of every projection. Raises what the log and the stores raise."""
-    positions = {
-        name: Store(log, projection).open_live().checkpoint().position
-        for name, projection in PROJECTIONS.items()
-    }
+    """The log's head, and the position of every projection that can be read on. Raises what the log raises."""
+    positions = _positions(log, {}, Generation.checkpoint)
     # The head is read last: read first, it could be behind a checkpoint that a worker has just moved.
     return log.head(), positions
 
@@ -31,18 +31,25 @@ def behind(log: Log, errors: dict[str, Exception]) -> dict[str, int]:
     Adds to `errors` those that cannot go on, and why; what is in there is not looked at, and does not keep it from the
     others. Raises what the log raises.
     """
+    positions = _positions(log, errors, Generation.verified_checkpoint)
+    head = log.head()
+    return {name: position for name, position in positions.items() if position < head}
+
+
+def _positions(
+    log: Log, errors: dict[str, Exception], read: Callable[[Generation], Checkpoint]
+) -> dict[str, int]:
     positions = {}
     for name, projection in PROJECTIONS.items():
         if name in errors:
             continue
         try:
-            positions[name] = Store(log, projection).open_live().verified_checkpoint().position
+            positions[name] = read(Store(log, projection).open_live()).position
         except StorageUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  # whatever is stored there
             errors[name] = error
-    head = log.head()
-    return {name: position for name, position in positions.items() if position < head}
+    return positions
 
 
 class Reconciler:
