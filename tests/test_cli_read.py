@@ -416,6 +416,14 @@ def test_given_a_worker_and_a_projection_of_another_version_when_the_others_are_
     assert broken.err.startswith("bad-question: projection totals was built by version 99 of it")
 
 
+def test_given_generations_that_something_else_wrote_when_another_projection_is_read_then_it_answers(
+    ledger: Ledger,
+) -> None:
+    ledger.log.append([parse(text(event("e1")))])
+    ledger.log.client.hset(keys.projection(ledger.name, "totals"), "live", "first")
+    assert ledger.run("sources", "--json").document["position"] == 1
+
+
 def test_equal_answers_are_equal_bytes_also_after_a_replay(news: Ledger) -> None:
     question = ("totals", "--json", "--steps")
     # What is hashed is in another order in the second.
