@@ -19,7 +19,8 @@ from approval_ledger import embedded
 from approval_ledger.embedded import SETTINGS
 from events import Log, StorageUnavailable, connect, keys, parse, valid_events
 from projections import PROJECTIONS, Store, replay
-from workers import queue_length, run_here, workers_alive
+from workers import ask_for_rebuild, queue_length, run_here, workers_alive
+from workers.webhooks import subscriptions
 
 from .command import (
     ROOT,
@@ -354,6 +355,33 @@ def test_work_burst_catches_everything_up_and_stops(server: Server) -> None:
     for each in (one, several):
         assert positions(each) == {17}
         assert workers_alive(each.log.client, each.name) == queue_length(each.log.client, each.name) == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_given_a_projection_of_another_version_when_work_bursts_then_the_rebuild_that_was_asked_for_is_done(
+    projected: Ledger, workers: str
+) -> None:
+    projected.log.client.hset(keys.state(projected.name, "totals", 1), "version", "99")
+    ask_for_rebuild(projected.log, "totals")
+    projected.log.append([parse(text(event("one more")))])
+    ran = projected.run("work", "--burst", "--workers", workers, code=1)
+    assert "projection totals was built by version 99 of it" in ran.err
+    assert generations(projected) == every(1) | {"totals": 2}
+    assert positions(projected) == {18}
+    assert projected.run("work", "--burst", "--workers", workers).err == ""
+
+
+def test_given_a_webhook_that_cannot_be_read_too_when_work_bursts_then_both_are_told(
+    projected: Ledger,
+) -> None:
+    client = projected.log.client
+    client.hset(keys.state(projected.name, "totals", 1), "version", "99")
+    added = subscriptions.add(projected.log, "https://localhost/", private=True)
+    client.hset(keys.webhook(projected.name, added.id), "position", "first")
+    ran = projected.run("work", "--burst", code=1)
+    assert [line.partition(" ")[0] for line in ran.err.splitlines()] == ["bad-question:", "bad-question:"]
+    assert "projection totals" in ran.err
+    assert added.id in ran.err
 
 
 def test_work_projects_what_is_there_and_stops_with_every_worker_when_told(server: Server) -> None:

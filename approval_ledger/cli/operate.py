@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from events import (
     Log,
     RecordedEvent,
     StaleExpectation,
+    StorageUnavailable,
     as_json_line,
     loads,
     masked,
@@ -24,6 +26,7 @@ from projections import PROJECTIONS, Projection, Store, live_generations, replay
 from workers import collect_rarely, workers_alive
 
 from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE
+from ..config import Opened
 from ..examples_at import example
 from ..status import status_of
 from . import show
@@ -96,10 +99,7 @@ def _rebuild_and_show(
         show.json({"ledger": log.ledger, "verify": verify, "projections": results})
     elif results:
         _show_replay(results)
-    for error in errors[:-1]:
-        show.fail(error)
-    for error in errors[-1:]:
-        raise error
+    _raise_all(errors)
     return results
 
 
@@ -255,19 +255,14 @@ def work(
     ledger: Ledger = None,
 ) -> None:
     """Run RQ workers for a ledger, until Ctrl-C (again: do not wait for the jobs that run)."""
-    from workers import deliver_here, rebuild_here, run_here, run_here_in, supervise
+    from workers import supervise
 
     from .. import telemetry
 
     telemetry.configure()
     with open_ledger(url, data, ledger, make=True) as opened:
-        if burst and workers == 1:
-            run_here(opened.log.client, opened.log.ledger)
-        elif burst:
-            run_here_in(workers, opened.url, opened.log.ledger, telemetry.configure)
         if burst:
-            rebuild_here(opened.log.client, opened.log.ledger)
-            deliver_here(opened.log.client, opened.log.ledger)
+            _burst(opened, workers)
         else:
             supervise(
                 opened.url,
@@ -276,6 +271,38 @@ def work(
                 configure=telemetry.configure,
                 revive=opened.revive,
             )
+
+
+def _burst(opened: Opened, workers: int) -> None:
+    """Catches up, rebuilds and delivers, each whatever becomes of the others: the rebuild that was asked for may be the way out
+    for what cannot be caught up. Raises what went wrong, when all is done."""
+    from workers import deliver_here, rebuild_here, run_here, run_here_in
+
+    from .. import telemetry
+
+    client, ledger = opened.log.client, opened.log.ledger
+    catch_up = (
+        partial(run_here, client, ledger)
+        if workers == 1
+        else partial(run_here_in, workers, opened.url, ledger, telemetry.configure)
+    )
+    errors: dict[str, LedgerError] = {}
+    for do in (catch_up, partial(rebuild_here, client, ledger), partial(deliver_here, client, ledger)):
+        try:
+            do()
+        except StorageUnavailable:
+            raise
+        except LedgerError as error:
+            errors.setdefault(str(error), error)  # a damaged log stops each of them
+    _raise_all(list(errors.values()))
+
+
+def _raise_all(errors: list[LedgerError]) -> None:
+    """Shows each, and raises the last one, where there are any."""
+    for error in errors[:-1]:
+        show.fail(error)
+    for error in errors[-1:]:
+        raise error
 
 
 def up(
