@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from events import Log
+from projections import PROJECTIONS, Store
 from workers import run_here
 
 from .api import Api, problem, running
@@ -87,6 +88,37 @@ def test_a_store_that_is_away_is_told_and_hides_nothing_else() -> None:
         found = read(api)
     assert found["approvals_ledger_readable", (("ledger", "cac"),)] == 0
     assert ("approvals_http_streams", ()) in found
+
+
+@pytest.mark.parametrize("broken", ["version", "position", "pointer", "parked"])
+def test_given_a_projection_that_cannot_be_read_when_it_is_watched_then_all_else_of_the_ledger_is_told(
+    server: Server, log: Log, broken: str
+) -> None:
+    mine, totals = ("ledger", log.ledger), Store(log, PROJECTIONS["totals"]).open_live()
+    with running(server, ledger=log.ledger) as api:
+        api.post(log, text(event()))
+        run_here(log.client, log.ledger)
+        before = read(api)
+        match broken:
+            case "pointer":
+                log.client.hset(totals.store.pointer, "live", "first")
+            case "parked":
+                log.client.set(totals.parked_key, "something else's")
+            case _:
+                log.client.hset(totals.state_key, broken, "99" if broken == "version" else "one")
+        after = read(api)
+    assert after["approvals_ledger_readable", (mine,)] == 1
+    of_totals = {name.removeprefix("approvals_projection_") for name, _ in set(before) - set(after)}
+    assert (
+        of_totals
+        == {
+            "version": {"position", "lag_events"},
+            "position": {"position", "lag_events"},
+            "pointer": {"position", "lag_events", "parked_events"},
+            "parked": {"parked_events"},
+        }[broken]
+    )
+    assert {labels for _, labels in set(before) - set(after)} == {(mine, ("projection", "totals"))}
 
 
 def test_it_is_for_who_may_read(server: Server, log: Log) -> None:

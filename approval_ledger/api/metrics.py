@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Annotated
 
@@ -13,8 +13,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from starlette.types import Scope
 
-from events import BadQuestion, LedgerError, Log, durability
-from projections import PROJECTIONS, live_generations
+from events import BadQuestion, LedgerError, Log, StorageUnavailable, durability
+from projections import PROJECTIONS, Generation, live_generations
 from workers import queue_length, workers_alive
 from workers.webhooks import outcomes, subscriptions
 
@@ -85,9 +85,8 @@ class OfLedger(Collector):
     def _collect(self) -> Iterator[Metric]:
         log = self._log
         durable = not durability.check(log.client)
-        live = live_generations(log, PROJECTIONS.values())
-        reached = {generation.name: generation.checkpoint().position for generation in live}
-        parked = {generation.name: len(generation.parked()) for generation in live}
+        reached = self._of_each(lambda generation: generation.checkpoint().position)
+        parked = self._of_each(lambda generation: len(generation.parked()))
         head = log.head()
         yield self._gauge("approvals_ledger_durable", "1 where appends are acknowledged, else 0.", durable)
         yield self._gauge("approvals_ledger_head_position", "The last position of the log.", head)
@@ -101,6 +100,19 @@ class OfLedger(Collector):
         yield self._by_projection("approvals_projection_parked_events", "Events it could not apply.", parked)
         with suppress(BadQuestion):  # a subscription that something else wrote to hides nothing of the ledger
             yield from self._of_webhooks(head)
+
+    def _of_each(self, ask: Callable[[Generation], int]) -> dict[str, int]:
+        """What is asked of each projection; one where that cannot be told is left out, and hides nothing of the others."""
+        found = {}
+        for name, projection in PROJECTIONS.items():
+            try:
+                (live,) = live_generations(self._log, [projection])
+                found[name] = ask(live)
+            except StorageUnavailable:
+                raise
+            except (LedgerError, ValueError):  # the latter where a number is none
+                pass
+        return found
 
     def _of_webhooks(self, head: int) -> list[Metric]:
         """By ledger alone: a subscription's URL is a password to many a receiver, and its id says nothing to who reads this."""
