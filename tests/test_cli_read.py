@@ -40,7 +40,19 @@ from .command import (
     together,
 )
 from .forks import NOWHERE
-from .given import MODELS, NEWS, called, equated, granted, retracted
+from .given import (
+    MODELS,
+    NEWS,
+    batch,
+    called,
+    equated,
+    granted,
+    merged,
+    retracted,
+    revoked,
+    total,
+    used,
+)
 from .servers import Server
 from .waiting import until
 
@@ -243,6 +255,31 @@ def test_names_are_shown_as_their_source_wrote_them(ledger: Ledger) -> None:
     # What a claim says of a company is its name, and not the object that carries it.
     assert f"approval.granted: CAC approval model {name} 2024-01" in sources.out
     assert "urn:x:cat:1" in events.out
+
+
+def test_given_claims_that_differ_in_a_period_a_basis_or_a_margin_when_the_sources_are_shown_then_no_two_rows_are_equal(
+    ledger: Ledger,
+) -> None:
+    claims = {
+        "CAC approval model = 40 2024-01 to 2024-06": total("=40", period=("2024-01", "2024-06")),
+        "CAC approval model = 40 2024-02 to 2024-06": total("=40", period=("2024-02", "2024-06")),
+        "CAC approval model = 40 2024-06": total("=40", "2024-06"),
+        "CAC approval model = 40 2024-06, in force": total("=40", "2024-06", in_force=True),
+        "CAC approval model ~ 40 (within 5) 2024-06": total("~40±5", "2024-06"),
+        "CAC approval model = 8 2023-08-31, batch 1": batch(1, "=8", "2023-08-31"),
+        "CAC approval model = 8 2023-08-31, batch one": batch(None, "=8", "2023-08-31", label="one"),
+        "CAC approval model = 8 2023-08-31, batch 1, naming Baidu, Zhipu": batch(
+            1, "=8", "2023-08-31", named=["Baidu", "Zhipu"]
+        ),
+        "CAC approval model A 2024-01, Bot": granted("A", "Bot", "2024-01"),
+        "CAC approval model A 2024-01, Bot (7)": granted("A", "Bot", "2024-01", number="7"),
+        "A > 9 2024-01, Bot": used("A", "Bot", ">9", "2024-01"),
+        "CAC approval 2024-01, 7": revoked("7", on="2024-01"),
+        "a-b into c-d 2024-02-01": merged("a-b", "c-d"),
+    }
+    ledger.log.append([called(f"e{number}", claim) for number, claim in enumerate(claims.values())])
+    _, *shown, _ = ledger.run("sources").out.splitlines()
+    assert [line.split("  ")[0].partition(": ")[2] for line in shown] == list(claims)
 
 
 def test_a_question_across_terms_is_refused_until_an_event_equates_them(server: Server) -> None:

@@ -576,18 +576,43 @@ def show_sources(answer: Answer) -> None:
 
 
 def _claimed(claim: dict[str, Any]) -> str:
+    """What is claimed, in words that tell it from what others claim."""
     said = claim["says"]
     named = [
         _name(said[field])
         for field in ("authority", "estimator", "instrument", "unit", "company", "region")
         if field in said
     ]
-    figures = [said[field] for field in ("count", "size", "users") if field in said]
-    named += [f"{figure['relation']} {figure['value']:,}" for figure in figures]
+    named += [_figure(said[field]) for field in ("count", "size", "users") if field in said]
     if "share" in said:
         named.append(f"{said['share']['percent']:g} %")
-    named += [str(said[field]) for field in ("as_of", "announced_on", "approved_on") if field in said]
-    return f"{claim['type'].removesuffix('.v1')}: {' '.join(named)}"
+    named += [f"{said['from']} {word} {said[word]}" for word in ("to", "into") if word in said]
+    named += [str(said[field]) for field in _DAYS if field in said]
+    return ", ".join([f"{claim['type'].removesuffix('.v1')}: {' '.join(named)}", *_particulars(said)])
+
+
+_DAYS = ("as_of", "announced_on", "approved_on", "amended_on", "revoked_on", "on")
+_NAMED = 8  # companies of a batch that a claim names
+
+
+def _particulars(said: dict[str, Any]) -> list[str]:
+    found = ["in force"] if said.get("basis") == "in_force" else []
+    found += [f"batch {said[field]}" for field in ("ordinal", "label", "batch") if field in said]
+    found += [_item(said["item"])] if "item" in said else []
+    found += [said["registry_number"]] if "registry_number" in said else []
+    companies = [entry["company"] for entry in said.get("named", ())]
+    more = f" and {len(companies) - _NAMED} more" if len(companies) > _NAMED else ""
+    return [*found, *([f"naming {', '.join(companies[:_NAMED])}{more}"] if companies else [])]
+
+
+def _figure(count: dict[str, Any]) -> str:
+    within = f" (within {count['within']:,})" if "within" in count else ""
+    return f"{count['relation']} {count['value']:,}{within}"
+
+
+def _item(item: str | dict[str, str]) -> str:
+    number = "" if isinstance(item, str) else item.get("registry_number")
+    return f"{_name(item)} ({number})" if number else _name(item)
 
 
 def _name(value: str | dict[str, str]) -> str:
