@@ -77,7 +77,12 @@ def test_a_number_that_is_out_of_range_or_none_is_wrong_usage(ledger: Ledger) ->
 
 
 def test_wrong_usage_is_found_before_a_data_directory_is_made(tmp_path: Path, file: Path) -> None:
-    commands = [("publish", file, "--force"), ("totals", "--at-least", "-1"), ("up", "--workers", "0")]
+    commands = [
+        ("publish", file, "--force"),
+        ("totals", "--at-least", "-1"),
+        ("up", "--workers", "0"),
+        ("token", "create", "--scope", "write"),
+    ]
     with data_directory(tmp_path / "approvals-data"):
         ended = together(*commands, code=2, cwd=tmp_path, APPROVALS_URL="")
         assert {ran.out for ran in ended} == {""}

@@ -37,8 +37,9 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a token and print it, once: it is stored nowhere."""
+    scopes = _scopes(scope)
     with open_ledger(url, data, ledger, make=True) as opened:
-        token, text = tokens.create(opened.log, _scopes(scope), note)
+        token, text = tokens.create(opened.log, scopes, note)
     if json:
         show.json({"ledger": opened.log.ledger, "id": token.id, "scopes": list(token.scopes), "token": text})
         return
