@@ -14,7 +14,14 @@ from .reconcile import behind, progress
 
 if TYPE_CHECKING:
     from .deliver import deliver_here
-    from .processes import deaf_to_interrupts, queue_length, run_here, run_here_in, supervise
+    from .processes import (
+        deaf_to_interrupts,
+        queue_length,
+        run_here,
+        run_here_in,
+        stop_with_parent,
+        supervise,
+    )
     from .rebuild import Rebuild, ask_for_rebuild, last_rebuild, last_rebuilds, rebuild_here
 
 __all__ = [
@@ -32,6 +39,7 @@ __all__ = [
     "ring",
     "run_here",
     "run_here_in",
+    "stop_with_parent",
     "supervise",
     "workers_alive",
 ]
@@ -40,7 +48,15 @@ __all__ = [
 _WITH_RQ = {
     "deliver_here": "deliver",
     **dict.fromkeys(
-        ("deaf_to_interrupts", "queue_length", "run_here", "run_here_in", "supervise"), "processes"
+        (
+            "deaf_to_interrupts",
+            "queue_length",
+            "run_here",
+            "run_here_in",
+            "stop_with_parent",
+            "supervise",
+        ),
+        "processes",
     ),
     **dict.fromkeys(
         ("Rebuild", "ask_for_rebuild", "last_rebuild", "last_rebuilds", "rebuild_here"), "rebuild"

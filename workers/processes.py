@@ -276,14 +276,19 @@ def _begin(configure: Callable[[], None]) -> None:
     configure()
     collect_rarely()
     take_over_logging()
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    stop_with_parent()
 
 
 def _unique(name: str) -> str:
     return f"{name}-{os.getpid()}-{time.time_ns():x}"
 
 
-def _stop_with_parent() -> None:
+def stop_with_parent() -> None:
+    """Tells this process to stop (SIGTERM) as soon as the one that started it is gone."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()  # returns when it is gone, by SIGKILL too

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import socket
 import threading
 import time
@@ -18,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from events import LedgerError, connect
-from workers import collect_rarely, deaf_to_interrupts
+from workers import collect_rarely, deaf_to_interrupts, stop_with_parent
 
 from ..web import page
 from .app import create_app
@@ -158,12 +157,5 @@ def serve(url: str, settings: Settings, listening: socket.socket) -> None:
 
 def _serve(url: str, settings: Settings, listening: socket.socket, configure: Callable[[], None]) -> None:
     configure()
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    stop_with_parent()
     serve(url, settings, listening)
-
-
-def _stop_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()  # returns when it is gone, by SIGKILL too
-        os.kill(os.getpid(), signal.SIGTERM)
