@@ -13,6 +13,7 @@ from ..status import status_of
 from . import documents, parameters
 from .access import COUNTED, READING
 from .ledgers import Ledgers, LogOf
+from .problems import told
 from .settings import Settings
 
 router = APIRouter(tags=["operations"])
@@ -52,7 +53,7 @@ def _readiness(ledgers: Ledgers, settings: Settings) -> dict[str, Any]:
             if head - position > settings.lag
         ]
     except LedgerError as error:
-        says.append(f"{error.code}: {error}")
+        says.append(f"{error.code}: {told(error)}")
     return {"status": "not ready" if says else "ready", "ledger": settings.ledger, "says": says}
 
 
