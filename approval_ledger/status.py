@@ -10,12 +10,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from events import (
-    BadQuestion,
     LedgerError,
     Log,
     LogDamaged,
     RecordedEvent,
     StorageUnavailable,
+    Unreadable,
     durability,
     storage,
 )
@@ -200,10 +200,10 @@ def _naming(what: str) -> Iterator[None]:
     """Says of an error what it is that something else wrote to."""
     try:
         yield
-    except (BadQuestion, LogDamaged) as error:
+    except (Unreadable, LogDamaged) as error:
         raise type(error)(f"{what}: {error}") from None
     except ValueError:
-        raise BadQuestion(f"{what} is not what this software writes: something else wrote to it") from None
+        raise Unreadable(f"{what} is not what this software writes: something else wrote to it") from None
 
 
 def told_rebuild(rebuild: Rebuild | None) -> dict[str, Any] | None:

@@ -323,7 +323,7 @@ def test_given_a_checkpoint_that_is_no_number_when_the_status_is_asked_for_then_
     assert answer.status_code == 200
     found = answer.json()
     assert [says.partition(" is not what")[0] for says in found["says"]] == [
-        "bad-question: projection totals: the state of generation 1"
+        "unreadable: projection totals: the state of generation 1"
     ]
     assert {p["projection"]: (p["position"], p["lag"], p["readable"]) for p in found["projections"]} == (
         dict.fromkeys(QUESTIONS, (1, 0, True)) | {"totals": (0, None, False)}

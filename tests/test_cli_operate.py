@@ -275,7 +275,7 @@ def test_given_a_leftover_rebuild_of_another_version_when_the_status_is_asked_fo
     report = in_json.document
     assert len(report["says"]) == 1
     assert report["says"][0].startswith(
-        "bad-question: projection totals: generation 2, beside the live one: projection totals was built "
+        "unreadable: projection totals: generation 2, beside the live one: projection totals was built "
         "by version 99 of it"
     )
     assert {(p["position"], p["lag"], p["readable"]) for p in report["projections"]} == {(17, 0, True)}
@@ -379,7 +379,7 @@ def test_given_a_webhook_that_cannot_be_read_too_when_work_bursts_then_both_are_
     added = subscriptions.add(projected.log, "https://localhost/", private=True)
     client.hset(keys.webhook(projected.name, added.id), "position", "first")
     ran = projected.run("work", "--burst", code=1)
-    assert [line.partition(" ")[0] for line in ran.err.splitlines()] == ["bad-question:", "bad-question:"]
+    assert [line.partition(" ")[0] for line in ran.err.splitlines()] == ["unreadable:", "bad-question:"]
     assert "projection totals" in ran.err
     assert added.id in ran.err
 

@@ -450,7 +450,7 @@ def test_given_a_worker_and_a_projection_of_another_version_when_the_others_are_
         assert workers_alive(ledger.log.client, ledger.name) == 1
         fine, broken = ledger.together(("sources", "--json"), ("totals",), code=[0, 1])
     assert fine.document["position"] == 1
-    assert broken.err.startswith("bad-question: projection totals was built by version 99 of it")
+    assert broken.err.startswith("unreadable: projection totals was built by version 99 of it")
 
 
 def test_given_generations_that_something_else_wrote_when_another_projection_is_read_then_it_answers(
