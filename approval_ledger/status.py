@@ -124,7 +124,7 @@ def _pointers(log: Log, says: list[str]) -> dict[str, Pointers]:
         return pointers_of(log, PROJECTIONS.values())
     except StorageUnavailable:
         raise
-    except (LedgerError, ValueError):
+    except LedgerError:
         alone = [(name, partial(_pointers_alone, log, name)) for name in PROJECTIONS]
         return {name: found for name, ask in alone if (found := _or_say(ask, says)) is not None}
 

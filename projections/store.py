@@ -486,4 +486,10 @@ def _digests_of_documents(documents: Fields) -> tuple[str, str]:
 
 
 def _whole(stored: bytes | None) -> int:
-    return int(stored or 0)
+    try:
+        return int(stored or 0)
+    except ValueError:
+        raise Unreadable(
+            f"what names the generations of a projection is not what this software writes, {stored!r:.80}: something else wrote "
+            "to it. Restore a backup"
+        ) from None

@@ -637,6 +637,21 @@ def test_many_rebuilds_at_once_leave_one_live_generation_and_one_way_back(store:
 # Another version, another log
 
 
+@pytest.mark.parametrize("position", ["somewhere", ""])
+def test_a_state_that_something_else_wrote_gives_way_to_a_rebuilt_one(store: Store, position: str) -> None:
+    drain(live := store.open_live())
+    held = documents(live)
+    store.client.hset(live.state_key, "position", position)
+    adopt(store, rebuild(store))
+    assert documents(store.open_live()) == held
+
+
+def test_generations_that_something_else_numbered_are_named_as_such(store: Store) -> None:
+    store.client.hset(store.pointer, "live", "the last one")
+    with pytest.raises(Unreadable, match=r"b'the last one': something else wrote to it"):
+        store.live()
+
+
 def test_a_new_version_is_built_beside_the_old_one_and_the_way_back_leads_to_the_old_one(
     store: Store,
 ) -> None:

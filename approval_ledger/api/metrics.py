@@ -110,7 +110,7 @@ class OfLedger(Collector):
                 found[name] = ask(live)
             except StorageUnavailable:
                 raise
-            except (LedgerError, ValueError):  # the latter where a number is none
+            except LedgerError:
                 pass
         return found
 

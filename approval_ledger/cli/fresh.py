@@ -45,7 +45,7 @@ def _catch_up(log: Log) -> None:
         run_here(log.client, log.ledger)
     except StorageUnavailable:
         raise
-    except (LedgerError, ValueError):  # the latter where the number of a generation is none
+    except LedgerError:
         pass  # of a projection that cannot go on: whoever reads that one hears of it, and the others can be read
 
 

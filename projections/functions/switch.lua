@@ -11,9 +11,10 @@ local live = redis.call('HGET', KEYS[1], 'live')
 if live ~= ARGV[2] then return {'MOVED', live or '0'} end
 if ARGV[3] ~= '1' then
   local new = redis.call('HGET', KEYS[2], 'position')
-  local old = redis.call('HGET', KEYS[3], 'position') or '0'
+  local old = redis.call('HGET', KEYS[3], 'position')
   if not new then return {'GONE'} end
-  if tonumber(new) < tonumber(old) then return {'BEHIND', new, old} end
+  -- What is no number something else wrote there: nobody can read that generation, so nobody goes back in time.
+  if tonumber(new) < (tonumber(old or 0) or 0) then return {'BEHIND', new, old} end
 end
 redis.call('HSET', KEYS[1], 'live', ARGV[1], 'previous', live)
 return {'OK'}
