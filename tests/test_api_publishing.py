@@ -9,7 +9,7 @@ import pytest
 from events import Log
 from workers import queue_length
 
-from .api import BATCHED, Api, problem
+from .api import BATCHED, STRUCTURED, Api, problem
 from .command import TOTAL, event, text
 from .given import stored
 
@@ -169,6 +169,35 @@ def test_other_media_types_are_415_and_the_right_ones_are_named(api: Api, log: L
     answer = api.post(log, text(event()), media_type, **ATTRIBUTES)
     problem(answer, 415, "unsupported-media-type")
     assert "application/cloudevents+json" in answer.headers["accept-post"]
+
+
+@pytest.mark.parametrize(
+    "codings", [["gzip"], ["identity", "gzip"], ["identity, gzip"], ["GZIP", "identity"], ["br, identity"]]
+)
+@pytest.mark.usefixtures("nothing_stored")
+def test_a_body_in_any_coding_is_415_however_many_headers_name_it(
+    api: Api, log: Log, codings: list[str]
+) -> None:
+    given = [("Content-Type", STRUCTURED), *(("Content-Encoding", coding) for coding in codings)]
+    answer = api.client.post(f"/ledgers/{log.ledger}/events", content=text(event()), headers=given)
+    problem(answer, 415, "unsupported-media-type")
+    assert answer.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("codings", [["identity"], ["Identity", "identity"], ["identity,, identity"]])
+def test_a_body_that_says_it_is_as_it_is_is_taken(api: Api, log: Log, codings: list[str]) -> None:
+    given = [("Content-Type", STRUCTURED), *(("Content-Encoding", coding) for coding in codings)]
+    answer = api.client.post(f"/ledgers/{log.ledger}/events", content=text(event()), headers=given)
+    assert answer.status_code == 201
+
+
+@pytest.mark.usefixtures("nothing_stored")
+def test_a_parameter_is_refused_for_there_are_none(api: Api, log: Log) -> None:
+    answer = api.client.post(
+        f"/ledgers/{log.ledger}/events?foo=1", content=text(event()), headers={"Content-Type": STRUCTURED}
+    )
+    document = problem(answer, 422, "unknown-parameter")
+    assert document["detail"] == "foo: is no parameter here; there are none"
 
 
 @pytest.mark.usefixtures("nothing_stored")

@@ -152,6 +152,31 @@ def test_a_body_that_is_no_json_or_does_not_say_so_is_refused(api: Api, log: Log
     assert api.client.post(address, content=content, headers=as_json).status_code == 201
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        [("Content-Type", "application/json; charset=utf-16")],
+        [("Content-Type", "application/json"), ("Content-Type", "application/json")],
+        [("Content-Type", "application/json"), ("Content-Encoding", "gzip")],
+        [("Content-Type", "application/json"), ("Content-Encoding", "identity"), ("Content-Encoding", "br")],
+    ],
+)
+def test_a_body_in_another_charset_or_coding_is_415_as_for_events(
+    api: Api, log: Log, given: list[tuple[str, str]]
+) -> None:
+    content = json.dumps({"url": PUBLIC}).encode()
+    answer = api.client.post(f"/ledgers/{log.ledger}/webhooks", content=content, headers=given)
+    problem(answer, 415, "unsupported-media-type")
+    assert subscriptions.all_of(log) == []
+
+
+def test_the_parameters_that_there_are_are_those_of_the_method_that_is_asked_with(
+    api: Api, log: Log, here: Subscription
+) -> None:
+    refused = call(api, log, "POST", f"/{here.id}/enable?foo=1")
+    assert problem(refused, 422, "unknown-parameter")["detail"].endswith("; there are after")
+
+
 CALLS = [
     ("GET", ""),
     ("POST", ""),

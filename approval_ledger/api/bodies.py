@@ -1,7 +1,8 @@
-"""Bodies that are no events: JSON objects with members that are known, and no others."""
+"""Bodies: in which form they are sent; and those that are no events, JSON objects with members that are known, and no others."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
@@ -51,13 +52,25 @@ class Subscribe(BaseModel):
     ] = None
 
 
+def sent_as(request: Request, taken: Sequence[str], says: str, unsaid: str = "") -> str:
+    """Which of the media types in `taken` the body has; `unsaid` is that of one that does not tell it. Raises RequestRefused
+    (415), which `says` what is taken, where it is none of them, in another charset than UTF-8, or compressed."""
+    given = request.headers.getlist("content-type") or [unsaid]
+    kind, *parameters = (part.strip().lower() for part in (given[0] if len(given) == 1 else "").split(";"))
+    charsets = [p.partition("=")[2].strip('"') for p in parameters if p.startswith("charset=")]
+    if kind not in taken or any(charset not in ("utf-8", "us-ascii") for charset in charsets):
+        raise RequestRefused(415, "unsupported-media-type", says, {"Accept-Post": ", ".join(taken)})
+    # Several headers are one list (RFC 9110, 5.3).
+    codings = ",".join(request.headers.getlist("content-encoding")).split(",")
+    if any(coding.strip().lower() not in ("", "identity") for coding in codings):
+        says = "send it without a Content-Encoding"
+        raise RequestRefused(415, "unsupported-media-type", says, {"Accept-Encoding": "identity"})
+    return kind
+
+
 def read(request: Request, shape: type[Body], content: bytes) -> Body:
     """The body as `shape`. Raises RequestRefused, and InvalidEvent where it is no JSON."""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != MEDIA_TYPE:
-        raise RequestRefused(
-            415, "unsupported-media-type", f"the body is {MEDIA_TYPE}", {"Accept-Post": MEDIA_TYPE}
-        )
+    sent_as(request, [MEDIA_TYPE], f"the body is {MEDIA_TYPE}, in UTF-8")
     document = loads(content)
     if not isinstance(document, dict):
         says = "the body must be a JSON object"

@@ -149,7 +149,7 @@ def _said_of(request: Request, found: Mapping[str, Any]) -> tuple[str, str]:
 
 def _query_parameters(request: Request) -> list[str]:
     path = request.app.openapi()["paths"].get(request.scope["route"].path_format, {})
-    parameters = path.get("get", {}).get("parameters", ())
+    parameters = path.get(request.method.lower(), {}).get("parameters", ())
     return [parameter["name"] for parameter in parameters if parameter["in"] == "query"]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from events import (
@@ -28,8 +28,9 @@ from events import (
 from projections import PROJECTIONS
 from workers import ring
 
-from . import documents
+from . import documents, parameters
 from .access import APPENDING
+from .bodies import sent_as
 from .body import BATCH_LIMIT, EVENT_LIMIT, body_of
 from .ledgers import LogOf
 from .problems import RequestRefused, wrong_in
@@ -51,7 +52,11 @@ Mode = Literal["structured", "batched", "binary"]
 @router.post(
     "/events", responses=documents.published(), openapi_extra=documents.publishing(), status_code=201
 )
-async def publish(request: Request, log: LogOf) -> Response:
+async def publish(
+    request: Request,
+    log: LogOf,
+    query: Annotated[parameters.Nothing, Query()],  # noqa: ARG001  # it refuses every parameter
+) -> Response:
     """Publishes one event, or a batch. What is answered 201 or 200 is on the server's disk; sending it again stores nothing twice.
 
     `If-Match: "17"` appends only where the ledger's last position is 17; `Expect-Subject: none`, `exists` or `17` only where
@@ -110,22 +115,11 @@ def _document(log: Log, receipts: Sequence[Receipt]) -> dict[str, Any]:
 
 
 def _mode(request: Request) -> Mode:
-    given = request.headers.getlist("content-type")
-    if not given and any(name.startswith("ce-") for name in request.headers):
-        given = [BINARY]  # an event that does not name the type of its data
-    kind, *parameters = (part.strip().lower() for part in (given[0] if len(given) == 1 else "").split(";"))
-    charsets = [p.partition("=")[2].strip('"') for p in parameters if p.startswith("charset=")]
     modes: dict[str, Mode] = {STRUCTURED: "structured", BATCHED: "batched", BINARY: "binary"}
-    if kind not in modes or any(charset not in ("utf-8", "us-ascii") for charset in charsets):
-        raise RequestRefused(
-            415,
-            "unsupported-media-type",
-            f"send {STRUCTURED}, {BATCHED}, or {BINARY} with the attributes in ce- headers; in UTF-8",
-            {"Accept-Post": f"{STRUCTURED}, {BATCHED}, {BINARY}"},
-        )
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise RequestRefused(415, "unsupported-media-type", "send it without a Content-Encoding")
-    return modes[kind]
+    says = f"send {STRUCTURED}, {BATCHED}, or {BINARY} with the attributes in ce- headers; in UTF-8"
+    # An event need not name the type of its data.
+    unsaid = BINARY if any(name.startswith("ce-") for name in request.headers) else ""
+    return modes[sent_as(request, list(modes), says, unsaid)]
 
 
 def _events(request: Request, mode: Mode, content: bytes) -> list[Event]:
