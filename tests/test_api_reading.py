@@ -153,10 +153,32 @@ def test_parquet_is_what_the_command_exports(
         ("text/*", "text/csv"),
         ("application/json;q=0.1, text/csv", "text/csv"),
         ("application/json;q=0, text/csv;q=0.5", "text/csv"),
+        ("application/json;q=0, */*", "text/csv"),
+        ("*/*, application/*;q=0", "text/csv"),
+        ("text/csv;q=0.2, text/*;q=0.9, application/json;q=0.5", "application/json"),
+        ("*/*;q=0.9, application/json;q=0.1, text/csv;q=0.2", "application/vnd.apache.parquet"),
+        ("text/csv, application/json", "text/csv"),
+        ("application/json; charset=utf-8, text/csv;q=0.5", "application/json"),
+        (", text/csv ;Q=1.000,", "text/csv"),
+        ("", "application/json"),
     ],
 )
 def test_the_accept_header_is_weighed(api: Api, history: Log, accept: str, form: str) -> None:
     assert api.get(history, "totals", Accept=accept).headers["content-type"].partition(";")[0] == form
+
+
+def test_several_lines_of_accept_are_one_list(api: Api, history: Log) -> None:
+    lines = [("Accept", "application/json;q=0.5"), ("Accept", "text/csv")]
+    answer = api.client.get(f"/ledgers/{history.ledger}/totals", headers=lines)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["*/*;q=0", "application/*;q=0, text/csv;q=0.000, */*", "application/json;q=0.0, text/html"],
+)
+def test_what_is_weighed_0_is_not_sent(api: Api, history: Log, accept: str) -> None:
+    problem(api.get(history, "totals", Accept=accept), 406, "not-acceptable")
 
 
 def test_a_form_that_it_has_not_is_406(api: Api, history: Log) -> None:

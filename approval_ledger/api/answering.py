@@ -32,6 +32,7 @@ VERSION = version("approval-ledger")
 
 JSON, CSV, PARQUET = "application/json", "text/csv; charset=utf-8", "application/vnd.apache.parquet"
 MEDIA_TYPES = {"json": JSON, "csv": CSV, "parquet": PARQUET}
+_WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,20 +263,31 @@ def form_of(request: Request, asked_for: str | None, forms: Mapping[str, str]) -
     if asked_for is not None and asked_for in forms:
         return asked_for
     if asked_for is None:
-        for accepted in _by_preference(request.headers.get("accept", "*/*")):
-            for name, media_type in forms.items():
-                kind = media_type.partition(";")[0]
-                if accepted in (kind, "*/*", f"{kind.partition('/')[0]}/*"):
-                    return name
+        accepted = weights(request, "accept") or [("*/*", 1.0)]
+        wanted = {name: _wanted(media_type, accepted) for name, media_type in forms.items()}
+        best = max(wanted, key=lambda name: wanted[name])
+        if wanted[best][0] > 0:
+            return best
     raise RequestRefused(406, "not-acceptable", f"this can be had as {', '.join(forms.values())}")
 
 
-def _by_preference(accept: str) -> Sequence[str]:
-    weighed = []
-    for part in accept.split(","):
+def _wanted(media_type: str, accepted: Sequence[tuple[str, float]]) -> tuple[float, int, int]:
+    """The weight of the most specific range that a media type is in (RFC 9110, 12.5.1); and, for what weighs the same, how
+    specific that is, and how far in front it stands."""
+    kind = media_type.partition(";")[0]
+    ranges = {kind: 2, f"{kind.partition('/')[0]}/*": 1, "*/*": 0}
+    found = [(ranges[each], weight, -at) for at, (each, weight) in enumerate(accepted) if each in ranges]
+    specific, weight, at = max(found, default=(0, 0.0, 0))
+    return weight, specific, at
+
+
+def weights(request: Request, header: str) -> list[tuple[str, float]]:
+    """What a header lists, each with its weight, and without its other parameters. All lines of the header are one list; what
+    is weighed in no number counts as not there."""
+    found = []
+    for part in ",".join(request.headers.getlist(header)).split(","):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-        weight = float(quality) if re.fullmatch(r"[01](\.\d{0,3})?", quality, re.ASCII) else 0.0
-        if weight > 0:
-            weighed.append((-weight, kind.count("*"), kind))
-    return [kind for _, _, kind in sorted(weighed, key=lambda each: each[:2])]
+        weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+        if kind and _WEIGHT.fullmatch(weight):
+            found.append((kind, float(weight)))
+    return found
