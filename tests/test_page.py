@@ -21,7 +21,7 @@ from workers import run_here
 from .api import Api, running
 from .browser import CHROMIUM, MISSING, Visitor, chromium, visitor
 from .conftest import new_ledger
-from .given import HISTORY, batch, called, estimate, granted, identified, total, used
+from .given import HISTORY, batch, called, estimate, granted, identified, merged, total, used
 from .long import LONG
 from .servers import Server
 
@@ -762,13 +762,16 @@ def test_a_wrong_address_leaves_what_is_right_in_it_and_a_way_on(
             {"ledger": "BAD!"},
             {"view": "nope"},
             {"evidence": "abc"},
+            {"evidence": "9007199254740993"},
+            {"view": "log", "before": "x"},
+            {"view": "log", "before": "9007199254740993"},
             {"valid-at": "2024"},
             {"more": "5"},
             {"evidence": "all", "of": "foo"},
             {"evidence": "all", "of": '["shares"]'},
         ):
             page = someone.opens(at(history, **made_up))
-            parts = ", ".join(f"{part}={value}" for part, value in made_up.items())
+            parts = ", ".join(f"{part}={value}" for part, value in made_up.items() if value != "log")
             told = f"This part of the address was not understood, and is passed over: {parts}"
             expect(page.get_by_role("alert")).to_have_text(told)
             expect(page.get_by_role("complementary", name="Evidence")).to_have_count(0)
@@ -788,6 +791,14 @@ def test_a_wrong_address_leaves_what_is_right_in_it_and_a_way_on(
         expect(headline(page, "CAC, filing")).to_have_text("988")
     finally:
         context.close()
+
+
+def test_a_company_of_which_no_name_is_known_has_that_of_its_record(visit: Visit, server: Server) -> None:
+    merger = projected(server, [called("m1", merged("moon", "sun"))])
+    with visit() as someone:
+        page = someone.opens(at(merger, view="companies", name="moon"))
+        expect(page.locator("h1")).to_have_text("sun")
+        assert "undefined" not in page.content()
 
 
 # Nothing is more than text

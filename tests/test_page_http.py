@@ -17,7 +17,7 @@ from workers import run_here
 
 from .api import Api, problem, running
 from .command import ROOT
-from .given import HISTORY
+from .given import HISTORY, called, merged
 from .servers import Server
 
 STATIC = ROOT / "approval_ledger" / "web" / "static"
@@ -85,6 +85,32 @@ def test_the_scripts_of_others_come_out_of_the_installed_library_and_are_kept_fo
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     again = api.client.get(vega(api), headers={"If-None-Match": answer.headers["etag"]})
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip, deflate, br", True),
+        ("*", True),
+        ("x-gzip", True),
+        ("br;q=1, gzip;q=0.1", True),
+        ("br", False),
+        ("identity", False),
+        ("gzip;q=0, *", False),
+        ("*;q=0", False),
+        ("", False),
+    ],
+)
+def test_they_are_compressed_for_those_who_take_that(api: Api, accepted: str, packed: bool) -> None:
+    asked = {"Accept-Encoding": accepted}
+    answer = api.client.get(vega(api), headers=asked)
+    assert answer.headers.get("content-encoding") == ("gzip" if packed else None)
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert answer.text.rstrip().endswith("as embed};")
+    again = api.client.get(vega(api), headers=asked | {"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.headers["vary"]) == (304, "Accept-Encoding")
+    other = api.client.get(vega(api), headers={"Accept-Encoding": "identity" if packed else "gzip"})
+    assert other.headers["etag"] != answer.headers["etag"]
 
 
 def test_a_page_that_was_opened_before_an_upgrade_gets_those_of_now_and_does_not_keep_them(
@@ -209,6 +235,13 @@ def test_a_chart_follows_both_axes_and_may_be_kept_where_it_is_pinned(api: Api, 
     assert "as known at 13" in json.dumps(answer.json()["title"])
     assert answer.headers["cache-control"] == "public, max-age=3600"
     assert api.get(history, "charts/totals").headers["cache-control"] == "public, no-cache"
+
+
+def test_the_days_of_a_company_of_which_no_name_is_known_are_drawn_under_that_of_its_record(
+    api: Api, log: Log
+) -> None:
+    log.append([called("m1", merged("moon", "sun"))])
+    assert "What is reported of sun" in api.get(log, "charts/companies?name=moon").text
 
 
 @pytest.mark.parametrize(

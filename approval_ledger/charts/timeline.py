@@ -21,7 +21,10 @@ def timeline(answer: Answer, look: Look) -> Specification:
     """Of an answer about one company, or about all that have the name that was asked for."""
     entries = sorted(_entries(answer, look), key=lambda entry: (entry["from"], entry["position"]))
     words = look.words
-    company = answer["answers"][0]["names"][0]
+    first = answer["answers"][0]
+    company = (
+        first["names"][0] if first["names"] else first["company"]
+    )  # of a record that a merger alone speaks of
     others = [name for found in answer["answers"] for name in found["names"] if name != company]
     note = words.timeline_note
     if others:

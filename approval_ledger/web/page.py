@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -17,6 +18,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from ..api import parameters
+from ..api.answering import weights
 from ..api.conditional import has, has_any
 from ..api.problems import RequestRefused
 from ..api.settings import Settings
@@ -76,7 +78,17 @@ def vega(request: Request, made_of: str, query: Annotated[parameters.Nothing, Qu
         raise RequestRefused(
             404, "not-found", "charts need approval-ledger[charts], which is not installed here"
         )
-    return _file(request, "vega.js", _vega(), packed=True, fixed=made_of == _version_of_vega())
+    packed = _takes_gzip(request)
+    content = _vega() if packed else gzip.decompress(_vega())
+    fixed = made_of == _version_of_vega()
+    varying = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if packed else {})
+    return _file(request, "vega.js", content, varying, fixed=fixed)
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whoever says nothing of it is sent what is sure to be understood."""
+    weight = dict(weights(request, "accept-encoding"))
+    return weight.get("gzip", weight.get("x-gzip", weight.get("*", 0.0))) > 0
 
 
 @router.get("/page/{name}")
@@ -139,15 +151,19 @@ def _can_draw() -> bool:
 
 
 def _file(
-    request: Request, name: str, content: bytes, *, packed: bool = False, fixed: bool = False
+    request: Request,
+    name: str,
+    content: bytes,
+    varying: Mapping[str, str] | None = None,
+    *,
+    fixed: bool = False,
 ) -> Response:
-    """`fixed`: what is at this address never changes."""
+    """`varying`: the headers of what is not the same for everybody. `fixed`: what is at this address never changes."""
     tag = f'"{sha256(content).hexdigest()[:32]}"'
     keep = f"public, max-age={_YEAR}, immutable" if fixed else "no-cache"
-    headers = {"ETag": tag, "Cache-Control": keep, "Content-Security-Policy": POLICY}
+    headers = {"ETag": tag, "Cache-Control": keep, "Content-Security-Policy": POLICY, **(varying or {})}
     if has(request, tag) or has_any(request):
+        headers.pop("Content-Encoding", None)  # there is nothing in it that could be coded
         return Response(status_code=304, headers=headers)
-    if packed:
-        headers["Content-Encoding"] = "gzip"  # every browser that has modules takes it
     kind = _TYPES["." + name.rpartition(".")[2]]
     return Response(content, media_type=kind, headers=headers)

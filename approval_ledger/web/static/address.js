@@ -19,12 +19,14 @@ export function stateOf(query) {
   if (state.known_as !== "published" || !state.known_at) delete state.known_as;
   if (!["en", "zh"].includes(state.language)) delete state.language;
   if (!/^[a-z0-9][a-z0-9_-]{0,63}$/.test(state.ledger ?? "")) delete state.ledger;
-  if (!/^[0-9]{1,16}$/.test(state.before ?? "")) delete state.before;
+  if (!/^[0-9]{1,16}$/.test(state.before ?? "") || !mayBePosition(state.before)) delete state.before;
   if (state.evidence === "all" && !figureOf(state)) delete state.evidence;
   if (!state.evidence || !/^[0-9]{1,9}$/.test(state.more ?? "")) delete state.more;
   if (!state.evidence) delete state.of;
   return state;
 }
+
+const mayBePosition = (digits) => Number.isSafeInteger(Number(digits));
 
 /** What a query string has that is no part of a state, or no value of a part, as it is written there. */
 export function passedOver(query) {
@@ -62,6 +64,6 @@ export function figureOf(state) {
 
 /** The positions that an address names as evidence. */
 export function positionsOf(state) {
-  const numbers = (state.evidence ?? "").split(/[ ,]/).filter((part) => /^[1-9][0-9]{0,15}$/.test(part)).map(Number);
+  const numbers = (state.evidence ?? "").split(/[ ,]/).filter((part) => /^[1-9][0-9]{0,15}$/.test(part) && mayBePosition(part)).map(Number);
   return [...new Set(numbers)];
 }

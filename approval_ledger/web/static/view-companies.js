@@ -47,7 +47,7 @@ function listed(page, answers, search) {
       found.length > LISTED ? `. ${words.foundMore(LISTED)}` : null),
     table(words.companiesTable, [words.company, words.alsoNamed, words.approvals, words.shareOfAll, words.evidence],
       found.slice(0, LISTED).map((each) => [
-        element("a", { href: historyOf(page, each), "data-key": `company-${each.company}` }, each.names[0]),
+        element("a", { href: historyOf(page, each), "data-key": `company-${each.company}` }, nameOf(each)),
         each.names.slice(1).join(words.comma),
         each.approvals.map((of) => element("div", null, `${bounds(of.approvals)} ${ofTerms(of.terms, words)}`)),
         each.approvals.map((of) => element("div", null, percent(of.share))),
@@ -60,7 +60,10 @@ function listed(page, answers, search) {
   ];
 }
 
-const historyOf = ({ state }, { names }) => addressOf(state, { name: names[0], search: null, evidence: null });
+const historyOf = ({ state }, company) => addressOf(state, { name: nameOf(company), search: null, evidence: null });
+
+/** Of a record that a merger alone speaks of no name is known, and it is asked for by its own. */
+const nameOf = ({ company, names }) => names[0] ?? company;
 
 function ofTerms(written, words) {
   const parts = written.split("/");
@@ -74,7 +77,7 @@ async function one(page, name) {
   const answer = await page.ask("companies", { name });
   const companies = answer.answers;
   const entries = companies.flatMap((each) => each.history);
-  const title = companies[0].names[0];
+  const title = nameOf(companies[0]);
   return {
     answer,
     title,
