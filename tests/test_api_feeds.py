@@ -7,11 +7,13 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
+from approval_ledger.api import feeds
 from events import Log
 
-from .api import Api, problem
+from .api import Api, problem, running
 from .command import TOTAL
-from .given import HISTORY, append_newer, append_raw, called, granted
+from .given import HISTORY, append, append_newer, append_raw, called, granted
+from .servers import Server
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 FEEDS = ("feeds/approvals", "feeds/company?name=百度", "feeds/contradictions")
@@ -68,7 +70,48 @@ def test_contradictions_are_told_in_words_and_keep_their_ids_while_the_log_grows
 def test_a_feed_that_did_not_change_is_not_sent_again(api: Api, history: Log, path: str) -> None:
     tag = api.get(history, path).headers["etag"]
     assert api.get(history, path, **{"If-None-Match": tag}).status_code == 304
-    assert api.get(history, path, Host="localhost").headers["etag"] != tag  # its addresses are others
+
+
+@pytest.mark.parametrize("path", FEEDS)
+def test_its_addresses_hold_by_whatever_name_it_is_asked_for(api: Api, history: Log, path: str) -> None:
+    answer = api.get(history, path)
+    links = [link for entry in entries(answer) for rel, link in entry.items() if rel == "alternate"]
+    (own,) = (link.get("href", "") for link in ET.fromstring(answer.content).findall(f"{ATOM}link"))
+    assert links
+    assert all(link.startswith(f"/ledgers/{history.ledger}/") for link in (own, *links))
+    assert api.client.get(own).content == answer.content
+    assert api.get(history, path, Host="localhost").content == answer.content
+
+
+def test_contradictions_that_are_equally_new_have_an_order(
+    server: Server, history: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [((1, 6), "b"), ((2, 6), "a"), ((1, 6), "a"), ((1, 5, 6), "c")]
+    answers = []
+    for order in (found, found[::-1]):  # as it is with another hash of texts
+        monkeypatch.setattr(feeds, "_contradictions", lambda _, order=order: order)
+        with running(server) as api:
+            answers.append(api.get(history, "feeds/contradictions"))
+    assert answers[0].headers["etag"] == answers[1].headers["etag"]
+    assert answers[0].content == answers[1].content
+
+
+def test_an_approval_is_found_behind_many_other_events(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append([called("a1", granted("Baidu", "x", "2024-01-01"))])
+    append(log, *range(2_500))
+    assert [entry["title"][:8] for entry in entries(api.get(log, "feeds/approvals"))] == ["1: Baidu"]
+    monkeypatch.setattr(feeds, "LOOKED_AT", 2_501)
+    append(log, 3_000)
+    assert entries(api.get(log, "feeds/approvals")) == []
+
+
+def test_what_cannot_be_read_is_passed_over(api: Api, log: Log) -> None:
+    log.append([called("a1", granted("Baidu", "x", "2024-01-01"))])
+    append_raw(log, b'"approval.granted.v1', id="x1")
+    append_raw(log, b'{"type":"approval.granted.v1","data":{}}', id="x2")
+    assert [entry["title"][:8] for entry in entries(api.get(log, "feeds/approvals"))] == ["1: Baidu"]
 
 
 def test_markup_and_what_no_xml_may_hold_are_text(api: Api, log: Log) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
@@ -13,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 from fastapi import APIRouter, Query, Request, Response
 
-from events import DecodedEvent, EventData, Log, RecordedEvent, canonical, catalog, decode
+from events import DecodedEvent, EventData, InvalidEvent, Log, RecordedEvent, canonical, catalog, decode
 from projections import Answer, queries
 
 from . import documents, parameters
@@ -25,14 +26,16 @@ router = APIRouter(prefix="/ledgers/{ledger}/feeds", tags=["feeds"], dependencie
 
 ATOM = "application/atom+xml"
 ENTRIES = 50
-LOOKED_AT = 2_000  # events before the head: where few of them are of a kind, a feed of that kind is short
+LOOKED_AT = 100_000  # events before the head, in which approvals are looked for: of others so many take 0.4 s
 _APPROVALS = ("approval.granted.v1", "approval.amended.v1", "approval.revoked.v1", "batch.announced.v1")
+_APPROVALS_WRITTEN = tuple(kind.encode() for kind in _APPROVALS)
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry. Its id is made of what it tells, so that another telling is another entry."""
+    """One entry. Its id is made of what it tells, so that another telling is another entry. Its link is without scheme and host:
+    a proxy that does TLS has others."""
 
     id: str
     title: str
@@ -50,16 +53,24 @@ def approvals(request: Request, log: LogOf, query: Annotated[parameters.Nothing,
 
     def build() -> tuple[bytes, bool]:
         newest = log.read_backwards(before=now.head + 1, limit=LOOKED_AT)
-        found = (_of_event(request, log, event) for event in newest if _is_of_an_approval(event))
+        read = _read(event for event in newest if _may_be_of_an_approval(event))
+        found = (_of_event(log, *each) for each in read if each[1].is_of(_APPROVALS))
         title = f"Approvals in ledger {log.ledger}"
         return _feed(request, log, now, title, islice(found, ENTRIES)), True
 
-    return sent(request, now, [_address(request, "")], build, media_type=ATOM, headers={})
+    return sent(request, now, [], build, media_type=ATOM, headers={})
 
 
-def _is_of_an_approval(event: RecordedEvent) -> bool:
+def _may_be_of_an_approval(event: RecordedEvent) -> bool:
     # So that few are decoded.
-    return any(kind.encode() in event.payload for kind in _APPROVALS) and decode(event).is_of(_APPROVALS)
+    return any(kind in event.payload for kind in _APPROVALS_WRITTEN)
+
+
+def _read(events: Iterable[RecordedEvent]) -> Iterator[tuple[RecordedEvent, DecodedEvent]]:
+    """Those that can be read: the others are told where they are parked."""
+    for event in events:
+        with suppress(InvalidEvent):
+            yield event, decode(event)
 
 
 @router.get("/company", responses=documents.feed())
@@ -72,11 +83,12 @@ def company(request: Request, log: LogOf, query: Annotated[parameters.CompanyFee
         answer = queries.companies(log, query.name, at_least=now.head if now.behind <= NEAR else 0)
         positions = {entry["position"] for found in answer["answers"] for entry in found["history"]}
         newest = sorted(positions, reverse=True)[:ENTRIES]
-        entries = (_of_event(request, log, event) for at in newest if (event := log.at(at)) is not None)
+        found = filter(None, map(log.at, newest))
+        entries = (_of_event(log, *each) for each in _read(found))
         title = f"{query.name} in ledger {log.ledger}"
         return _feed(request, log, now, title, entries), answer["position"] == now.head
 
-    return sent(request, now, [_address(request, ""), query.name], build, media_type=ATOM, headers={})
+    return sent(request, now, [query.name], build, media_type=ATOM, headers={})
 
 
 @router.get("/contradictions", responses=documents.feed())
@@ -89,13 +101,13 @@ def contradictions(request: Request, log: LogOf, query: Annotated[parameters.Not
         answers = [
             ask(log, at_least=at_least) for ask in (queries.totals, queries.batches, queries.companies)
         ]
-        found = sorted(_contradictions(answers), key=lambda each: max(each[0]), reverse=True)
-        entries = (_of_contradiction(request, log, events, says) for events, says in found[:ENTRIES])
+        found = sorted(_contradictions(answers), key=lambda each: (-max(each[0]), each))
+        entries = (_of_contradiction(log, events, says) for events, says in found[:ENTRIES])
         title = f"Contradictions in ledger {log.ledger}"
         settled = all(answer["position"] == now.head for answer in answers)
         return _feed(request, log, now, title, entries), settled
 
-    return sent(request, now, [_address(request, "")], build, media_type=ATOM, headers={})
+    return sent(request, now, [], build, media_type=ATOM, headers={})
 
 
 def _contradictions(answers: Iterable[Answer]) -> set[tuple[tuple[int, ...], str]]:
@@ -107,7 +119,7 @@ def _contradictions(answers: Iterable[Answer]) -> set[tuple[tuple[int, ...], str
     }
 
 
-def _of_contradiction(request: Request, log: Log, events: Sequence[int], says: str) -> Entry:
+def _of_contradiction(log: Log, events: Sequence[int], says: str) -> Entry:
     newest = log.at(max(events))
     assert newest is not None
     told = sha256(canonical([list(events), says])).hexdigest()[:32]
@@ -116,20 +128,19 @@ def _of_contradiction(request: Request, log: Log, events: Sequence[int], says: s
         id=f"urn:approval-ledger:{log.ledger}:contradiction:{told}",
         title=f"Positions {positions} contradict each other",
         updated=_instant(newest),
-        link=_address(request, f"/ledgers/{log.ledger}/events/{max(events)}"),
+        link=f"/ledgers/{log.ledger}/events/{max(events)}",
         summary=says,
         author="approval-ledger",
     )
 
 
-def _of_event(request: Request, log: Log, recorded: RecordedEvent) -> Entry:
-    event = decode(recorded)
+def _of_event(log: Log, recorded: RecordedEvent, event: DecodedEvent) -> Entry:
     source = getattr(event.data, "source", None)
     return Entry(
         id=f"urn:approval-ledger:{log.ledger}:event:{recorded.position}",
         title=_title(event),
         updated=_instant(recorded),
-        link=_address(request, f"/ledgers/{log.ledger}/events/{recorded.position}"),
+        link=f"/ledgers/{log.ledger}/events/{recorded.position}",
         summary=source.title if source and source.title else _title(event),
         author=source.publisher if source else event.source,
         source=source.url if source else None,
@@ -163,13 +174,8 @@ def _instant(event: RecordedEvent) -> str:
     return event.recorded_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _address(request: Request, path: str) -> str:
-    # The Host header is one of this server's names, or the request would not have come here.
-    return f"{request.url.scheme}://{request.headers['host']}{path}"
-
-
 def _feed(request: Request, log: Log, now: Standing, title: str, entries: Iterable[Entry]) -> bytes:
-    own = _address(request, request.url.path)
+    own = request.url.path
     own += f"?{urlencode(request.query_params.multi_items())}" if request.query_params else ""
     head = log.at(now.head) if now.head else None
     root = ET.Element("feed", xmlns="http://www.w3.org/2005/Atom")
