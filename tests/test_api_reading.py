@@ -401,6 +401,7 @@ def test_documents_of_another_version_are_no_fault_of_who_asks(api: Api, log: Lo
         ("totals?unit=model&unit=filing", "unit"),
         ("totals?at_least=x", "at_least"),
         ("totals?surprise=1", "surprise"),
+        ("diff?projection=totals&from=6&since=6", "since"),
     ],
 )
 def test_a_parameter_that_is_refused_is_named(api: Api, history: Log, path: str, parameter: str) -> None:
@@ -418,6 +419,14 @@ def test_a_parameter_that_is_none_is_refused_with_those_that_there_are(api: Api,
     assert api.get(history, "companies/Baidu?foo=1").json()["detail"].endswith(", at_least, format")
     for nothing in (api.client.get("/healthz?foo=1"), api.client.get("/page/main.js?foo=1")):
         assert problem(nothing, 422, "unknown-parameter")["detail"].endswith("there are none")
+
+
+def test_a_parameter_has_one_name(api: Api, history: Log) -> None:
+    faults = problem(api.get(history, "diff?projection=totals&since=6"), 422, "validation")["faults"]
+    assert {(fault["parameter"], fault["code"]) for fault in faults} == {
+        ("from", "validation"),
+        ("since", "unknown-parameter"),
+    }
 
 
 def test_a_number_that_is_too_large_is_told_so(api: Api, history: Log) -> None:

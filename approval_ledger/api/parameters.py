@@ -96,7 +96,7 @@ Moment = Annotated[
 class Parameters(BaseModel):
     """What every query refuses: names that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AsOf(Parameters):
@@ -111,7 +111,8 @@ class AsOf(Parameters):
     known_at: Annotated[
         Moment | None,
         Field(
-            description="What was known at a position, at an instant with a zone, or by the end of a day, month or year (UTC)."
+            description="What was known at a position, at an instant with a zone, or by the end of a day, month or year (UTC). "
+            "Digits alone are a position, and a year only with `known_as=published`."
         ),
     ] = None
     known_as: Annotated[
