@@ -13,6 +13,8 @@ import pytest
 from approval_ledger.charts import Look, chart, question
 from approval_ledger.web import page
 from events import Log, canonical
+from projections import PROJECTIONS, Store
+from projections.replay import adopt, rebuild
 from workers import run_here
 
 from .api import Api, problem, running
@@ -228,6 +230,23 @@ def test_a_chart_over_http_is_the_specification_that_the_command_draws(
     assert answer.headers["content-type"] == "application/json"
     again = api.get(history, f"charts/{path}", **{"If-None-Match": answer.headers["etag"]})
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize("name", ["shares", "sources"])
+def test_a_chart_stays_where_a_projection_is_rebuilt_that_it_is_not_made_of(
+    api: Api, history: Log, name: str
+) -> None:
+    before = api.get(history, f"charts/{name}")
+    store = Store(history, PROJECTIONS["totals"])
+    adopt(store, rebuild(store))
+    again = api.get(history, f"charts/{name}", **{"If-None-Match": before.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_a_chart_that_looks_otherwise_is_another(api: Api, history: Log) -> None:
+    looks = ("", "?theme=dark", "?language=zh", "?width=400", "?theme=light&language=en")
+    tags = [api.get(history, f"charts/shares{look}").headers["etag"] for look in looks]
+    assert (len(set(tags)), tags[0]) == (4, tags[-1])
 
 
 def test_a_chart_follows_both_axes_and_may_be_kept_where_it_is_pinned(api: Api, history: Log) -> None:

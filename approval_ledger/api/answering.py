@@ -136,11 +136,12 @@ def answered(
     question: Mapping[str, Any],
     form: str = "json",
     written: Callable[[Answer], bytes] | None = None,
+    look: Mapping[str, Any] | None = None,
     fresh_for: int | None = None,
 ) -> Response:
     """The answer to a question; 304 where the client has it already. `question` is all that was asked beside the axes.
 
-    It is `written` so (as JSON), where the answer itself is not what is wanted.
+    It is `written` so (as JSON), where the answer itself is not what is wanted, in this `look`.
     `fresh_for` is for how many seconds nobody need ask again; None where the next event may change the answer.
     """
     # A pinned position is before `at_least` or not, whatever the head is: who is asked says so.
@@ -163,7 +164,7 @@ def answered(
     return sent(
         request,
         now,
-        [dict(question), dict(asked), form],
+        [dict(question), dict(asked), form, *([] if look is None else [dict(look)])],
         build,
         media_type=MEDIA_TYPES[form],
         headers={} if form == "json" else {"Content-Disposition": f'attachment; filename="{name}"'},

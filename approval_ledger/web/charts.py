@@ -90,7 +90,8 @@ def _chart(request: Request, log: LogOf, name: str, query: Chart) -> Response:
         drawing.question(name, question),
         asked,
         projection=name,
-        question=question | look,
+        question=question,
         written=drawn,
+        look=look,
         fresh_for=PINNED_SECONDS if isinstance(asked["known_at"], int) else None,
     )
