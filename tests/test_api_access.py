@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,7 +13,7 @@ from approval_ledger.api.limits import Limits
 from approval_ledger.api.problems import RequestRefused
 from events import Log, keys
 
-from .api import Api, problem, running
+from .api import STRUCTURED, Api, problem, running
 from .command import Ledger, event, text
 from .given import append, stored
 from .servers import Server
@@ -219,6 +220,44 @@ def test_another_name_than_the_server_s_is_refused(api: Api, log: Log, host: str
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:99", "[::1]:8765"])
 def test_this_machine_goes_by_several_names(api: Api, log: Log, host: str) -> None:
     assert api.get(log, "totals", Host=host).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://localhost/healthz", "localhost", 200),
+        ("HTTP://127.0.0.1:8765/ledgers/x/totals?known_as=recorded", "elsewhere.example", 200),
+        ("https://[::1]/ledgers/x/companies/a%2Fb", "localhost", 404),
+        ("http://localhost?view=log", "localhost", 200),
+        ("http://localhost/ledgers/x/totals?surprise=1", "localhost", 422),
+        ("http://evil.example/ledgers/x/totals", "localhost", 400),
+        ("http://evil.example/healthz", "localhost", 200),
+        ("http://localhost@evil.example/ledgers/x/totals", "localhost", 400),
+        ("http://evil@localhost/ledgers/x/totals", "localhost", 400),
+        ("http:///ledgers/x/totals", "localhost", 400),
+        ("http:localhost/ledgers/x/totals", "localhost", 404),
+        ("ftp://localhost/ledgers/x/totals", "localhost", 404),
+    ],
+)
+def test_a_target_that_names_the_server_is_understood_and_its_name_counts(
+    api: Api, target: str, host: str, status: int
+) -> None:
+    assert as_sent(api, f"GET {target} HTTP/1.1\r\nHost: {host}\r\n") == status
+
+
+def test_a_page_is_of_this_server_where_the_target_names_the_same(api: Api, log: Log) -> None:
+    body = text(event()).decode()
+    head = f"POST http://localhost/ledgers/{log.ledger}/events HTTP/1.1\r\nHost: evil.example\r\n"
+    rest = f"Content-Type: {STRUCTURED}\r\nContent-Length: {len(body)}\r\n"
+    assert as_sent(api, head + "Origin: http://evil.example\r\n" + rest, body) == 403
+    assert as_sent(api, head + "Origin: http://localhost\r\n" + rest, body) == 201
+
+
+def as_sent(api: Api, head: str, body: str = "") -> int:
+    """The status of the answer to what no client library would send so."""
+    with socket.create_connection(("127.0.0.1", api.port), timeout=20) as connection:
+        connection.sendall(f"{head}Connection: close\r\n\r\n{body}".encode())
+        return int(connection.makefile("rb").readline().split(b" ")[1])
 
 
 def test_a_name_that_was_given_is_one(server: Server, log: Log) -> None:

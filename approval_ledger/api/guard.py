@@ -9,6 +9,7 @@ answer carries a CORS header, and every body that is taken has a media type, or 
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from fastapi import Request
 from starlette.datastructures import Headers
@@ -20,6 +21,7 @@ from .settings import Settings
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PROBES = frozenset({"/healthz", "/readyz"})
+_ABSOLUTE = re.compile(rb"https?://([^/]*)(/.*)?", re.IGNORECASE)
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
 
 
@@ -36,6 +38,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        _understand(scope)
         try:
             self._check(scope, Headers(scope=scope))
         except RequestRefused as error:
@@ -69,3 +72,15 @@ class Guard:
             raise RequestRefused(
                 403, "cross-site", "a page of another site asks, and only this server's own may"
             )
+
+
+def _understand(scope: Scope) -> None:
+    """Makes of a target that is a whole address (RFC 9112, 3.2.2) what it would be with a Host header: the name in it is the one
+    that counts, whatever that header says."""
+    match = _ABSOLUTE.fullmatch(scope["raw_path"])
+    if match is not None:
+        # In their place, so that the log has the path as ever.
+        scope["raw_path"] = match[2] or b"/"
+        scope["path"] = unquote(scope["raw_path"].decode("ascii"))
+        others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+        scope["headers"] = [(b"host", match[1]), *others]
