@@ -17,12 +17,13 @@ import pytest
 from approval_ledger import tokens
 from approval_ledger.api import body as read_body
 from approval_ledger.api import lingering, publishing
-from events import Log, canonical, connect
+from events import Log, RecordedEvent, canonical, connect
+from events.log import PAGE
 from projections import queries
 
 from .api import BATCHED, STRUCTURED, Api, problem, running
 from .command import SOURCE, TERMS, TOTAL, event, text
-from .given import stored
+from .given import append, stored
 from .proxy import Proxy
 from .servers import Server
 
@@ -670,3 +671,30 @@ def test_what_nobody_foresaw_is_a_problem_with_the_id_under_which_the_log_has_th
     (line,) = logged('"request_failed"')
     assert json.loads(line)["request_id"] == "mine"
     assert "ZeroDivisionError" in line
+
+
+@pytest.mark.stores
+def test_a_store_that_dies_in_the_middle_of_a_long_answer_breaks_it_off_and_is_told_in_one_line(
+    start_server: Any, logged: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server: Server = start_server()
+    log = Log(server.client(), "cac")
+    append(log, *range(2 * PAGE))
+    with running(server) as api:
+        read = Log.read
+
+        def dying(*asked: Any, **how: Any) -> Iterator[RecordedEvent]:
+            for event in read(*asked, **how):
+                if event.position == PAGE:
+                    server.kill()
+                yield event
+
+        monkeypatch.setattr(Log, "read", dying)
+        with pytest.raises(httpx.RemoteProtocolError):
+            api.get(log, "events?format=ndjson")
+        (line,) = logged('"answer_broken_off"')
+        (request,) = logged('"request"')
+    found = json.loads(line)
+    assert (found["level"], found["code"], found["ledger"]) == ("warning", "storage-unavailable", "cac")
+    assert found["request_id"] == json.loads(request)["request_id"]
+    assert not any("request_failed" in said or "Traceback" in said for said in logged("{"))

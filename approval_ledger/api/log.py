@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from itertools import chain, islice
 from typing import Annotated
 from urllib.parse import urlencode
 
+import structlog
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Send
 
-from events import Log, RecordedEvent, as_json_line, canonical
+from events import LedgerError, Log, RecordedEvent, as_json_line, canonical
 
 from . import documents, parameters
 from .access import READING
@@ -21,6 +23,7 @@ from .ledgers import LogOf
 from .problems import RequestRefused
 
 router = APIRouter(prefix="/ledgers/{ledger}", tags=["log"], dependencies=[READING])
+logger = structlog.get_logger("http")
 
 EVENT = "application/cloudevents+json"
 FORMS = {"json": "application/json", "ndjson": "application/x-ndjson"}
@@ -39,8 +42,7 @@ def events(request: Request, log: LogOf, query: Annotated[parameters.Page, Query
         first = list(islice(found, 1))  # so that what is wrong with the log is a status, and no broken body
         if has_any(request):
             return Response(status_code=304, headers=headers)
-        lines = (as_json_line(event) + b"\n" for event in chain(first, found))
-        return StreamingResponse(lines, media_type=FORMS["ndjson"], headers=headers)
+        return Lines(request, log, chain(first, found), headers)
     found = _chosen(log, query, query.limit + 1)
     shown = list(islice(found, query.limit))
     document = b'{"ledger":%b,"events":[%b],"next":%b}\n' % (
@@ -52,6 +54,25 @@ def events(request: Request, log: LogOf, query: Annotated[parameters.Page, Query
     if has(request, tag) or has_any(request):
         return Response(status_code=304, headers=headers | {"ETag": tag})
     return Response(document, media_type=FORMS["json"], headers=headers | {"ETag": tag})
+
+
+class Lines(StreamingResponse):
+    """Events, one a line, sent as they are read. Where no more can be read it does not end, but is broken off: whoever reads it
+    sees that something is missing."""
+
+    media_type = FORMS["ndjson"]
+
+    def __init__(
+        self, request: Request, log: Log, found: Iterable[RecordedEvent], headers: Mapping[str, str]
+    ) -> None:
+        super().__init__((as_json_line(event) + b"\n" for event in found), headers=headers)
+        self._about = {"request_id": request.scope["request_id"], "ledger": log.ledger}
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except LedgerError as error:
+            logger.warning("answer_broken_off", **self._about, code=error.code, says=str(error))
 
 
 def _chosen(log: Log, query: parameters.Page, limit: int | None) -> Iterator[RecordedEvent]:
