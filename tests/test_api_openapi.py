@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema_rs
+import pytest
+
+from events import Log
 from workers import run_here
 
 from .api import Api, problem, running
-from .command import ROOT, clean_environment
+from .command import ROOT, SOURCE, TERMS, TOTAL, clean_environment, event, text
 from .given import HISTORY
 from .long import LONG
 from .servers import Server
 
 HERE = Path(__file__).parent
+REFERENCES = ("id", "source", "correlationid", "causationid")
 
 
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
-    from events import Log
-
     with Server() as server, running(server) as api:
         log = Log(server.client(), "cac")
         log.append(HISTORY[:20])  # of more, each of a thousand questions takes longer, and finds no more
@@ -56,6 +60,95 @@ def test_it_is_openapi_3_1_and_every_path_describes_its_problems(api: Api) -> No
                 if status >= "400" and path != "/readyz":
                     assert list(response["content"]) == ["application/problem+json"], (method, path, status)
     assert "HTTPValidationError" not in str(document)
+
+
+GRANTED = TERMS | {
+    "item": {"name": "x"},
+    "company": {"name": "y"},
+    "approved_on": "2024-01-01",
+    "source": SOURCE,
+}
+ROW = GRANTED | {"published": {"No.": "1"}}
+BATCH = TERMS | {"announced_on": "2024-01-01", "size": {"relation": "=", "value": 2}, "source": SOURCE}
+
+
+def of_type(type: str, revision: int, data: object) -> dict[str, object]:
+    return event(type=type, data=data, dataschema=f"urn:approval-ledger:{type}:{revision}")
+
+
+@pytest.mark.parametrize(
+    ("sent", "taken"),
+    [
+        *((event(**{name: "x" * 256}), True) for name in REFERENCES),
+        *((event(**{name: "x" * 257}), False) for name in REFERENCES),
+        (event(subject="x" * 201), False),
+        (of_type("approval.granted.v1", 2, ROW), True),
+        (of_type("approval.granted.v1", 1, GRANTED), True),
+        (of_type("approval.granted.v1", 1, ROW), False),
+        (of_type("approval.granted.v1", 3, GRANTED), False),
+        (of_type("batch.announced.v1", 2, BATCH | {"named": [{"company": "y"}]}), True),
+        (of_type("batch.announced.v1", 1, BATCH | {"named": ["y", {"company": "z"}]}), True),
+        (of_type("batch.announced.v1", 2, BATCH | {"named": ["y"]}), False),
+        (event(type="batch.announced.v1", data=BATCH | {"named": ["y"]}), False),
+        (of_type("total.reported.v1", 1, TOTAL), True),
+        (of_type("total.reported.v1", 2, TOTAL), False),
+    ],
+)
+def test_what_it_says_of_an_event_is_what_is_taken(
+    api: Api, log: Log, sent: dict[str, object], taken: bool
+) -> None:
+    document = api.client.get("/openapi.json").json()
+    described = {"$ref": "#/components/schemas/Event", "components": document["components"]}
+    assert jsonschema_rs.is_valid(described, sent) is taken
+    assert (api.post(log, text(sent)).status_code == 201) is taken
+
+
+def test_an_answer_that_is_never_json_is_not_said_to_be_some(api: Api) -> None:
+    paths = api.client.get("/openapi.json").json()["paths"]
+    said = {
+        path: list(each["get"]["responses"]["200"]["content"])
+        for path, each in paths.items()
+        if "get" in each
+    }
+    assert said["/metrics"] == ["application/openmetrics-text", "text/plain"]
+    assert said["/ledgers/{ledger}/events/stream"] == ["text/event-stream"]
+    assert said["/ledgers/{ledger}/events/{position}"] == ["application/cloudevents+json"]
+    assert [said[path] for path in said if "/feeds/" in path] == [["application/atom+xml"]] * 3
+    assert "application/json" in said["/ledgers/{ledger}/totals"]
+    assert "application/json" in said["/ledgers/{ledger}/events"]
+
+
+def test_headers_are_named_where_they_count(api: Api) -> None:
+    paths = api.client.get("/openapi.json").json()["paths"]
+
+    def headers(path: str, method: str) -> set[str]:
+        parameters = paths[f"/ledgers/{{ledger}}/{path}"][method].get("parameters", ())
+        return {each["name"] for each in parameters if each["in"] == "header"}
+
+    assert headers("events/stream", "get") == {"Last-Event-ID"}
+    for path in ("events", "events/{position}", "totals", "diff", "charts/shares", "feeds/approvals"):
+        assert headers(path, "get") == {"If-None-Match"}
+    for path in ("status", "webhooks", "projections/{projection}/rebuild"):
+        assert headers(path, "get") == set()
+    assert {"If-Match", "Expect-Subject", "ce-id", "ce-dataschema"} <= headers("events", "post")
+    assert "If-None-Match" not in headers("events", "post")
+
+
+def test_a_position_that_is_expected_has_up_to_16_digits(api: Api, log: Log) -> None:
+    parameters = api.client.get("/openapi.json").json()["paths"]["/ledgers/{ledger}/events"]["post"][
+        "parameters"
+    ]
+    (pattern,) = (each["schema"]["pattern"] for each in parameters if each["name"] == "If-Match")
+    most = f'"{2**53 - 1}"'
+    assert re.search(pattern, most)
+    problem(api.post(log, text(event()), If_Match=most), 412, "stale-expectation")
+
+
+def test_whatever_writes_may_not_know_what_came_of_it(api: Api) -> None:
+    paths = api.client.get("/openapi.json").json()["paths"]
+    writing = [each for path in paths.values() for method, each in path.items() if method != "get"]
+    assert writing
+    assert all("504" in each["responses"] for each in writing)
 
 
 def test_the_description_itself_is_asked_for_like_everything_else(api: Api) -> None:

@@ -9,7 +9,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
-from events import CATALOG, canonical
+from events import CATALOG, EventData, canonical
+from events.catalog import NAME_LIMIT, REFERENCE_LIMIT
 
 from .answering import MEDIA_TYPES
 from .bodies import Subscribe
@@ -574,6 +575,11 @@ def webhook() -> Responses:
     return _found({JSON: _schema(Webhook)}, "How it is.")
 
 
+def changed_webhook() -> Responses:
+    """Those of what changes a subscription."""
+    return _found({JSON: _schema(Webhook)}, "How it is now.", 504)
+
+
 def subscribed() -> Responses:
     """Those of a new subscription."""
     where = {"Location": {"description": "Where to look for it.", "schema": {"type": "string"}}}
@@ -617,14 +623,20 @@ def published() -> Responses:
 
 
 _POSITION = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
-_ATTRIBUTE = {"type": "string", "minLength": 1, "maxLength": 200}
+_NAME = {"type": "string", "minLength": 1, "maxLength": NAME_LIMIT}
+_REFERENCE = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": REFERENCE_LIMIT,
+    "description": f"At most {REFERENCE_LIMIT} bytes, as UTF-8.",
+}
 
 
 def publishing() -> dict[str, Any]:
     """The request of a POST of events, in its three modes."""
     headers: dict[str, tuple[dict[str, Any], str]] = {
         "If-Match": (
-            {"type": "string", "pattern": r'^"\d{1,15}"$', "examples": ['"17"']},
+            {"type": "string", "pattern": r'^"\d{1,16}"$', "examples": ['"17"']},
             "The ledger's last position.",
         ),
         "Expect-Subject": (
@@ -640,6 +652,7 @@ def publishing() -> dict[str, Any]:
         "type",
         "subject",
         "time",
+        "dataschema",
         "traceparent",
         "correlationid",
         "causationid",
@@ -670,31 +683,47 @@ def publishing() -> dict[str, Any]:
     }
 
 
-def _event() -> dict[str, Any]:
-    """Any event: one shape for each type."""
-    optional = dict.fromkeys(("subject", "correlationid", "causationid", "traceparent"), _ATTRIBUTE)
+def _events(schemas: dict[str, Any]) -> dict[str, Any]:
+    """Any event: one shape for each type, and one for each older revision, which is taken where it is named."""
+    older = {model: _older(schemas[model.__name__]) for model in CATALOG.values() if model.REVISION > 1}
+    current = [
+        _event(model, {"$ref": f"#/components/schemas/{model.__name__}"}) for model in CATALOG.values()
+    ]
+    return {"anyOf": [*current, *(_event(model, data, revision=1) for model, data in older.items())]}
+
+
+def _event(model: type[EventData], data: dict[str, Any], *, revision: int | None = None) -> dict[str, Any]:
+    schema = f"urn:approval-ledger:{model.TYPE}:{revision or model.REVISION}"
+    named = [] if revision is None else ["dataschema"]
     return {
-        "anyOf": [
-            {
-                "type": "object",
-                "title": type_,
-                "required": ["specversion", "id", "source", "type", "data"],
-                "additionalProperties": False,
-                "properties": {
-                    "specversion": {"const": "1.0"},
-                    "id": _ATTRIBUTE,
-                    "source": _ATTRIBUTE,
-                    "type": {"const": type_},
-                    "time": {"type": "string", "format": "date-time"},
-                    "datacontenttype": {"const": JSON},
-                    "dataschema": {"const": f"urn:approval-ledger:{type_}:{model.REVISION}"},
-                    **optional,
-                    "data": {"$ref": f"#/components/schemas/{model.__name__}"},
-                },
-            }
-            for type_, model in CATALOG.items()
-        ]
+        "type": "object",
+        "title": model.TYPE if revision is None else f"{model.TYPE}, revision {revision}",
+        "required": ["specversion", "id", "source", "type", "data", *named],
+        "additionalProperties": False,
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": _REFERENCE,
+            "source": _REFERENCE,
+            "type": {"const": model.TYPE},
+            "time": {"type": "string", "format": "date-time"},
+            "datacontenttype": {"const": JSON},
+            "dataschema": {"const": schema},
+            "subject": _NAME,
+            "traceparent": _NAME,
+            "correlationid": _REFERENCE,
+            "causationid": _REFERENCE,
+            "data": data,
+        },
     }
+
+
+def _older(schema: dict[str, Any]) -> dict[str, Any]:
+    """The data of the first revision, of a type that has two (events/upcast.py)."""
+    members = {name: member for name, member in schema["properties"].items() if name != "published"}
+    if "named" in members:
+        items = {"anyOf": [_NAME, members["named"]["items"]]}
+        members["named"] = {**members["named"], "items": items}
+    return {**schema, "properties": members}
 
 
 _DATES = frozenset(
@@ -710,6 +739,8 @@ def _said_better(schemas: dict[str, Any]) -> dict[str, Any]:
                 if text.get("type") == "string" and "pattern" not in text:
                     text.update({"pattern": f"^{DAY}$"} if member in _DATES else {})
                     text.update({"pattern": "^https?://[^ ]+$", "format": "uri"} if member == "url" else {})
+    for schema in schemas["EventReference"]["properties"].values():
+        schema.update(_REFERENCE)
     return schemas
 
 
@@ -723,6 +754,50 @@ def _never_null(document: dict[str, Any]) -> None:
                 if len(choices) == 1:
                     del schema["anyOf"]
                     schema.update(choices[0])
+
+
+def _never_json(document: dict[str, Any]) -> None:
+    """FastAPI says of each answer that it may be JSON, of which nothing is known where it is none."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for response in operation["responses"].values():
+                content = response.get("content", {})
+                if content.get(JSON) == {"schema": {}}:
+                    del content[JSON]
+
+
+_HEADERS: dict[str, tuple[dict[str, Any], str]] = {
+    "If-None-Match": (
+        {"type": "string", "examples": ['"0123456789abcdef0123456789abcdef"']},
+        "Tags of what the client has: 304 where nothing changed; `*`: only where it is not there at all.",
+    ),
+    "Last-Event-ID": (
+        _POSITION,
+        "The position of the last event that was received, as a browser sends it when it comes back; goes before `after`.",
+    ),
+}
+
+
+def _with_headers(document: dict[str, Any]) -> None:
+    """Names the headers that count, where they do: for what may be unchanged, and for a stream."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            statuses = operation["responses"]
+            streams = "text/event-stream" in statuses.get("200", {}).get("content", {})
+            counting = [
+                *(["If-None-Match"] if "304" in statuses else []),
+                *(["Last-Event-ID"] if streams else []),
+            ]
+            for name in counting:
+                schema, says = _HEADERS[name]
+                header = {
+                    "name": name,
+                    "in": "header",
+                    "required": False,
+                    "schema": schema,
+                    "description": says,
+                }
+                operation.setdefault("parameters", []).append(header)
 
 
 def described(app: FastAPI) -> dict[str, Any]:
@@ -739,9 +814,11 @@ def described(app: FastAPI) -> dict[str, Any]:
         _, schemas = models_json_schema(
             [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
         )
-        _never_null(document)
+        for mend in (_never_null, _never_json, _with_headers):
+            mend(document)
+        better = _said_better(schemas["$defs"])
         document["components"] = {
-            "schemas": {**_said_better(schemas["$defs"]), "Event": _event()},
+            "schemas": {**better, "Event": _events(better)},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         }
         # Whether a token is needed depends on where the server listens, and on whether the ledger has one.

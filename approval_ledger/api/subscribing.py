@@ -68,14 +68,14 @@ def remove(log: LogOf, webhook: Id, query: Nothing) -> Response:  # noqa: ARG001
     return _gone()
 
 
-@router.post("/{webhook}/enable", responses=documents.webhook())
+@router.post("/{webhook}/enable", responses=documents.changed_webhook())
 def enable(log: LogOf, webhook: Id, query: Annotated[parameters.Following, Query()]) -> Response:
     """Goes on at once, where it was or after a position: after it was disabled, or without waiting for the next try."""
     _existing(log, webhook)
     return _json(_report(log, subscriptions.enable(log, webhook, after=query.after)))
 
 
-@router.post("/{webhook}/disable", responses=documents.webhook())
+@router.post("/{webhook}/disable", responses=documents.changed_webhook())
 def disable(log: LogOf, webhook: Id, query: Nothing) -> Response:  # noqa: ARG001
     """Sends nothing until it is enabled again; it keeps its place."""
     _existing(log, webhook)
