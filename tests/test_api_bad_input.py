@@ -253,6 +253,10 @@ def test_a_body_that_does_not_come_in_time_is_refused_and_the_connection_ends(
     assert answer.lower().count(b"\r\nconnection: close\r\n") == 1
 
 
+def test_millions_of_brackets_are_too_deep(api: Api, log: Log) -> None:
+    problem(api.post(log, b"[" * 4_000_000, BATCHED), 400, "too-deep")
+
+
 # 16: a body whose length is told twice, or wrongly
 
 

@@ -158,7 +158,9 @@ def _elements(content: bytes) -> int:
         return len(msgspec.json.decode(content, type=list[msgspec.Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if len(content) > LONG:
-            raise InvalidEvent([Fault("invalid-json", str(error))]) from None
+            # msgspec gives up at the depth that the interpreter has, which is over ours.
+            code = "too-deep" if isinstance(error, RecursionError) else "invalid-json"
+            raise InvalidEvent([Fault(code, str(error))]) from None
         return 0
 
 
