@@ -19,9 +19,7 @@ from events import (
     durability,
     storage,
 )
-from projections import PROJECTIONS, Generation, Store
-from projections.checkpoint import Checkpoint
-from projections.store import FIRST, Pointers, pointers_of
+from projections import FIRST, PROJECTIONS, Checkpoint, Generation, Pointers, Store, pointers_of
 from workers import workers_alive
 from workers.webhooks import subscriptions
 

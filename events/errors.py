@@ -1,4 +1,4 @@
-"""Every error this software raises on purpose, in one tree.
+"""The errors that this software raises on purpose and that its packages share; each package has a few of its own below these.
 
     LedgerError
     ├── Refused                    the request was wrong: nothing was stored

@@ -6,23 +6,28 @@ Reading is `queries`, and `citations` to what was read; `Store` and `replay` are
 from . import answers, citations, queries, replay
 from .asof import Asked, pinned
 from .bounds import Conflict
+from .checkpoint import Checkpoint
 from .differences import diff
 from .digest import digest
-from .lockstep import Lockstep, advance_together
+from .lockstep import CONCERNS_ALL, Lockstep, advance_together
 from .projection import Documents, MemoryDocuments, Projection, advance, fold
 from .queries import PROJECTIONS, Answer
-from .store import Fenced, Generation, Store, live_generations
+from .store import FIRST, Fenced, Generation, Pointers, Store, live_generations, pointers_of
 
 __all__ = [
+    "CONCERNS_ALL",
+    "FIRST",
     "PROJECTIONS",
     "Answer",
     "Asked",
+    "Checkpoint",
     "Conflict",
     "Documents",
     "Fenced",
     "Generation",
     "Lockstep",
     "MemoryDocuments",
+    "Pointers",
     "Projection",
     "Store",
     "advance",
@@ -34,6 +39,7 @@ __all__ = [
     "fold",
     "live_generations",
     "pinned",
+    "pointers_of",
     "queries",
     "replay",
 ]

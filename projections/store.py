@@ -263,11 +263,6 @@ class Generation:
             f"else deleted or added some. Run `approvals replay {name}`"
         )
 
-    def size(self) -> int:
-        """How many documents there are."""
-        with storage():
-            return self.store.client.hlen(self.documents_key)
-
     def keeps_past(self) -> bool:
         """Whether every snapshot that it ever made is there."""
         with storage():

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from events import Log, storage
-from projections import PROJECTIONS, Fenced, Generation, Lockstep, Store
-from projections.lockstep import CONCERNS_ALL
+from projections import CONCERNS_ALL, PROJECTIONS, Fenced, Generation, Lockstep, Store
 
 
 class Drain:

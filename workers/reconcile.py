@@ -10,8 +10,7 @@ from collections.abc import Callable
 from redis import Redis
 
 from events import Log, StorageUnavailable
-from projections import PROJECTIONS, Generation, Store
-from projections.checkpoint import Checkpoint
+from projections import PROJECTIONS, Checkpoint, Generation, Store
 
 from .doorbell import free, ring
 
