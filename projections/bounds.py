@@ -198,8 +198,9 @@ EVERY_CHOICE = 8
 """Of so many events in conflict every choice of some is asked for what it contradicts; of more, each with what may be true beside
 it."""
 
-TRIES = 256
-"""So many systems are solved for that at most: as many as there are choices of EVERY_CHOICE events."""
+TRIES = 32
+"""So many systems are solved for that, of more events than those, at most: of 200 reports of one day each of which contradicts all
+others, each try finds one more pair that does."""
 
 Build = Callable[[frozenset[int]], Sequence[Constraint]]
 """The constraints that remain where only these events are counted."""
@@ -306,13 +307,21 @@ def _together(
 ) -> Conflict | None:
     """The conflict of events `apart` that agree with each other with one of the `rest`, which no origin alone contradicts: it is
     wrong where they are right."""
-    never = [conflict.events for conflict in conflicts]
+    never: dict[int, list[frozenset[int]]] = {event: [] for event in apart}
+    for conflict in conflicts:
+        _note(never, conflict.events)
     tried: list[frozenset[int]] = []
-    most = len(apart) if len(apart) <= EVERY_CHOICE else 1
-    choices = chain.from_iterable(combinations(sorted(apart), size) for size in range(1, most + 1))
+    every = len(apart) <= EVERY_CHOICE
+    choices = chain.from_iterable(
+        combinations(sorted(apart), size) for size in range(1, len(apart) + 1 if every else 2)
+    )
     tries = 0
     for some in map(frozenset, choices):
-        while tries < TRIES and not _holds_any(some, never) and not any(some <= others for others in tried):
+        while (
+            (every or tries < TRIES)
+            and _may_be_true(some, never)
+            and not any(some <= others for others in tried)
+        ):
             tries += 1
             together = _with_all(some, apart, never, frozenset[int]().union(*tried))
             solution = solve(build(rest | together))
@@ -322,23 +331,29 @@ def _together(
             conflict = _smallest(build, solution, rest | together)
             if not conflict.events.issubset(apart):
                 return conflict
-            never.append(conflict.events)
+            _note(never, conflict.events)
     return None
 
 
+def _note(never: Mapping[int, list[frozenset[int]]], events: frozenset[int]) -> None:
+    for event in events:
+        never[event].append(events)
+
+
+def _may_be_true(events: frozenset[int], never: Mapping[int, list[frozenset[int]]]) -> bool:
+    return not any(some <= events for event in events for some in never[event])
+
+
 def _with_all(
-    some: frozenset[int], apart: Iterable[int], never: Sequence[frozenset[int]], tried: Set[int]
+    some: frozenset[int], apart: Iterable[int], never: Mapping[int, list[frozenset[int]]], tried: Set[int]
 ) -> frozenset[int]:
     """Some events, and what may be true with them as far as is known, first what was not `tried` with any: of papers that
     contradict each other day by day, all that one of them says."""
     for event in sorted(apart, key=lambda event: (event in tried, event)):
-        if not _holds_any(some | {event}, never):
-            some |= {event}
+        more = some | {event}
+        if not any(events <= more for events in never[event]):
+            some = more
     return some
-
-
-def _holds_any(events: frozenset[int], never: Iterable[frozenset[int]]) -> bool:
-    return any(some <= events for some in never)
 
 
 def _smallest(build: Build, around: frozenset[int], counted: frozenset[int]) -> Conflict:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any
 
 from events import Count, DateRange, Interval, date_range, name_key
@@ -406,7 +407,12 @@ def _batch(
 ) -> Batch:
     # Equated terms may both report an approval: the larger count of members is sure, their sum is not.
     none: dict[str, Any] = {"count": 0, "at_most": 0, "companies": {}, "sample": []}
-    most = max((held for _, held in members), key=lambda held: int(held["count"]), default=none)
+    # By their names where there are as many in each, so that a batch is the same whichever of the terms is asked about.
+    most = max(
+        (held for _, held in sorted(members, key=itemgetter(0))),
+        key=lambda held: int(held["count"]),
+        default=none,
+    )
     return Batch(
         key,
         frozenset([*(r.terms for r in reports), *(terms for terms, _ in members)]),
@@ -417,7 +423,7 @@ def _batch(
         most["count"],
         sum(held["at_most"] for _, held in members),
         most["companies"],
-        most["sample"],
+        sorted({position for _, held in members for position in held["sample"]}),
     )
 
 

@@ -188,7 +188,7 @@ class Figures:
 
     def _days_of_the_batch(self, batch: Batch) -> list[date]:
         on = batch.on
-        return [day for day in self.days if on is not None and on.last <= day <= on.first + TOGETHER]
+        return [day for day in self.days if on is not None and on.last <= day and day - on.first <= TOGETHER]
 
     def _perhaps_later(self, batch: Batch, day: date) -> tuple[int | None, frozenset[int]]:
         """How many approvals by `day` are of the batch or known to have come after it, at most, and which events say so."""

@@ -336,7 +336,7 @@ def _of_batch(order: list[Placed], index: int, marks: Marks) -> Iterator[Constra
     at_least = []
     if named := batch.named(marks.may_be_one(batch.on)):
         naming = frozenset[int]().union(*(batch.because(r) for r in batch.reports if r.named))
-        at_least.append((named, naming | batch.membership if batch.members else naming))
+        at_least.append((named, naming | batch.membership | batch.linked if batch.members else naming))
     for report in batch.reports:
         because = batch.because(report)
         yield Constraint(at(report.on.last), after, 0, because)
@@ -378,7 +378,7 @@ def _numbered_by(batch: Batch) -> frozenset[int]:
     if batch.ordinal is None:
         return frozenset()
     numbering = [report.position for report in batch.reports if report.ordinal is not None]
-    return frozenset({min(numbering)}) if numbering else batch.membership
+    return frozenset({min(numbering)}) if numbering else batch.membership | batch.linked
 
 
 class Mention(NamedTuple):

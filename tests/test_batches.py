@@ -447,3 +447,36 @@ def test_batches_of_different_terms_are_different_batches_until_an_event_equates
 def test_a_retracted_announcement_is_no_batch() -> None:
     assert ask(log(FOURTH, retracted("e1")), "batches") == []
     assert ask(log(retracted("e2"), FOURTH), "batches") == []
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "9999-12-25", "9999-12"])
+def test_a_batch_of_the_last_days_that_there_are_is_answered(day: str) -> None:
+    reports = log(batch(1, "=3", day), total("=5", "9999-12-31"))
+    assert batch_of(reports, 1)["size"] == exactly(3)
+
+
+def test_a_member_that_names_the_label_of_a_batch_comes_with_the_report_that_links_it_to_the_ordinal() -> (
+    None
+):
+    reports = log(
+        batch(3, ">=1", "2024-01-10"),
+        batch(3, ">=1", "2024-02-10", label="L"),
+        granted("X", "m1", "2024-03-01", batch="L"),
+        granted("Y", "m2", "2024-03-01", batch="L"),
+    )
+    (answer,) = ask(reports, "batches", whole_evidence=True)
+    assert (answer["size"], answer["evidence"]["size"]["low"]) == (at_least(2), [2, 3, 4])
+
+
+def test_a_batch_is_the_same_whichever_of_the_terms_that_are_one_it_is_asked_of() -> None:
+    reports = log(
+        equated(),
+        batch(1, "<=9", "2024-01-10", named=["A", "B", "C"]),
+        granted("A", "m", "2024-01-05", number="1", batch=1),
+        granted("B", "n", "2024-01-05", number="2", batch=1),
+        granted("A", "m", "2024-01-05", number="1", batch=1, terms=SERVICES),
+        granted("Z", "q", "2024-01-05", number="3", batch=1, terms=SERVICES),
+    )
+    one, other = ask(reports, "batches")
+    assert (one["size"], one["named"]) == (other["size"], other["named"])
+    assert one["evidence"]["size"]["low"] == [2, 3, 4, 5, 6]

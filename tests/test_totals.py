@@ -571,6 +571,17 @@ def test_an_approval_that_two_equated_terms_list_on_different_days_is_one() -> N
     assert total_of(two)["total"] == at_least(2)
 
 
+def test_all_the_evidence_has_every_report_of_a_revocation_that_is_listed() -> None:
+    reports = log(
+        total("=1", "2023-12-28", in_force=True),
+        revoked("n", on="2023-12"),
+        revoked("n", on="2023-12-28"),
+    )
+    asked = {"valid_at": date_range("2023-12-28")}
+    assert total_of(reports, **asked)["evidence"]["low"] == [1, 2]
+    assert total_of(reports, whole_evidence=True, **asked)["evidence"]["low"] == [1, 2, 3]
+
+
 def test_a_revocation_in_either_of_equated_terms_counts_for_both() -> None:
     reports = log(
         total("=10", "2024-03-28"),

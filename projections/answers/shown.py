@@ -72,7 +72,9 @@ class Shown:
         sample = sample.union(*(batch.sample for batch in of_batches))
         shown = [*sorted(found), *sorted(sample - found)][:SHOWN]
         # Under several names of one company an approval may be reported, and counted, once for each: more reports than approvals.
-        together = sum(days.surely_by(upto) for days in counted) + sum(batch.members for batch in of_batches)
+        together = sum(days.surely_by(upto) for days in counted) + sum(
+            batch.members_at_most for batch in of_batches
+        )
         return sorted(shown), max(0, len(found) + max(together, len(sample)) - len(shown))
 
     def _counted(self, *, by_day: bool, revoked: bool, upto: date) -> list[Days]:
@@ -102,7 +104,8 @@ class Shown:
             at
             for counted in self._figures.evidence.granted
             for at, on in totals.revocations(views["totals"], counted)
-            if date_range(on).last <= upto
+            if date_range(on).first
+            <= upto  # of one that others date more exactly, the fold takes the days that all allow
         }
 
 
