@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import combinations
 from typing import Any
 
 from events import DateRange, date_range, name_key
 
 from . import approvals, batches, companies, totals
-from .identities import Identities, Marks
+from .identities import Group, Identities, Marks
 from .projection import Documents
 
 Changed = list[tuple[DateRange, int, list[int]]]
@@ -146,62 +147,110 @@ def days_of(changes: Changes) -> Changed:
     return [(totals.day_range(on), n, []) for of in changes.values() for on, n in of]
 
 
+@dataclass(slots=True)
+class _Listed:
+    """What one of several terms counts as one approval: its number, else its item and the names that it has; the days that its
+    reports say, and those that it may be of where others are believed, too."""
+
+    terms: str
+    days: DateRange
+    perhaps: DateRange
+
+    def may_be_of(self, others: Iterable[_Listed]) -> None:
+        """Widens the days by those of others."""
+        every = [self.perhaps, *(other.days for other in others)]
+        self.perhaps = DateRange(min(d.first for d in every), max(d.last for d in every))
+
+    def excludes(self, other: _Listed) -> bool:
+        """Whether no day may be that of both."""
+        return self.days.last < other.days.first or other.days.last < self.days.first
+
+
 def dated_otherwise(documents: Documents, counted: Sequence[str]) -> dict[str, Changed]:
-    """What changes in the days of terms that are one, where several of them list an approval, or what may be one, on days that
-    exclude each other. Counted on the days of each it would be two, one after the other: it is of some day between them."""
-    found: dict[str, Changed] = {terms: [] for terms in counted}
-    for group in _listed_in_several(documents, counted) if len(counted) > 1 else ():
-        spans = [(terms, totals.day_range(approvals.span(dates))) for terms, dates in group]
-        between = DateRange(min(days.first for _, days in spans), max(days.last for _, days in spans))
-        if max(days.first for _, days in spans) > min(days.last for _, days in spans):
-            for terms, days in spans:
-                found[terms] += [(days, -1, []), (between, 1, [])]
+    """What changes in the days of terms that are one where several of them list one approval, or what can only be one, on days
+    that exclude each other. Counted on the days of each it would be two, one after the other: it is of some day between."""
+    if len(counted) < 2:
+        return {}
+    of_number, bare = _listed(documents, counted)
+    numbered: dict[str, list[_Listed]] = {}
+    for (_, number), each in of_number.items():
+        numbered.setdefault(number, []).append(each)
+    for same in numbered.values():
+        if any(one.excludes(other) for one, other in combinations(same, 2)):
+            for one in same:
+                one.may_be_of(same)
+    for one, related in bare:
+        for terms in {other.terms for other in related}:
+            # One without a number may be any of those of its item and company, as long as the days allow it.
+            there = [other for other in related if other.terms == terms]
+            if all(one.excludes(other) for other in there):
+                for each in (one, *there):
+                    each.may_be_of([one, *there])
+    found: dict[str, Changed] = {}
+    for each in (*of_number.values(), *(one for one, _ in bare)):
+        if each.perhaps != each.days:
+            found.setdefault(each.terms, []).extend([(each.days, -1, []), (each.perhaps, 1, [])])
     return found
 
 
-def _listed_in_several(documents: Documents, counted: Sequence[str]) -> Iterator[list[tuple[str, list[str]]]]:
-    """What may be one approval in several terms: those of one registry number, and, of one item and company, those without a
-    number with all others. By terms the dates of each of them, as the terms alone count them (see `_where_one`)."""
+def _listed(
+    documents: Documents, counted: Sequence[str]
+) -> tuple[dict[tuple[str, str], _Listed], list[tuple[_Listed, list[_Listed]]]]:
+    """What each of the terms counts: by terms and number; and what has none, each with all of other terms that it may be."""
     names = companies.all_names(documents)
     companies.fetch_granted(documents, names)
-    marks = Marks(documents, names).may_be_one()
-    numbered: dict[tuple[str, str], list[str]] = {}
-    bare: dict[tuple[str, str], list[str]] = {}
-    items: dict[str, set[str]] = {}  # of each number
+    marks = Marks(documents, names)
+    dates: dict[tuple[str, str], list[str]] = {}
+    by_item: dict[str, dict[str, Entries]] = {}
     for terms in counted:
-        for name in names:
-            for entry in companies.granted(documents, name, terms):
-                item = f"{_item_of(entry)}\t{marks[name]}"
-                if number := entry["item"].get("registry_number"):
-                    numbered.setdefault((terms, name_key(number)), []).append(entry["approved_on"])
-                    items.setdefault(name_key(number), set()).add(item)
-                else:
-                    bare.setdefault((terms, item), []).append(entry["approved_on"])
-    groups: dict[str, list[tuple[str, list[str]]]] = {}
-    without_number = {item for _, item in bare}
-    above = _joined([(f"#{n}", item) for n, of in items.items() for item in of & without_number])
-    with_number = {(terms, item) for terms, n in numbered for item in items[n]}
-    for (terms, number), dates in numbered.items():
-        groups.setdefault(above(f"#{number}"), []).append((terms, dates))
-    for (terms, item), dates in bare.items():
-        if (terms, item) not in with_number:
-            groups.setdefault(above(item), []).append((terms, dates))
-    return (group for group in groups.values() if len({terms for terms, _ in group}) > 1)
+        granted = {name: companies.granted(documents, name, terms) for name in names}
+        for item, of_item in _by(granted, _item_of).items():
+            by_item.setdefault(item, {})[terms] = of_item
+        for entry in (entry for entries in granted.values() for entry in entries):
+            for number in _numbers([entry]):
+                dates.setdefault((terms, number), []).append(entry["approved_on"])
+    of_number = {(terms, number): _as_listed(terms, on) for (terms, number), on in dates.items()}
+    bare: list[tuple[_Listed, list[_Listed]]] = []
+    for of_terms in by_item.values():
+        groups = {marks.groups[name].mark: marks.groups[name] for of in of_terms.values() for name in of}
+        for group in groups.values():
+            bare += _bare(of_terms, group, marks, of_number)
+    return of_number, bare
 
 
-def _joined(pairs: Iterable[tuple[str, str]]) -> Callable[[str], str]:
-    """One of those that pairs join with another, the same for all of them."""
-    above: dict[str, str] = {}
+def _bare(
+    of_terms: Mapping[str, Entries], group: Group, marks: Marks, of_number: Mapping[tuple[str, str], _Listed]
+) -> list[tuple[_Listed, list[_Listed]]]:
+    """Those of one item and company that have no number, each with what it may be in other terms."""
+    every = {
+        terms: {name: entries for name, entries in of_item.items() if name in group.names | group.disputed}
+        for terms, of_item in of_terms.items()
+    }
+    together = [(f"{name}\t{terms}", entries) for terms, of in every.items() for name, entries in of.items()]
+    if len({place.partition("\t")[2] for place, _ in together}) < 2:
+        return []
+    disputed = any(group.disputed & of.keys() for of in every.values())
+    ever = marks.may_be_one(_days_that_span(dict(together)))
+    found: list[tuple[str, str, _Listed, bool]] = []
+    for terms, of_item in every.items():
+        days = _days_that_span(of_item) if of_item else _AT_LAST
+        for one in [of_item] if disputed else _parts(of_item, marks.may_be_one(days)):
+            mark = "" if disputed else ever[next(iter(one))]
+            numbers = set[str]().union(*map(_numbers, one.values()))
+            found += [(terms, mark, of_number[terms, number], False) for number in numbers]
+            if one and not numbers:
+                listed = _as_listed(terms, [e["approved_on"] for entries in one.values() for e in entries])
+                found.append((terms, mark, listed, True))
+    return [
+        (one, [other for at, same, other, _ in found if at != terms and same == mark])
+        for terms, mark, one, without in found
+        if without
+    ]
 
-    def root(one: str) -> str:
-        while one in above:
-            one = above[one]
-        return one
 
-    for a, b in pairs:
-        if (one := root(a)) != (other := root(b)):
-            above[one] = other
-    return root
+def _as_listed(terms: str, dates: list[str]) -> _Listed:
+    days = totals.day_range(approvals.span(dates))
+    return _Listed(terms, days, days)
 
 
 @dataclass(frozen=True, slots=True)

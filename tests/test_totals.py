@@ -23,6 +23,7 @@ from .given import (
     granted,
     identified,
     log,
+    merged,
     retracted,
     revoked,
     superseded,
@@ -569,6 +570,37 @@ def test_an_approval_that_two_equated_terms_list_on_different_days_is_one() -> N
         equated(),
     )
     assert total_of(two)["total"] == at_least(2)
+
+
+TWO = (equated(), identified("a", "Baidu"), identified("b", "Zhipu"), merged("a", "b", "2024-06-01"))
+
+
+@pytest.mark.parametrize("number", [None, "CN-1"])
+def test_of_companies_that_were_merged_later_each_has_its_approval_on_whichever_day(
+    number: str | None,
+) -> None:
+    reports = log(
+        *TWO,
+        granted("Baidu", "m", "2024-01-01"),
+        granted("Zhipu", "m", "2024-02-10", number=number),
+        granted("Zhipu", "m", "2024-02-10", number=number, terms=SERVICES),
+        granted("Baidu", "m", "2024-03-01", terms=SERVICES),
+        total("=2", "2024-04-01"),
+    )
+    answer = total_of(reports)
+    assert (answer["total"], answer["contradictions"]) == (exactly(2), [])
+
+
+def test_days_that_do_not_exclude_each_other_are_those_of_their_reports() -> None:
+    several = log(
+        equated(),
+        granted("Xiaomi", "m", "2024-01-01", number="CN-1"),
+        granted("Xiaomi", "m", "2024-03-01", number="CN-2"),
+        granted("Xiaomi", "m", "2024-03-01", terms=SERVICES),
+    )
+    assert total_on(several, "2024-01-01")["total"] == at_least(1)
+    two = log(*TWO, granted("Baidu", "m", "2024-01-01"), granted("Zhipu", "m", "2024-03-01", terms=SERVICES))
+    assert (total_on(two, "2024-01-01")["total"], total_of(two)["total"]) == (at_least(1), at_least(2))
 
 
 def test_all_the_evidence_has_every_report_of_a_revocation_that_is_listed() -> None:
