@@ -180,12 +180,13 @@ def dated_otherwise(documents: Documents, counted: Sequence[str]) -> dict[str, C
             for one in same:
                 one.may_be_of(same)
     for one, related in bare:
-        for terms in {other.terms for other in related}:
-            # One without a number may be any of those of its item and company, as long as the days allow it.
-            there = [other for other in related if other.terms == terms]
-            if all(one.excludes(other) for other in there):
-                for each in (one, *there):
-                    each.may_be_of([one, *there])
+        # One without a number may be any of those of its item and company, as long as the days allow it.
+        if any(
+            all(one.excludes(other) for other in related if other.terms == terms)
+            for terms in {other.terms for other in related}
+        ):
+            for each in (one, *related):
+                each.may_be_of([one, *related])
     found: dict[str, Changed] = {}
     for each in (*of_number.values(), *(one for one, _ in bare)):
         if each.perhaps != each.days:
