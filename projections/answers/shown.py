@@ -55,8 +55,11 @@ class Shown:
         """The positions of these events, of what counts together those until `day`, and how many others there are."""
         upto = day or self._figures.days[-1]
         found = frozenset(event for event in because if event > NAMED)
+        members = frozenset(event for event in because if event < BY_DAY)
         of_batches = [
-            p.batch for p in self._figures.order if not p.batch.membership.isdisjoint(because - {NAMED})
+            placed.batch
+            for placed in (self._figures.order if members else ())
+            if not placed.batch.membership.isdisjoint(members)
         ]
         by_day = BY_DAY in because or (NAMED in because and not of_batches)
         if self._views is not None:
