@@ -196,9 +196,12 @@ class Log:
         if limit is not None:
             wanted = wanted[:limit]
         for start in range(0, len(wanted), PAGE):
-            yield from self._at_each(wanted[start : start + PAGE])
+            yield from self.at_each(wanted[start : start + PAGE])
 
-    def _at_each(self, positions: Sequence[int]) -> list[RecordedEvent]:
+    def at_each(self, positions: Sequence[int]) -> list[RecordedEvent]:
+        """The events at these positions, in one round trip. Raises LogDamaged where one is missing."""
+        if not positions:
+            return []
         with storage():
             pipeline = self.client.pipeline(transaction=False)
             for position in positions:
@@ -266,11 +269,6 @@ class Log:
                 list[bytes | None], self.client.hmget(keys.ids(self.ledger), cast(list[str], fields))
             )
         return {each: int(at) for each, at in zip(wanted, found, strict=True) if at is not None}
-
-    def find_each(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], RecordedEvent]:
-        """Those of the events with these sources and ids that the log holds, in two round trips."""
-        there = self.positions_of(references)
-        return dict(zip(there, self._at_each(list(there.values())), strict=True))
 
     def _require_durable(self) -> None:
         if time.monotonic() < self._durable_until:

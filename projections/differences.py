@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from .asof import days, require_known
 from .derived import DerivableViews
 from .digest import with_digest
 from .evidence import Views
+from .lockstep import named_by
 from .past import SnapshotLost
 from .projection import Projection
 from .queries import COUNTING, PROJECTIONS, Answer
@@ -74,14 +75,11 @@ def diff(
     build = partial(BUILDS[name], valid_at=on)
     states = _states(log, needed, first, last, lambda views: figures_of(name, build(views)))
     before, *after = states
-    corrected = log.positions_of(
-        named for state in after for event in state.events for named in _named(event)
-    )
     changes = Changes(before.figures)
     if kept is not None:
         changes = _since(kept, _figures_kept(name, kept), before.figures, PROJECTIONS[name].version)
     for state in after:
-        changes.note(state, corrected)
+        changes.note(state)
     answer = {
         "ledger": log.ledger,
         "projection": name,
@@ -96,10 +94,12 @@ def diff(
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The figures after some events, of which the last few are `events`."""
+    """The figures after some events, of which the last few are `events`; `named` has where what corrections among these name
+    is."""
 
     figures: Figures
     events: tuple[DecodedEvent, ...] = ()
+    named: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 class Changes:
@@ -109,9 +109,9 @@ class Changes:
         self._first = self._last = figures
         self._because: dict[tuple[Of, str], list[dict[str, Any]]] = {}
 
-    def note(self, state: State, corrected: Mapping[tuple[str, str], int]) -> None:
-        """Takes the figures after further events; `corrected` has where the events are that the corrections among these name."""
-        causes = _causes(state.events, corrected)
+    def note(self, state: State) -> None:
+        """Takes the figures after further events."""
+        causes = _causes(state)
         for figure, before, after in _differing(self._last, state.figures):
             for cause in causes:
                 self._because.setdefault(figure, []).append(cause | {"from": before, "to": after})
@@ -162,9 +162,9 @@ def _position_of(log: Log, name: str, kept: Answer, valid_at: str | None) -> int
     asked = {"ledger": log.ledger, "projection": name, "valid_at": valid_at}
     if not isinstance(kept.get("version"), int) or not isinstance(kept.get("digest"), str):
         raise BadQuestion("the kept answer has no version or no digest: give one as `--json` printed it")
-    for field, wanted in asked.items():
-        if kept.get(field) != wanted:
-            raise BadQuestion(f"the kept answer has {field} {kept.get(field)!r}, and {wanted!r} is asked for")
+    for part, wanted in asked.items():
+        if kept.get(part) != wanted:
+            raise BadQuestion(f"the kept answer has {part} {kept.get(part)!r}, and {wanted!r} is asked for")
     if "asked" in kept:
         raise BadQuestion(
             "the kept answer is to a narrower question: give one to the question without parameters"
@@ -207,16 +207,18 @@ def _walk(
     step = max(1, -(-(last - first) // STEPS))
     stops = [*range(first + step, last, step), *([last] if first < last else [])]
     yield State(read(views))
-    for events in follow(log, needed, views, stops):
-        yield State(read(views), tuple(events))
+    for events, named in follow(log, needed, views, stops):
+        yield State(read(views), tuple(events), named)
 
 
-def _causes(events: Sequence[DecodedEvent], corrected: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
+def _causes(state: State) -> list[dict[str, Any]]:
     """A cause for those that are corrections, with what they correct, and one for those that are not."""
-    corrections = [event for event in events if isinstance(event.data, EventRetracted | EventSuperseded)]
-    others = [event.position for event in events if event not in corrections]
-    upto = max((event.position for event in events), default=0)
-    named = {corrected[each] for event in corrections for each in _named(event) if each in corrected}
+    corrections = [
+        event for event in state.events if isinstance(event.data, EventRetracted | EventSuperseded)
+    ]
+    others = [event.position for event in state.events if event not in corrections]
+    upto = max((event.position for event in state.events), default=0)
+    named = {state.named[each] for event in corrections for each in named_by(event) if each in state.named}
     # What comes later changes nothing of what happened before.
     concerned = {*(event.position for event in corrections), *(at for at in named if at <= upto)}
     return [
@@ -224,14 +226,6 @@ def _causes(events: Sequence[DecodedEvent], corrected: Mapping[tuple[str, str], 
         for cause, positions in ((NEW_EVENT, others), (CORRECTION, concerned))
         if positions
     ]
-
-
-def _named(event: DecodedEvent) -> Iterator[tuple[str, str]]:
-    """The source and id of what a correction is against, and of what replaces that; nothing of any other event."""
-    if isinstance(event.data, EventRetracted | EventSuperseded):
-        yield event.data.target.source, event.data.target.id
-    if isinstance(event.data, EventSuperseded):
-        yield event.data.replacement.source, event.data.replacement.id
 
 
 def figures_of(name: str, found: Iterable[dict[str, Any]]) -> Figures:

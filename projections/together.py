@@ -178,22 +178,23 @@ def follow(
     projections: Sequence[Projection],
     views: DerivableViews,
     stops: Sequence[int],
-) -> Iterator[list[DecodedEvent]]:
+) -> Iterator[tuple[list[DecodedEvent], Mapping[tuple[str, str], int]]]:
     """Folds the events after the position at which `views` stand into these, up to one of the `stops` after the other; yields
-    those that led to each."""
+    those that led to each, and where what the corrections among them name is."""
     noting = {projection.name: _Noting(views[projection.name]) for projection in projections}
     folds = [_Fold(each, noting[each.name], views.parked[each.name]) for each in projections]
-    after, taken = views.position, list[DecodedEvent]()
+    after, taken, named = views.position, list[DecodedEvent](), dict[tuple[str, str], int]()
 
-    def stop(position: int) -> list[DecodedEvent]:
+    def stop(position: int) -> tuple[list[DecodedEvent], Mapping[tuple[str, str], int]]:
         nonlocal taken
         views.moved_on(position, {name: documents.put_since() for name, documents in noting.items()})
         led, taken = taken, []
-        return led
+        return led, named
 
     left = list(stops)
     # One page at a time, however many stops there are in it: each would take as many round trips as a page.
     for page, lookup in _pages(log, folds, after=after, upto=max(stops, default=after)):
+        named.update(lookup.positions)
         for fold in folds:
             fold.read_ahead(page, lookup)
         for event in page:

@@ -676,12 +676,11 @@ def test_a_batch_that_is_refused_before_it_is_sent_needs_no_server(log):
 
 def test_events_are_found_by_source_and_id_many_at_once(long_log):
     wanted = [("urn:desk", f"e{n}") for n in (LONG, 1, 7, 1)]
-    found = long_log.find_each([*wanted, ("urn:desk", "nobody's"), ("urn:other", "e1"), ("\ud800", "e1")])
-    assert {each: event.position for each, event in found.items()} == {
-        each: long_log.position_of(*each) for each in wanted
-    }
-    assert all(decode(event).id == name for (_, name), event in found.items())
-    assert long_log.find_each([]) == {}
+    places = long_log.positions_of([*wanted, ("urn:desk", "nobody's"), ("urn:other", "e1"), ("\ud800", "e1")])
+    assert places == {each: long_log.position_of(*each) for each in wanted}
+    found = long_log.at_each(list(places.values()))
+    assert [decode(event).id for event in found] == [name for _, name in places]
+    assert (long_log.positions_of([]), long_log.at_each([])) == ({}, [])
 
 
 # The function and its caller

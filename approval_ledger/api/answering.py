@@ -12,11 +12,23 @@ from hashlib import sha256
 from importlib.metadata import version
 from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from fastapi import Request, Response
+from redis import Redis
 
-from events import Lagging, Log, canonical, storage
-from projections import PROJECTIONS, Answer, Asked, Projection, live_generations, queries
+from events import Lagging, Log, RecordedEvent, canonical, storage
+from projections import (
+    FIRST,
+    PROJECTIONS,
+    Answer,
+    Asked,
+    Generation,
+    Projection,
+    Store,
+    live_generations,
+    queries,
+)
 
 from .. import exporting
 from .access import reads_are_public
@@ -53,26 +65,15 @@ class Standing:
         """As it is now, with how many events each of the `needed` projections could not apply, and, for what is `live`, how far
         they are; or, for a question about a `position` of the past, the same however long the log is. Raises what the log and
         the stores raise. Writes nothing: a reader makes no generation."""
-        generations = live_generations(log, needed)
-        with storage():
-            pipeline = log.client.pipeline(transaction=live)
-            for generation in generations:
-                pipeline.hlen(generation.parked_key)
-                if live:
-                    generation.ask_state(pipeline)
-            log.ask_end(pipeline)  # after the checkpoints: read before, it could be behind them
-            if position:
-                log.ask_at(pipeline, position)
-            replies = iter(pipeline.execute(raise_on_error=False))
-        reached, parked = [], []
-        for generation in generations:
-            parked.append(_sound(next(replies)))
-            if live:
-                state, held = _sound(next(replies)), _sound(next(replies))
-                reached.append(generation.read_state(state, held).position)
-        head, recorded_ms = log.read_end([next(replies) for _ in range(3)])
+        last = _LIVE.setdefault(log.client, {})
+        generations = [
+            Store(log, each).generation(last.get((log.ledger, each.name), FIRST)) for each in needed
+        ]
+        while (found := _look(log, generations, live=live, position=position)) is None:
+            generations = live_generations(log, needed)
+            last |= {(log.ledger, each.name): each.number for each in generations}
+        parked, reached, (head, recorded_ms), event = found
         if position is not None:
-            event = log.read_at(position, _sound(next(replies))) if position else None
             head, recorded_ms = position, 0 if event is None else event.recorded_ms
         numbers = tuple(generation.number for generation in generations)
         return cls(log.ledger, head, recorded_ms, numbers, tuple(parked), min(reached, default=0))
@@ -80,6 +81,44 @@ class Standing:
     @property
     def behind(self) -> int:
         return self.head - self.reached
+
+
+_LIVE: WeakKeyDictionary[Redis, dict[tuple[str, str], int]] = WeakKeyDictionary()
+"""The generations that were live when they were looked at last over each client, by ledger and projection: mostly they are so
+still, and to ask which they are, before anything of them, is a round trip of each answer."""
+
+
+def _look(
+    log: Log, generations: Sequence[Generation], *, live: bool, position: int | None
+) -> tuple[list[int], list[int], tuple[int, int], RecordedEvent | None] | None:
+    """How many events each of these has parked, how far each is, the end of the log, and the event at a position of it; None where
+    one of them is not the live one."""
+    with storage():
+        pipeline = log.client.pipeline(transaction=live)
+        for generation in generations:
+            pipeline.hget(generation.store.pointer, "live")
+            pipeline.hlen(generation.parked_key)
+            if live:
+                generation.ask_state(pipeline)
+        log.ask_end(pipeline)  # after the checkpoints: read before, it could be behind them
+        if position:
+            log.ask_at(pipeline, position)
+        replies = iter(pipeline.execute(raise_on_error=False))
+    there = [[_sound(next(replies)) for _ in range(4 if live else 2)] for _ in generations]
+    if not all(map(_is_live, generations, (number for number, *_ in there))):
+        return None
+    states = zip(generations, there, strict=True) if live else ()
+    reached = [generation.read_state(*state).position for generation, (_, _, *state) in states]
+    end = log.read_end([next(replies) for _ in range(3)])
+    event = log.read_at(position, _sound(next(replies))) if position else None
+    return [parked for _, parked, *_ in there], reached, end, event
+
+
+def _is_live(generation: Generation, number: bytes | None) -> bool:
+    try:
+        return (int(number or 0) or FIRST) == generation.number
+    except ValueError:  # whoever asks for it says what it is
+        return False
 
 
 def _sound(reply: Any) -> Any:
