@@ -144,6 +144,7 @@ def _where_one(granted: Entries) -> list[tuple[str, int]]:
 
 
 def days_of(changes: Changes) -> Changed:
+    """The same whoever they are of."""
     return [(totals.day_range(on), n, []) for of in changes.values() for on, n in of]
 
 
