@@ -260,7 +260,7 @@ def gather(views: Views, counted: str) -> Evidence:
     repeats = {t: repeats_in(views["companies"], t) for t in one}
     listed = {t: totals.days(views["totals"], t, "granted") for t in one}
     elsewhere = dated_otherwise(views["companies"], [t for t in one if listed[t]])
-    marks = Marks(views["companies"], _named(views, announced, one))
+    marks = Marks(views["companies"], _named(views, announced))
     doubles = {t: doubles_in(views["batches"], t, repeats[t]) for t in one}
     members = {t: _members(views["batches"], t, marks, doubles[t]) for t in one}
     reports: list[TotalReport | BatchReport] = [*(report for _, report in figures), *announced]
@@ -288,9 +288,9 @@ def gather(views: Views, counted: str) -> Evidence:
     )
 
 
-def _named(views: Views, announced: Iterable[BatchReport], counted: Iterable[str]) -> list[str]:
+def _named(views: Views, announced: Iterable[BatchReport]) -> list[str]:
     """The names (as keys) that decide which companies the announcements name: those in them, and those that several companies
-    claim, one of them a company that is named, where an approval of a batch is under such a name.
+    claim, one of them a company that is named.
 
     Nothing depends on the other members of the batches, of which there may be as many as there are companies.
     """
@@ -299,11 +299,9 @@ def _named(views: Views, announced: Iterable[BatchReport], counted: Iterable[str
     while True:
         groups = known.groups(sorted(names))
         disputed = {name for group in groups.values() for name in group.disputed} - names
-        placed = [batches.members_of(views["batches"], t, sorted(disputed)) for t in counted]
-        further = {name for of in placed for companies_of in of.values() for name in companies_of}
-        if not further:
+        if not disputed:
             return sorted(names)
-        names |= further
+        names |= disputed
 
 
 def _members(documents: Documents, counted: str, marks: Marks, doubles: Doubles) -> dict[str, dict[str, Any]]:

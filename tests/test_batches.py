@@ -480,3 +480,15 @@ def test_a_batch_is_the_same_whichever_of_the_terms_that_are_one_it_is_asked_of(
     one, other = ask(reports, "batches")
     assert (one["size"], one["named"]) == (other["size"], other["named"])
     assert one["evidence"]["size"]["low"] == [2, 3, 4, 5, 6]
+
+
+def test_whether_two_companies_are_one_that_claim_a_name_both_is_left_open_also_where_nothing_else_has_it() -> (
+    None
+):
+    reports = log(
+        identified("baidu", "百度", "01.AI"),
+        identified("01-ai", "百度", "Baidu"),
+        batch(None, "=1", "2023-08-31", named=["Baidu", "01.AI"]),
+    )
+    (answer,) = ask(reports, "batches")
+    assert (answer["size"], answer["named"], answer["contradictions"]) == (exactly(1), 1, [])
