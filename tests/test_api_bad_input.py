@@ -169,7 +169,10 @@ def test_half_of_a_surrogate_pair_is_refused(api: Api, log: Log) -> None:
 # 13, 14: too much
 
 
-def test_a_body_that_says_it_is_too_long_is_refused_before_it_is_sent(api: Api, log: Log) -> None:
+def test_a_body_that_says_it_is_too_long_is_refused_before_it_is_sent(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lingering, "SECONDS", 0.1)
     head = (
         f"POST /ledgers/{log.ledger}/events HTTP/1.1\r\nHost: localhost\r\n"
         f"Content-Type: {STRUCTURED}\r\nContent-Length: {64 * 1024 + 1}\r\n\r\n"
