@@ -184,13 +184,14 @@ class Days:
         inside = sum(n for r, n in self.partial if r.first > after and r.last <= upto)
         return self._exact_upto(upto) - self._exact_upto(after) + inside
 
-    def sample(self, upto: date, most: int) -> list[int]:
-        """Some positions of those that are surely of `upto` or earlier."""
+    def sample(self, after: date, upto: date, most: int) -> list[int]:
+        """Some positions of those that are surely later than `after` and not later than `upto`."""
         found: list[int] = []
         for days, _, positions in self._all:
             if len(found) >= most or days.last > upto:
                 break
-            found += positions
+            if days.first > after:
+                found += positions
         return sorted(found)[:most]
 
     def exact_days(self) -> list[date]:

@@ -752,6 +752,35 @@ def test_the_day_that_puts_a_batch_before_another_is_evidence_too() -> None:
     assert step["evidence"]["low"] == [1, 2, 3]
 
 
+def test_what_came_later_forces_a_total_where_a_figure_of_a_period_leaves_no_room_for_it() -> None:
+    """Two had been granted when they were revoked, and one at most was granted since August: one was there before."""
+    period = total("=1", period=("2023-08", "2023-12-01"))
+    revocations = log(revoked("CN-1", on="2023-11"), revoked("CN-2", on="2023-11-01"), period)
+    grants = log(
+        granted("Baidu", "Ernie", "2023"),
+        granted("Zhipu", "GLM", "2023"),
+        total("=1", period=("2023-08", "2023-12-31")),
+    )
+    for reports in (revocations, grants):
+        for whole_evidence in (False, True):
+            answer = total_of(reports, valid_at=date_range("2023-10"), whole_evidence=whole_evidence)
+            assert answer["total"]["low"] == 1
+            assert answer["evidence"] == {"low": [1, 2, 3], "high": [], "more": 0}
+
+
+def test_a_total_is_held_down_by_what_was_granted_after_its_day_and_not_by_what_was_before() -> None:
+    reports = log(
+        *(granted("Baidu", f"Ernie {day}", f"2023-08-{day:02d}") for day in range(1, 21)),
+        granted("Zhipu", "GLM", "2023-12-01"),
+        total("<=40", "2024-01-28"),
+        granted("Zhipu", "GLM-4", "2024-02-01"),
+    )
+    for whole_evidence in (False, True):
+        answer = total_of(reports, valid_at=date_range("2023-10"), whole_evidence=whole_evidence)
+        assert answer["total"]["high"] == 39
+        assert answer["evidence"]["high"] == [21, 22]
+
+
 # Corrections.
 
 

@@ -45,7 +45,7 @@ def _of_terms(batch: Batch, counted: str, evidence: Evidence) -> bool:
 
 def _batch(figures: Figures, shown: Shown, batch: Batch, written: Mapping[str, str]) -> dict[str, Any]:
     size, before = figures.size(batch), figures.before(batch)
-    last = batch.on.last if batch.on is not None else None
+    last = DateRange(batch.on.last, batch.on.last) if batch.on is not None else None
     conflicts = [
         conflict
         for conflict in figures.resolution.conflicts

@@ -148,7 +148,7 @@ class _Counting:
         days = valid_at or figures.last_day
         self._total, self._undisclosed = figures.total_in(days).interval, figures.undisclosed(days)
         self._named = figures.named(days.first)
-        self._most_because = Shown(figures).positions(figures.total_in(days).high, None)
+        self._most_because = Shown(figures).high(figures.total_in(days), days)
 
     def approvals(self, company: Company, may_be: Set[str], records: Records) -> dict[str, Any] | None:
         """The company's approvals in these terms: those known by name, and bounds, for an undisclosed one may be anyone's.

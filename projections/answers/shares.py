@@ -149,7 +149,7 @@ def _of_stock(
         "share": share.to_json(),
         "equated_by": sorted(equated),
         "evidence": {
-            "total": Shown(figures).evidence(total, days.first),
+            "total": Shown(figures).evidence(total, days),
             "stock": sorted(stock.stock_because)[:SHOWN],
         },
     }

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
-from events import date_range, name_key
+from events import DateRange, date_range, name_key
 
 from .. import approvals, companies, totals
 from ..bounds import BY_DAY, NAMED, REVOKED, Bound, Conflict, Node
-from ..evidence import Batch, Days, Views
+from ..evidence import Batch, Days, TotalReport, Views
 from ..figures import Figures
+from ..premises import DAY
 
 SHOWN = 12  # positions of evidence that an answer lists; the rest is a count
 
@@ -24,15 +25,31 @@ class Shown:
     def __init__(self, figures: Figures, views: Views | None = None) -> None:
         self._figures = figures
         self._views = views
+        self._days = dict(_days_of_reports(figures.evidence.totals))
 
-    def evidence(self, bound: Bound, day: date | None) -> dict[str, Any]:
-        """The positions on each side of the bound of a figure at `day`; `more` counts the others, on both sides together.
+    def evidence(self, bound: Bound, days: DateRange | None) -> dict[str, Any]:
+        """The positions on each side of the bound of a figure at one of `days`; `more` counts the others, on both sides
+        together."""
+        if days is None:
+            low, high = self.positions(bound.low), self.positions(bound.high)
+        else:
+            low, high = self.low(bound, days), self.high(bound, days)
+        return {"low": low[0], "high": high[0], "more": low[1] + high[1]}
 
-        What came until that day forces the lowest value, and what came after it the highest, beside the reports.
-        """
-        low, more_low = self.positions(bound.low, day)
-        high, more_high = self.positions(bound.high, None)
-        return {"low": low, "high": high, "more": more_low + more_high}
+    def low(self, bound: Bound, days: DateRange) -> tuple[list[int], int]:
+        """The positions that force the lowest value of a figure at one of `days`, and how many others there are: beside the
+        reports it is what came until the first of these days, or until a later one that a report of a period leads to."""
+        last = max([days.first, *self._ends(bound.low)])
+        return self.positions(bound.low, upto=last, revoked_upto=last)
+
+    def high(self, bound: Bound, days: DateRange) -> tuple[list[int], int]:
+        """Those that force the highest: beside the reports it is what came between the last of these days and that of a report,
+        and what was revoked until the first of them."""
+        ends = [days.last, *self._ends(bound.high)]
+        return self.positions(bound.high, after=min(ends), upto=max(ends), revoked_upto=days.first)
+
+    def _ends(self, because: frozenset[int]) -> list[date]:
+        return [day for event in because for day in self._days.get(event, ())]
 
     def contradiction(self, conflict: Conflict, name: str, node: Node) -> dict[str, Any]:
         """The events in conflict, in words, and what `node` (`name` in the answer) would be on each origin's word alone."""
@@ -42,7 +59,7 @@ class Shown:
         says += [words for together, words in TOGETHER.items() if together in conflict.events]
         equating = known.equating(known.terms_of[event] for event in reports)
         return {
-            "events": self.positions(conflict.events | equating, None)[0],
+            "events": self.positions(conflict.events | equating)[0],
             "says": f"these cannot all be true: {'; '.join(says)}",
             "alone": [
                 {"origin": alone.origin, name: alone.solution.bound(node).interval.to_json()}
@@ -51,9 +68,16 @@ class Shown:
             ],
         }
 
-    def positions(self, because: frozenset[int], day: date | None) -> tuple[list[int], int]:
-        """The positions of these events, of what counts together those until `day`, and how many others there are."""
-        upto = day or self._figures.days[-1]
+    def positions(
+        self,
+        because: frozenset[int],
+        *,
+        after: date = date.min,
+        upto: date = date.max,
+        revoked_upto: date = date.max,
+    ) -> tuple[list[int], int]:
+        """The positions of these events, of the approvals that count together those after a day and until another, of the
+        revocations those until a day; and how many others there are."""
         found = frozenset(event for event in because if event > NAMED)
         members = frozenset(event for event in because if event < BY_DAY)
         of_batches = [
@@ -65,34 +89,40 @@ class Shown:
         if self._views is not None:
             listed = set(found)
             if by_day or of_batches:
-                listed |= self._grants(self._views, of_batches, upto if by_day else None)
+                listed |= self._grants(self._views, of_batches, (after, upto) if by_day else None)
             if REVOKED in because:
-                listed |= self._revocations(self._views, upto)
+                listed |= self._revocations(self._views, revoked_upto)
             return sorted(listed), 0
         # Reports first: of what counts together there may be thousands, and which of them are listed tells little.
-        counted = self._counted(by_day=by_day, revoked=REVOKED in because, upto=upto)
-        sample = {position for days in counted for position in days.sample(upto, SHOWN)}
+        counted = [(days, after, upto) for days in self._granted if by_day]
+        if REVOKED in because:
+            counted.append((self._most_revoked(revoked_upto), date.min, revoked_upto))
+        sample = {position for days, since, until in counted for position in days.sample(since, until, SHOWN)}
         sample = sample.union(*(batch.sample for batch in of_batches))
         shown = [*sorted(found), *sorted(sample - found)][:SHOWN]
         # Under several names of one company an approval may be reported, and counted, once for each: more reports than approvals.
-        together = sum(days.surely_by(upto) for days in counted) + sum(
+        together = sum(days.within(since, until) for days, since, until in counted) + sum(
             batch.members_at_most for batch in of_batches
         )
         return sorted(shown), max(0, len(found) + max(together, len(sample)) - len(shown))
 
-    def _counted(self, *, by_day: bool, revoked: bool, upto: date) -> list[Days]:
-        known = self._figures.evidence
-        # Of the revocations those that are most: they may be reported by number, and the same ones by item.
-        most = [max(known.revoked, key=lambda days: days.surely_by(upto))] if revoked else []
-        return [*(known.granted.values() if by_day else ()), *most]
+    @property
+    def _granted(self) -> Collection[Days]:
+        return self._figures.evidence.granted.values()
 
-    def _grants(self, views: Views, of_batches: Sequence[Batch], upto: date | None) -> set[int]:
-        """The reports of the approvals that are surely of a day until `upto`, and of the members of some batches."""
+    def _most_revoked(self, upto: date) -> Days:
+        """Those of the revocations that are most: they may be reported by number, and the same ones by item."""
+        return max(self._figures.evidence.revoked, key=lambda days: days.surely_by(upto))
+
+    def _grants(
+        self, views: Views, of_batches: Sequence[Batch], between: tuple[date, date] | None
+    ) -> set[int]:
+        """The reports of the approvals that are surely after a day and until another, and of the members of some batches."""
         found = set[int]()
         for counted in self._figures.evidence.granted:
             for reports in _reports_of_grants(views, counted).values():
                 days = totals.day_range(approvals.span([entry["approved_on"] for _, entry in reports]))
-                if upto is not None and days.last <= upto:
+                if between is not None and between[0] < days.first and days.last <= between[1]:
                     found.update(position for position, _ in reports)
                     continue
                 found.update(
@@ -110,6 +140,16 @@ class Shown:
             if date_range(on).first
             <= upto  # of one that others date more exactly, the fold takes the days that all allow
         }
+
+
+def _days_of_reports(reports: Iterable[TotalReport]) -> Iterator[tuple[int, tuple[date, date]]]:
+    """Between which totals what came bears on a bound that a report forces: a day that is before its own, or is reached from
+    it. A figure of a period bounds the total before it from above by that at its end, and the other way round."""
+    for report in reports:
+        if report.as_of is not None:
+            yield report.position, (report.as_of.first, report.as_of.first)
+        elif report.since is not None and report.to is not None:
+            yield report.position, (report.since.last - DAY, report.to.first)
 
 
 Reports = list[tuple[int, dict[str, Any]]]  # what some say of one approval, by position

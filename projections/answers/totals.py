@@ -105,9 +105,9 @@ def _figure(figures: Figures, shown: Shown, days: DateRange) -> dict[str, Any]:
         "total": total.interval.to_json(),
         "named": figures.named(days.first),
         "undisclosed": figures.undisclosed(days).to_json(),
-        "evidence": shown.evidence(total, days.first),
+        "evidence": shown.evidence(total, days),
     }
     if figures.speaks_of_force():
         in_force = figures.in_force_in(days)
-        answer["in_force"] = in_force.interval.to_json() | {"evidence": shown.evidence(in_force, days.first)}
+        answer["in_force"] = in_force.interval.to_json() | {"evidence": shown.evidence(in_force, days)}
     return answer
