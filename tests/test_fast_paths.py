@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from events import CATALOG, Event, InvalidEvent, RecordedEvent, canonical, date_range, decode, name_key
 from events.catalog import Name, Reference, Text, is_plain
-from events.codec import CLOCK_TOLERANCE, check
+from events.codec import CLOCK_TOLERANCE, _looked_through, check, loads
 from events.envelope import Envelope, OlderShape
 
 from .given import granted
@@ -108,6 +109,64 @@ def test_what_is_plain_can_be_any_name_text_or_reference(value):
     if is_plain(value):
         for kind in (Name, Text, Reference):
             assert TypeAdapter(kind).validate_python(value, strict=True) == value
+
+
+PIECES = st.sampled_from(
+    [
+        *'{}[]:,"\\ 1-.e+x\n\t\x00\x7f\ufeff\u4e2d\ud800',
+        *(
+            '{"a":',
+            '"a":1',
+            '"\\u0061":2',
+            "[[[[[[[[",
+            "]]]]]]]]",
+            "true",
+            "null",
+            "NaN",
+            "-Infinity",
+            "01",
+            "1e999",
+            "1.5E3",
+        ),
+        *(
+            "9" * 20,
+            "9" * 21,
+            "-" + "9" * 19,
+            "-" + "9" * 20,
+            "1" * 310 + ".0",
+            "-0",
+            "-0.0",
+            "0.1" * 9,
+            '"\\ud83d\\ude00"',
+        ),
+        *('"\\ud800"', '"\\x"', '"\\u12"', "/**/", "'a'"),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join), st.booleans(), st.data())
+def test_json_is_read_and_refused_as_where_each_object_and_number_is_looked_at(text, as_bytes, data):
+    content = text.encode("utf-8", "surrogatepass")
+    if as_bytes and content:  # and where it is no UTF-8
+        at = data.draw(st.integers(0, len(content) - 1))
+        content = content[:at] + content[at + data.draw(st.integers(0, 1)) :]
+    given = content if as_bytes else text
+    assert _read(loads, given) == _read(_looked_through, given)
+
+
+@given(event_data(), st.booleans())
+def test_an_event_is_read_in_the_short_way(data, compact):
+    text = json.dumps(data.model_dump(mode="json", by_alias=True), separators=(",", ":") if compact else None)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("events.codec._looked_through", None)
+        assert loads(text) == json.loads(text)
+
+
+def _read(how, text):
+    try:
+        return repr(how(text))  # 1, 1.0 and True are not the same
+    except InvalidEvent as refused:
+        return refused.faults
 
 
 NAME = TypeAdapter(Name)
