@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import count
 from typing import Literal
 
@@ -76,7 +75,7 @@ def batch(
     for index, event in enumerate(events):
         _require_few(index + 1)
         try:
-            payload = check(event, datetime.now(UTC))
+            payload = check(event)
         except InvalidEvent as error:
             faults += [replace(fault, index=index) for fault in error.faults]
             continue

@@ -76,10 +76,10 @@ def _cell(text: str) -> str:
     return text
 
 
-def _short(text: str) -> str:
+def _reference(text: str) -> str:
     if len(text.encode()) > REFERENCE_LIMIT:
         raise PydanticCustomError("too-long", "must be at most {most} bytes", {"most": REFERENCE_LIMIT})
-    return text
+    return _readable(text)
 
 
 @lru_cache(maxsize=4_096)  # events share their sources' addresses
@@ -109,7 +109,7 @@ def is_plain(text: object) -> bool:
 
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT), AfterValidator(_readable)]
 Text = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT), AfterValidator(_readable)]
-Reference = Annotated[str, Field(min_length=1), AfterValidator(_short), AfterValidator(_readable)]
+Reference = Annotated[str, Field(min_length=1), AfterValidator(_reference)]
 Url = Annotated[str, Field(max_length=URL_LIMIT), AfterValidator(_web_address)]
 Cell = Annotated[str, Field(max_length=TEXT_LIMIT), AfterValidator(_cell)]
 Published = Annotated[dict[Name, Cell], Field(max_length=CELLS_LIMIT)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from math import isfinite
-from typing import Any, NoReturn, TypeVar, cast, get_args, get_type_hints
+from typing import Any, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import jiter
 import msgspec
@@ -172,15 +173,38 @@ def from_json(value: object, *, now: datetime | None = None) -> Event:
         causationid=envelope.causationid,
         older=None if revision in (data.revision, model.REVISION) else OlderShape(revision, envelope.data),
     )
-    _check_sense(event, _written(event.data), now or datetime.now(UTC))
+    written = _written(event.data)
+    _check_sense(event, written, now)
+    if now is None and event.older is None and not _can_change(data):
+        # The event is frozen, so not by an assignment.
+        object.__setattr__(event, "checked", _encoded(event, _given(event), written))
     return event
 
 
-def check(event: Event, now: datetime) -> bytes:
+def _can_change(data: EventData) -> bool:
+    """Whether it holds a list or a mapping, which can be changed in a frozen model."""
+    return any(getattr(data, name) is not None for name in _containers(type(data)))
+
+
+@cache
+def _containers(model: type[BaseModel]) -> tuple[str, ...]:
+    hints = get_type_hints(model)
+    return tuple(name for name in model.model_fields if _holds_container(hints[name]))
+
+
+def _holds_container(hint: Any) -> bool:
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return bool(_containers(hint))
+    return get_origin(hint) in (list, dict) or any(map(_holds_container, get_args(hint)))
+
+
+def check(event: Event, now: datetime | None = None) -> bytes:
     """The bytes that the log keeps of an event, once all is found true that must be, however it was made.
 
-    `now` bounds its times. Raises InvalidEvent.
+    `now` (default: this machine's clock) bounds its times. Raises InvalidEvent.
     """
+    if event.checked is not None:
+        return event.checked
     model = type(event.data)
     if CATALOG.get(getattr(model, "TYPE", "")) is not model:
         _fail(
@@ -200,17 +224,23 @@ def check(event: Event, now: datetime) -> bytes:
     return _encoded(event, given, data)
 
 
-def _check_sense(event: Event, data: Mapping[str, Any], now: datetime) -> None:
+def _check_sense(event: Event, data: Mapping[str, Any], now: datetime | None) -> None:
     if event.time is not None:
-        _check_time(event.time, now)
+        _check_time(event.time, now or datetime.now(UTC))
     if data.get("target") == {"source": event.source, "id": event.id}:
         _fail("validation", "an event cannot correct itself", "data.target")
-    latest = (now + _AHEAD).date().isoformat()
+    latest = _latest_day(int(time.time() if now is None else now.timestamp()))
     for path in _date_paths(type(event.data)):
         text = _at(data, path)
-        # As text, and a month or a year with the latest one: it has begun if any day of it has.
-        if text is not None and text > latest[: len(text)]:
+        # As text: a month or a year comes before every day in it, and has begun if any day of it has.
+        if text is not None and text > latest:
             _fail("timestamp-in-future", f"{text!r} lies in the future", ".".join(("data", *path)))
+
+
+@lru_cache(1)  # thousands of events are checked in a second
+def _latest_day(now: int) -> str:
+    """The last day that has begun anywhere, `now` seconds after 1970 began."""
+    return (datetime.fromtimestamp(now, UTC) + _AHEAD).date().isoformat()
 
 
 def _check_older(event: Event) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -52,7 +52,8 @@ class Event:
     """A valid event that is not recorded yet.
 
     `source` and `id` together are its identity: sending them again with the same content appends nothing. `data` is in
-    the current revision of its type; `older` is set by `parse` where the event came in an older one.
+    the current revision of its type; `older` is set by `parse` where the event came in an older one, and `checked` where
+    nothing in the event can change: the bytes that the log will keep of it.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Event:
     correlationid: str | None = None
     causationid: str | None = None
     older: OlderShape | None = None
+    checked: bytes | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def type(self) -> str:
@@ -89,8 +91,7 @@ class RecordedEvent:
         return sha256(f"{self.position}-{self.recorded_ms}\n".encode() + self.payload).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """Where an event is. `duplicate`: the same bytes were there already, and nothing was written."""
 
     position: int

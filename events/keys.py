@@ -116,7 +116,7 @@ def tokens(ledger: str) -> str:
 
 def identity(source: str, id: str) -> bytes:
     """The field of `ids` for one event: 16 bytes, whatever the length of its source and id."""
-    return sha256(_bytes(source) + b"\n" + _bytes(id)).digest()[:16]
+    return sha256(_bytes(f"{source}\n{id}")).digest()[:16]
 
 
 def _bytes(text: str) -> bytes:

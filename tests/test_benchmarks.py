@@ -36,7 +36,7 @@ def test_every_part_runs_and_each_target_has_a_verdict(
     figures = [of_json(line) for line in written["figures"]]
     assert {figure.part for figure in figures} == {*bench.PARTS, "growth"}
     assert all(figure.value >= 0 for figure in figures)
-    assert sum(figure.met is not None for figure in figures) == 29
+    assert sum(figure.met is not None for figure in figures) == 32
     assert {"events", "server", "python", "redis", "rq"} <= written["about"].keys()
     curves = json.loads((tmp_path / "growth.json").read_text("utf-8"))
     assert [curve["name"] for curve in curves] == ["append", "company", "live", "past"]

@@ -12,12 +12,24 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from events import CATALOG, Event, InvalidEvent, RecordedEvent, canonical, date_range, decode, name_key
-from events.catalog import Name, Reference, Text, is_plain
+from events import (
+    CATALOG,
+    Event,
+    InvalidEvent,
+    RecordedEvent,
+    canonical,
+    date_range,
+    decode,
+    encode,
+    from_json,
+    name_key,
+    parse,
+)
+from events.catalog import Name, Named, Reference, Text, is_plain
 from events.codec import CLOCK_TOLERANCE, _looked_through, check, loads
 from events.envelope import Envelope, OlderShape
 
-from .given import granted
+from .given import batch, granted
 from .strategies import event_data, events, partial_dates, report
 
 NOW = datetime(2026, 3, 31, 23, tzinfo=UTC)
@@ -47,6 +59,64 @@ def plainly_checked(event: Event) -> bytes:
 @given(events())
 def test_an_event_has_the_bytes_that_the_plain_way_gives(event):
     assert check(event, datetime.now(UTC)) == plainly_checked(event)
+
+
+@given(events())
+def test_an_event_that_was_read_has_the_bytes_that_the_plain_way_gives(event):
+    line = plainly_checked(event)
+    read = from_json(json.loads(line))
+    assert check(read) == check(parse(line)) == line
+    assert read == event
+
+
+def test_what_was_read_is_checked_once():
+    line = encode(report("e1"))
+    read = parse(line)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("events.codec._validate", None)
+        assert check(read) == line
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda event: replace(event, data=event.data.model_copy(update={"count": None})),
+        lambda event: replace(event, source=""),
+        lambda event: replace(event, time="yesterday"),
+    ],
+)
+def test_what_is_made_of_an_event_that_was_read_is_checked_as_any_other(changed):
+    with pytest.raises(InvalidEvent):
+        check(changed(parse(encode(report("e1")))))
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        (lambda data: data.named.append(Named(company="Zhipu")), None),
+        (lambda data: data.named.append("Zhipu"), r"data\.named"),
+        (lambda data: data.named.__init__([Named(company="Zhipu")] * 1_001), r"data\.named"),
+    ],
+)
+def test_a_list_in_an_event_that_was_read_is_stored_as_it_is_then(change, refused):
+    read = from_json(
+        json.loads(encode(Event("e1", "urn:desk", batch(2, "=14", "2024-01-28", named=["Baidu"]))))
+    )
+    change(read.data)
+    if refused:
+        with pytest.raises(InvalidEvent, match=refused):
+            check(read)
+    else:
+        assert check(read) == plainly_checked(read)
+        assert b"Zhipu" in check(read)
+
+
+def test_the_cells_of_a_row_that_was_read_are_stored_as_they_are_then():
+    grant = granted("Baidu", "Ernie", "2024-01-01").model_copy(update={"published": {"备注": "已注销"}})
+    read = parse(encode(Event("e1", "urn:desk", grant)))
+    read.data.published["备注"] = "\x00"
+    with pytest.raises(InvalidEvent, match=r"data\.published"):
+        check(read)
 
 
 @given(events())

@@ -43,7 +43,7 @@ class Ledger:
         self.store = Store(self.log, Counting())
 
     def append(self, events: Sequence[tuple[str, bytes]]) -> None:
-        self.log.append([parse(payload) for _, payload in events])
+        self.log.append(parse(payload) for _, payload in events)
 
     def read(self, after: int, limit: int) -> Sequence[job.Stored]:
         return [(event.position, event.payload) for event in self.log.page(after, limit)]
