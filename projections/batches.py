@@ -35,6 +35,14 @@ def needs(event: DecodedEvent) -> list[str]:
             return []
 
 
+def lists(event: DecodedEvent) -> list[str]:
+    match event.data:
+        case BatchAnnounced() as batch:
+            return [f"reports\t{terms.key_for(batch)}"]
+        case _:
+            return []
+
+
 def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     match event.data:
         case BatchAnnounced() as batch:

@@ -45,6 +45,14 @@ def needs(event: DecodedEvent) -> list[str]:
             return []
 
 
+def lists(event: DecodedEvent) -> list[str]:
+    match event.data:
+        case ApprovalGranted() as grant:
+            return [f"history\t{name_key(grant.company.name)}"]
+        case _:
+            return []
+
+
 def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     match event.data:
         case ApprovalGranted() as data:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from redis.exceptions import NoScriptError
 
@@ -23,7 +22,7 @@ from events import (
 )
 from events.catalog import EventRetracted, EventSuperseded
 
-from . import past
+from . import pages, past
 from .checkpoint import Checkpoint
 from .projection import WAITING, Projection, correction_key
 
@@ -53,16 +52,27 @@ class Lookup:
 
     def __init__(self, log: Log, events: Iterable[DecodedEvent | Exception]) -> None:
         self._log = log
-        named = [[*named_by(event)] for event in events if isinstance(event, DecodedEvent)]
-        self.targets = [target for target, *_ in filter(None, named)]
+        self.targets: list[tuple[str, str]] = []
         """The source and id of what each correction is against."""
-        # One by one, what 3 % of corrections are against took a fifth of the time of a replay.
-        self.positions = log.positions_of(each for of in named for each in of)
+        self.positions: dict[tuple[str, str], int] = {}
         """Where what the corrections name is, as far as the log holds it."""
-        there = [target for target in dict.fromkeys(self.targets) if target in self.positions]
-        found = log.at_each([self.positions[target] for target in there])
-        self._recorded: dict[tuple[str, str], RecordedEvent | None] = dict(zip(there, found, strict=True))
+        self._recorded: dict[tuple[str, str], RecordedEvent | None] = {}
         self._decoded: dict[tuple[str, str], DecodedEvent] = {}
+        corrections = events
+        while corrections:
+            corrections = self._look_up(corrections)
+
+    def _look_up(self, events: Iterable[DecodedEvent | Exception]) -> list[DecodedEvent]:
+        """Reads what the corrections among `events` are against, and gives it: some of it may be corrections."""
+        named = [[*named_by(event)] for event in events if isinstance(event, DecodedEvent)]
+        targets = [target for target, *_ in filter(None, named) if target not in self._recorded]
+        self.targets += targets
+        # One by one, what 3 % of corrections are against took a fifth of the time of a replay.
+        self.positions |= self._log.positions_of(each for of in named for each in of)
+        there = [target for target in dict.fromkeys(targets) if target in self.positions]
+        found = self._log.at_each([self.positions[target] for target in there])
+        self._recorded.update(zip(there, found, strict=True))
+        return [event for target in there if isinstance(event := self.hint(*target), DecodedEvent)]
 
     def find(self, source: str, id: str, *, upto: int) -> DecodedEvent | None:
         """The event of that source and id, where the log holds it, no later than `upto`."""
@@ -302,7 +312,7 @@ def _deal_a_page(page: _Page, ready: Sequence[Generation], limit: int, upto: int
 def fetch_documents(
     wanted: Sequence[tuple[Generation, Sequence[Entry]]], lookup: Lookup, outcomes: dict[Generation, Outcome]
 ) -> None:
-    """Reads what the folds will ask for, of all generations in one round trip; in two, where corrections wait."""
+    """Reads what the folds will ask for, of all generations in one round trip; in a few more, where there are corrections."""
     _fetch(
         [
             (generation, asked_for(generation.store.projection, [entry.event for entry in entries], lookup))
@@ -310,6 +320,10 @@ def fetch_documents(
         ],
         outcomes,
     )
+    for generation, _ in wanted:
+        if generation.documents is not None and lookup.targets:
+            with _alone(generation, outcomes):
+                pages.fetch_places(generation.documents, _entries(generation.store.projection, lookup))
     waited_for = [
         (
             generation,
@@ -336,6 +350,15 @@ def asked_for(
     return [*names, WAITING]
 
 
+def _entries(projection: Projection, lookup: Lookup) -> Iterator[tuple[str, int]]:
+    """The lists that hold an entry of what the corrections are against, and where."""
+    for target in lookup.targets:
+        event = lookup.hint(*target)
+        if _is_counted(event, projection):
+            for name in _hinted(projection.lists, event):
+                yield name, event.position
+
+
 def _fetch(wanted: Sequence[tuple[Generation, Sequence[str]]], outcomes: dict[Generation, Outcome]) -> None:
     asked = [
         (generation, missing)
@@ -360,16 +383,17 @@ def _commit_each(page: _Page, ahead: _Page | None) -> None:
     store = page.parts[0].generation.store
     calls = [("EVALSHA", store.commit.sha, *part.call) for part in page.parts]
     with conversation(store.client) as server:
-        if ahead is None:
-            server.send(*calls)  # at once, so that it syncs its disk once
-        else:
-            # One after the other, for what the server does not take while it runs the one before is waited for.
-            for call, part in zip_longest(calls, ahead.parts):
-                if call is not None:
-                    server.send(call)
-                if part is not None:
-                    ahead.fold(part)
-        replies = server.answers()
+        # As one transaction the server takes all in before it runs the first, and syncs its disk once: one after the other, the
+        # next was waited for while it ran the one before.
+        server.send(("MULTI",), *calls, ("EXEC",))
+        if ahead is not None:
+            for part in ahead.parts:
+                ahead.fold(part)
+        *_, replies = server.answers()
+        if isinstance(replies, Exception):
+            # One was refused as it came in, so that none was run: now each is, and the one is refused alone.
+            server.send(*calls)
+            replies = server.answers()
         if unknown := [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]:
             server.send(("SCRIPT", "LOAD", store.commit.script), *(calls[index] for index in unknown))
             loaded, *again = server.answers()
@@ -410,16 +434,17 @@ def named_by(event: DecodedEvent) -> Iterator[tuple[str, str]]:
 
 
 def _needed(projection: Projection, event: DecodedEvent | Exception | None) -> list[str]:
-    if (
-        event is None
-        or isinstance(event, Exception)
-        or event.type not in projection.handles
-        or event.data is None
-    ):
-        return []
+    return _hinted(projection.needs, event) if _is_counted(event, projection) else []
+
+
+def _is_counted(event: DecodedEvent | Exception | None, projection: Projection) -> TypeGuard[DecodedEvent]:
+    return isinstance(event, DecodedEvent) and event.type in projection.handles and event.data is not None
+
+
+def _hinted(hint: Callable[[DecodedEvent], list[str]], event: DecodedEvent) -> list[str]:
     try:
-        return projection.needs(event)
-    except Exception:  # noqa: BLE001  # a hint; if something is wrong with the event, `evolve` will say what
+        return hint(event)
+    except Exception:  # noqa: BLE001  # if something is wrong with the event, `evolve` will say what
         return []
 
 

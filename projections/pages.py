@@ -109,6 +109,23 @@ def fetch(documents: Documents, names: Iterable[str]) -> None:
     )
 
 
+def fetch_places(documents: Documents, entries: Iterable[tuple[str, int]]) -> None:
+    """Reads ahead the pages in which the entries of many lists, each with its position, are: in three round trips at most."""
+    places = list(entries)
+    documents.fetch(name for name, _ in places)
+    held = [(name, position, of) for name, position in places if (of := documents.get(name)) is not None]
+    documents.fetch(
+        _group(name, _group_of(groups, position))
+        for name, position, (_, firsts, groups, _) in held
+        if groups and position < firsts[0]
+    )
+    documents.fetch(
+        _page(name, page)
+        for name, position, (_, firsts, groups, _) in held
+        if (page := _number_of(documents, name, position)) != _number_of_last(firsts, groups)
+    )
+
+
 def first(documents: Documents, name: str) -> int | None:
     """The position of the first entry, or None."""
     if (held := documents.get(name)) is None:
@@ -129,9 +146,13 @@ def _number_of(documents: Documents, name: str, position: int) -> int:
     _, firsts, groups, _ = documents.get(name)
     group = len(groups)
     if groups and position < firsts[0]:
-        group = max(bisect_right(groups, position) - 1, 0)
+        group = _group_of(groups, position)
         firsts = documents.get(_group(name, group))
     return group * GROUP + max(bisect_right(firsts, position) - 1, 0)
+
+
+def _group_of(groups: list[int], position: int) -> int:
+    return max(bisect_right(groups, position) - 1, 0)
 
 
 def _number_of_last(firsts: list[int], groups: list[int]) -> int:

@@ -48,6 +48,9 @@ class Projection(Protocol):
     def needs(self, event: DecodedEvent, /) -> list[str]:
         """The documents that counting this event will ask for, so that many are fetched at once."""
 
+    def lists(self, event: DecodedEvent, /) -> list[str]:
+        """The lists (see `pages`) that hold an entry of this event, from which a correction will take it: a hint, as `needs`."""
+
     def evolve(self, documents: Documents, event: DecodedEvent, stands: bool, /) -> None:
         """Counts `event` in, or, where it stands no longer, out again: the exact inverse."""
 

@@ -19,6 +19,10 @@ def needs(event: DecodedEvent) -> list[str]:  # noqa: ARG001  # the protocol's a
     return []
 
 
+def lists(event: DecodedEvent) -> list[str]:  # noqa: ARG001  # as above
+    return []
+
+
 def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     estimate = event.data
     assert isinstance(estimate, MarketEstimated)

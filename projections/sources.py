@@ -22,6 +22,10 @@ def needs(event: DecodedEvent) -> list[str]:
     return [_reports(claim)]
 
 
+def lists(event: DecodedEvent) -> list[str]:
+    return [*needs(event), "claims"]
+
+
 def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     claim, says, source = _claim(event)
     reports = _reports(claim)

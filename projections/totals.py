@@ -33,6 +33,14 @@ def needs(event: DecodedEvent) -> list[str]:
             return []
 
 
+def lists(event: DecodedEvent) -> list[str]:
+    match event.data:
+        case TotalReported() as report:
+            return [f"reports\t{terms.key_for(report)}"]
+        case _:
+            return []
+
+
 def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     match event.data:
         case ApprovalGranted() as grant:

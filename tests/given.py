@@ -397,6 +397,9 @@ class Tally:
         self.before_reading(event)
         return ["all"]
 
+    def lists(self, _: DecodedEvent) -> list[str]:
+        return []
+
     def evolve(self, documents: Documents, event: DecodedEvent, stands: bool) -> None:
         self.before_counting(event)
         assert isinstance(event.data, TotalReported)

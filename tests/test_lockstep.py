@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -17,6 +17,7 @@ from events import (
     LogForked,
     OutcomeUnknown,
     RecordedEvent,
+    StorageUnavailable,
     Unreadable,
     connect,
     decode,
@@ -32,13 +33,15 @@ from projections import (
     advance,
     advance_together,
     lockstep,
+    pages,
 )
+from projections.lockstep import Entry, Lookup
 from projections.stored import StoredDocuments
 
 from .conftest import new_ledger
-from .given import HISTORY, Tally, append, called, folded, granted, retract
+from .given import HISTORY, Tally, append, batch, called, folded, granted, retract, total
 from .proxy import Proxy
-from .servers import Server
+from .servers import BINARIES, Server
 from .strategies import events
 
 NAMES = ["first", "second", "third"]
@@ -113,6 +116,39 @@ def test_what_a_correction_takes_back_is_asked_for_with_the_page(
     target = log.at(1)
     assert target is not None
     assert not {*asked_alone} & {*store.projection.needs(decode(target))}
+    assert are_folded(log, [generation])
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_a_fold_waits_for_nothing_that_corrections_are_against_however_long_ago_it_was(
+    log: Log, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their lists have pages by then, and groups of pages; and what corrects a correction brings back what that took."""
+    monkeypatch.setattr(pages, "PAGE", 3)
+    monkeypatch.setattr(pages, "GROUP", 2)
+    grants = [called(f"g{n}", granted("Baidu", f"Ernie {n}", "2023-08-31", batch=1)) for n in range(40)]
+    totals = [called(f"t{n}", total(f"={n}", "2024-01-28")) for n in range(20)]
+    sizes = [called(f"s{n}", batch(1, f"={n}", "2023-08-31")) for n in range(1, 20)]
+    log.append([*grants, *totals, *sizes, retract("g5", "r1")])
+    store = Store(log, PROJECTIONS[name])
+    store.open_live().advance()
+    log.append([retract(each, f"x{each}") for each in ("g0", "g20", "t3", "s4", "r1")])
+    asked_in_a_fold: list[str] = []
+    fold, fetch = Generation.fold, StoredDocuments.fetch
+
+    def note(self: StoredDocuments, names: Iterable[str]) -> None:
+        asked_in_a_fold.extend(self.missing(names := list(names)))
+        fetch(self, names)
+
+    def fold_and_note(self: Generation, entries: Sequence[Entry], lookup: Lookup) -> Any:
+        with pytest.MonkeyPatch.context() as noting:
+            noting.setattr(StoredDocuments, "fetch", note)
+            return fold(self, entries, lookup)
+
+    monkeypatch.setattr(Generation, "fold", fold_and_note)
+    generation = store.open_live()
+    assert generation.advance() == 5
+    assert asked_in_a_fold == []
     assert are_folded(log, [generation])
 
 
@@ -311,6 +347,25 @@ def test_where_no_answer_comes_the_checkpoints_tell_and_nothing_counts_twice(
             advance_together(generations)
         all_the_way(generations)
         assert are_folded(log, generations)
+
+
+@pytest.mark.parametrize("kind", BINARIES)
+def test_what_a_full_server_refuses_is_committed_when_there_is_room(
+    start_server: Callable[..., Server], kind: str
+) -> None:
+    """Some servers take nothing into a transaction then (Redis 7.0), and some refuse the first write in it."""
+    log = Log(start_server(kind).client(), "cac")
+    append(log, 40, 41)
+    generations = tallies(log)
+    assert advance_together(generations, 1) == [1, 1, 1]
+    log.client.config_set("maxmemory", 1)
+    for outcome in advance_together(generations, 1):
+        with pytest.raises(StorageUnavailable, match="Raise maxmemory or free memory"):
+            raise outcome
+    log.client.config_set("maxmemory", 0)
+    assert positions(generations) == [1, 1, 1]
+    all_the_way(generations)
+    assert are_folded(log, generations)
 
 
 def test_a_user_who_may_not_write_one_projection_writes_the_others(

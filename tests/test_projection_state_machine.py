@@ -53,7 +53,7 @@ class Interrupted:
 
     def __init__(self, projection: Projection, meanwhile: Callable[[], object]) -> None:
         self.name, self.version, self.handles = projection.name, projection.version, projection.handles
-        self.needs = projection.needs
+        self.needs, self.lists = projection.needs, projection.lists
         self._evolve, self._meanwhile = projection.evolve, [meanwhile]
 
     def evolve(self, documents: Documents, event: Any, stands: bool) -> None:

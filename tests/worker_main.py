@@ -64,6 +64,9 @@ class Gated:
     def needs(self, _: DecodedEvent) -> list[str]:
         return ["all"]
 
+    def lists(self, _: DecodedEvent) -> list[str]:
+        return []
+
     def evolve(self, documents: Documents, event: DecodedEvent, stands: bool) -> None:
         assert isinstance(event.data, catalog.TotalReported)
         if self.gate is not None and event.data.count.value == GATE:

@@ -28,6 +28,9 @@ class Counting:
             return ["retractions"]
         return [f"company {data.company.name}", f"batch {data.batch}"]
 
+    def lists(self, _: DecodedEvent, /) -> list[str]:
+        return []
+
     def evolve(self, documents: Documents, event: DecodedEvent, stands: bool, /) -> None:
         for name in self.needs(event):
             documents.put(name, (documents.get(name) or 0) + (1 if stands else -1) or None)
