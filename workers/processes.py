@@ -24,7 +24,7 @@ from projections import PROJECTIONS
 from . import deliver, rebuild
 from .alive import CONNECTION_NAME, connection_name, share_of
 from .collector import collect_rarely
-from .doorbell import not_held
+from .doorbell import not_held, ring
 from .jobs import LINGER, advance
 from .queues import DoorbellQueue, doorbell, enqueue, ledger_of, take
 from .reconcile import PERIOD, Reconciler, behind
@@ -51,13 +51,18 @@ def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
     """
     log, queue, ran = Log(client, ledger), doorbell(client, ledger), 0
     errors: dict[str, Exception] = {}
+    idle = False
     while names := behind(log, errors):
-        if free := not_held(client, ledger, names):
+        free = not_held(client, ledger, names)
+        if not idle:
+            ring(client, ledger, free)
+        elif free:  # somebody has rung, and whoever took the job is lost
             with storage():
                 enqueue(queue, ledger, free)
-        else:
+        took = _drain_queue(client, queue, errors, share or len(PROJECTIONS))
+        if idle := not took:
             time.sleep(_TICK)
-        ran += _drain_queue(client, queue, errors, share or len(PROJECTIONS))
+        ran += took
     if ran:
         with storage():
             client.srem(DoorbellQueue.redis_queues_keys, queue.key)  # where RQ's tools look for queues
