@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Literal, cast
 
-from events import BadQuestion, Log, canonical, keys, storage, stored_json
+from events import BadQuestion, Log, Unreadable, canonical, keys, storage, stored_json
 
 Scope = Literal["read", "append", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "append", "admin")
@@ -55,11 +55,11 @@ def create(log: Log, scopes: Iterable[Scope], note: str = "") -> tuple[Token, st
 
 
 def all_of(log: Log) -> list[Token]:
-    """Every token of this ledger, the oldest first."""
+    """Every token of this ledger, the oldest first. Raises Unreadable where something else wrote to one of them."""
     with storage():
         found = cast(dict[bytes, bytes], log.client.hgetall(keys.tokens(log.ledger)))
-    tokens = [_token(name.decode(), stored_json(record)) for name, record in found.items()]
-    return sorted(tokens, key=lambda token: (token.created, token.id))
+    tokens = [_read(name.decode("utf-8", "replace"), stored) for name, stored in found.items()]
+    return sorted((token for token, _ in tokens), key=lambda token: (token.created, token.id))
 
 
 def revoke(log: Log, id: str) -> None:
@@ -77,18 +77,34 @@ def any_of(log: Log) -> bool:
 
 
 def known(log: Log, text: str) -> Token | None:
-    """The token of this ledger that `text` is, or None, which takes as long."""
+    """The token of this ledger that `text` is, or None, which takes as long. Raises Unreadable as `all_of` does."""
     match = _TOKEN.fullmatch(text)
     name = match["id"] if match else "unknown"
     with storage():
         found = cast(bytes | None, log.client.hget(keys.tokens(log.ledger), name))
-    record = stored_json(found) if found is not None else {"sha256": _NO_DIGEST}
-    right = hmac.compare_digest(record["sha256"], _digest(text))
-    return _token(name, record) if right and match else None
+    token, digest = (None, _NO_DIGEST) if found is None else _read(name, found)
+    right = hmac.compare_digest(digest, _digest(text))
+    return token if right and match else None
 
 
-def _token(id: str, record: dict[str, Any]) -> Token:
-    return Token(id, tuple(record["scopes"]), record["note"], record["created"])
+def _read(id: str, stored: bytes) -> tuple[Token, str]:
+    """What is known of a token, and the digest of its text."""
+    try:
+        record = stored_json(stored)
+        token = Token(id, tuple(record["scopes"]), record["note"], record["created"])
+        scopes_are_known, digest = set(token.scopes) <= set(SCOPES), bytes.fromhex(record["sha256"]).hex()
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(id, repr(error)) from None
+    if not scopes_are_known:
+        raise _unreadable(id, "no such scope")
+    return token, digest
+
+
+def _unreadable(id: str, why: str) -> Unreadable:
+    return Unreadable(
+        f"token {id[:80]} is not what this software writes ({why}): something else wrote to it. "
+        f"Run `approvals token revoke {id[:80]}` and create another"
+    )
 
 
 def _digest(text: str) -> str:

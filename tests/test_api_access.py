@@ -136,6 +136,32 @@ def test_two_authorizations_are_none(closed: Api, log: Log) -> None:
     problem(closed.get(log, "totals"), 401, "unauthenticated")
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"nonsense",
+        b"[]",
+        b"{}",
+        b'{"scopes":["all"],"note":"","created":"","sha256":"00"}',
+        b'{"scopes":["read"],"note":"","created":"","sha256":5}',
+        b'{"scopes":["read"],"note":"","created":"","sha256":"\xe4\xb8\xad"}',
+    ],
+)
+def test_a_token_that_something_else_wrote_to_opens_nothing_and_says_so(
+    closed: Api, ledger: Ledger, record: bytes
+) -> None:
+    log = ledger.log
+    damaged, other = token(log, "read"), token(log, "read")
+    (name,) = [each.id for each in tokens.all_of(log) if each.id in damaged["Authorization"]]
+    log.client.hset(keys.tokens(log.ledger), name, record)
+    said = problem(closed.get(log, "totals", **damaged), 503, "unreadable")
+    assert f"token {name} is not what this software writes" in said["detail"]
+    assert closed.get(log, "totals", **other).status_code == 200
+    assert f"approvals token revoke {name}" in ledger.run("token", "list", code=1).err
+    assert ledger.run("token", "revoke", name).code == 0
+    assert [each.id in other["Authorization"] for each in tokens.all_of(log)] == [True]
+
+
 def test_an_unknown_id_takes_the_same_work_as_a_wrong_secret(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

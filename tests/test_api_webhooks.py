@@ -294,5 +294,7 @@ def test_a_subscription_that_is_unreadable_hides_no_other_metric_and_can_be_remo
         found = read(api)
         assert found["approvals_ledger_readable", (("ledger", log.ledger),)] == 1
         assert not [name for name, _ in found if name.startswith("approvals_webhook")]
-        problem(call(api, log, "GET", f"/{here.id}"), 422, "bad-question")
+        problem(call(api, log, "GET", f"/{here.id}"), 503, "unreadable")
         assert call(api, log, "DELETE", f"/{here.id}").status_code == 204
+        log.client.set(keys.webhooks(log.ledger), "no set of names")
+        assert read(api)["approvals_ledger_readable", (("ledger", log.ledger),)] == 1

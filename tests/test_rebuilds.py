@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from approval_ledger import tokens
-from events import BadQuestion, Log, keys
+from events import BadQuestion, Log, Unreadable, keys
 from projections import PROJECTIONS, Store, replay
 from workers import ask_for_rebuild, last_rebuild, rebuild_here, run_here
 from workers import rebuild as rebuilding
@@ -161,8 +161,10 @@ def test_documents_that_somebody_changed_are_told_as_different(built: Log) -> No
 
 def test_what_something_else_wrote_gives_way_to_the_next_one(built: Log) -> None:
     built.client.hset(keys.rebuild(built.ledger, "totals"), "state", "nonsense")
-    with pytest.raises(BadQuestion, match="something else wrote to it"):
+    with pytest.raises(Unreadable, match="something else wrote to it"):
         last_rebuild(built, "totals")
+    assert ask_for_rebuild(built, "shares")[1] is True
+    assert rebuilding.wanted(built) == ["shares"]
     assert ask_for_rebuild(built, "totals")[1] is True
     assert state(built) == "waiting"
 

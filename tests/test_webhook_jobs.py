@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from events import BadQuestion, Log, LogForked, keys
+from events import Log, LogForked, Unreadable, keys
 from projections import PROJECTIONS, Store
 from workers import deliver as delivering
 from workers import deliver_here
@@ -230,7 +230,7 @@ def test_a_subscription_that_is_unreadable_is_told_of_and_keeps_no_other_waiting
 ) -> None:
     broken = broken_beside(log, receiver)
     append(log, 40)
-    with pytest.raises(BadQuestion, match=f"webhook remove {broken.id}"):
+    with pytest.raises(Unreadable, match=f"webhook remove {broken.id}"):
         deliver_here(log.client, log.ledger)
     assert receiver.positions == [1]
     subscriptions.remove(log, broken.id)
@@ -249,7 +249,7 @@ def test_what_is_unreadable_is_told_once_as_long_as_it_lasts(
     append(log, 42)
     receiver.when(3)
     (said,) = supervised.said("webhooks")
-    assert (said["code"], broken.id in said["says"]) == ("bad-question", True)
+    assert (said["code"], broken.id in said["says"]) == ("unreadable", True)
 
 
 def test_another_log_ends_the_job_and_disables_the_subscription(

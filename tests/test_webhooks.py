@@ -11,7 +11,7 @@ from itertools import islice
 import pytest
 from standardwebhooks import WebhookVerificationError
 
-from events import BadQuestion, Log, LogForked, as_json_line, keys
+from events import BadQuestion, Log, LogForked, Unreadable, as_json_line, keys
 from projections import PROJECTIONS, Store, replay
 from workers import webhooks
 from workers.webhooks import Attempt, Subscription, dead_letters, schedule, sending, subscriptions
@@ -491,7 +491,7 @@ def test_a_subscription_that_something_else_wrote_to_says_so(
         log.client.hdel(key, field)
     else:
         log.client.hset(key, field, value)  # type: ignore[arg-type]
-    with pytest.raises(BadQuestion, match="something else wrote to it"):
+    with pytest.raises(Unreadable, match="something else wrote to it"):
         subscriptions.get(log, subscription.id)
 
 

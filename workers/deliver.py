@@ -17,7 +17,7 @@ from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
 from rq.serializers import JSONSerializer
 
-from events import BadQuestion, LedgerError, Log, StorageUnavailable, keys, storage
+from events import LedgerError, Log, StorageUnavailable, Unreadable, keys, storage
 
 from . import webhooks
 from .queues import DELIVER, JOB_TIMEOUT, DoorbellQueue, doorbell, enqueue
@@ -105,7 +105,7 @@ def due(log: Log, head: int, errors: list[LedgerError]) -> list[str]:
     for each in subscriptions.ids(log):
         try:
             subscription = subscriptions.find(log, each)
-        except BadQuestion as error:
+        except Unreadable as error:
             errors.append(error)
             continue
         if subscription is not None and webhooks.is_due(subscription, head, time.time()):

@@ -20,7 +20,7 @@ from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
 from rq.serializers import JSONSerializer
 
-from events import BadQuestion, LedgerError, Log, StorageUnavailable, keys, storage
+from events import LedgerError, Log, StorageUnavailable, Unreadable, keys, storage
 from projections import PROJECTIONS, Store, replay
 
 from .queues import REBUILD, DoorbellQueue, doorbell, enqueue
@@ -77,7 +77,7 @@ def ask_for_rebuild(log: Log, name: str) -> tuple[Rebuild, bool]:
     def write(pipeline: Pipeline) -> None:
         found.clear()
         stored = cast(dict[bytes, bytes], pipeline.hgetall(place))
-        with suppress(BadQuestion):  # what something else wrote gives way
+        with suppress(Unreadable):  # what something else wrote gives way
             if (there := _read(name, stored)) is not None and there.is_open:
                 found.append(there)
         pipeline.multi()
@@ -92,7 +92,7 @@ def ask_for_rebuild(log: Log, name: str) -> tuple[Rebuild, bool]:
 
 
 def last_rebuild(log: Log, name: str) -> Rebuild | None:
-    """The rebuild of the projection `name` that was asked for last; None where none ever was. Raises BadQuestion where
+    """The rebuild of the projection `name` that was asked for last; None where none ever was. Raises Unreadable where
     something else wrote to what is noted of it."""
     (found,) = last_rebuilds(log, [name]).values()
     return found()
@@ -110,9 +110,13 @@ def last_rebuilds(log: Log, names: Iterable[str]) -> dict[str, Callable[[], Rebu
 
 
 def wanted(log: Log) -> list[str]:
-    """The projections whose rebuild was asked for and has not ended."""
-    found = {name: tell() for name, tell in last_rebuilds(log, PROJECTIONS).items()}
-    return [name for name, rebuild in found.items() if rebuild is not None and rebuild.is_open]
+    """The projections whose rebuild was asked for and has not ended. What something else wrote asks for none."""
+    found = []
+    for name, tell in last_rebuilds(log, PROJECTIONS).items():
+        with suppress(Unreadable):
+            if (rebuild := tell()) is not None and rebuild.is_open:
+                found.append(name)
+    return found
 
 
 def ring(client: Redis, ledger: str, names: list[str]) -> None:
@@ -292,7 +296,7 @@ def _read(name: str, stored: dict[bytes, bytes] | Exception) -> Rebuild | None:
             **numbers,
         )
     except (KeyError, ValueError) as error:
-        raise BadQuestion(
+        raise Unreadable(
             f"what is noted of the rebuild of {name} is not what this software writes ({error!r}): something else wrote to it. "
             "Ask for one anew"
         ) from None

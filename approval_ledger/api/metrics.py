@@ -13,7 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from starlette.types import Scope
 
-from events import BadQuestion, LedgerError, Log, StorageUnavailable, durability
+from events import LedgerError, Log, LogDamaged, StorageUnavailable, Unreadable, durability
 from projections import PROJECTIONS, Generation, live_generations
 from workers import queue_length, workers_alive
 from workers.webhooks import outcomes, subscriptions
@@ -98,7 +98,7 @@ class OfLedger(Collector):
         yield self._by_projection("approvals_projection_position", "The position it has reached.", reached)
         yield self._by_projection("approvals_projection_lag_events", "Events it is behind the head.", lag)
         yield self._by_projection("approvals_projection_parked_events", "Events it could not apply.", parked)
-        with suppress(BadQuestion):  # a subscription that something else wrote to hides nothing of the ledger
+        with suppress(Unreadable, LogDamaged):  # what something else wrote to hides nothing of the ledger
             yield from self._of_webhooks(head)
 
     def _of_each(self, ask: Callable[[Generation], int]) -> dict[str, int]:

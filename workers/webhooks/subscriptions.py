@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from events import CATALOG, AddressRefused, BadQuestion, Log, keys, load_function, storage
+from events import CATALOG, AddressRefused, BadQuestion, Log, Unreadable, keys, load_function, storage
 
 from . import addresses, dead_letters, signing
 from .dead_letters import DeadLetter
@@ -109,7 +109,7 @@ def ids(log: Log) -> list[str]:
 
 
 def all_of(log: Log) -> list[Subscription]:
-    """All subscriptions, from the oldest. Raises BadQuestion where something else wrote to one of them."""
+    """All subscriptions, from the oldest. Raises Unreadable where something else wrote to one of them."""
     names = ids(log)
     with storage():
         pipeline = log.client.pipeline(transaction=False)
@@ -253,7 +253,7 @@ def _read(id: str, stored: dict[bytes, bytes]) -> Subscription:
             says=text["says"],
         )
     except (KeyError, ValueError, AddressRefused) as error:
-        raise BadQuestion(
+        raise Unreadable(
             f"webhook {id} is not what this software writes ({error!r}): something else wrote to it. "
             f"Run `approvals webhook remove {id}` and add it again"
         ) from None
