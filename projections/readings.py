@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from events import DecodedEvent
 
 from .checkpoint import Checkpoint
 from .derived import Derived
+
+if TYPE_CHECKING:
+    from .lockstep import Lookup
 
 KEPT = 8  # readings of each kind, each of some projections of one ledger
 DOCUMENTS = 5_000  # of one reading; one of more is not kept
@@ -49,6 +54,14 @@ class PastReading:
         return sum(map(len, self.read.values())) + sum(map(len, self.changed.values()))
 
 
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Some events of the log, page by page, each with what the corrections in it are against; where the `last` of them is."""
+
+    last: Checkpoint
+    pages: Sequence[tuple[Sequence[DecodedEvent], Lookup]]
+
+
 class Readings:
     """The last readings of the ledgers that were asked about last, and what was derived from them. Safe to share between
     threads."""
@@ -56,6 +69,7 @@ class Readings:
     def __init__(self) -> None:
         self._now: OrderedDict[tuple[str, ...], Reading] = OrderedDict()
         self._past: OrderedDict[tuple[int, str, tuple[str, ...]], PastReading] = OrderedDict()
+        self._events: OrderedDict[tuple[str, int, int], Events] = OrderedDict()
         self._derived: OrderedDict[str, Derived] = OrderedDict()
         self._lock = Lock()
 
@@ -84,6 +98,16 @@ class Readings:
         if reading.size() <= DOCUMENTS:
             with self._lock:
                 _put(self._past, (reading.last.position, ledger, tuple(reading.snapshots)), reading)
+
+    def events(self, ledger: str, after: int, upto: int) -> Events | None:
+        """The events after a position, up to another, where they are kept."""
+        with self._lock:
+            return self._events.get((ledger, after, upto))
+
+    def keep_events(self, ledger: str, after: int, upto: int, events: Events) -> None:
+        """Keeps them."""
+        with self._lock:
+            _put(self._events, (ledger, after, upto), events)
 
     def derived(self, ledger: str) -> Derived:
         """What was derived from documents of a ledger."""

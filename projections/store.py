@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeVar, cast
 
 from redis.client import Pipeline
+from redis.commands.core import Script
 
 from events import (
     BadQuestion,
@@ -77,9 +78,17 @@ class Store:
         self.log = log
         self.projection = projection
         self.client = log.client
-        self.commit = log.client.register_script(load_function("commit", "projections.functions"))
-        self.switch_function = log.client.register_script(load_function("switch", "projections.functions"))
         self.pointer = keys.projection(log.ledger, projection.name)
+
+    # Made when they are asked for: a reader needs neither, and makes a store for each of its questions.
+
+    @cached_property
+    def commit(self) -> Script:
+        return self.client.register_script(load_function("commit", "projections.functions"))
+
+    @cached_property
+    def switch_function(self) -> Script:
+        return self.client.register_script(load_function("switch", "projections.functions"))
 
     def live(self) -> int:
         """The generation that readers see; 0 where nothing was ever projected."""
@@ -141,7 +150,9 @@ class Store:
 
         # No script, which a server without memory would refuse: this is what makes room.
         def unlink(pipeline: Pipeline) -> None:
-            live, previous = map(_whole, cast(list[Any], pipeline.hmget(self.pointer, ["live", "previous"])))
+            live, previous = map(
+                whole_number, cast(list[Any], pipeline.hmget(self.pointer, ["live", "previous"]))
+            )
             if number in (live, previous):
                 which = "live" if number == live else "the way back"
                 raise BadQuestion(
@@ -164,7 +175,7 @@ class Store:
     def _pointer(self, *fields: str) -> list[int]:
         """Fields of the hash of generations, as they are at one moment."""
         with storage():
-            return [_whole(value) for value in cast(list[Any], self.client.hmget(self.pointer, fields))]
+            return [whole_number(value) for value in cast(list[Any], self.client.hmget(self.pointer, fields))]
 
 
 class Pointers(NamedTuple):
@@ -183,7 +194,7 @@ def pointers_of(log: Log, projections: Iterable[Projection]) -> dict[str, Pointe
         for name in names:
             pipeline.hmget(keys.projection(log.ledger, name), Pointers._fields)
         replies = pipeline.execute()
-    return {name: Pointers(*map(_whole, found)) for name, found in zip(names, replies, strict=True)}
+    return {name: Pointers(*map(whole_number, found)) for name, found in zip(names, replies, strict=True)}
 
 
 def live_generations(log: Log, projections: Iterable[Projection]) -> list[Generation]:
@@ -320,7 +331,7 @@ class Generation:
                 for place in places:
                     pipeline.hscan(place, 0, count=SCANNED)
                 at, *begun = pipeline.execute()
-            position = _whole(at)
+            position = whole_number(at)
             with suppress(Fenced):
                 scans = zip(places, begun, strict=True)
                 return position, take(*(self._fields_at(position, place, *scan) for place, scan in scans))
@@ -330,12 +341,12 @@ class Generation:
             for place in places:
                 pipeline.hgetall(place)
             at, *whole = pipeline.execute()
-        return _whole(at), take(*(fields.items() for fields in whole))
+        return whole_number(at), take(*(fields.items() for fields in whole))
 
     def position(self) -> int:
         """Where it is; 0 where it is nowhere yet. Nothing is verified: see `verified_checkpoint`."""
         with storage():
-            return _whole(cast(bytes | None, self.store.client.hget(self.state_key, "position")))
+            return whole_number(cast(bytes | None, self.store.client.hget(self.state_key, "position")))
 
     def _fields_at(self, position: int, place: str, cursor: int, found: dict[bytes, bytes]) -> Fields:
         """The fields of a hash in the server's order, maybe some of them twice: those that were `found`, and those from `cursor`
@@ -352,12 +363,12 @@ class Generation:
                 (cursor, found), at = cast(
                     tuple[tuple[int, dict[bytes, bytes]], bytes | None], tuple(pipeline.execute())
                 )
-            if _whole(at) != position:
+            if whole_number(at) != position:
                 raise Fenced
 
     def open(self, state: dict[bytes, bytes], held: int, live: bytes | None) -> None:
         """Remembers where it is, as read (see `read_state`). One that was removed stays as it is: it takes nothing."""
-        if state or self.number == (_whole(live) or FIRST):
+        if state or self.number == (whole_number(live) or FIRST):
             self.reached = self.read_state(state, held)
             empty = self.reached.position == 0
             self.documents = StoredDocuments(self.store.client, self.documents_key, empty=empty)
@@ -480,7 +491,7 @@ def _digests_of_documents(documents: Fields) -> tuple[str, str]:
     return digests_of_documents((name.decode(), json, since[:MARK]) for name, since, json in parts)
 
 
-def _whole(stored: bytes | None) -> int:
+def whole_number(stored: bytes | None) -> int:
     try:
         return int(stored or 0)
     except ValueError:

@@ -30,8 +30,8 @@ from .derived import DerivableViews
 from .lockstep import PAGE, Lookup, asked_for, reason_of
 from .past import PastDocuments, SnapshotLost
 from .projection import WAITING, Documents, MemoryDocuments, Projection, advance, correction_key
-from .readings import Held, PastReading, Reading, Readings
-from .store import FIRST, Generation, Store, live_generations
+from .readings import Events, Held, PastReading, Reading, Readings
+from .store import FIRST, Generation, Store, live_generations, whole_number
 from .stored import value_of
 
 T = TypeVar("T")
@@ -104,16 +104,15 @@ def known_at(log: Log, projections: Sequence[Projection], position: int) -> Deri
     Whoever folds on what is returned changes nothing of that. Reading may raise SnapshotLost.
     """
     readings = _readings(log)
-    live = {generation.name: generation for generation in live_generations(log, projections)}
-    known = readings.past(log.ledger, live, position)
-    parked, entry = _parked(log, live.values(), None if known is None else known.last.position)
+    known = readings.past(log.ledger, [each.name for each in projections], position)
+    live, parked, entry = _live(log, projections, known)
     if known is None or not _goes_on(known, entry, live, parked, position):
         snapshots = {name: past.last_before(generation, position) for name, generation in live.items()}
         known = PastReading(
             Checkpoint(), {}, snapshots, {name: {} for name in live}, {name: {} for name in live}
         )
         # After the snapshots: what these leave out, the generations had parked by then.
-        parked, _ = _parked(log, live.values())
+        parked = _parked(log, live.values())
     changed = {name: dict(of) for name, of in known.changed.items()}
     views = {
         name: PastDocuments(generation, known.snapshots[name], known.read[name], changed[name])
@@ -164,7 +163,7 @@ def fold_all(
     """The documents as they were when the log ended at `position`, folded from its first event; of some events alone, where
     not all `counts`."""
     views = {projection.name: MemoryDocuments() for projection in projections}
-    parked, _ = _parked(log, live_generations(log, projections))
+    parked = _parked(log, live_generations(log, projections))
     folds = [_Fold(each, views[each.name], parked[each.name], counts) for each in projections]
     for page, lookup in _pages(log, folds, after=0, upto=position):
         known = list(filter(counts, page))
@@ -193,7 +192,7 @@ def follow(
 
     left = list(stops)
     # One page at a time, however many stops there are in it: each would take as many round trips as a page.
-    for page, lookup in _pages(log, folds, after=after, upto=max(stops, default=after)):
+    for page, lookup in _kept_pages(log, folds, after=after, upto=max(stops, default=after)):
         named.update(lookup.positions)
         for fold in folds:
             fold.read_ahead(page, lookup)
@@ -207,21 +206,42 @@ def follow(
         yield stop(position)
 
 
-def _parked(
-    log: Log, generations: Iterable[Generation], position: int | None = None
-) -> tuple[dict[str, set[int]], RecordedEvent | None]:
-    """What each of the generations could not apply, by the name of its projection; and the event at a `position` that is asked
-    for with it."""
+def _live(
+    log: Log, projections: Sequence[Projection], known: PastReading | None
+) -> tuple[dict[str, Generation], dict[str, set[int]], RecordedEvent | None]:
+    """The live generations, what each could not apply, by the name of its projection, and the event at which what is `known` of
+    the past ends: in one round trip, where those are live that were when that was read."""
+    numbers = {} if known is None else {name: number for name, (number, _) in known.left_out.items()}
+    generations = [Store(log, each).generation(numbers.get(each.name, FIRST)) for each in projections]
+    ends = 0 if known is None else known.last.position
+    while True:
+        with storage():
+            pipeline = log.client.pipeline(transaction=False)
+            for generation in generations:
+                pipeline.hget(generation.store.pointer, "live")
+                pipeline.hkeys(generation.parked_key)
+            if ends:
+                log.ask_at(pipeline, ends)
+            replies = iter(pipeline.execute())
+        told = [(whole_number(next(replies)) or FIRST, set(map(int, next(replies)))) for _ in generations]
+        if all(
+            number == generation.number for generation, (number, _) in zip(generations, told, strict=True)
+        ):
+            live = {generation.name: generation for generation in generations}
+            parked = {name: positions for name, (_, positions) in zip(live, told, strict=True)}
+            return live, parked, log.read_at(ends, next(replies)) if ends else None
+        generations = live_generations(log, projections)
+
+
+def _parked(log: Log, generations: Iterable[Generation]) -> dict[str, set[int]]:
+    """What each of the generations could not apply, by the name of its projection."""
     listed = list(generations)
     with storage():
         pipeline = log.client.pipeline(transaction=False)
         for generation in listed:
             pipeline.hkeys(generation.parked_key)
-        if position:
-            log.ask_at(pipeline, position)
-        replies = iter(pipeline.execute())
-    parked = {generation.name: set(map(int, next(replies))) for generation in listed}
-    return parked, log.read_at(position, next(replies)) if position else None
+        replies = pipeline.execute()
+    return {generation.name: set(map(int, found)) for generation, found in zip(listed, replies, strict=True)}
 
 
 def _views(
@@ -296,6 +316,26 @@ def _pages(
         some = [event for event in page if not all(event.position in fold.parked for fold in folds)]
         decoded = [_decoded(folds[0].projection, event) for event in some]
         yield decoded, Lookup(log, decoded)
+
+
+def _kept_pages(
+    log: Log, folds: Sequence[_Fold], *, after: int, upto: int
+) -> Iterable[tuple[Sequence[DecodedEvent], Lookup]]:
+    """The same, kept for the next question about these events, where they are few: they are what they were as long as the last of
+    them is."""
+    few = 0 < upto - after <= FEW and not any(fold.parked for fold in folds)
+    last = log.at(upto) if few else None
+    if last is None:
+        return _pages(log, folds, after=after, upto=upto)
+    readings, end = _readings(log), Checkpoint.at(last)
+    kept = readings.events(log.ledger, after, upto)
+    if kept is None or kept.last != end:
+        kept = Events(end, list(_pages(log, folds, after=after, upto=upto)))
+        readings.keep_events(log.ledger, after, upto, kept)
+    return kept.pages
+
+
+FEW = 100  # events that are kept as they were read
 
 
 def _decoded(projection: Projection, recorded: RecordedEvent) -> DecodedEvent:

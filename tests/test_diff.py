@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import BadQuestion, Event, EventData, Log, canonical
+from events import BadQuestion, Event, EventData, Log, canonical, keys
 from projections import PROJECTIONS, diff, differences, past, queries
 from projections.differences import BUILDS, figures_of
 
@@ -206,6 +207,30 @@ def test_a_diff_of_two_positions_stays_what_it_was_when_the_log_grows(log: Log) 
     before = diff(log, "totals", since=1, upto=2)
     append(log, total("=6", "2024-01-01"))
     assert diff(log, "totals", since=1, upto=2) == before
+
+
+def test_a_diff_of_the_same_events_for_another_day_reads_them_no_second_time(
+    start_server: Callable[..., Server],
+) -> None:
+    log = Log(start_server().client(), "cac")
+    append(log, total("=5", "2024-01-01"), total("=6", "2024-02-01"), retracted("e1"))
+    read = []
+    for day in ("2024-01-05", "2024-02-05", "2024-03-05"):
+        assert changed(log, "totals", 1, valid_at=day)
+        stats: Any = log.client.info("commandstats")
+        read.append((stats["cmdstat_xrange"]["calls"], stats["cmdstat_hmget"]["calls"]))
+    (second, ids), (third, no_more) = read[1:]
+    # Where what is kept of the past ends, and where the events do.
+    assert (third - second, no_more - ids) == (2, 0)
+
+
+def test_a_diff_is_of_the_events_that_the_log_has_now(log: Log) -> None:
+    append(log, total("=5", "2024-01-01"), total("=6", "2024-02-01"))
+    figure = "CAC/approval/model total"
+    assert changed(log, "totals", 1)[figure]["to"] == exactly(6)
+    log.client.delete(keys.log(log.ledger), keys.ids(log.ledger))  # as if an old backup had been restored
+    append(log, total("=5", "2024-01-01"), total("=7", "2024-02-01"))
+    assert changed(log, "totals", 1)[figure]["to"] == exactly(7)
 
 
 # A kept answer
