@@ -43,8 +43,10 @@ def measure(bench: Bench) -> list[Figure]:
             ("bytes encoded before", yardsticks.xadd, payloads),
         )
     } | {
-        "append, 1,000 a call, AOF always": partial(append, append_all),
-        "append, 1,000 a call, the next made ready meanwhile, AOF always": partial(append, append_each),
+        "append of events built by the models, 1,000 a call, AOF always": partial(append, append_all),
+        "append of events built by the models, 1,000 a call, the next made ready meanwhile, AOF always": partial(
+            append, append_each
+        ),
         "append of plain values, 1,000 a call, the next made ready meanwhile, AOF always": partial(
             append, append_each_of_values
         ),
