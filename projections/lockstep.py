@@ -50,7 +50,7 @@ class Lookup:
     Those that the corrections among `events` are against are asked for together.
     """
 
-    def __init__(self, log: Log, events: Iterable[DecodedEvent | Exception]) -> None:
+    def __init__(self, log: Log, events: Sequence[DecodedEvent | Exception]) -> None:
         self._log = log
         self.targets: list[tuple[str, str]] = []
         """The source and id of what each correction is against."""
@@ -58,17 +58,17 @@ class Lookup:
         """Where what the corrections name is, as far as the log holds it."""
         self._recorded: dict[tuple[str, str], RecordedEvent | None] = {}
         self._decoded: dict[tuple[str, str], DecodedEvent] = {}
-        corrections = events
-        while corrections:
-            corrections = self._look_up(corrections)
+        while events:
+            events = self._look_up(events)
 
-    def _look_up(self, events: Iterable[DecodedEvent | Exception]) -> list[DecodedEvent]:
+    def _look_up(self, events: Iterable[DecodedEvent | Exception]) -> Sequence[DecodedEvent]:
         """Reads what the corrections among `events` are against, and gives it: some of it may be corrections."""
         named = [[*named_by(event)] for event in events if isinstance(event, DecodedEvent)]
         targets = [target for target, *_ in filter(None, named) if target not in self._recorded]
         self.targets += targets
         # One by one, what 3 % of corrections are against took a fifth of the time of a replay.
-        self.positions |= self._log.positions_of(each for of in named for each in of)
+        unknown = (each for of in named for each in of if each not in self.positions)
+        self.positions |= self._log.positions_of(unknown)
         there = [target for target in dict.fromkeys(targets) if target in self.positions]
         found = self._log.at_each([self.positions[target] for target in there])
         self._recorded.update(zip(there, found, strict=True))

@@ -318,6 +318,9 @@ def _pages(
         yield decoded, Lookup(log, decoded)
 
 
+FEW = 100  # events that are kept as they were read
+
+
 def _kept_pages(
     log: Log, folds: Sequence[_Fold], *, after: int, upto: int
 ) -> Iterable[tuple[Sequence[DecodedEvent], Lookup]]:
@@ -333,9 +336,6 @@ def _kept_pages(
         kept = Events(end, list(_pages(log, folds, after=after, upto=upto)))
         readings.keep_events(log.ledger, after, upto, kept)
     return kept.pages
-
-
-FEW = 100  # events that are kept as they were read
 
 
 def _decoded(projection: Projection, recorded: RecordedEvent) -> DecodedEvent:

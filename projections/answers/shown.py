@@ -143,8 +143,8 @@ class Shown:
 
 
 def _days_of_reports(reports: Iterable[TotalReport]) -> Iterator[tuple[int, tuple[date, date]]]:
-    """Between which totals what came bears on a bound that a report forces: a day that is before its own, or is reached from
-    it. A figure of a period bounds the total before it from above by that at its end, and the other way round."""
+    """The days of the totals that each report bounds: a bound on another day rests on what came between that day and these. By a
+    figure of a period the total before it is bounded by the one at its end, and the other way round."""
     for report in reports:
         if report.as_of is not None:
             yield report.position, (report.as_of.first, report.as_of.first)
