@@ -183,7 +183,7 @@ class Figures:
             reached = total.interval.low - later
             # A total that is higher than the reports of the batch allow had more than the batch come after it.
             if reached > low and (bound.interval.high is None or reached <= bound.interval.high):
-                low, because = reached, total.low | known_by
+                low, because = reached, total.low | known_by | batch.dated_by
         return Bound(Interval(low, bound.interval.high), because, bound.high)
 
     def _days_of_the_batch(self, batch: Batch) -> list[date]:

@@ -468,6 +468,29 @@ def test_a_member_that_names_the_label_of_a_batch_comes_with_the_report_that_lin
     assert (answer["size"], answer["evidence"]["size"]["low"]) == (at_least(2), [2, 3, 4])
 
 
+def test_a_batch_is_held_down_by_what_was_granted_after_the_day_of_another_that_it_came_before() -> None:
+    """Batch 1 came before batch 2, which was announced in January; of the five by March one is of February."""
+    reports = log(
+        batch(1, ">=3", "2024-02"),
+        total("=5", "2024-03"),
+        granted("Baidu", "Ernie", "2024-02-10", number="CN-3"),
+        batch(2, "<=2", "2024-01-28", named=[("Baidu", "Ernie")]),
+    )
+    for whole_evidence in (False, True):
+        first, _ = ask(reports, "batches", whole_evidence=whole_evidence)
+        assert (first["size"], first["before"]) == (exactly(3), exactly(0))
+        assert first["evidence"]["size"]["high"] == first["evidence"]["before"]["high"] == [1, 2, 3, 4]
+
+
+def test_what_dates_a_batch_is_evidence_of_the_total_before_it() -> None:
+    """It is only with the second report that the total of January is one that has the batch as its latest."""
+    reports = log(
+        batch(1, "<=4", "2024-02"), batch(1, "~4", "2024-01-29", named=["Zhipu"]), total(">4", "2024-01-20")
+    )
+    before = batch_of(reports, 1)
+    assert (before["before"]["low"], before["evidence"]["before"]["low"]) == (1, [1, 2, 3])
+
+
 def test_a_batch_is_the_same_whichever_of_the_terms_that_are_one_it_is_asked_of() -> None:
     reports = log(
         equated(),

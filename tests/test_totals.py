@@ -883,6 +883,18 @@ def test_every_revocation_behind_a_bound_can_be_listed() -> None:
     assert answer["evidence"] == {"low": [1, *range(3, 21)], "high": [], "more": 0}
 
 
+def test_a_report_without_a_number_is_no_evidence_where_others_give_its_approval_one() -> None:
+    """GLM is of February, whatever the paper says that gives no number; listed alone it would contradict the total."""
+    reports = log(
+        total("<=1", "2024-02-15"),
+        granted("Baidu", "Ernie", "2024-01-10"),
+        granted("Zhipu", "GLM", "2024-02-28", number="CN-2"),
+        granted("Zhipu", "GLM", "2024-01"),
+    )
+    answer = total_of(reports, valid_at=date_range("2023-12-31"), whole_evidence=True)
+    assert (answer["total"], answer["evidence"]["high"]) == (exactly(0), [1, 2])
+
+
 # What a tester's ledgers showed
 
 

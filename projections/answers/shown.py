@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -10,7 +10,7 @@ from events import DateRange, date_range, name_key
 
 from .. import approvals, companies, totals
 from ..bounds import BY_DAY, NAMED, REVOKED, Bound, Conflict, Node
-from ..evidence import Batch, Days, TotalReport, Views
+from ..evidence import Batch, Days, Evidence, Views
 from ..figures import Figures
 from ..premises import DAY
 
@@ -25,7 +25,7 @@ class Shown:
     def __init__(self, figures: Figures, views: Views | None = None) -> None:
         self._figures = figures
         self._views = views
-        self._days = dict(_days_of_reports(figures.evidence.totals))
+        self._days = dict(_days_of_reports(figures.evidence))
 
     def evidence(self, bound: Bound, days: DateRange | None) -> dict[str, Any]:
         """The positions on each side of the bound of a figure at one of `days`; `more` counts the others, on both sides
@@ -142,12 +142,14 @@ class Shown:
         }
 
 
-def _days_of_reports(reports: Iterable[TotalReport]) -> Iterator[tuple[int, tuple[date, date]]]:
+def _days_of_reports(evidence: Evidence) -> Iterator[tuple[int, tuple[date, ...]]]:
     """The days of the totals that each report bounds: a bound on another day rests on what came between that day and these. By a
     figure of a period the total before it is bounded by the one at its end, and the other way round."""
-    for report in reports:
+    for batch in evidence.announced:
+        yield batch.position, (batch.on.last,)
+    for report in evidence.totals:
         if report.as_of is not None:
-            yield report.position, (report.as_of.first, report.as_of.first)
+            yield report.position, (report.as_of.first,)
         elif report.since is not None and report.to is not None:
             yield report.position, (report.since.last - DAY, report.to.first)
 
@@ -156,11 +158,14 @@ Reports = list[tuple[int, dict[str, Any]]]  # what some say of one approval, by 
 
 
 def _reports_of_grants(views: Views, counted: str) -> dict[tuple[str, ...], Reports]:
-    """Every report of an approval in these terms, by what they are of."""
+    """Every report of an approval in these terms, by what they are of. Where reports of an item and company have a number, those
+    that have none tell of no other approval (see `approvals.record`)."""
     reports: dict[tuple[str, ...], Reports] = {}
+    numbered = set[tuple[str, ...]]()
     for name in companies.all_names(views["companies"]):
         for position, entry in companies.granted_at(views["companies"], name, counted):
-            number = entry["item"].get("registry_number")
-            approval = (name_key(number),) if number else (name_key(entry["item"]["name"]), name)
-            reports.setdefault(approval, []).append((position, entry))
-    return reports
+            item, number = (name_key(entry["item"]["name"]), name), entry["item"].get("registry_number")
+            if number:
+                numbered.add(item)
+            reports.setdefault((name_key(number),) if number else item, []).append((position, entry))
+    return {approval: of for approval, of in reports.items() if approval not in numbered}
