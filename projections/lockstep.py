@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .store import Generation
 
 PAGE = 500  # events folded and committed at once
+LINKS = 2  # of a chain of corrections that are read ahead
 REASON = 500  # characters of why an event was parked
 
 Outcome = int | Exception
@@ -58,7 +59,8 @@ class Lookup:
         """Where what the corrections name is, as far as the log holds it."""
         self._recorded: dict[tuple[str, str], RecordedEvent | None] = {}
         self._decoded: dict[tuple[str, str], DecodedEvent] = {}
-        while events:
+        # Of a chain of corrections the first links, which are most: a round trip for each would be one for the whole log.
+        for _ in range(LINKS):
             events = self._look_up(events)
 
     def _look_up(self, events: Iterable[DecodedEvent | Exception]) -> Sequence[DecodedEvent]:

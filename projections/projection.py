@@ -95,7 +95,7 @@ def advance(projection: Projection, documents: Documents, event: DecodedEvent, f
     if stands:
         _count(projection, documents, event, stands=True)
         if isinstance(event.data, EventRetracted | EventSuperseded):
-            _correct(projection, documents, event, find, upto=event.position, in_force=True)
+            _correct(projection, documents, event, find)
 
 
 WAITING = "waiting"  # how many corrections have a target that the log does not hold yet
@@ -118,42 +118,27 @@ def _count(projection: Projection, documents: Documents, event: DecodedEvent, *,
         projection.evolve(documents, event, stands)
 
 
-def _correct(
-    projection: Projection,
-    documents: Documents,
-    correction: DecodedEvent,
-    find: Find,
-    *,
-    upto: int,
-    in_force: bool,
-    passed: frozenset[int] = frozenset(),
-) -> None:
-    """Puts a correction in force, or out of it, and follows what that does to its target: a correction in its turn, maybe.
+def _correct(projection: Projection, documents: Documents, correction: DecodedEvent, find: Find) -> None:
+    """Puts a correction in force, and follows what that does to its target: a correction in its turn, maybe, which is in force no
+    longer then, or is again.
 
     Every correction has one target, so the chain is a line, or ends in a ring of corrections that correct each other;
     a ring is left where it closes, which no figure depends on.
     """
-    assert isinstance(correction.data, EventRetracted | EventSuperseded)
-    target = correction.data.target
-    against = documents.get(place := correction_key(target.source, target.id)) or []
-    now = sorted({*against, correction.position} if in_force else {*against} - {correction.position})
-    documents.put(place, now or None)
-    if bool(against) == bool(now):
-        return
-    event = find(target.source, target.id)
-    if event is None or event.position > upto:
-        documents.put(WAITING, (documents.get(WAITING) or 0) + (1 if now else -1) or None)
-        return
-    if event.position in passed:
-        return
-    _count(projection, documents, event, stands=not now)
-    if isinstance(event.data, EventRetracted | EventSuperseded):
-        _correct(
-            projection,
-            documents,
-            event,
-            find,
-            upto=upto,
-            in_force=not now,
-            passed=passed | {correction.position},
-        )
+    upto, in_force, passed = correction.position, True, set[int]()
+    while isinstance(correction.data, EventRetracted | EventSuperseded):
+        target = correction.data.target
+        against = documents.get(place := correction_key(target.source, target.id)) or []
+        now = sorted({*against, correction.position} if in_force else {*against} - {correction.position})
+        documents.put(place, now or None)
+        if bool(against) == bool(now):
+            return
+        event = find(target.source, target.id)
+        if event is None or event.position > upto:
+            documents.put(WAITING, (documents.get(WAITING) or 0) + (1 if now else -1) or None)
+            return
+        if event.position in passed:
+            return
+        _count(projection, documents, event, stands=not now)
+        passed.add(correction.position)
+        correction, in_force = event, not now

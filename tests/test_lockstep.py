@@ -152,6 +152,23 @@ def test_a_fold_waits_for_nothing_that_corrections_are_against_however_long_ago_
     assert are_folded(log, [generation])
 
 
+def test_a_chain_of_corrections_that_comes_before_its_end_costs_a_page_a_few_questions(
+    start_server: Callable[..., Server],
+) -> None:
+    """Each names the next one, to the end of the log: a page that followed them all would read the log by single entries."""
+    log = Log(start_server().client(), "cac")
+    log.append(
+        [*(retract(f"c{n + 1}", f"c{n}") for n in range(60)), called("c60", total("=40", "2024-01-28"))]
+    )
+    generations = tallies(log)
+    before = calls(log, "xrange")
+    all_the_way(generations, 5)
+    assert (
+        calls(log, "xrange") - before <= 61 + 3 * 13
+    )  # each as a target; and a page, its first links and its end
+    assert are_folded(log, generations)
+
+
 def test_the_commits_are_sent_at_once_and_are_one_call_each(server: Server) -> None:
     """The first reply is held back: the other commits have come all the same."""
     with Proxy(server) as proxy, connect(proxy.url) as client:

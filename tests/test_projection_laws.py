@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -301,6 +304,24 @@ def test_a_retraction_of_a_retraction_restores_and_so_on_down_the_line() -> None
     lines += [called(str(n), retracted(str(n - 1))) for n in range(1, 6)]
     counts = [bool(answers.totals_in(views(log(*lines[:n])))) for n in range(1, 7)]
     assert counts == [True, False, True, False, True, False]
+
+
+def test_a_line_of_retractions_may_be_longer_than_the_interpreter_has_calls() -> None:
+    lines = [called("0", total("=40", "2024-01-28"))]
+    lines += [called(str(n), retracted(str(n - 1))) for n in range(1, 302)]
+    depth = len(inspect.stack())
+    with recursion_limit(depth + 250):
+        assert answers.totals_in(views(log(*lines))) == []
+
+
+@contextmanager
+def recursion_limit(calls: int) -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(calls)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 5])
