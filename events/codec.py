@@ -175,10 +175,19 @@ def from_json(value: object, *, now: datetime | None = None) -> Event:
     )
     written = _written(event.data)
     _check_sense(event, written, now)
-    if now is None and event.older is None and not _can_change(data):
+    if now is None and event.older is None and not _can_change(data) and _is_json(envelope.data):
         # The event is frozen, so not by an assignment.
         object.__setattr__(event, "checked", _encoded(event, _given(event), written))
     return event
+
+
+def _is_json(value: dict[str, object]) -> bool:
+    """Whether nothing in it is a model, which pydantic takes as it is, whatever became of it since it was made."""
+    try:
+        msgspec.json.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return False
+    return True
 
 
 def _can_change(data: EventData) -> bool:

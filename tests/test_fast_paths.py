@@ -25,7 +25,7 @@ from events import (
     name_key,
     parse,
 )
-from events.catalog import Name, Named, Reference, Text, is_plain
+from events.catalog import Name, Named, Reference, Source, Text, is_plain
 from events.codec import CLOCK_TOLERANCE, _looked_through, check, loads
 from events.envelope import Envelope, OlderShape
 
@@ -67,6 +67,16 @@ def test_an_event_that_was_read_has_the_bytes_that_the_plain_way_gives(event):
     read = from_json(json.loads(line))
     assert check(read) == check(parse(line)) == line
     assert read == event
+
+
+def test_a_model_in_the_values_of_an_event_is_checked_as_any_other():
+    """Pydantic takes it as it is, and it may have been changed since it was made."""
+    document = json.loads(encode(report("e1")))
+    document["data"]["source"] = Source(publisher="Reuters").model_copy(update={"publisher": "\x00"})
+    with pytest.raises(InvalidEvent, match=r"data\.source\.publisher"):
+        check(from_json(document))
+    document["data"]["source"] = Source(publisher="Reuters")
+    assert check(from_json(document)) == plainly_checked(from_json(document))
 
 
 def test_what_was_read_is_checked_once():
