@@ -161,6 +161,8 @@ def from_json(value: object, *, now: datetime | None = None) -> Event:
             "unknown-type", f"{envelope.type!r} is no event type; the types are {', '.join(CATALOG)}", "type"
         )
     revision = _revision(model, envelope.dataschema)
+    if not isinstance(envelope.data, dict):
+        _fail("validation", f"the data of an event is a JSON object, not {_kind(envelope.data)}", "data")
     data = _validate(model, upcast(model.TYPE, revision, model.REVISION, envelope.data), "data")
     event = Event(
         id=envelope.id,
@@ -181,13 +183,16 @@ def from_json(value: object, *, now: datetime | None = None) -> Event:
     return event
 
 
-def _is_json(value: dict[str, object]) -> bool:
+def _is_json(value: object) -> bool:
     """Whether nothing in it is a model, which pydantic takes as it is, whatever became of it since it was made."""
     try:
-        msgspec.json.encode(value)
+        _UNSORTED.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):
         return False
     return True
+
+
+_UNSORTED = msgspec.json.Encoder()
 
 
 def _can_change(data: EventData) -> bool:

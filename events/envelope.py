@@ -33,7 +33,7 @@ class Envelope(Strict):
     traceparent: Name | None = None
     correlationid: Reference | None = None
     causationid: Reference | None = None
-    data: dict[str, object] = Field(default_factory=dict)
+    data: object = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
