@@ -33,6 +33,7 @@ from .projection import Projection, advance
 from .stored import StoredDocuments, parted
 
 CHANGED = 20_000  # documents that end a page early: one call takes a million arguments at most, and holds up all others
+PUTS = 100_000  # changes that end a page early: each event of a line of 10,000 corrections changes all of it, and a job has half a minute
 SCANNED = 1_000  # documents that a digest reads at once, about
 DIGEST_TRIES = 3  # to read all documents while no writer moves on
 FIRST = 1  # the number of the first generation
@@ -392,12 +393,12 @@ class Generation:
     def fold(self, entries: Sequence[Entry], lookup: Lookup) -> tuple[int, Exception | None]:
         """Applies `entries` to the documents; how many, and why the next one cannot be applied (see `park`).
 
-        They are fewer, without an error, where they changed as many documents as one commit takes.
+        They are fewer, without an error, where they changed as many documents as one commit takes, or as often as a page may.
         """
         projection, documents = self.store.projection, self.documents
         assert documents is not None
         for index, entry in enumerate(entries):
-            if documents.changed >= CHANGED:
+            if documents.changed >= CHANGED or documents.puts >= PUTS:
                 return index, None
             event = entry.event
             if isinstance(event, Exception):

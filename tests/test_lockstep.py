@@ -34,6 +34,7 @@ from projections import (
     advance_together,
     lockstep,
     pages,
+    store,
 )
 from projections.lockstep import Entry, Lookup
 from projections.stored import StoredDocuments
@@ -166,6 +167,24 @@ def test_a_chain_of_corrections_that_comes_before_its_end_costs_a_page_a_few_que
     assert (
         calls(log, "xrange") - before <= 61 + 3 * 13
     )  # each as a target; and a page, its first links and its end
+    assert are_folded(log, generations)
+
+
+def test_a_page_ends_where_its_events_have_changed_documents_often_enough(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a page of events each of which changes all of a long line of corrections takes no longer than a job may."""
+    monkeypatch.setattr(store, "PUTS", 40)
+    log.append(
+        [called("c0", total("=40", "2024-01-28")), *(retract(f"c{n}", f"c{n + 1}") for n in range(40))]
+    )
+    generations = tallies(log)
+    taken = []
+    while any(outcomes := advance_together(generations)):
+        assert outcomes == [outcomes[0]] * 3
+        taken.append(outcomes[0])
+    assert taken[0] > taken[-1]
+    assert max(taken) < 41 == sum(taken)
     assert are_folded(log, generations)
 
 

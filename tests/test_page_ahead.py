@@ -116,6 +116,7 @@ def test_what_is_stored_is_what_page_after_page_gives(server: Server, data: st.D
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stored, "CACHED", data.draw(st.sampled_from([0, 3, 20_000])))
         patch.setattr(store, "CHANGED", data.draw(st.sampled_from([2, 20_000])))
+        patch.setattr(store, "PUTS", data.draw(st.sampled_from([3, 100_000])))
         for _ in range(data.draw(st.integers(0, 8))):
             some = data.draw(st.sampled_from([ahead, ahead, ahead, ahead[:1], ahead[1:], ahead[::-1]]))
             limit, upto = data.draw(st.integers(1, 4)), data.draw(st.none() | st.integers(0, 20))
