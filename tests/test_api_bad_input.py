@@ -185,7 +185,7 @@ def test_a_body_without_a_length_is_read_no_further_than_the_limit(api: Api, log
 
     def endless() -> Iterator[bytes]:
         nonlocal sent
-        while sent < 64 * 1024 * 1024:
+        while sent < 256 * 1024 * 1024:
             sent += 16 * 1024
             yield b" " * 16 * 1024
 
@@ -194,7 +194,8 @@ def test_a_body_without_a_length_is_read_no_further_than_the_limit(api: Api, log
         problem(answer, 413, "too-large")
     except httpx.TransportError:
         pass  # it was closed while we were still sending
-    assert sent < 16 * 1024 * 1024
+    # 8 MiB are read, and as many thrown away; the kernel takes some tens for both sides (18 were sent on a busy machine).
+    assert sent < 64 * 1024 * 1024
 
 
 def test_an_event_of_a_batch_has_its_own_limit(api: Api, log: Log) -> None:
