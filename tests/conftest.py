@@ -32,6 +32,11 @@ settings.register_profile(
 )
 settings.load_profile("ledger")
 
+# Whoever serves on a thread of ours says something at any moment: where descriptor 1 leads then, and not into what pytest put
+# before it as `sys.stdout` and has closed since.
+_OUT = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # to the end of the tests
+structlog.configure(logger_factory=structlog.WriteLoggerFactory(_OUT))
+
 # A script that runs us in the background has SIGINT ignored, and so would every command that we send one to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
