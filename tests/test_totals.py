@@ -689,6 +689,15 @@ def test_three_reports_contradict_each_other_of_which_any_two_agree() -> None:
     assert events_in_conflict(total_of(reports)) == [[1, 2, 3]]
 
 
+def test_a_contradiction_names_each_of_its_reports_however_many_there_are() -> None:
+    months = [
+        total(">=9", period=(f"2023-{month:02}-01", f"2023-{month:02}-28"), source=f"Paper {month}")
+        for month in range(1, 13)
+    ]
+    (contradiction,) = total_of(log(*months, total("=100", "2023-12-31")))["contradictions"]
+    assert contradiction["events"] == [*range(1, 14)]
+
+
 def test_more_approvals_known_by_name_than_a_report_allows_contradict_it() -> None:
     reports = log(
         granted("Baidu", "Ernie", "2023-08-31"),

@@ -52,14 +52,16 @@ class Shown:
         return [day for event in because for day in self._days.get(event, ())]
 
     def contradiction(self, conflict: Conflict, name: str, node: Node) -> dict[str, Any]:
-        """The events in conflict, in words, and what `node` (`name` in the answer) would be on each origin's word alone."""
+        """The events in conflict, in words, and what `node` (`name` in the answer) would be on each origin's word alone. Every
+        report is listed: without one of them there is no contradiction. Of what counts together, SHOWN are."""
         known = self._figures.evidence
-        reports = sorted(conflict.events - set(TOGETHER))
+        together = conflict.events & set(TOGETHER)
+        reports = sorted(conflict.events - together)
         says = [known.says[event] for event in reports]
-        says += [words for together, words in TOGETHER.items() if together in conflict.events]
+        says += [words for event, words in TOGETHER.items() if event in together]
         equating = known.equating(known.terms_of[event] for event in reports)
         return {
-            "events": self.positions(conflict.events | equating)[0],
+            "events": sorted({*reports, *equating, *self.positions(together)[0]}),
             "says": f"these cannot all be true: {'; '.join(says)}",
             "alone": [
                 {"origin": alone.origin, name: alone.solution.bound(node).interval.to_json()}
