@@ -92,13 +92,14 @@ def as_of(
 def counting(log: Log, when: AsOf, upto: int) -> Callable[[DecodedEvent], bool]:
     """Which of the events up to a position were known. A replacement was not, while nobody had said that it replaces another:
     both would count."""
-    ahead = {
-        (event.data.replacement.source, event.data.replacement.id)
-        for recorded in log.read(limit=upto)
-        if EventSuperseded.TYPE.encode() in recorded.payload  # so that few are decoded
-        for event in [decode(recorded)]
-        if isinstance(event.data, EventSuperseded) and not when.counts(event)
-    }
+    known, later = set[tuple[str, str]](), set[tuple[str, str]]()
+    for recorded in log.read(limit=upto):
+        if EventSuperseded.TYPE.encode() in recorded.payload:  # so that few are decoded
+            event = decode(recorded)
+            if isinstance(event.data, EventSuperseded):
+                replacement = event.data.replacement.source, event.data.replacement.id
+                (known if when.counts(event) else later).add(replacement)
+    ahead = later - known
     return lambda event: when.counts(event) and (event.source, event.id) not in ahead
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from events import BadQuestion, EventData, Lagging, Log, date_range, decode
+from events import BadQuestion, EventData, Lagging, Log, date_range, decode, encode, keys
 from projections import PROJECTIONS, answers, fold, queries
 from projections.asof import as_of, counting, published_on
 
 from .given import (
+    DESK,
     HISTORY,
     QUESTIONS,
     ask,
@@ -239,6 +241,26 @@ def test_a_replacement_is_known_as_published_no_sooner_than_that_it_replaces_ano
             "answers"
         ]
         assert (answer["named"], answer["evidence"]["low"]) == (1, [at])
+
+
+def test_a_replacement_of_two_is_known_as_published_once_one_is_known_to_be_replaced(log: Log) -> None:
+    lines = (
+        (published(total("=10", "2024-01-31", source="A"), "2024-02-01"), "2024-02-01"),
+        (published(total("=11", "2024-01-31", source="B"), "2024-02-01"), "2024-02-01"),
+        (published(total("=12", "2024-01-31", source="C"), "2024-02-02"), "2024-02-02"),
+        (superseded("e1", "e3"), "2024-02-03"),
+        (superseded("e2", "e3"), "2024-02-05"),
+    )
+    for position, (data, day) in enumerate(lines, start=1):
+        recorded_ms = int(datetime.fromisoformat(f"{day}T12:00:00Z").timestamp() * 1000)
+        entry: Any = {"e": encode(called(f"e{position}", data))}
+        log.client.xadd(keys.log(log.ledger), entry, id=f"{position}-{recorded_ms}")
+        log.client.hset(keys.ids(log.ledger), keys.identity(DESK, f"e{position}"), str(position))
+    said = [
+        figure(log, known_at=f"2024-02-0{day}", known_as="published", valid_at="2024-01-31")
+        for day in (2, 3, 5)
+    ]
+    assert said == [between(10, 11), between(11, 12), exactly(12)]
 
 
 def test_a_report_of_a_month_is_surely_published_by_its_end(log: Log) -> None:
