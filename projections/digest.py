@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
-from functools import partial
 from hashlib import sha256
 from heapq import merge
 from itertools import islice
 from tempfile import TemporaryFile
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
 from events import canonical
 
 RUN = 16_384
-"""Digests that are sorted in memory at once, which takes 2 MB; of more, each run but the last waits in a temporary file."""
+"""Digests that are sorted in memory at once, which takes 2 MB; of more, each run but the last waits in a temporary file, which all share."""
 
 MARK = 16
 """Bytes of what a digest is marked with."""
+
+_EACH = sha256().digest_size + MARK
+_BLOCK = 170 * _EACH  # bytes of a run that are read at once, about 8 KB
 
 
 def digest(documents: Mapping[str, Any]) -> str:
@@ -41,8 +43,8 @@ def digests_of_documents(documents: Iterable[tuple[str, bytes, bytes]]) -> tuple
 def digests_of_set(marked: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
     """SHA-256, in hex, of digests in their order, each once, and of digests with their marks; in little memory, however many."""
     plain, whole, last = sha256(), sha256(), b""
-    with ExitStack() as files:
-        for each in merge(*_sorted_runs((digest + mark.rjust(MARK) for digest, mark in marked), files)):
+    with TemporaryFile(buffering=0) as file:
+        for each in merge(*_sorted_runs((digest + mark.rjust(MARK) for digest, mark in marked), file)):
             if each != last:
                 plain.update(each[:-MARK])
                 whole.update(each)
@@ -50,15 +52,20 @@ def digests_of_set(marked: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
     return plain.hexdigest(), whole.hexdigest()
 
 
-def _sorted_runs(digests: Iterator[bytes], files: ExitStack) -> Iterator[Iterable[bytes]]:
+def _sorted_runs(digests: Iterator[bytes], file: IO[bytes]) -> Iterator[Iterable[bytes]]:
     run = sorted(islice(digests, RUN))
     while len(run) == RUN:
-        file = files.enter_context(TemporaryFile())  # noqa: SIM115  # the stack closes it
+        start = file.tell()
         file.write(b"".join(run))
-        file.seek(0)
-        yield iter(partial(file.read, sha256().digest_size + MARK), b"")
+        yield _read_run(file.fileno(), start, file.tell())
         run = sorted(islice(digests, RUN))
     yield run
+
+
+def _read_run(file: int, start: int, end: int) -> Iterator[bytes]:
+    for at in range(start, end, _BLOCK):
+        block = os.pread(file, min(_BLOCK, end - at), at)
+        yield from (block[each : each + _EACH] for each in range(0, len(block), _EACH))
 
 
 def with_digest(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -70,6 +71,18 @@ def test_it_is_the_same_where_most_of_it_was_sorted_in_files(
     whole = digest(many)
     monkeypatch.setattr(digest_module, "RUN", 4)
     assert digest(many) == whole
+
+
+def test_it_needs_no_more_open_files_for_many_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = {f"name {number}": number for number in range(2_000)}
+    whole = digest(many)
+    monkeypatch.setattr(digest_module, "RUN", 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, hard))
+    try:
+        assert digest(many) == whole
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_it_takes_no_more_memory_for_many_documents_than_for_some(monkeypatch: pytest.MonkeyPatch) -> None:
