@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Unpack
 from urllib.parse import quote, unquote_to_bytes
 
-from events import BadQuestion, Lagging, Log, LogForked, Refused, keys
+from events import BadQuestion, Lagging, Log, LogForked, Refused, Unreadable, keys
 
 from . import queries
 from .asof import Asked, as_of, days, instant, pinned
@@ -290,11 +290,12 @@ def _other(log: Log, cited: Citation, reason: str, says: str, digest: str | None
 
 def _forked(log: Log) -> str | None:
     """What a projection says that has read another log than this one, where one has."""
-    for generation in live_generations(log, PROJECTIONS.values()):
+    for projection in PROJECTIONS.values():
         try:
+            (generation,) = live_generations(log, [projection])
             generation.verified_checkpoint()
         except LogForked as error:
             return str(error)
-        except BadQuestion:
+        except Unreadable:
             continue  # of another version, or damaged: it does not tell
     return None

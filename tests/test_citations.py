@@ -284,6 +284,21 @@ def test_a_log_that_was_replaced_is_told_apart_from_a_false_reference(server: Se
     assert check(figures, cited).reason == "digest-differs"
 
 
+@pytest.mark.parametrize(("field", "value"), [("live", "x"), ("state", "version")])
+def test_a_projection_that_cannot_be_read_keeps_no_reference_from_being_checked(
+    figures: Log, field: str, value: str
+) -> None:
+    cited, store = cite(figures, "totals"), Store(figures, PROJECTIONS["sources"])
+    generation = store.open_live()
+    generation.advance()
+    if field == "live":
+        figures.client.hset(store.pointer, field, value)
+    else:
+        figures.client.hset(generation.state_key, value, "1")
+    assert check(figures, replace(cited, position=3)).reason == "ledger-shorter"
+    assert check(figures, replace(cited, digest=DIGEST)).reason == "digest-differs"
+
+
 def test_a_name_that_the_log_does_not_know_is_no_answer(figures: Log) -> None:
     append(figures, granted("Baidu", "Ernie", "2023-08-31"))
     cited = cite(figures, "companies", {"name": "Baidu"})
