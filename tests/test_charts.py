@@ -203,6 +203,16 @@ def test_a_batch_is_a_row_with_the_sizes_that_its_reports_allow(log: Log) -> Non
     assert rows(found, "row", "size") == [(0, 8), (0, 11)]
 
 
+@pytest.mark.parametrize(("language", "called"), [("en", "batch without a number"), ("zh", "未编号批次")])
+def test_a_batch_that_is_known_by_its_day_alone_is_called_so(
+    log: Log, language: Language, called: str
+) -> None:
+    report(log, batch(None, "=5", "2023-08-31", named=["Baidu"]))
+    look = Look.of(language)
+    assert called in drawn(log, "batches", look)["description"]
+    assert called in drawn(log, "companies", look, name="Baidu")["description"]
+
+
 def test_companies_stand_by_their_approvals_and_one_of_them_by_its_days_under_all_its_names(log: Log) -> None:
     report(
         log,

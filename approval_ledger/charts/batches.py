@@ -108,12 +108,8 @@ def _because(batch: Row) -> Row:
 
 def _called(batch: Row, look: Look) -> str:
     words = look.words
-    if batch["ordinal"] is not None:
-        called = words.batch.format(ordinal=batch["ordinal"])
-    else:
-        called = words.batch_unnumbered.format(label=batch["label"])
     days = [words.day(day) for day in batch["announced_on"][:1]] or [words.no_date]
-    return words.listed([called, *days])
+    return words.listed([words.batch_called(batch), *days])
 
 
 def _said(batch: Row, look: Look) -> str:

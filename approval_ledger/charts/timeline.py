@@ -58,7 +58,7 @@ def _of_entry(entry: Row, look: Look) -> Iterator[Row]:
             yield _row(entry, entry["as_of"], "used", users, look)
         case "named":
             batch = entry["batch"]
-            yield _row(entry, batch["announced_on"], "named", _batch(batch, look), look)
+            yield _row(entry, batch["announced_on"], "named", look.words.batch_called(batch), look)
         case "granted":
             item = entry["item"]["name"]
             yield _row(entry, entry["approved_on"], "granted", item, look)
@@ -73,12 +73,6 @@ def _change(change: Row, item: str, look: Look) -> Iterator[Row]:
     on = change.get("on") or change.get("amended_on")
     if on is not None:
         yield _row(change, on, change["kind"], item, look)
-
-
-def _batch(batch: Row, look: Look) -> str:
-    if "ordinal" in batch:
-        return look.words.batch.format(ordinal=batch["ordinal"])
-    return look.words.batch_unnumbered.format(label=batch.get("label", ""))
 
 
 def _row(entry: Row, on: str, kind: str, what: str, look: Look) -> Row:

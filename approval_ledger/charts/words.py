@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Literal
 
 Language = Literal["en", "zh"]
@@ -55,6 +54,7 @@ class Words:
     batches_note: str
     batch: str
     batch_unnumbered: str
+    batch_unnamed: str
     before: str
     no_date: str
 
@@ -98,8 +98,12 @@ class Words:
         parts = [str(int(rest[1]))] if len(rest) > 1 else []
         return " ".join([*parts, *([_MONTHS[int(rest[0]) - 1]] if rest else []), year])
 
-    def date(self, day: date) -> str:
-        return self.day(day.isoformat())
+    def batch_called(self, batch: Mapping[str, Any]) -> str:
+        """By its ordinal, or else by its label: where it has neither, its day is all that it is known by."""
+        if batch.get("ordinal") is not None:
+            return self.batch.format(ordinal=batch["ordinal"])
+        label = batch.get("label")
+        return self.batch_unnumbered.format(label=label) if label else self.batch_unnamed
 
     def figure(self, interval: Mapping[str, int | None]) -> str:
         """`≥ 41`, `86`, `321–329`: for labels."""
@@ -203,6 +207,7 @@ EN = Words(
     batches_note="Every size that the reports allow; where shading fades to the right, nothing bounds it",
     batch="batch {ordinal}",
     batch_unnumbered="batch “{label}”",
+    batch_unnamed="batch without a number",
     before="{figure} before it",
     no_date="no date",
     companies_title="Who has approvals",
@@ -289,6 +294,7 @@ ZH = Words(
     batches_note="报道所允许的全部取值；阴影向右渐隐处没有已知上限",
     batch="第 {ordinal} 批",
     batch_unnumbered="“{label}”批次",
+    batch_unnamed="未编号批次",
     before="此前 {figure}",
     no_date="日期不明",
     companies_title="各公司获批数量",

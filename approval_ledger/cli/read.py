@@ -502,7 +502,7 @@ def _happened(entry: dict[str, Any]) -> str:
                 f"{entry['instrument']} of {entry['item']['name']}{f' ({number})' if number else ''}{later}"
             )
         case "named":
-            batch = entry["batch"].get("ordinal") or entry["batch"].get("label") or ""
+            batch = entry["batch"].get("ordinal") or entry["batch"].get("label") or "without a number"
             items = f" for {', '.join(entry['items'])}" if entry["items"] else ""
             return f"named in batch {batch}{items}"
         case "used":
