@@ -58,6 +58,8 @@ def as_of(
     recorded_until: int | None = None,
 ) -> AsOf:
     """Understands what a reader asked for. Raises BadQuestion."""
+    if type(at_least) is not int or at_least < 0:
+        raise BadQuestion(f"at_least is a position, a whole number from 0 on, not {at_least!r}", "at_least")
     if known_as not in ("recorded", "published"):
         raise BadQuestion(f"known_as is `recorded` or `published`, not {known_as!r}", "known_as")
     if known_as == "published" and not isinstance(known_at, str):

@@ -116,10 +116,10 @@ def sources(log: Log, *, after: int = 0, limit: int | None = None, **asked: Unpa
     """Every claim with all who report it, whom they derive from, and how many independent origins that leaves.
 
     Claims stand in the order in which they were first made: those made `after` a position, and at most `limit` of them.
-    Raises BadQuestion where either is below 0.
+    Raises BadQuestion where either is no whole number, or below 0.
     """
-    if after < 0 or (limit is not None and limit < 0):
-        raise BadQuestion(f"after and limit are whole numbers from 0 on, not {after} and {limit}")
+    if any(type(number) is not int or number < 0 for number in (after, 0 if limit is None else limit)):
+        raise BadQuestion(f"after and limit are whole numbers from 0 on, not {after!r} and {limit!r}")
     build = partial(answers.sources_in, after=after, limit=limit)
     return _answer(log, sources_fold, [sources_fold], build, asked)
 

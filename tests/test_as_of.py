@@ -319,6 +319,10 @@ def test_an_answer_says_which_axes_were_asked_for_and_nothing_of_the_others(log:
         ({"valid_at": "2024-02-30"}, "valid_at is a date as"),
         ({"valid_at": "31.01.2024"}, "valid_at is a date as"),
         ({"valid_at": ""}, "valid_at is a date as"),
+        ({"at_least": -1}, "at_least is a position"),
+        ({"at_least": True}, "at_least is a position"),
+        ({"at_least": 1.0}, "at_least is a position"),
+        ({"at_least": "1"}, "at_least is a position"),
     ],
 )
 def test_a_time_that_is_none_is_refused_in_words(log: Log, asked: dict[str, object], words: str) -> None:
@@ -348,10 +352,12 @@ def test_an_answer_as_of_a_later_position_than_what_was_known_is_refused(
         figure(log, at_least=2, **asked)
 
 
-@pytest.mark.parametrize("asked", [{"after": -1}, {"limit": -1}])
-def test_a_page_of_claims_begins_and_ends_somewhere(log: Log, asked: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "asked", [{"after": -1}, {"limit": -1}, {"after": "1"}, {"limit": 1.5}, {"limit": True}]
+)
+def test_a_page_of_claims_begins_and_ends_somewhere(log: Log, asked: dict[str, object]) -> None:
     with pytest.raises(BadQuestion, match="after and limit are whole numbers from 0 on"):
-        queries.sources(log, **asked)  # type: ignore[arg-type]  # a plain dict of numbers
+        queries.sources(log, **asked)  # type: ignore[arg-type]  # whatever a caller gives
 
 
 @pytest.mark.parametrize("name", ["Nobody", "\udcff", "", "\x00"])
