@@ -216,11 +216,12 @@ def _causes(state: State) -> list[dict[str, Any]]:
     corrections = [
         event for event in state.events if isinstance(event.data, EventRetracted | EventSuperseded)
     ]
-    others = [event.position for event in state.events if event not in corrections]
+    corrected = {event.position for event in corrections}
+    others = [event.position for event in state.events if event.position not in corrected]
     upto = max((event.position for event in state.events), default=0)
     named = {state.named[each] for event in corrections for each in named_by(event) if each in state.named}
     # What comes later changes nothing of what happened before.
-    concerned = {*(event.position for event in corrections), *(at for at in named if at <= upto)}
+    concerned = {*corrected, *(at for at in named if at <= upto)}
     return [
         {"cause": cause, "events": sorted(positions)[:SHOWN], "more": max(0, len(positions) - SHOWN)}
         for cause, positions in ((NEW_EVENT, others), (CORRECTION, concerned))

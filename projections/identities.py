@@ -296,6 +296,9 @@ def _last(slugs: tuple[str, ...], merges: Iterable[tuple[int, str, str, str]]) -
 def _rings(merges: Iterable[tuple[int, str, str, str]]) -> tuple[tuple[int, ...], ...]:
     """The smallest sets of merges that lead from a slug back to itself."""
     steps = [(at, a, b) for at, a, b, _ in merges]
+    following: dict[str, list[tuple[int, str]]] = {}
+    for at, a, b in steps:
+        following.setdefault(a, []).append((at, b))
     rings: set[tuple[int, ...]] = set()
     for at, start, first in steps:
         paths: list[tuple[str, tuple[int, ...]]] = [(first, (at,))]
@@ -305,8 +308,8 @@ def _rings(merges: Iterable[tuple[int, str, str, str]]) -> tuple[tuple[int, ...]
             if here == start:
                 rings.add(tuple(sorted(path)))
                 break
-            for step, a, b in steps:
-                if a == here and b not in visited:
+            for step, b in following.get(here, ()):
+                if b not in visited:
                     visited.add(b)
                     paths.append((b, (*path, step)))
     return tuple(sorted(rings))
