@@ -124,7 +124,9 @@ def test_a_receiver_that_hangs_holds_up_neither_projections_nor_the_end(
     eventually(lambda: all(store.open_live().checkpoint().position == 3 for store in stores))
     assert receiver.positions == [1]
     assert cursor(log, subscription) == 0
+    courier = supervised.courier()
     supervised.interrupt()
+    eventually(lambda: courier in [line["process"] for line in supervised.said("asked_to_stop")])
     over.set()
     assert supervised.exit() == 0
     assert cursor(log, subscription) == 1  # the try that was under way is finished, and no other begun

@@ -213,7 +213,7 @@ def _log_calls_of(kind: type, name: str, event: str) -> None:
         try:
             return call(self, *arguments)
         finally:
-            structlog.get_logger().info(event)
+            structlog.get_logger().info(event, process=os.getpid())
 
     setattr(kind, name, logged)
 
