@@ -28,7 +28,7 @@ up: $(READY) ## serve the ledger over HTTP, with workers, until Ctrl-C; UP="--wi
 test: $(READY) ## the tests, against real servers
 	@$(BIN)/python -m pytest -n 3
 
-test-long: $(READY) ## the same with more examples: histories with kills, small worlds, all that the HTTP API's description allows; each command is started anew
+test-long: $(READY) ## the same with more examples, and the tests that take long; each command is started anew
 	@LEDGER_TESTS=long $(BIN)/python -m pytest -n 3
 
 check: $(READY) ## lint, format, types, import rules

@@ -2,4 +2,8 @@
 
 import os
 
+import pytest
+
 LONG = os.environ.get("LEDGER_TESTS") == "long"
+
+only_long = pytest.mark.skipif(not LONG, reason="it takes long: `make test-long` runs it")

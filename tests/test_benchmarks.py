@@ -18,9 +18,11 @@ from events.catalog import ApprovalGranted, EventRetracted
 from projections import past
 
 from .command import ROOT
+from .long import only_long
 from .servers import Server
 
 
+@only_long
 def test_every_part_runs_and_each_target_has_a_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from .command import ROOT, clean_environment, data_directory, running
+from .long import only_long
 
 PACKAGES = ("approval_ledger", "events", "projections", "workers")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -145,6 +146,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "bin"
 
 
+@only_long
 def test_the_installed_command_needs_nothing_of_the_checkout(installed: Path, tmp_path: Path) -> None:
     environment = {name: value for name, value in clean_environment().items() if name != "APPROVALS_URL"}
 
