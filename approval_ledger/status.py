@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -19,7 +19,7 @@ from events import (
     durability,
     storage,
 )
-from projections import FIRST, PROJECTIONS, Checkpoint, Generation, Pointers, Store, pointers_of
+from projections import FIRST, PROJECTIONS, Checkpoint, Generation, Pointers, Store, has_moved, pointers_of
 from workers import workers_alive
 from workers.webhooks import subscriptions
 
@@ -80,12 +80,7 @@ def _projections(log: Log, head: int | None, says: list[str]) -> list[dict[str, 
     live = {
         name: Store(log, PROJECTIONS[name]).generation(each.live or FIRST) for name, each in pointers.items()
     }
-    with storage():
-        pipeline = log.client.pipeline(transaction=True)
-        for generation in live.values():
-            generation.ask_state(pipeline)
-            pipeline.hlen(generation.parked_key)
-        replies = iter(pipeline.execute(raise_on_error=False))
+    states = _states(log, live)
     rebuilds = last_rebuilds(log, PROJECTIONS)
     entry_at = cache(log.at)  # mostly, all are at one position
     return [
@@ -94,13 +89,31 @@ def _projections(log: Log, head: int | None, says: list[str]) -> list[dict[str, 
             "version": projection.version,
             "rebuild": told_rebuild(_or_say(rebuilds[name], says)),
             **(
-                _told(live[name], pointers[name], list(islice(replies, 3)), head, entry_at, says)
+                _told(live[name], pointers[name], states[name], head, entry_at, says)
                 if name in live
                 else _NOTHING
             ),
         }
         for name, projection in PROJECTIONS.items()
     ]
+
+
+def _states(log: Log, live: Mapping[str, Generation]) -> dict[str, list[Any]]:
+    """The state of each generation, and how many documents and parked events it has, or what the server says instead."""
+    found: dict[str, list[Any]] = {}
+    while asked := [name for name in live if name not in found]:
+        with storage():
+            pipeline = log.client.pipeline(transaction=False)
+            for name in asked:
+                live[name].ask_state(pipeline)
+                pipeline.hlen(live[name].parked_key)
+                live[name].ask_position(pipeline)
+            replies = iter(pipeline.execute(raise_on_error=False))
+        for name in asked:
+            *told, position = islice(replies, 4)
+            if not isinstance(told[0], dict) or not has_moved(told[0], position):
+                found[name] = told
+    return found
 
 
 _NOTHING = {

@@ -12,7 +12,17 @@ from .digest import digest
 from .lockstep import CONCERNS_ALL, Lockstep, advance_together
 from .projection import Documents, MemoryDocuments, Projection, advance, fold
 from .queries import PROJECTIONS, Answer
-from .store import FIRST, Fenced, Generation, Pointers, Store, live_generations, pointers_of
+from .store import (
+    FIRST,
+    Fenced,
+    Generation,
+    Pointers,
+    Store,
+    has_moved,
+    live_generations,
+    live_of,
+    pointers_of,
+)
 
 __all__ = [
     "CONCERNS_ALL",
@@ -37,7 +47,9 @@ __all__ = [
     "diff",
     "digest",
     "fold",
+    "has_moved",
     "live_generations",
+    "live_of",
     "pinned",
     "pointers_of",
     "queries",

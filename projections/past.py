@@ -106,12 +106,16 @@ class PastDocuments:
     def _asked(self, names: list[str]) -> Iterator[tuple[str, bytes | None, bytes | None]]:
         """Of each name the document, and the list of volumes that tell what it was, both as they are now."""
         # What was never kept has no list, and neither has what somebody deleted: whether all is there is asked with it.
-        with storage():
-            pipeline = self._client.pipeline(transaction=True)
-            pipeline.hmget(self._generation.documents_key, names)
-            pipeline.hmget(self._generation.past_key, [f"={name}" for name in names])
-            self._generation.ask_past(pipeline)
-            documents, lists, left, *held = pipeline.execute()
+        while True:
+            with storage():
+                pipeline = self._client.pipeline(transaction=False)
+                # In this order: a commit in between lists one volume more, and leaves what was so at the snapshot as it was.
+                pipeline.hmget(self._generation.documents_key, names)
+                pipeline.hmget(self._generation.past_key, [f"={name}" for name in names])
+                self._generation.ask_past(pipeline)
+                documents, lists, left, *held, position = pipeline.execute()
+            if left[0] == position:
+                break
         if not all_there(left, *held) or int(left[0]) < self._snapshot:  # it has begun anew
             raise SnapshotLost(self._generation.past_key)
         return zip(names, cast(list[bytes | None], documents), cast(list[bytes | None], lists), strict=True)

@@ -235,15 +235,26 @@ class Generation:
         return checkpoint
 
     def _state(self) -> tuple[dict[bytes, bytes], int]:
-        with storage():
-            pipeline = self.store.client.pipeline(transaction=True)
-            self.ask_state(pipeline)
-            return cast(tuple[dict[bytes, bytes], int], tuple(pipeline.execute()))
+        while True:
+            with storage():
+                pipeline = self.store.client.pipeline(transaction=False)
+                self.ask_state(pipeline)
+                self.ask_position(pipeline)
+                state, held, position = cast(tuple[dict[bytes, bytes], int, bytes | None], pipeline.execute())
+            if not has_moved(state, position):
+                return state, held
+
+    # What belongs together is not asked for in a transaction, for a full server refuses even MULTI (Redis 7.0), and reading is
+    # to go on. Each commit moves the position: where that is the same after all that was asked for, all is of one commit.
 
     def ask_state(self, pipeline: Pipeline) -> None:
         """Asks for the two things that `read_state` takes: the state, and how many documents there are."""
         pipeline.hgetall(self.state_key)
         pipeline.hlen(self.documents_key)
+
+    def ask_position(self, pipeline: Pipeline) -> None:
+        """Asks, after all else, for what `has_moved` takes."""
+        pipeline.hget(self.state_key, "position")
 
     def read_state(self, state: dict[bytes, bytes], held: int) -> Checkpoint:
         """The checkpoint in a state hash. Raises Unreadable where another version of the projection wrote it, or something
@@ -277,16 +288,21 @@ class Generation:
 
     def keeps_past(self) -> bool:
         """Whether every snapshot that it ever made is there."""
-        with storage():
-            pipeline = self.store.client.pipeline(transaction=True)
-            self.ask_past(pipeline)
-            return past.all_there(*pipeline.execute())
+        while True:
+            with storage():
+                pipeline = self.store.client.pipeline(transaction=False)
+                self.ask_past(pipeline)
+                left, documents, kept, position = pipeline.execute()
+            if left[0] == position:
+                return past.all_there(left, documents, kept)
 
     def ask_past(self, pipeline: Pipeline) -> None:
-        """Asks for the position, and for what tells whether all snapshots are there: see `past.all_there`."""
+        """Asks for the position, for what tells whether all snapshots are there (see `past.all_there`), and for the position again:
+        where it is another, all is to be asked anew."""
         pipeline.hmget(self.state_key, ["position", "documents", "past"])
         pipeline.hlen(self.documents_key)
         pipeline.hlen(self.past_key)
+        self.ask_position(pipeline)
 
     def advance(self, limit: int = PAGE, *, upto: int | None = None) -> int:
         """Folds at most `limit` further events, none after position `upto`, commits them, and returns how many.
@@ -327,11 +343,14 @@ class Generation:
         """
         for _ in range(DIGEST_TRIES):
             with storage():
-                pipeline = self.store.client.pipeline(transaction=True)
-                pipeline.hget(self.state_key, "position")
+                pipeline = self.store.client.pipeline(transaction=False)
+                self.ask_position(pipeline)
                 for place in places:
                     pipeline.hscan(place, 0, count=SCANNED)
-                at, *begun = pipeline.execute()
+                self.ask_position(pipeline)
+                at, *begun, after = pipeline.execute()
+            if at != after:
+                continue
             position = whole_number(at)
             with suppress(Fenced):
                 scans = zip(places, begun, strict=True)
@@ -344,11 +363,6 @@ class Generation:
             at, *whole = pipeline.execute()
         return whole_number(at), take(*(fields.items() for fields in whole))
 
-    def position(self) -> int:
-        """Where it is; 0 where it is nowhere yet. Nothing is verified: see `verified_checkpoint`."""
-        with storage():
-            return whole_number(cast(bytes | None, self.store.client.hget(self.state_key, "position")))
-
     def _fields_at(self, position: int, place: str, cursor: int, found: dict[bytes, bytes]) -> Fields:
         """The fields of a hash in the server's order, maybe some of them twice: those that were `found`, and those from `cursor`
         on. Raises Fenced where these are of a `position` no longer. At position 0 there are none: whatever is there is of
@@ -358,9 +372,9 @@ class Generation:
             if not cursor:
                 return
             with storage():
-                pipeline = self.store.client.pipeline(transaction=True)
+                pipeline = self.store.client.pipeline(transaction=False)
                 pipeline.hscan(place, cursor, count=SCANNED)
-                pipeline.hget(self.state_key, "position")
+                self.ask_position(pipeline)
                 (cursor, found), at = cast(
                     tuple[tuple[int, dict[bytes, bytes]], bytes | None], tuple(pipeline.execute())
                 )
@@ -369,7 +383,7 @@ class Generation:
 
     def open(self, state: dict[bytes, bytes], held: int, live: bytes | None) -> None:
         """Remembers where it is, as read (see `read_state`). One that was removed stays as it is: it takes nothing."""
-        if state or self.number == (whole_number(live) or FIRST):
+        if state or self.number == live_of(live):
             self.reached = self.read_state(state, held)
             empty = self.reached.position == 0
             self.documents = StoredDocuments(self.store.client, self.documents_key, empty=empty)
@@ -492,11 +506,23 @@ def _digests_of_documents(documents: Fields) -> tuple[str, str]:
     return digests_of_documents((name.decode(), json, since[:MARK]) for name, since, json in parts)
 
 
+def has_moved(state: dict[bytes, bytes], position: bytes | None) -> bool:
+    """Whether a generation has moved between the reading of its state and that of its position."""
+    return state.get(b"position") != position
+
+
+def live_of(stored: bytes | None) -> int:
+    """The generation that a projection's pointer names as live; the first where it names none. Raises Unreadable."""
+    return whole_number(stored) or FIRST
+
+
 def whole_number(stored: bytes | None) -> int:
+    """A number of a projection's state, or of what names its generations; 0 where there is none. Raises Unreadable."""
     try:
         return int(stored or 0)
     except ValueError:
         raise Unreadable(
-            f"what names the generations of a projection is not what this software writes, {stored!r:.80}: something else wrote "
-            "to it. Restore a backup"
+            f"a number that is kept of a projection is not what this software writes, {stored!r:.80}: something else wrote to "
+            "it. All of it follows from the log: delete the keys {LEDGER}:projection:PROJECTION and "
+            "{LEDGER}:projection:PROJECTION:*, and run `approvals replay`"
         ) from None

@@ -31,7 +31,7 @@ from .lockstep import PAGE, Lookup, asked_for, reason_of
 from .past import PastDocuments, SnapshotLost
 from .projection import WAITING, Documents, MemoryDocuments, Projection, advance, correction_key
 from .readings import Events, Held, PastReading, Reading, Readings
-from .store import FIRST, Generation, Store, live_generations, whole_number
+from .store import FIRST, Generation, Store, has_moved, live_generations, live_of
 from .stored import value_of
 
 T = TypeVar("T")
@@ -60,12 +60,12 @@ def read_together(
     The position is `at_least` that one: what the workers have not taken yet is folded in memory, so that a reader sees its
     own writes at once. Raises Lagging where the log itself is not that long.
 
-    `build` may run more than once. The documents that it asks for are read as it asks; then one transaction reads the
-    checkpoints again, and, where a worker has moved one on meanwhile, the documents as well, for another run. A projection
-    that is behind the others is folded on in memory to where they are.
+    `build` may run more than once. The documents that it asks for are read as it asks; then the checkpoints are read again,
+    and, where a worker has moved one on meanwhile, the documents as well, for another run. A projection that is behind the
+    others is folded on in memory to where they are.
 
-    What was read is kept for the next question over the same client. Before that is built, a transaction reads the checkpoints:
-    where they are what they were, so are the documents; else those that were asked for last are read with them.
+    What was read is kept for the next question over the same client. Before that is built, the checkpoints are read: where they
+    are what they were, so are the documents; else those that were asked for last are read with them.
     """
     readings = _readings(log)
     names = [projection.name for projection in projections]
@@ -223,7 +223,7 @@ def _live(
             if ends:
                 log.ask_at(pipeline, ends)
             replies = iter(pipeline.execute())
-        told = [(whole_number(next(replies)) or FIRST, set(map(int, next(replies)))) for _ in generations]
+        told = [(live_of(next(replies)), set(map(int, next(replies)))) for _ in generations]
         if all(
             number == generation.number for generation, (number, _) in zip(generations, told, strict=True)
         ):
@@ -437,8 +437,8 @@ def _fetch(
     last: Reading | None,
     before: Reading | None,
 ) -> dict[str, _View] | None:
-    """The live generations as one transaction reads them, with the documents of the `last` reading, or else those `wanted`; None
-    where another became live just before it, or any has moved on since the last reading."""
+    """The live generations as they are at one moment, with the documents of the `last` reading, or else those `wanted`; None
+    where another became live just before it, or any has moved on since the last reading, or meanwhile."""
     generations = (
         [Store(log, projection).generation(last.generations[projection.name]) for projection in projections]
         if last
@@ -446,7 +446,7 @@ def _fetch(
     )
     names = {name: [] if last else sorted(of) for name, of in wanted.items()}
     with storage():
-        pipeline = log.client.pipeline(transaction=True)
+        pipeline = log.client.pipeline(transaction=False)
         remembered = {at.position for at in last.checkpoints.values()} - {0} if last else set[int]()
         for position in sorted(remembered):
             log.ask_at(pipeline, position)
@@ -456,14 +456,20 @@ def _fetch(
             pipeline.hkeys(generation.parked_key)
             if names[generation.name]:
                 pipeline.hmget(generation.documents_key, names[generation.name])
-        replies = iter(pipeline.execute())
+        for generation in generations:
+            generation.ask_position(pipeline)
+        answers = pipeline.execute()
+    replies, positions = iter(answers), answers[-len(generations) :]
     entries = {position: log.read_at(position, next(replies)) for position in sorted(remembered)}
     views = {}
-    for generation in generations:
+    for generation, position in zip(generations, positions, strict=True):
         name = generation.name
-        if int(next(replies) or FIRST) != generation.number:
+        if live_of(next(replies)) != generation.number:
             return None
-        checkpoint = generation.read_state(next(replies), next(replies))
+        state, held = next(replies), next(replies)
+        if has_moved(state, position):
+            return None
+        checkpoint = generation.read_state(state, held)
         if last and last.checkpoints[name] != checkpoint:
             return None
         view = _View(
@@ -476,12 +482,17 @@ def _fetch(
         if names[name]:
             view.take(names[name], next(replies))
         views[name] = view
+    _require_same_log(log, views, entries)
+    return views
+
+
+def _require_same_log(log: Log, views: Mapping[str, _View], entries: dict[int, RecordedEvent | None]) -> None:
+    """Raises LogForked where the log does not hold the entry at which one of them is. Some `entries` are at hand."""
     for view in views.values():
         if position := view.checkpoint.position:
             if position not in entries:  # mostly, all are at one
                 entries[position] = log.at(position)
             view.generation.require_same_log(view.checkpoint, entries[position])
-    return views
 
 
 def _reading(read: Mapping[str, _View]) -> Reading:
@@ -494,19 +505,21 @@ def _reading(read: Mapping[str, _View]) -> Reading:
 
 
 def _at_one_position(views: Mapping[str, _View]) -> bool:
-    """Whether all that was read belongs together: by one transaction, or no checkpoint has moved since."""
+    """Whether all that was read belongs together: it was read at one moment, or no checkpoint has moved since."""
     if not any(view.late for view in views.values()):
         return True
     client = next(iter(views.values())).generation.store.client
     with storage():
-        pipeline = client.pipeline(transaction=True)
+        pipeline = client.pipeline(transaction=False)
         for view in views.values():
             view.generation.ask_state(pipeline)
             pipeline.hget(view.generation.store.pointer, "live")
+            view.generation.ask_position(pipeline)
         replies = iter(pipeline.execute())
-    states = [(view, next(replies), next(replies), next(replies)) for view in views.values()]
+    states = [(view, *(next(replies) for _ in range(4))) for view in views.values()]
     return all(
-        view.generation.read_state(state, held) == view.checkpoint
-        and int(live or FIRST) == view.generation.number
-        for view, state, held, live in states
+        live_of(live) == view.generation.number
+        and not has_moved(state, position)
+        and view.generation.read_state(state, held) == view.checkpoint
+        for view, state, held, live, position in states
     )

@@ -439,6 +439,18 @@ def test_a_projection_that_cannot_go_on_keeps_nobody_from_reading_the_others(led
     assert broken.err.startswith("unreadable: projection shares was built by version 99 of it")
 
 
+def test_a_server_that_takes_no_writes_is_read_all_the_same(start_server: Callable[..., Server]) -> None:
+    server = start_server()
+    ledger = Ledger(server)
+    ledger.log.append([parse(text(event("e1")))])
+    rights = ["on", ">secret", "~*", "+@read", "+@connection", "+info", "+config|get"]
+    server.client().execute_command("ACL", "SETUSER", "reader", *rights)
+    reader = Ledger(server, server.url.replace("unix://", "unix://reader:secret@"), ledger.name)
+    assert reader.run("totals", "--json").document["position"] == 1
+    server.client().config_set("maxmemory", 1)
+    assert ledger.run("totals", "--json").document["position"] == 1
+
+
 def test_given_a_worker_and_a_projection_of_another_version_when_the_others_are_read_then_they_answer(
     ledger: Ledger,
 ) -> None:

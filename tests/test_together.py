@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 
 from events import BadQuestion, Lagging, Log, LogForked, ParkedEvents, Unreadable, date_range, keys
-from projections import PROJECTIONS, Documents, Fenced, MemoryDocuments, Projection, Store, fold, queries
+from projections import (
+    PROJECTIONS,
+    Documents,
+    Fenced,
+    MemoryDocuments,
+    Projection,
+    Store,
+    fold,
+    past,
+    queries,
+)
 from projections import together as together_module
 from projections.checkpoint import Checkpoint
 from projections.readings import DOCUMENTS, KEPT, Reading, Readings
@@ -22,7 +32,7 @@ from projections.together import Busy, fold_all, read_together
 
 from .conftest import new_ledger
 from .given import HISTORY, QUESTIONS, Once, Tally, append, append_newer, ask, drain, folded, retract, stored
-from .servers import Server
+from .servers import BINARIES, Server
 from .strategies import report
 
 FIGURES = range(20, 26)
@@ -436,15 +446,21 @@ def test_an_empty_ledger_can_be_read_and_the_reader_leaves_nothing(log: Log) -> 
     assert stored(log) == {}
 
 
-def test_a_full_server_can_still_be_read(start_server: Callable[..., Server]) -> None:
-    server = start_server()
+@pytest.mark.parametrize("kind", BINARIES)
+def test_a_full_server_can_still_be_read(start_server: Callable[..., Server], kind: str) -> None:
+    server = start_server(kind)
     log = Log(server.client(), "ledger")
     log.append(HISTORY)
+    append(log, *[20] * past.EVERY)
     for projection in PROJECTIONS.values():
-        Store(log, projection).open_live().advance(upto=50)
+        drain(Store(log, projection).open_live())
+    append(log, *range(21, 31))
+    head, known_at = log.head(), past.EVERY + 20
     server.client().config_set("maxmemory", 1)
     for name, question in QUESTIONS.items():
-        assert question(log, at_least=80)["answers"] == ask(list(log.read(limit=80)), name)
+        assert question(log, at_least=head)["answers"] == ask(list(log.read()), name)
+        assert question(log, known_at=known_at)["answers"] == ask(list(log.read(limit=known_at)), name)
+        assert Store(log, PROJECTIONS[name]).open_live().digest()[0] == head - 10
 
 
 def test_a_user_who_may_only_read_can_ask(start_server: Callable[..., Server]) -> None:
@@ -452,11 +468,29 @@ def test_a_user_who_may_only_read_can_ask(start_server: Callable[..., Server]) -
     log = Log(server.client(), "ledger")
     log.append(HISTORY)
     drain(Store(log, PROJECTIONS["totals"]).open_live())
-    rights = ["on", ">secret", "~*", "+@read", "+@connection", "+@transaction", "+info", "+config|get"]
+    rights = ["on", ">secret", "~*", "+@read", "+@connection", "+info", "+config|get"]
     server.client().execute_command("ACL", "SETUSER", "reader", *rights)
     reader = Log(server.client(user="reader", password="secret"), "ledger")
     for name, question in QUESTIONS.items():
         assert question(reader, at_least=100)["position"] in (100, 104), name
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_what_names_no_generation_is_told_and_gives_way_where_the_projection_is_deleted(
+    log: Log, asked_before: bool
+) -> None:
+    log.append(HISTORY)
+    drain(Store(log, PROJECTIONS["sources"]).open_live())
+    answer = queries.sources(log) if asked_before else None
+    pointer = keys.projection(log.ledger, "sources")
+    log.client.hset(pointer, "live", "first")
+    with pytest.raises(Unreadable, match=r"b'first': something else wrote to it\. .* delete the keys"):
+        queries.sources(log)
+    log.client.delete(pointer, *log.client.scan_iter(f"{pointer}:*"))
+    store = Store(log, PROJECTIONS["sources"])
+    adopt(store, rebuild(store))
+    assert store.open_live().checkpoint().position == log.head()
+    assert answer in (None, queries.sources(log))
 
 
 def test_a_projection_that_lost_its_checkpoint_is_not_counted_on_top_of_what_it_left(log: Log) -> None:

@@ -420,6 +420,22 @@ def test_a_job_lets_go_of_what_another_has_taken(log: Log, monkeypatch: pytest.M
     assert log.client.get(keys.bell(log.ledger, "totals")) == b"another"
 
 
+def test_a_generation_that_something_else_named_keeps_a_job_from_that_projection_alone(log: Log) -> None:
+    errors: dict[str, Exception] = {}
+    moving = Drain(log, errors.__setitem__)
+    moving.take(PROJECTIONS)
+    append(log, 20)
+    while moving.page():
+        pass
+    log.client.hset(keys.projection(log.ledger, "totals"), "live", "first")
+    append(log, 21)
+    while moving.page():
+        pass
+    assert [*errors] == ["totals"]
+    assert isinstance(errors["totals"], Unreadable)
+    assert position(log, "sources") == 2
+
+
 def test_a_job_that_lingers_follows_a_switch_to_another_generation(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from events import Log, storage
-from projections import CONCERNS_ALL, PROJECTIONS, Fenced, Generation, Lockstep, Store
+from events import Log, Unreadable, storage
+from projections import CONCERNS_ALL, PROJECTIONS, Fenced, Generation, Lockstep, Store, live_of
 
 
 class Drain:
@@ -63,11 +63,7 @@ class Drain:
             for generation in self._live.values():
                 pipeline.hget(generation.store.pointer, "live")
             lives = dict(zip(self.names, pipeline.execute(raise_on_error=False), strict=True))
-        switched = [
-            name
-            for name, live in lives.items()
-            if isinstance(live, Exception) or int(live or 0) != self._live[name].number
-        ]
+        switched = [name for name, live in lives.items() if not _is_live(self._live[name], live)]
         self.take(switched)
         return bool(switched)
 
@@ -79,3 +75,11 @@ class Drain:
         """Waits for an event that not all have taken yet; for `seconds` at most."""
         position = min(generation.reached.position for generation in self._live.values())
         next(self.log.follow(position, wait=seconds))
+
+
+def _is_live(generation: Generation, stored: bytes | Exception | None) -> bool:
+    """Whether what names the live generation names this one; where that cannot be read, whoever opens it hears why."""
+    try:
+        return not isinstance(stored, Exception) and live_of(stored) == generation.number
+    except Unreadable:
+        return False

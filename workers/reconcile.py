@@ -10,7 +10,7 @@ from collections.abc import Callable
 from redis import Redis
 
 from events import Log, StorageUnavailable
-from projections import PROJECTIONS, Checkpoint, Generation, Store
+from projections import PROJECTIONS, Checkpoint, Generation, live_generations
 
 from .doorbell import free, ring
 
@@ -43,7 +43,8 @@ def _positions(
         if name in errors:
             continue
         try:
-            positions[name] = read(Store(log, projection).open_live()).position
+            (generation,) = live_generations(log, [projection])
+            positions[name] = read(generation).position
         except StorageUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  # whatever is stored there

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from fastapi import Request, Response
 from redis import Redis
 
-from events import Lagging, Log, RecordedEvent, canonical, storage
+from events import Lagging, Log, RecordedEvent, Unreadable, canonical, storage
 from projections import (
     FIRST,
     PROJECTIONS,
@@ -26,7 +26,9 @@ from projections import (
     Generation,
     Projection,
     Store,
+    has_moved,
     live_generations,
+    live_of,
     queries,
 )
 
@@ -92,23 +94,29 @@ def _look(
     log: Log, generations: Sequence[Generation], *, live: bool, position: int | None
 ) -> tuple[list[int], list[int], tuple[int, int], RecordedEvent | None] | None:
     """How many events each of these has parked, how far each is, the end of the log, and the event at a position of it; None where
-    one of them is not the live one."""
+    one of them is not the live one, or has moved meanwhile."""
     with storage():
-        pipeline = log.client.pipeline(transaction=live)
+        pipeline = log.client.pipeline(transaction=False)
         for generation in generations:
             pipeline.hget(generation.store.pointer, "live")
             pipeline.hlen(generation.parked_key)
             if live:
                 generation.ask_state(pipeline)
+                generation.ask_position(pipeline)
         log.ask_end(pipeline)  # after the checkpoints: read before, it could be behind them
         if position:
             log.ask_at(pipeline, position)
         replies = iter(pipeline.execute(raise_on_error=False))
-    there = [[_sound(next(replies)) for _ in range(4 if live else 2)] for _ in generations]
+    there = [[_sound(next(replies)) for _ in range(5 if live else 2)] for _ in generations]
     if not all(map(_is_live, generations, (number for number, *_ in there))):
         return None
-    states = zip(generations, there, strict=True) if live else ()
-    reached = [generation.read_state(*state).position for generation, (_, _, *state) in states]
+    states = [of for _, _, *of in there] if live else []
+    if any(has_moved(state, position) for state, _, position in states):
+        return None
+    reached = [
+        generation.read_state(state, held).position
+        for generation, (state, held, _) in zip(generations, states, strict=False)
+    ]
     end = log.read_end([next(replies) for _ in range(3)])
     event = log.read_at(position, _sound(next(replies))) if position else None
     return [parked for _, parked, *_ in there], reached, end, event
@@ -116,8 +124,8 @@ def _look(
 
 def _is_live(generation: Generation, number: bytes | None) -> bool:
     try:
-        return (int(number or 0) or FIRST) == generation.number
-    except ValueError:  # whoever asks for it says what it is
+        return live_of(number) == generation.number
+    except Unreadable:  # whoever asks for it says what it is
         return False
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
-from events import LedgerError, Log, StorageUnavailable
+from events import LedgerError, Log
 from projections import Answer, Asked
 from workers import behind, progress, workers_alive
 
@@ -41,12 +42,10 @@ def _catch_up(log: Log) -> None:
         return
     from workers import run_here
 
-    try:
+    # It only makes reading quicker. Of a projection that cannot go on hears whoever reads it; and where nothing can be written,
+    # on a full server or by who may only read, the reader folds what is missing in memory.
+    with suppress(LedgerError):
         run_here(log.client, log.ledger)
-    except StorageUnavailable:
-        raise
-    except LedgerError:
-        pass  # of a projection that cannot go on: whoever reads that one hears of it, and the others can be read
 
 
 def _let_the_workers_come_near(log: Log) -> None:
