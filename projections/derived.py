@@ -101,7 +101,7 @@ class DerivableViews(dict[str, Documents]):
         self,
         documents: Mapping[str, Documents],
         derived: Derived,
-        parked: Mapping[str, Collection[int]],
+        parked: Mapping[str, set[int]],
         position: int,
     ) -> None:
         super().__init__(documents)

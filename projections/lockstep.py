@@ -300,7 +300,7 @@ def _deal_a_page(page: _Page, ready: Sequence[Generation], limit: int, upto: int
     if not going:
         return
     start = min(generation.reached.position for generation in going)
-    entries = [Entry(each, _decoded(each)) for each in recorded if each.position > start]
+    entries = [Entry(each, decoded(each)) for each in recorded if each.position > start]
     lookup = Lookup(log, [entry.event for entry in entries])
     parts = [
         _Part(generation, some, lookup)
@@ -418,7 +418,8 @@ def _answer(reply: Any, *, writing: bool = False) -> Any:
     return reply
 
 
-def _decoded(event: RecordedEvent) -> DecodedEvent | Exception:
+def decoded(event: RecordedEvent) -> DecodedEvent | Exception:
+    """The event in an entry of the log, or why there is none."""
     try:
         return decode(event)
     except MemoryError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar, cast
@@ -17,17 +16,15 @@ from events import (
     LedgerError,
     Log,
     LogDamaged,
-    ParkedEvents,
     RecordedEvent,
     StorageUnavailable,
-    decode,
     storage,
 )
 
 from . import past
 from .checkpoint import Checkpoint
 from .derived import DerivableViews
-from .lockstep import PAGE, Lookup, asked_for, reason_of
+from .lockstep import PAGE, Lookup, asked_for, decoded
 from .past import PastDocuments, SnapshotLost
 from .projection import WAITING, Documents, MemoryDocuments, Projection, advance, correction_key
 from .readings import Events, Held, PastReading, Reading, Readings
@@ -245,7 +242,7 @@ def _parked(log: Log, generations: Iterable[Generation]) -> dict[str, set[int]]:
 
 
 def _views(
-    log: Log, documents: Mapping[str, Documents], parked: Mapping[str, Collection[int]], position: int
+    log: Log, documents: Mapping[str, Documents], parked: Mapping[str, set[int]], position: int
 ) -> DerivableViews:
     return DerivableViews(documents, _readings(log).derived(log.ledger), parked, position)
 
@@ -271,21 +268,47 @@ class _Noting:
         return names
 
 
+class _Attempt:
+    """Documents with the changes of one event, which come to nothing where it cannot be applied."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._changed: dict[str, Any] = {}
+
+    def get(self, name: str) -> Any:
+        return self._changed[name] if name in self._changed else self._documents.get(name)
+
+    def put(self, name: str, value: Any) -> None:
+        self._changed[name] = value
+
+    def fetch(self, names: Iterable[str]) -> None:
+        self._documents.fetch(names)
+
+    def each(self, names: Collection[str]) -> list[Any]:
+        self.fetch(names)
+        return [*map(self.get, names)]
+
+    def keep(self) -> None:
+        for name, value in self._changed.items():
+            self._documents.put(name, value)
+
+
 class _Fold:
-    """Folds into documents in memory, as the workers did into theirs: what they `parked` is left out here too."""
+    """Folds into documents in memory, as the workers do into theirs: what they `parked` is left out here too, and what cannot be
+    applied, and no worker has met yet, is added to it."""
 
     def __init__(
         self,
         projection: Projection,
         documents: Documents,
-        parked: Collection[int],
+        parked: set[int],
         counts: Callable[[DecodedEvent], bool] = lambda _: True,
     ) -> None:
         self.projection, self.parked = projection, parked
         self._documents, self._counts = documents, counts
 
     def take_all(self, events: Sequence[DecodedEvent], lookup: Lookup) -> None:
-        """Takes events. Raises ParkedEvents where one cannot be applied, and no worker has met it yet."""
+        """Takes events."""
         self.read_ahead(events, lookup)
         for event in events:
             self.take(event, lookup)
@@ -300,22 +323,31 @@ class _Fold:
 
     def take(self, event: DecodedEvent, lookup: Lookup) -> None:
         """Takes one event, as `take_all` does."""
-        if event.position not in self.parked:
-            with _applying(self.projection, event.position):
-                find = partial(_find, lookup, self._counts, upto=event.position)
-                advance(self.projection, self._documents, event, find)
+        if event.position in self.parked:
+            return
+        attempt, find = _Attempt(self._documents), partial(_find, lookup, self._counts, upto=event.position)
+        try:
+            advance(self.projection, attempt, event, find)
+        except (StorageUnavailable, LogDamaged, SnapshotLost, MemoryError):
+            raise
+        except Exception:  # noqa: BLE001  # whatever the fold makes of it: a worker parks this event, and says why
+            self.parked.add(event.position)
+        else:
+            attempt.keep()
 
 
 def _pages(
     log: Log, folds: Sequence[_Fold], *, after: int, upto: int
 ) -> Iterator[tuple[list[DecodedEvent], Lookup]]:
-    """Pages of events, each with a look at what the corrections among them are against."""
+    """Pages of events, each with a look at what the corrections among them are against. What is no event is parked for all."""
     events = log.read(after=after, limit=upto - after)
     while page := list(islice(events, PAGE)):
-        # What all have parked may be no event at all.
         some = [event for event in page if not all(event.position in fold.parked for fold in folds)]
-        decoded = [_decoded(folds[0].projection, event) for event in some]
-        yield decoded, Lookup(log, decoded)
+        found = [(recorded.position, decoded(recorded)) for recorded in some]
+        for fold in folds:
+            fold.parked.update(position for position, event in found if isinstance(event, Exception))
+        events_of_page = [event for _, event in found if not isinstance(event, Exception)]
+        yield events_of_page, Lookup(log, events_of_page)
 
 
 FEW = 100  # events that are kept as they were read
@@ -334,14 +366,9 @@ def _kept_pages(
     kept = readings.events(log.ledger, after, upto)
     if kept is None or kept.last != end:
         kept = Events(end, list(_pages(log, folds, after=after, upto=upto)))
-        readings.keep_events(log.ledger, after, upto, kept)
+        if not any(fold.parked for fold in folds):
+            readings.keep_events(log.ledger, after, upto, kept)
     return kept.pages
-
-
-def _decoded(projection: Projection, recorded: RecordedEvent) -> DecodedEvent:
-    with _applying(projection, recorded.position):
-        return decode(recorded)
-    raise AssertionError("either it is decoded, or that raises")
 
 
 def _find(
@@ -349,16 +376,6 @@ def _find(
 ) -> DecodedEvent | None:
     event = lookup.find(source, id, upto=upto)
     return event if event is not None and counts(event) else None
-
-
-@contextmanager
-def _applying(projection: Projection, position: int) -> Iterator[None]:
-    try:
-        yield
-    except (StorageUnavailable, LogDamaged, SnapshotLost, MemoryError):
-        raise
-    except Exception as error:  # whatever the fold makes of it: a worker parks this event
-        raise ParkedEvents(projection.name, [(position, reason_of(error))]) from error
 
 
 class _View:
@@ -369,7 +386,7 @@ class _View:
         self,
         generation: Generation,
         checkpoint: Checkpoint,
-        parked: Collection[int],
+        parked: set[int],
         known: Mapping[str, Held],
         before: Mapping[str, Held],
     ) -> None:
@@ -475,7 +492,7 @@ def _fetch(
         view = _View(
             generation,
             checkpoint,
-            frozenset(map(int, next(replies))),
+            set(map(int, next(replies))),
             last.documents[name] if last else {},
             before.documents[name] if before else {},
         )
