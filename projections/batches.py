@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from events import DecodedEvent, name_key
+from events import DateRange, DecodedEvent, name_key
 from events.catalog import ApprovalGranted, BatchAnnounced
 
-from . import approvals, pages, terms
+from . import approvals, by_day, pages, terms
 from .projection import Documents
 
 name = "batches"
-version = 5
+version = 6
 handles = frozenset({BatchAnnounced.TYPE, ApprovalGranted.TYPE})
 
 
@@ -28,6 +28,7 @@ def needs(event: DecodedEvent) -> list[str]:
                 _placed(counted),
                 terms.needs(counted),
                 _members(counted, batch_key(batch)),
+                *by_day.needs(_members(counted, batch_key(batch)), grant.approved_on),
                 _placed_of(counted, name_key(grant.company.name)),
                 _batches(counted),
             ]
@@ -56,6 +57,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
             )
             for sign, approval in in_batch:
                 _count(documents, counted, of, approval.position, sign)
+                by_day.count(documents, _members(counted, of), approval.on, approval.position, sign)
                 _count_of(documents, counted, of, approval.company, sign)
             if in_any:
                 more = sum(sign for sign, _ in in_any)
@@ -70,9 +72,11 @@ def batch_key(batch: int | str) -> str:
 
 
 def fetch(documents: Documents, counted: Sequence[str]) -> None:
-    """Reads ahead what is known in these terms, in three round trips."""
+    """Reads ahead what is known in these terms, in five round trips."""
     documents.fetch(place for terms in counted for place in (_batches(terms), _placed(terms)))
-    documents.fetch(_members(terms, of) for terms in counted for of in documents.get(_batches(terms)) or [])
+    places = [_members(terms, of) for terms in counted for of in documents.get(_batches(terms)) or []]
+    documents.fetch(places)
+    by_day.fetch(documents, places)
     pages.fetch(documents, [f"reports\t{terms}" for terms in counted])
 
 
@@ -86,6 +90,11 @@ def members(documents: Documents, counted: str) -> dict[str, tuple[int, list[int
     batches: list[str] = documents.get(_batches(counted)) or []
     documents.fetch([_members(counted, batch) for batch in batches])
     return {batch: documents.get(_members(counted, batch)) for batch in batches}
+
+
+def members_by_day(documents: Documents, counted: str, batch: str) -> list[tuple[DateRange, int, list[int]]]:
+    """The distinct approvals that name a batch, by the days they may be of: the range, how many, some positions."""
+    return by_day.read(documents, _members(counted, batch))
 
 
 def members_of(documents: Documents, counted: str, companies: Iterable[str]) -> dict[str, dict[str, int]]:

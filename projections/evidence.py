@@ -62,7 +62,7 @@ class Batch:
     """One batch: every announcement of it, and the approvals that say that they are of it.
 
     There are `members` of it at least, so many `members_of` each company (as the key of its name), and `members_at_most`;
-    `sample` has the positions of some.
+    `sample` has the positions of some, and `dated` says, for each of its terms, how many may be of which days.
     `linked` are the reports that say which ordinal its label has.
     """
 
@@ -76,6 +76,7 @@ class Batch:
     members_at_most: int
     members_of: dict[str, int]
     sample: list[int]
+    dated: tuple[tuple[str, DateRange, int], ...]
 
     @cached_property
     def on(self) -> DateRange | None:
@@ -88,15 +89,23 @@ class Batch:
 
     @cached_property
     def dated_by(self) -> frozenset[int]:
-        """The reports that `on` rests on."""
+        """The reports that `on` rests on; of a batch of which nothing but its members is known, these."""
         on = self.on
         if on is None:
-            return frozenset()
+            return self.membership
         sides = (
             [r for r in self.reports if r.on.last == on.last],
             [r for r in self.reports if r.on.first == on.first],
         )
         return frozenset(min(r.position for r in side) for side in sides)
+
+    @cached_property
+    def granted_by(self) -> date | None:
+        """The day by which it was surely granted: the last on which it may have been announced, or, of one that nobody announced,
+        on which a member may be of."""
+        if self.on is not None:
+            return self.on.last
+        return max((days.last for _, days, _ in self.dated), default=None)
 
     @property
     def membership(self) -> frozenset[int]:
@@ -259,7 +268,7 @@ def gather(views: Views, counted: str) -> Evidence:
     figures = [(t, _total(at, r)) for t in one for at, r in totals.reports(views["totals"], t)]
     announced = [_batch_report(at, t, r) for t in one for at, r in batches.reports(views["batches"], t)]
     repeats = {t: repeats_in(views["companies"], t) for t in one}
-    listed = {t: totals.days(views["totals"], t, "granted") for t in one}
+    listed = {t: totals.granted(views["totals"], t) for t in one}
     elsewhere = dated_otherwise(views["companies"], [t for t in one if listed[t]])
     marks = Marks(views["companies"], _named(views, announced))
     doubles = {t: doubles_in(views["batches"], t, repeats[t]) for t in one}
@@ -312,6 +321,7 @@ def _members(documents: Documents, counted: str, marks: Marks, doubles: Doubles)
             "count": count - doubles.members.get(key, 0),
             "at_most": count,
             "sample": sample,
+            "dated": [(days, n) for days, n, _ in batches.members_by_day(documents, counted, key)],
             "companies": of_companies.get(key, {}),
         }
         for key, (count, sample) in batches.members(documents, counted).items()
@@ -409,7 +419,7 @@ def _batch(
     linked: frozenset[int],
 ) -> Batch:
     # Equated terms may both report an approval: the larger count of members is sure, their sum is not.
-    none: dict[str, Any] = {"count": 0, "at_most": 0, "companies": {}, "sample": []}
+    none: dict[str, Any] = {"count": 0, "at_most": 0, "companies": {}}
     # By their names where there are as many in each, so that a batch is the same whichever of the terms is asked about.
     most = max(
         (held for _, held in sorted(members, key=itemgetter(0))),
@@ -427,6 +437,7 @@ def _batch(
         sum(held["at_most"] for _, held in members),
         most["companies"],
         sorted({position for _, held in members for position in held["sample"]}),
+        tuple((terms, days, n) for terms, held in members for days, n in held["dated"]),
     )
 
 

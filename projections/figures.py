@@ -145,7 +145,10 @@ class Figures:
         of_all = self._fewest_undisclosed(last)
         if high is None or (of_all is not None and of_all < high):
             high = of_all
-        perhaps = batch.members_at_most + self._perhaps_beside_of(batch)
+        perhaps = sum(
+            each.members_at_most + self._perhaps_beside_of(each)
+            for each in (batch, *self.premises.may_be_the_same(batch))
+        )
         perhaps += sum(
             min(unplaced, evidence.perhaps[terms].perhaps_by(last))
             for terms, unplaced in evidence.unplaced.items()

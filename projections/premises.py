@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -86,6 +87,7 @@ class Premises:
         # day, and in another on the next, are different approvals: only with these days do they stand one after the other.
         self.days = sorted(_days(evidence) | (listed if len(evidence.granted) > 1 else set()))
         self.listed = sorted(listed)
+        self.listed_in = {of: _listed_in(of, days, self.order) for of, days in evidence.granted.items()}
         self.speaks_of_force = any(of.any() for of in evidence.revoked) or any(
             report.in_force for report in evidence.totals
         )
@@ -111,6 +113,15 @@ class Premises:
     def mentions(self) -> list[Mention]:
         """Whom the announcements of all batches name."""
         return _mentions(self.order, self.evidence.marks)
+
+    def may_be_the_same(self, batch: Batch) -> list[Batch]:
+        """The other batches that may be this one, which two papers know by different names."""
+        others = self._unnumbered if batch.ordinal is not None else [placed.batch for placed in self.order]
+        return [other for other in others if other is not batch and not _differ(batch, other)]
+
+    @cached_property
+    def _unnumbered(self) -> list[Batch]:
+        return [placed.batch for placed in self.order if placed.batch.ordinal is None]
 
     def on(self, days: Sequence[date]) -> Timeline:
         """What holds on these days, which are in their order."""
@@ -250,13 +261,14 @@ class Timeline:
 
     @cached_property
     def _granted(self) -> list[Constraint]:
-        granted = self._premises.evidence.granted.values()
-        return [constraint for of in granted for constraint in _of_granted(of, self._days, self._pairs)]
+        of_terms = self._premises.listed_in.values()
+        return [constraint for of in of_terms for constraint in _of_granted(of, self._days, self._pairs)]
 
     @cached_property
     def _partly_granted(self) -> list[Constraint]:
-        granted = self._premises.evidence.granted.values()
-        return [constraint for of in granted for constraint in _of_partly_granted(of)]
+        return [
+            constraint for of in self._premises.listed_in.values() for constraint in _of_partly_granted(of)
+        ]
 
     def _of_force(self, counted: frozenset[int]) -> Iterator[Constraint]:
         ended = self._premises.ended(counted)
@@ -284,6 +296,7 @@ def _days(evidence: Evidence) -> set[date]:
         if report.since is not None and report.to is not None:
             days |= {report.since.first - DAY, report.since.last - DAY, report.to.first, report.to.last}
     days |= {report.on.last for report in evidence.announced}
+    days |= {by for batch in evidence.batches() if not batch.reports and (by := batch.granted_by)}
     for revoked in evidence.revoked:
         days |= set(revoked.exact_days())
     for dated in (*evidence.granted.values(), *evidence.revoked):
@@ -292,22 +305,46 @@ def _days(evidence: Evidence) -> set[date]:
     return days
 
 
+class Listed:
+    """The approvals that are listed in one of the terms, without those that a total counts before the day they are listed on:
+    the members of a batch that was granted earlier, of whatever day a list says that they are."""
+
+    def __init__(self, granted: Days, late: Iterable[tuple[date, DateRange, int]]) -> None:
+        self.granted = granted
+        self._late = sorted(late, key=lambda each: each[1].last)
+        self._late_days = [days.last for _, days, _ in self._late]
+
+    def within(self, after: date, upto: date) -> int:
+        """How many there are, at least, of which a total of the day `after` counts none, and one of `upto` all."""
+        listed = self.granted.within(after, upto)
+        late = self._late[bisect_right(self._late_days, after) : bisect_right(self._late_days, upto)]
+        return max(0, listed - sum(n for since, days, n in late if since <= after < days.first))
+
+
+def _listed_in(terms: str, granted: Days, order: Iterable[Placed]) -> Listed:
+    late = []
+    for placed in order:
+        since = min([placed.by, *(report.on.first for report in placed.batch.reports)])
+        late += [(since, days, n) for of, days, n in placed.batch.dated if of == terms and days.first > since]
+    return Listed(granted, late)
+
+
 def _of_granted(
-    granted: Days, days: Iterable[date], pairs: Iterable[tuple[date, date]]
+    listed: Listed, days: Iterable[date], pairs: Iterable[tuple[date, date]]
 ) -> Iterator[Constraint]:
     for day in days:
-        if count := granted.surely_by(day):
+        if count := listed.granted.surely_by(day):
             yield Constraint(at(day), ORIGIN, count, LISTED)
     for a, b in pairs:
-        if count := granted.within(a, b):
+        if count := listed.within(a, b):
             yield Constraint(at(b), at(a), count, LISTED)
 
 
-def _of_partly_granted(granted: Days) -> Iterator[Constraint]:
+def _of_partly_granted(listed: Listed) -> Iterator[Constraint]:
     """A month's or a year's approvals lie somewhere inside it: days without a year (2024), and months in it, nest."""
-    for partial, _ in granted.partial:
+    for partial, _ in listed.granted.partial:
         first = partial.first - DAY
-        yield Constraint(at(partial.last), at(first), granted.within(first, partial.last), LISTED)
+        yield Constraint(at(partial.last), at(first), listed.within(first, partial.last), LISTED)
 
 
 def _of_batch(order: list[Placed], index: int, marks: Marks) -> Iterator[Constraint]:
@@ -337,11 +374,12 @@ def _of_batch(order: list[Placed], index: int, marks: Marks) -> Iterator[Constra
     if named := batch.named(marks.may_be_one(batch.on)):
         naming = frozenset[int]().union(*(batch.because(r) for r in batch.reports if r.named))
         at_least.append((named, naming | batch.membership | batch.linked if batch.members else naming))
+    for day, because in _known_by(batch):
+        yield Constraint(at(day), after, 0, because)
+        if placed.sure:
+            yield Constraint(at(day), with_this, 0, because)
     for report in batch.reports:
         because = batch.because(report)
-        yield Constraint(at(report.on.last), after, 0, because)
-        if placed.sure:
-            yield Constraint(at(report.on.last), with_this, 0, because)
         # A batch that is announced has one approval at least, whatever else is said of its size.
         at_least.append((max(1, report.size.low if report.size is not None else 0), because))
         if report.size is not None and report.size.high is not None:
@@ -352,6 +390,12 @@ def _of_batch(order: list[Placed], index: int, marks: Marks) -> Iterator[Constra
         yield Constraint(after, before, least, reason)
         if placed.sure:
             yield Constraint(with_this, with_missing, least, reason | placed.placed_by)
+
+
+def _known_by(batch: Batch) -> list[tuple[date, frozenset[int]]]:
+    """Days by which a batch was granted, and who says so: each announcement, or, where there is none, its members."""
+    announced = [(report.on.last, batch.because(report)) for report in batch.reports]
+    return announced or ([(batch.granted_by, batch.membership)] if batch.granted_by else [])
 
 
 def _just_before(order: list[Placed], index: int) -> Iterator[tuple[Batch, int]]:
@@ -383,8 +427,9 @@ def _numbered_by(batch: Batch) -> frozenset[int]:
 
 class Mention(NamedTuple):
     """What the announcements of a batch that was granted `by` a day name: how many approvals of each company, by the mark of
-    those that ever may be one."""
+    those that ever may be one. It is `sure` that it is none of the others that are."""
 
+    sure: bool
     by: date
     because: frozenset[int]
     companies: Mapping[str, int]
@@ -395,7 +440,7 @@ def _mentions(order: list[Placed], marks: Marks) -> list[Mention]:
     found = []
     for placed in order:
         batch = placed.batch
-        if not placed.sure or batch.on is None:
+        if batch.on is None:
             continue
         naming = replace(batch, reports=tuple(r for r in batch.reports if r.named))
         if naming.reports:
@@ -403,8 +448,8 @@ def _mentions(order: list[Placed], marks: Marks) -> list[Mention]:
             companies: dict[str, int] = {}
             for mark, n in naming.mentioned(marks.may_be_one(batch.on)).items():
                 companies[whenever[mark]] = companies.get(whenever[mark], 0) + n
-            found.append(Mention(placed.by, because, companies))
-    return found
+            found.append(Mention(placed.sure, placed.by, because, companies))
+    return sorted(found, key=lambda mention: not mention.sure)
 
 
 def unlisted_by(
@@ -413,11 +458,15 @@ def unlisted_by(
     """How many approvals, announced by `day` with a company's name, are beyond those granted to it; and who says so."""
     mentioned: dict[str, int] = {}
     because = frozenset[int]()
-    for mention in mentions:
-        if mention.by <= day:
-            because |= mention.because
-            for mark, n in mention.companies.items():
-                mentioned[mark] = mentioned.get(mark, 0) + n
+    for mention in mentions:  # those that are surely of different batches first
+        if mention.by > day:
+            continue
+        for mark, n in mention.companies.items():
+            before = mentioned.get(mark, 0)
+            after = before + n if mention.sure else max(before, n)
+            if after > before:
+                mentioned[mark] = after
+                because |= mention.because
     return sum(max(0, n - granted_to.get(mark, 0)) for mark, n in mentioned.items()), because
 
 
@@ -457,7 +506,7 @@ def _order(batches: list[Batch]) -> list[Placed]:
 
 
 def _announced(batch: Batch) -> tuple[date, frozenset[int]]:
-    return (batch.on.last if batch.on is not None else date.max), batch.dated_by
+    return batch.granted_by or date.max, batch.dated_by
 
 
 def _distinct(batches: list[Batch]) -> list[Batch]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from events import DateRange, date_range, name_key
 
-from . import approvals, batches, companies, totals
+from . import approvals, batches, by_day, companies
 from .identities import Group, Identities, Marks
 from .projection import Documents
 
@@ -145,7 +145,7 @@ def _where_one(granted: Entries) -> list[tuple[str, int]]:
 
 def days_of(changes: Changes) -> Changed:
     """The same whoever they are of."""
-    return [(totals.day_range(on), n, []) for of in changes.values() for on, n in of]
+    return [(by_day.day_range(on), n, []) for of in changes.values() for on, n in of]
 
 
 @dataclass(slots=True)
@@ -251,7 +251,7 @@ def _bare(
 
 
 def _as_listed(terms: str, dates: list[str]) -> _Listed:
-    days = totals.day_range(approvals.span(dates))
+    days = by_day.day_range(approvals.span(dates))
     return _Listed(terms, days, days)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from events import DateRange, DecodedEvent, date_range, name_key
+from events import DateRange, DecodedEvent, name_key
 from events.catalog import ApprovalGranted, ApprovalRevoked, TermsEquated, TotalReported
 
-from . import approvals, pages, terms
+from . import approvals, by_day, pages, terms
 from .projection import Documents
 
 name = "totals"
@@ -16,7 +16,6 @@ version = 3
 handles = frozenset({m.TYPE for m in (ApprovalGranted, ApprovalRevoked, TotalReported, TermsEquated)})
 
 WAYS = ("number", "item")  # in which a revocation may say what is revoked
-SAMPLE = 4  # positions kept for each day, as evidence: the rest is a count
 
 
 def needs(event: DecodedEvent) -> list[str]:
@@ -26,8 +25,7 @@ def needs(event: DecodedEvent) -> list[str]:
             return [
                 *approvals.needs(counted, grant),
                 terms.needs(counted),
-                _days(counted, "granted", _month(grant.approved_on)),
-                _months(counted, "granted"),
+                *by_day.needs(f"{counted}\tgranted", grant.approved_on),
             ]
         case _:
             return []
@@ -46,7 +44,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
         case ApprovalGranted() as grant:
             counted = terms.seen(documents, grant, stands)
             for sign, approval in approvals.record(documents, counted, grant, event.position, stands=stands):
-                _count(documents, counted, "granted", approval.on, approval.position, sign)
+                by_day.count(documents, f"{counted}\tgranted", approval.on, approval.position, sign)
         case ApprovalRevoked() as revocation:
             _revoke(documents, revocation, event.position, stands)
         case TotalReported() as report:
@@ -60,10 +58,9 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
 
 def fetch(documents: Documents, counted: Sequence[str]) -> None:
     """Reads ahead what is known in these terms, in three round trips."""
-    kinds = [(terms, "granted") for terms in counted]
-    kinds += [(_revoked(*terms.split("\t")[:2]), way) for terms in counted for way in WAYS]
-    documents.fetch(_months(*kind) for kind in kinds)
-    documents.fetch(_days(*kind, month) for kind in kinds for month in documents.get(_months(*kind)) or [])
+    places = [f"{terms}\tgranted" for terms in counted]
+    places += [f"{_revoked_in(terms)}\t{way}" for terms in counted for way in WAYS]
+    by_day.fetch(documents, places)
     pages.fetch(documents, ["equations", *(f"reports\t{terms}" for terms in counted)])
 
 
@@ -77,21 +74,9 @@ def reports(documents: Documents, counted: str) -> list[tuple[int, dict[str, Any
     return list(pages.read(documents, f"reports\t{counted}"))
 
 
-def days(documents: Documents, counted: str, kind: str) -> list[tuple[DateRange, int, list[int]]]:
-    """Distinct approvals, of one `kind`, by the days they may be of: the range, how many, some positions."""
-    months: list[str] = documents.get(_months(counted, kind)) or []
-    documents.fetch([_days(counted, kind, month) for month in months])
-    return [
-        (day_range(on), count, sample)
-        for month in months
-        for on, (count, sample) in sorted(documents.get(_days(counted, kind, month)).items())
-    ]
-
-
-def day_range(on: str) -> DateRange:
-    """The days of a partial date, or of `first/last`."""
-    first, _, last = on.partition("/")
-    return DateRange(date_range(first).first, date_range(last or first).last)
+def granted(documents: Documents, counted: str) -> list[tuple[DateRange, int, list[int]]]:
+    """Distinct approvals by the days they may be of: the range, how many, some positions."""
+    return by_day.read(documents, f"{counted}\tgranted")
 
 
 def _report(report: TotalReported) -> dict[str, Any]:
@@ -120,50 +105,25 @@ def _revoke(documents: Documents, revocation: ApprovalRevoked, position: int, st
     for sign, held in ((-1, before), (1, after)):
         if held:
             on = approvals.span([day for _, day in held])
-            _count(documents, place, way, on, held[0][0], sign)
+            by_day.count(documents, f"{place}\t{way}", on, held[0][0], sign)
     pages.keep(documents, f"revocations\t{place}", position, revocation.revoked_on, stands)
 
 
 def revoked_days(documents: Documents, counted: str) -> list[list[tuple[DateRange, int, list[int]]]]:
-    """Distinct revocations of the instrument of these terms, as `days` gives them: those reported by registry number, and
+    """Distinct revocations of the instrument of these terms, as `granted` gives approvals: those reported by registry number, and
     those reported by item, which may be the same approvals."""
-    authority, instrument, _ = counted.split("\t")
-    return [days(documents, _revoked(authority, instrument), way) for way in WAYS]
+    return [by_day.read(documents, f"{_revoked_in(counted)}\t{way}") for way in WAYS]
 
 
 def revocations(documents: Documents, counted: str) -> list[tuple[int, str]]:
     """Every revocation of the instrument of these terms: its position, and the day."""
-    authority, instrument, _ = counted.split("\t")
-    return list(pages.read(documents, f"revocations\t{_revoked(authority, instrument)}"))
-
-
-def _count(documents: Documents, counted: str, kind: str, on: str, position: int, sign: int) -> None:
-    month = _month(on)
-    held: dict[str, Any] = documents.get(_days(counted, kind, month)) or {}
-    if not held:
-        months = documents.get(_months(counted, kind)) or []
-        documents.put(_months(counted, kind), sorted({*months, month}))
-    count, sample = held.get(on) or (0, [])
-    changed = {**held, on: [count + sign, approvals.sampled(sample, position, sign, SAMPLE)]}
-    if not count + sign:
-        del changed[on]
-    documents.put(_days(counted, kind, month), changed or None)
-    if not changed:
-        left = [other for other in documents.get(_months(counted, kind)) if other != month]
-        documents.put(_months(counted, kind), left or None)
+    return list(pages.read(documents, f"revocations\t{_revoked_in(counted)}"))
 
 
 def _revoked(authority: str, instrument: str) -> str:
     return f"revoked\t{authority}\t{instrument}"
 
 
-def _month(on: str) -> str:
-    return on[:7]
-
-
-def _months(counted: str, kind: str) -> str:
-    return f"months\t{counted}\t{kind}"
-
-
-def _days(counted: str, kind: str, month: str) -> str:
-    return f"days\t{counted}\t{kind}\t{month}"
+def _revoked_in(counted: str) -> str:
+    authority, instrument, _ = counted.split("\t")
+    return _revoked(authority, instrument)

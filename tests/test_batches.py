@@ -165,6 +165,17 @@ def test_a_batch_known_by_its_approvals_alone_has_their_number_and_the_ordinal_t
     assert answer["announced_on"] == []
 
 
+def test_whoever_may_be_of_a_batch_under_another_name_leaves_room_among_its_undisclosed() -> None:
+    listed = granted("Baidu", "Ernie", "2023-11-30", batch="second batch")
+    assert batch_of(log(batch(2, "=1", "2023-11-30"), listed), 2)["undisclosed"] == between(0, 1)
+    named = batch(None, "=3", "2023-08-31", named=[("Baidu", "Ernie"), ("Zhipu", "GLM")])
+    answer = batch_of(log(named, batch(1, "=3", "2023-08-31", source="Xinhua")), 1)
+    assert (answer["named"], answer["undisclosed"]) == (0, between(1, 3))
+    # Another day is another batch.
+    answer = batch_of(log(named, batch(1, "=3", "2023-09-30", source="Xinhua")), 1)
+    assert answer["undisclosed"] == exactly(3)
+
+
 def test_an_approval_that_gives_the_label_is_of_the_batch_whose_report_gives_the_label_an_ordinal() -> None:
     reports = log(
         batch(4, "=14", "2024-01-26", label="第四批"),

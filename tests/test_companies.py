@@ -330,6 +330,16 @@ def test_two_reports_of_one_batch_that_know_it_by_its_ordinal_and_by_its_day_nam
     assert company_of(reports, "Xiaomi")["approvals"][0]["named"] == 1
 
 
+def test_a_company_keeps_what_a_batch_names_when_another_paper_gives_that_a_number() -> None:
+    named = batch(None, "=3", "2023-08-31", named=[("Baidu", "Ernie"), ("Baidu", "Yiyan")])
+    for numbered in (
+        batch(1, "=3", "2023-08-31", source="Xinhua"),
+        batch(1, "=3", "2023-08-31", named=[("Baidu", "Ernie")], source="Xinhua"),
+    ):
+        (approvals,) = company_of(log(named, numbered), "Baidu")["approvals"]
+        assert (approvals["named"], approvals["evidence"]["low"]) == (2, [1])
+
+
 def test_two_batches_that_name_a_company_name_two_approvals() -> None:
     reports = log(
         batch(1, "=8", "2023-08-31", named=["Baidu"]), batch(2, "=9", "2023-11-03", named=["Baidu"])

@@ -56,9 +56,11 @@ from .given import (
     MODELS,
     SERVICES,
     Line,
+    ask,
     batch,
     called,
     equated,
+    exactly,
     granted,
     identified,
     log,
@@ -403,9 +405,7 @@ def test_approvals_revocations_and_members_are_counted_as_a_recount_from_scratch
     assert set(terms.all_seen(documents["totals"])) == set(grants)
     for counted, of in grants.items():
         expected = distinct(of)
-        assert by_days(totals.days(documents["totals"], counted, "granted")) == Counter(
-            days for _, days in expected
-        )
+        assert by_days(totals.granted(documents["totals"], counted)) == Counter(days for _, days in expected)
         for company, n in Counter(company for company, _ in expected).items():
             record = companies.record(documents["companies"], company)
             assert record is not None
@@ -932,6 +932,24 @@ def test_true_reports_never_lead_to_a_false_figure_on_any_day_that_is_asked_abou
                 if approved:
                     percent = 100 * of_company / len(approved)
                     assert counted["share"]["low"] <= percent <= counted["share"]["high"], answer
+
+
+@given(st.data())
+def test_members_of_batches_count_once_whatever_days_lists_give_them(data: st.DataObject) -> None:
+    lines: list[EventData] = []
+    sizes = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
+    for ordinal, size in enumerate(sizes, start=1):
+        if data.draw(st.booleans()):
+            lines.append(batch(ordinal, f"={size}", f"2024-0{ordinal}-15"))
+        days = st.sampled_from(["2024-01-10", "2024-02-20", "2024-03-15", "2024-05-01", "2024-03", "2024"])
+        for member in range(data.draw(st.integers(0, size))):
+            name = f"{ordinal} {member}"
+            lines.append(granted(f"Company {name}", f"Item {name}", data.draw(days), batch=ordinal))
+    reports = log(*data.draw(st.permutations(lines)))
+    for answer in ask(reports, "totals"):
+        assert answer["total"]["low"] <= sum(sizes)
+    (answer,) = ask(log(*lines, total(f"={sum(sizes)}", "2024-12-31")), "totals")
+    assert (answer["total"], answer["contradictions"]) == (exactly(sum(sizes)), [])
 
 
 @settings(max_examples=60)

@@ -624,6 +624,52 @@ def test_a_revocation_in_either_of_equated_terms_counts_for_both() -> None:
     assert total_of(reports)["in_force"]["high"] == total_of(reports, SERVICES)["in_force"]["high"] == 9
 
 
+# Batches, and lists of their members.
+
+
+@pytest.mark.parametrize("on", ["2024-01-20", "2024-01-26", "2024-01-29", "2024-02", "2024"])
+@pytest.mark.parametrize("of", [1, "first"])
+def test_a_member_of_a_batch_counts_once_whatever_day_a_list_gives_it(on: str, of: int | str) -> None:
+    known_as = (of, None) if isinstance(of, int) else (None, of)
+    reports = [
+        batch(known_as[0], "=2", "2024-01-26", label=known_as[1]),
+        granted("Baidu", "Ernie", on, batch=of),
+        granted("Zhipu", "GLM", on, batch=of),
+    ]
+    assert total_of(log(*reports))["total"] == at_least(2)
+    answer = total_of(log(*reports, total("=2", "2024-12-31")))
+    assert (answer["total"], answer["undisclosed"], answer["contradictions"]) == (exactly(2), exactly(0), [])
+
+
+def test_a_member_of_a_batch_that_was_granted_before_a_later_one_was_announced_counts_by_then() -> None:
+    reports = log(batch(2, "=2", "2024-01-26"), granted("Baidu", "Ernie", "2024-01-29", batch=1))
+    assert total_of(reports)["total"] == at_least(3)
+
+
+def test_who_is_listed_after_a_batch_and_is_of_none_or_of_another_counts_beside_it() -> None:
+    first = batch(1, "=2", "2024-01-26")
+    for of in (None, 2):
+        reports = log(first, granted("Baidu", "Ernie", "2024-01-29", batch=of))
+        assert total_of(reports)["total"] == at_least(3)
+
+
+def test_an_approval_of_the_fourth_batch_says_that_three_came_before() -> None:
+    grant = granted("Baidu", "Ernie", "2024-01-26", batch=4)
+    assert total_on(log(grant), "2024-01-26")["total"] == at_least(4)
+    assert total_of(log(grant))["evidence"]["low"] == [1]
+    assert events_in_conflict(total_of(log(grant, total("<=3", "2024-12-31")))) == [[1, 2]]
+    assert events_in_conflict(total_of(log(grant, total("<=3", "2024-01-25")))) == []
+
+
+def test_companies_stay_named_when_another_paper_gives_their_batch_a_number() -> None:
+    named = batch(None, "=3", "2023-08-31", named=[("Baidu", "Ernie"), ("Zhipu", "GLM")])
+    numbered = batch(1, "=3", "2023-08-31", source="Xinhua")
+    both = batch(1, "=3", "2023-08-31", named=["Baidu", "Tencent"], source="Xinhua")
+    assert total_of(log(named))["named"] == total_of(log(named, numbered))["named"] == 2
+    assert total_of(log(named, both))["named"] == 3
+    assert total_of(log(named, numbered))["total"] == at_least(3)
+
+
 # Contradictions.
 
 

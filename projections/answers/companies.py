@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from events import Count, DateRange, Interval, UnknownCompany, date_range, name_key
 
-from .. import approvals, terms, totals
+from .. import approvals, by_day, terms
 from .. import companies as fold
 from ..asof import perhaps, surely
 from ..evidence import Views
@@ -144,6 +144,7 @@ class _Counting:
         self._views = views
         self._valid_at = valid_at
         self._named_in = _named_in(figures, valid_at)
+        self._different = {placed.batch.key for placed in figures.order if placed.sure}
         self._twice = {counted: _by_name(twice) for counted, twice in figures.evidence.twice.items()}
         days = valid_at or figures.last_day
         self._total, self._undisclosed = figures.total_in(days).interval, figures.undisclosed(days)
@@ -209,7 +210,11 @@ class _Counting:
         for name in names:
             for batch, naming in self._named_in.get(name, {}).items():
                 by_batch.setdefault(batch, _Naming(set(), set())).add(*naming)
-        return [Reported(max(1, len(items)), positions) for items, positions in by_batch.values()]
+        named = {of: Reported(max(1, len(each.items)), each.positions) for of, each in by_batch.items()}
+        # One that may be another one's batch names no more than that, or those that it names itself.
+        different = [reported for of, reported in named.items() if of in self._different]
+        alone = [[reported] for of, reported in named.items() if of not in self._different]
+        return max([different, *alone], key=lambda reported: sum(each.approvals for each in reported))
 
     def _granted_to(self, names: list[str], records: Records) -> tuple[int, list[Reported]]:
         held = [records[name]["granted"] for name in names if name in records]
@@ -261,10 +266,10 @@ class _Naming(NamedTuple):
 
 
 def _named_in(figures: Figures, valid_at: DateRange | None) -> dict[str, dict[str, _Naming]]:
-    """By name (as a key), the batches that surely were by then, and of which announcements name it."""
+    """By name (as a key), the batches that surely were by then, and of which announcements name it, though some may be one."""
     found: dict[str, dict[str, _Naming]] = {}
     for placed in figures.order:
-        if placed.sure and (placed.on is None or surely(placed.on, valid_at)):
+        if placed.on is None or surely(placed.on, valid_at):
             dated_by = frozenset() if valid_at is None else placed.placed_by
             for report in placed.batch.reports:
                 for name, items in report.named.items():
@@ -294,12 +299,12 @@ def _distinct(
     numbers = sorted(by_number)
     for number, approval in zip(numbers, approvals.of_numbers(documents, counted, numbers), strict=True):
         if approval is not None and approval.company in names:
-            yield totals.day_range(approval.on), {position for _, position, _ in by_number[number]}
+            yield by_day.day_range(approval.on), {position for _, position, _ in by_number[number]}
     for of_item in by_item.values():
         for part in _by_company(documents, of_item):
             if not any("registry_number" in entry["item"] for _, _, entry in part):
                 days = approvals.span([entry["approved_on"] for _, _, entry in part])
-                yield totals.day_range(days), {position for _, position, _ in part}
+                yield by_day.day_range(days), {position for _, position, _ in part}
 
 
 def _by_company(documents: Documents, of_item: list[Told]) -> Iterable[list[Told]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from events import DateRange, date_range, name_key
 
-from .. import approvals, companies, totals
+from .. import approvals, by_day, companies, totals
 from ..bounds import BY_DAY, NAMED, REVOKED, Bound, Conflict, Node
 from ..evidence import Batch, Days, Evidence, Views
 from ..figures import Figures
@@ -123,7 +123,7 @@ class Shown:
         found = set[int]()
         for counted in self._figures.evidence.granted:
             for reports in _reports_of_grants(views, counted).values():
-                days = totals.day_range(approvals.span([entry["approved_on"] for _, entry in reports]))
+                days = by_day.day_range(approvals.span([entry["approved_on"] for _, entry in reports]))
                 if between is not None and between[0] < days.first and days.last <= between[1]:
                     found.update(position for position, _ in reports)
                     continue
