@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from events import BadQuestion, LogForked, ParkedEvents, Unreadable
+from events import (
+    BadQuestion,
+    LedgerError,
+    LogForked,
+    ParkedEvents,
+    StorageUnavailable,
+    Unreadable,
+)
 
 from .lockstep import CONCERNS_ALL, Lockstep
-from .store import Behind, DocumentsLost, Fenced, Generation, Store
+from .store import Behind, DocumentsLost, Fenced, Generation, Progress, Store, unheard
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +41,12 @@ class Rebuilt:
         return self.snapshots_differ or (self.live_digest is not None and self.live_digest != self.digest)
 
 
-def rebuild(store: Store, progress: Callable[[int], None] | None = None) -> Rebuilt:
+def rebuild(store: Store, progress: Progress = unheard) -> Rebuilt:
     """Builds a new generation up to the log's head, compares it with the live one, and leaves it beside that one.
 
-    `progress` hears of each position that is reached. Raises ParkedEvents, with every event that cannot be applied, or
-    BadQuestion where another rebuild was adopted meanwhile: the new generation is gone then. Readers notice nothing: see
-    `adopt`.
+    `progress` hears of each position that is reached, and then again and again while the two are compared; what it raises ends
+    the rebuild. Raises ParkedEvents, with every event that cannot be applied, or BadQuestion where another rebuild was adopted
+    meanwhile: the new generation is gone then. Readers notice nothing: see `adopt`.
     """
     (rebuilt,) = rebuild_together([store], progress)
     if isinstance(rebuilt, Exception):
@@ -47,9 +54,7 @@ def rebuild(store: Store, progress: Callable[[int], None] | None = None) -> Rebu
     return rebuilt
 
 
-def rebuild_together(
-    stores: Sequence[Store], progress: Callable[[int], None] | None = None
-) -> list[Rebuilt | Exception]:
+def rebuild_together(stores: Sequence[Store], progress: Progress = unheard) -> list[Rebuilt | Exception]:
     """The same for several projections of one ledger, in one pass over the log; or, of each that cannot be rebuilt, why.
 
     `progress` hears of each position that all have reached. Raises what keeps all from being rebuilt, such as
@@ -68,7 +73,7 @@ def rebuild_together(
                 outcomes[store] = why
         errors = _catch_up_together(list(made.values()), progress)
         for store, new in made.items():
-            outcomes[store] = _finished(new, lives[store], errors.get(new))
+            outcomes[store] = _finished(new, lives[store], errors.get(new), progress)
     except BaseException:
         for store, new in made.items():
             store.drop(new.number)
@@ -76,11 +81,13 @@ def rebuild_together(
     return [outcomes[store] for store in stores]
 
 
-def _finished(new: Generation, live: Generation, error: Exception | None) -> Rebuilt | Exception:
+def _finished(
+    new: Generation, live: Generation, error: Exception | None, progress: Progress
+) -> Rebuilt | Exception:
     if error is None:
         try:
             _require_whole(new)
-            return _compared(new, live)
+            return _compared(new, live, progress)
         except CONCERNS_ALL:
             raise
         except Exception as why:  # noqa: BLE001  # as above
@@ -89,17 +96,21 @@ def _finished(new: Generation, live: Generation, error: Exception | None) -> Reb
     return error
 
 
-def adopt(store: Store, rebuilt: Rebuilt) -> None:
+def adopt(store: Store, rebuilt: Rebuilt, progress: Progress = unheard) -> None:
     """Makes a rebuilt generation the live one; the one before it stays as the way back.
 
-    The live one may have moved on meanwhile: the new one follows until the switch finds it level. Where no answer comes
-    (StorageUnavailable), call it again. Raises BadQuestion where another switch came first: the rebuilt one is gone then.
+    The live one may have moved on meanwhile: the new one follows until the switch finds it level. `progress` hears of where it
+    begins, and of each position that is reached. Where no answer comes (StorageUnavailable), call it again. Raises BadQuestion
+    where another switch came first, and what `progress` raises: the rebuilt one is gone then.
     """
     if store.live() != rebuilt.generation:
         try:
-            _switch(store, rebuilt)
-        except BadQuestion:
-            with suppress(BadQuestion):
+            progress(rebuilt.position)
+            _switch(store, rebuilt, progress)
+        except StorageUnavailable:
+            raise
+        except BaseException:
+            with suppress(LedgerError):  # it may be live all the same: the answer was not read
                 store.drop(rebuilt.generation)
             raise
     store.drop_old()
@@ -122,10 +133,10 @@ def go_back(store: Store) -> int:
     return previous
 
 
-def _switch(store: Store, rebuilt: Rebuilt) -> None:
+def _switch(store: Store, rebuilt: Rebuilt, progress: Progress) -> None:
     new = store.generation(rebuilt.generation)
     while True:
-        _catch_up(new)
+        _catch_up(new, progress)
         try:
             store.switch(rebuilt.generation, rebuilt.live_generation)
         except Behind as behind:
@@ -142,7 +153,7 @@ def _require_whole(generation: Generation) -> None:
         raise ParkedEvents(generation.store.projection.name, list(parked.items()))
 
 
-def _compared(new: Generation, live: Generation) -> Rebuilt:
+def _compared(new: Generation, live: Generation, progress: Progress) -> Rebuilt:
     """Compares digests at one position: first the live one follows, as far as it is behind; then the new one does.
 
     Nobody else moves the new one on, so that they meet however fast the live one moves.
@@ -150,17 +161,17 @@ def _compared(new: Generation, live: Generation) -> Rebuilt:
     name = new.store.projection.name
     try:
         if live.verified_checkpoint().position == 0:
-            return Rebuilt(name, new.number, *new.digest(), live.number, None)
-        _follow(live, new.checkpoint().position)
+            return Rebuilt(name, new.number, *new.digest(progress), live.number, None)
+        _follow(live, new.checkpoint().position, progress)
     except DocumentsLost:
         # At whatever position: what is not whole is equal to nothing.
-        return Rebuilt(name, new.number, *new.digest(), live.number, live.digest()[1])
+        return Rebuilt(name, new.number, *new.digest(progress), live.number, live.digest(progress)[1])
     except (Unreadable, LogForked):
-        return Rebuilt(name, new.number, *new.digest(), live.number, None)
-    held = live.digests()
-    _catch_up(new, upto=held.position)
+        return Rebuilt(name, new.number, *new.digest(progress), live.number, None)
+    held = live.digests(progress)
+    _catch_up(new, progress, upto=held.position)
     _require_whole(new)
-    given = new.digests()
+    given = new.digests(progress)
     if given.position != held.position:
         raise _overtaken(new)
     return Rebuilt(
@@ -174,7 +185,7 @@ def _compared(new: Generation, live: Generation) -> Rebuilt:
     )
 
 
-def _follow(generation: Generation, upto: int) -> None:
+def _follow(generation: Generation, upto: int, progress: Progress) -> None:
     lockstep = Lockstep()
     while True:
         (outcome,) = lockstep.advance([generation], upto=upto)
@@ -182,15 +193,16 @@ def _follow(generation: Generation, upto: int) -> None:
             return
         if isinstance(outcome, Exception) and not isinstance(outcome, Fenced):
             raise outcome  # fenced: a worker moves it on, so much the better
+        progress(upto)
 
 
-def _catch_up(generation: Generation, upto: int | None = None) -> None:
-    for error in _catch_up_together([generation], upto=upto).values():
+def _catch_up(generation: Generation, progress: Progress, upto: int | None = None) -> None:
+    for error in _catch_up_together([generation], progress, upto).values():
         raise error
 
 
 def _catch_up_together(
-    generations: Sequence[Generation], progress: Callable[[int], None] | None = None, upto: int | None = None
+    generations: Sequence[Generation], progress: Progress, upto: int | None = None
 ) -> dict[Generation, Exception]:
     """Moves all to the log's head, and says which could not be, and why."""
     errors: dict[Generation, Exception] = {}
@@ -205,7 +217,7 @@ def _catch_up_together(
         if not any(outcomes.values()):
             break
         reached = [generation.reached.position for generation in going if generation not in errors]
-        if progress is not None and reached:
+        if reached:
             progress(min(reached))
     return errors
 

@@ -41,7 +41,14 @@ FIRST = 1  # the number of the first generation
 Fields = Iterable[tuple[bytes, bytes]]
 """Fields of a hash, and what is stored in them."""
 
+Progress = Callable[[int], None]
+"""Hears, of what takes long, the position that it has reached. What it raises breaks that off."""
+
 _Taken = TypeVar("_Taken")
+
+
+def unheard(_: int) -> None:
+    """Progress that nobody asks about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,12 +327,12 @@ class Generation:
             found = cast(dict[bytes, bytes], self.store.client.hgetall(self.parked_key))
         return {int(at): found[at].decode() for at in sorted(found, key=int)}
 
-    def digest(self) -> tuple[int, str]:
-        """The position, and the digest of all documents at it."""
-        position, (digest, _) = self._read_whole([self.documents_key], _digests_of_documents)
+    def digest(self, progress: Progress = unheard) -> tuple[int, str]:
+        """The position, and the digest of all documents at it. `progress` hears of it again and again while these are read."""
+        position, (digest, _) = self._read_whole([self.documents_key], _digests_of_documents, progress)
         return position, digest
 
-    def digests(self) -> Digests:
+    def digests(self, progress: Progress = unheard) -> Digests:
         """The same, and a digest of all snapshots up to that position, at which both are read."""
 
         def digests(documents: Fields, kept: Fields) -> tuple[str, str]:
@@ -333,10 +340,12 @@ class Generation:
             each = ((sha256(field + b"\n" + stored).digest(), b"") for field, stored in kept)
             return plain, marked + digests_of_set(each)[0]
 
-        position, (plain, past) = self._read_whole([self.documents_key, self.past_key], digests)
+        position, (plain, past) = self._read_whole([self.documents_key, self.past_key], digests, progress)
         return Digests(position, plain, past if self.keeps_past() else None)
 
-    def _read_whole(self, places: list[str], take: Callable[..., _Taken]) -> tuple[int, _Taken]:
+    def _read_whole(
+        self, places: list[str], take: Callable[..., _Taken], progress: Progress
+    ) -> tuple[int, _Taken]:
         """What `take` makes of all fields of some hashes, as they are at one position.
 
         They are read some at a time, so that it takes no memory for all; or, where a writer moves on at every try, at once.
@@ -354,7 +363,8 @@ class Generation:
             position = whole_number(at)
             with suppress(Fenced):
                 scans = zip(places, begun, strict=True)
-                return position, take(*(self._fields_at(position, place, *scan) for place, scan in scans))
+                fields = (self._fields_at(position, place, progress, *scan) for place, scan in scans)
+                return position, take(*fields)
         with storage():
             pipeline = self.store.client.pipeline(transaction=True)
             pipeline.hget(self.state_key, "position")
@@ -363,7 +373,9 @@ class Generation:
             at, *whole = pipeline.execute()
         return whole_number(at), take(*(fields.items() for fields in whole))
 
-    def _fields_at(self, position: int, place: str, cursor: int, found: dict[bytes, bytes]) -> Fields:
+    def _fields_at(
+        self, position: int, place: str, progress: Progress, cursor: int, found: dict[bytes, bytes]
+    ) -> Fields:
         """The fields of a hash in the server's order, maybe some of them twice: those that were `found`, and those from `cursor`
         on. Raises Fenced where these are of a `position` no longer. At position 0 there are none: whatever is there is of
         another time."""
@@ -380,6 +392,7 @@ class Generation:
                 )
             if whole_number(at) != position:
                 raise Fenced
+            progress(position)
 
     def open(self, state: dict[bytes, bytes], held: int, live: bytes | None) -> None:
         """Remembers where it is, as read (see `read_state`). One that was removed stays as it is: it takes nothing."""

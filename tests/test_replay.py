@@ -25,8 +25,9 @@ from events import (
     keys,
 )
 from projections import PROJECTIONS, Fenced, Generation, Store
+from projections import store as store_module
 from projections.replay import Rebuilt, adopt, discard, go_back, rebuild, rebuild_together
-from projections.store import Digests
+from projections.store import Digests, Progress
 from projections.together import read_together
 
 from .conftest import new_ledger
@@ -99,7 +100,24 @@ def test_progress_is_told_of_each_page(log: Log) -> None:
     append(log, *MANY)
     heard: list[int] = []
     rebuild(Store(log, Tally()), heard.append)
-    assert heard == [500, 1_000, 1_100]
+    assert list(dict.fromkeys(heard)) == [500, 1_000, 1_100]
+
+
+def test_progress_goes_on_while_the_live_one_follows_and_while_documents_are_read(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, *MANY)
+    store = Store(log, Tally())
+    store.open_live().advance()
+    heard: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(store_module, "SCANNED", 10_000)  # all documents at once
+        rebuild(store, heard.append)
+    assert heard == [500, 1_000, *[1_100] * 3]  # of which the last two are pages of the live one
+    heard.clear()
+    rebuild(store, heard.append)
+    assert heard[:3] == [500, 1_000, 1_100]
+    assert heard.count(1_100) >= 3  # once more at least for each of the two whose documents are read
 
 
 def test_where_nothing_was_projected_there_is_nothing_to_compare_with_and_nothing_is_built_twice(
@@ -160,7 +178,12 @@ def test_comparing_looks_at_the_documents_once_however_far_the_live_one_is_behin
     append(store.log, *MANY)
     looked = []
     original = Generation.digests
-    monkeypatch.setattr(Generation, "digests", lambda self: looked.append(self.number) or original(self))
+
+    def look(self: Generation, progress: Progress) -> Digests:
+        looked.append(self.number)
+        return original(self, progress)
+
+    monkeypatch.setattr(Generation, "digests", look)
     rebuild(store)
     assert sorted(looked) == [1, 2]
 
@@ -173,11 +196,11 @@ def test_comparing_ends_though_the_live_one_moves_on_at_every_look(
     figures = iter(range(20, 40))
     original = Generation.digests
 
-    def look(self: Generation) -> Digests:
+    def look(self: Generation, progress: Progress) -> Digests:
         if self.number == worker.number and (figure := next(figures, None)):
             append(store.log, figure, figure)
             worker.advance(limit=1)
-        return original(self)
+        return original(self, progress)
 
     monkeypatch.setattr(Generation, "digests", look)
     rebuilt = rebuild(store)
@@ -194,10 +217,10 @@ def test_a_live_projection_that_disappears_while_it_is_looked_at_is_not_said_to_
     live = store.open_live()
     original = Generation.digests
 
-    def look(self: Generation) -> Digests:
+    def look(self: Generation, progress: Progress) -> Digests:
         if self.number == live.number:
             store.client.delete(live.state_key, live.documents_key)
-        return original(self)
+        return original(self, progress)
 
     monkeypatch.setattr(Generation, "digests", look)
     with pytest.raises(BadQuestion, match="replay again"):
@@ -308,7 +331,16 @@ def test_a_pass_that_is_broken_off_leaves_nothing_of_any(store: Store) -> None:
 # Broken off
 
 
-@pytest.mark.parametrize(("page", "how"), [(1, RuntimeError), (2, KeyboardInterrupt), (3, RuntimeError)])
+@pytest.mark.parametrize(
+    ("page", "how"),
+    [
+        (1, RuntimeError),
+        (2, KeyboardInterrupt),
+        (3, RuntimeError),
+        (4, RuntimeError),  # of the live one's documents
+        (5, KeyboardInterrupt),  # of its own
+    ],
+)
 def test_a_rebuild_that_is_broken_off_leaves_nothing(log: Log, page: int, how: type[BaseException]) -> None:
     append(log, *MANY)
     store = Store(log, Tally())
@@ -339,6 +371,26 @@ def test_a_rebuild_that_is_broken_off_while_the_server_writes_a_page_leaves_noth
     with pytest.raises(KeyboardInterrupt):
         rebuild(Store(log, Tally(before_counting=interrupt)))
     assert but_for_the_number(stored(log), store) == but_for_the_number(before, store)
+
+
+@pytest.mark.parametrize(("page", "how"), [(1, RuntimeError), (2, KeyboardInterrupt)])
+def test_a_switch_that_is_broken_off_while_the_new_one_follows_leaves_nothing(
+    store: Store, page: int, how: type[BaseException]
+) -> None:
+    rebuilt = rebuild(store)
+    append(store.log, 43)
+    drain(store.open_live())
+    heard: list[int] = []
+
+    def progress(position: int) -> None:
+        heard.append(position)
+        if len(heard) == page:
+            raise how
+
+    with pytest.raises(how):
+        adopt(store, rebuilt, progress)
+    assert heard == [3, 4][:page]
+    assert (store.live(), generations(store)) == (1, {1})
 
 
 def test_what_a_killed_rebuild_left_behind_goes_with_the_next_one(store: Store) -> None:
