@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from approval_ledger import tokens
 from events import BadQuestion, Log, Unreadable, keys
-from projections import PROJECTIONS, Store, replay
+from projections import PROJECTIONS, Generation, Store, replay
+from projections.store import Digests, Progress
 from workers import ask_for_rebuild, last_rebuild, rebuild_here, run_here
 from workers import rebuild as rebuilding
 from workers.queues import REBUILD, doorbell
@@ -125,6 +126,48 @@ def test_one_whose_lease_went_to_another_leaves_the_rebuild_to_it(
     assert rebuilding.rebuild(built.client, built.ledger, "totals", stopping=taken) is None
     assert (state(built), generation(built)) == ("running", 1)
     assert built.client.get(lease) == b"another"
+
+
+@pytest.mark.parametrize("ends", ["stopping", "lease"])
+def test_one_that_ends_while_it_compares_leaves_nothing_and_no_note(
+    built: Log, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setattr(rebuilding, "KEEP", -1.0)
+    ask_for_rebuild(built, "totals")
+    looked: list[int] = []
+    original = Generation.digests
+
+    def look(self: Generation, progress: Progress) -> Digests:
+        looked.append(self.number)
+        if ends == "lease":
+            built.client.set(f"{keys.rebuild(built.ledger, 'totals')}:lease", "another")
+        return original(self, progress)
+
+    monkeypatch.setattr(Generation, "digests", look)
+    stopping = (lambda: bool(looked)) if ends == "stopping" else (lambda: False)
+    assert rebuilding.rebuild(built.client, built.ledger, "totals", stopping=stopping) is None
+    assert looked == [1, 2]
+    assert (state(built), generation(built)) == ("running", 1)
+    assert not list(built.client.scan_iter(f"{keys.projection(built.ledger, 'totals')}:2:*"))
+
+
+def test_one_that_ends_when_another_is_at_it_leaves_the_note_to_that(
+    built: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was held up in the switch for longer than a lease."""
+    ask_for_rebuild(built, "totals")
+    place, adopt = keys.rebuild(built.ledger, "totals"), replay.adopt
+
+    def held_up(*arguments: Any) -> None:
+        adopt(*arguments)
+        built.client.set(f"{place}:lease", "another")
+        built.client.hset(place, "began_ms", 1)
+
+    monkeypatch.setattr(replay, "adopt", held_up)
+    assert rebuilding.rebuild(built.client, built.ledger, "totals") is None
+    found = last_rebuild(built, "totals")
+    assert found is not None
+    assert (found.state, found.began_ms, generation(built)) == ("running", 1, 2)
 
 
 def test_one_that_fails_says_why_and_the_live_documents_stay(

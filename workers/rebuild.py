@@ -155,7 +155,7 @@ def rebuild(
     client: Redis, ledger: str, name: str, *, stopping: Callable[[], bool] = lambda: False
 ) -> Rebuild | None:
     """Does the rebuild that was asked for, switches to it, and notes how it ended; None where nobody asked, or another worker is
-    at it, or this one is `stopping`: then it is begun anew.
+    at it (by now: then it is for that one to note), or this one is `stopping`: then it is begun anew.
 
     Raises StorageUnavailable, after which it is begun anew, too. Whatever else ends it is its outcome.
     """
@@ -170,17 +170,19 @@ def rebuild(
         if asked is None or not asked.is_open:
             return None
         running = replace(asked, state="running", began_ms=_now_ms())
-        _note(log, running)
+        _note(log, running, lease)
         ended = _outcome(log, running, lease, stopping)
-        if ended is not None:
-            _note(log, ended)
+        _note(log, ended, lease)
+    except (_Stopped, LockNotOwnedError):
+        return None
+    else:
         return ended
     finally:
         with suppress(LockNotOwnedError, LedgerError), storage(writing=True):  # else it expires
             lease.release()
 
 
-def _outcome(log: Log, running: Rebuild, lease: Lock, stopping: Callable[[], bool]) -> Rebuild | None:
+def _outcome(log: Log, running: Rebuild, lease: Lock, stopping: Callable[[], bool]) -> Rebuild:
     store, held = Store(log, PROJECTIONS[running.projection]), [time.monotonic()]
 
     def keep(_: int) -> None:
@@ -193,10 +195,8 @@ def _outcome(log: Log, running: Rebuild, lease: Lock, stopping: Callable[[], boo
 
     try:
         rebuilt = replay.rebuild(store, keep)
-        replay.adopt(store, rebuilt)
-    except (_Stopped, LockNotOwnedError):
-        return None
-    except StorageUnavailable:
+        replay.adopt(store, rebuilt, keep)
+    except (_Stopped, LockNotOwnedError, StorageUnavailable):
         raise
     except Exception as error:
         code = error.code if isinstance(error, LedgerError) else "internal"
@@ -250,9 +250,18 @@ def _is_held(log: Log, name: str) -> bool:
         return bool(log.client.exists(f"{keys.rebuild(log.ledger, name)}:lease"))
 
 
-def _note(log: Log, rebuild: Rebuild) -> None:
+def _note(log: Log, rebuild: Rebuild, lease: Lock) -> None:
+    """Raises LockNotOwnedError, and writes nothing, where the lease went to another meanwhile."""
+    place = keys.rebuild(log.ledger, rebuild.projection)
+
+    def write(pipeline: Pipeline) -> None:
+        if not lease.owned():
+            raise LockNotOwnedError(f"{lease.name} is another worker's")
+        pipeline.multi()
+        pipeline.hset(place, mapping=cast(Any, _written(rebuild)))
+
     with storage(writing=True):
-        log.client.hset(keys.rebuild(log.ledger, rebuild.projection), mapping=cast(Any, _written(rebuild)))
+        log.client.transaction(write, lease.name)
 
 
 def _now_ms() -> int:
