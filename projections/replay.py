@@ -58,7 +58,8 @@ def rebuild_together(stores: Sequence[Store], progress: Progress = unheard) -> l
     """The same for several projections of one ledger, in one pass over the log; or, of each that cannot be rebuilt, why.
 
     `progress` hears of each position that all have reached. Raises what keeps all from being rebuilt, such as
-    StorageUnavailable: all the new generations are gone then.
+    StorageUnavailable. The new generations are gone then; those that the server does not remove (it may be away) stay beside the
+    live ones, where no reader looks, until the next `adopt` of their projection.
     """
     made: dict[Store, Generation] = {}
     outcomes: dict[Store, Rebuilt | Exception] = {}
@@ -75,8 +76,8 @@ def rebuild_together(stores: Sequence[Store], progress: Progress = unheard) -> l
         for store, new in made.items():
             outcomes[store] = _finished(new, lives[store], errors.get(new), progress)
     except BaseException:
-        for store, new in made.items():
-            store.drop(new.number)
+        for new in made.values():
+            _remove(new)
         raise
     return [outcomes[store] for store in stores]
 
@@ -92,8 +93,14 @@ def _finished(
             raise
         except Exception as why:  # noqa: BLE001  # as above
             error = why
-    new.store.drop(new.number)
+    _remove(new)
     return error
+
+
+def _remove(new: Generation) -> None:
+    """As far as that can be: what ends a rebuild is worth telling, and what is left goes with the next switch."""
+    with suppress(LedgerError):
+        new.store.drop(new.number)
 
 
 def adopt(store: Store, rebuilt: Rebuilt, progress: Progress = unheard) -> None:
@@ -110,8 +117,8 @@ def adopt(store: Store, rebuilt: Rebuilt, progress: Progress = unheard) -> None:
         except StorageUnavailable:
             raise
         except BaseException:
-            with suppress(LedgerError):  # it may be live all the same: the answer was not read
-                store.drop(rebuilt.generation)
+            # Not where it is live: the answer may not have been read.
+            _remove(store.generation(rebuilt.generation))
             raise
     store.drop_old()
 

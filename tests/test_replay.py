@@ -328,6 +328,49 @@ def test_a_pass_that_is_broken_off_leaves_nothing_of_any(store: Store) -> None:
     assert (generations(store), generations(totals)) == ({1}, set())
 
 
+class Stuck(Store):
+    """A store that takes nothing away."""
+
+    def drop(self, number: int) -> None:
+        raise StorageUnavailable(f"generation {number} stays")
+
+
+def test_where_one_cannot_be_removed_the_others_are_and_it_goes_with_the_next_switch(store: Store) -> None:
+    stuck, totals = Stuck(store.log, Tally()), Store(store.log, PROJECTIONS["totals"])
+
+    def progress(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rebuild_together([stuck, totals], progress)
+    assert (generations(store), generations(totals)) == ({1, 2}, set())
+    adopt(store, rebuild(store))
+    assert generations(store) == {1, 3}
+
+
+def test_one_that_cannot_be_rebuilt_and_not_be_removed_does_not_keep_it_from_the_others(store: Store) -> None:
+    append(store.log, 13)
+    refused, rebuilt = rebuild_together([Stuck(store.log, Tally()), Store(store.log, PROJECTIONS["totals"])])
+    assert isinstance(refused, ParkedEvents)
+    assert isinstance(rebuilt, Rebuilt)
+
+
+def test_what_a_rebuild_left_on_a_server_that_went_away_goes_with_the_next_switch(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server()
+    log = Log(server.client(), "ledger")
+    append(log, *MANY)
+    stores = [Store(log, Tally()), Store(log, PROJECTIONS["totals"])]
+    with pytest.raises(StorageUnavailable):
+        rebuild_together(stores, lambda _: server.kill())
+    server.start()
+    assert [generations(each) for each in stores] == [{2}, {2}]
+    for each in stores:
+        adopt(each, rebuild(each))
+    assert [generations(each) for each in stores] == [{3}, {3}]
+
+
 # Broken off
 
 
