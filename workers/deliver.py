@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 import structlog
 from redis import Redis
@@ -21,6 +22,7 @@ from events import LedgerError, Log, StorageUnavailable, Unreadable, keys, stora
 
 from . import webhooks
 from .queues import DELIVER, JOB_TIMEOUT, DoorbellQueue, doorbell, enqueue
+from .watching import watching
 from .webhooks import Attempt, subscriptions
 from .worker import WORKER_TTL, BellWorker
 
@@ -86,7 +88,7 @@ def _release(lease: Lock) -> None:
 
 def deliver_here(client: Redis, ledger: str) -> None:
     """Delivers, in this process, what is due now. What keeps one webhook from it is raised when the others are served."""
-    log, errors = Log(client, ledger), list[LedgerError]()
+    log, errors = Log(client, ledger), list[Exception]()
     for each in due(log, log.head(), errors):
         try:
             while deliver(client, ledger, each):
@@ -99,7 +101,7 @@ def deliver_here(client: Redis, ledger: str) -> None:
         raise errors[0]
 
 
-def due(log: Log, head: int, errors: list[LedgerError]) -> list[str]:
+def due(log: Log, head: int, errors: list[Exception]) -> list[str]:
     """The webhooks that there is something to send to, in a log that ends at `head`. Adds to `errors` what is unreadable."""
     found = []
     for each in subscriptions.ids(log):
@@ -123,22 +125,16 @@ def ring(client: Redis, ledger: str, ids: list[str]) -> None:
             enqueue(doorbell(client, ledger, DELIVER), ledger, rung, DELIVER)
 
 
-def watch(log: Log) -> None:
+def watch(log: Log) -> NoReturn:
     """Rings for what is due, for ever."""
-    said: set[str] = set()
-    while True:
-        errors: list[LedgerError] = []
-        try:
-            head = log.head()
-            ring(log.client, log.ledger, due(log, head, errors))
-            next(log.follow(head, wait=PERIOD))
-        except LedgerError as error:
-            errors.append(error)
-            time.sleep(PERIOD)
-        for each in errors:
-            if str(each) not in said:  # each once, as long as it lasts
-                logger.error("webhooks", code=each.code, says=str(each))
-        said = set(map(str, errors))
+
+    def look() -> list[Exception]:
+        head, errors = log.head(), list[Exception]()
+        ring(log.client, log.ledger, due(log, head, errors))
+        next(log.follow(head, wait=PERIOD))
+        return errors
+
+    watching("webhooks", look, PERIOD)
 
 
 def _tell(attempt: Attempt) -> None:

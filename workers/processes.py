@@ -28,6 +28,7 @@ from .doorbell import not_held, ring
 from .jobs import LINGER, advance
 from .queues import DoorbellQueue, doorbell, enqueue, ledger_of, take
 from .reconcile import PERIOD, Reconciler, behind
+from .watching import Complaints
 from .webhooks import subscriptions
 from .worker import SOCKET_TIMEOUT, take_over_logging, worker
 
@@ -140,7 +141,7 @@ class Supervisor:
         self._asked_to_stop: set[SpawnProcess] = set()
         self._wait = 0.0
         self._start_again_at: float | None = None
-        self._complaints: set[str] = set()
+        self._complaints = Complaints("reconciler")
 
     def run(self) -> None:
         """Until it is told to stop, and every worker has ended."""
@@ -210,10 +211,7 @@ class Supervisor:
             errors = [error, *self._revived()]
         except Exception as error:  # noqa: BLE001  # whatever is wrong with the log or the server, the workers must outlast it
             errors = [error]
-        says = {str(error): getattr(error, "code", type(error).__name__) for error in errors}
-        for text in says.keys() - self._complaints:  # each once
-            logger.error("reconciler", code=says[text], says=text)
-        self._complaints = set(says)
+        self._complaints.hear(errors)
 
     def _revived(self) -> list[Exception]:
         """Starts the server anew, where it is ours. What keeps it from that, is returned."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NoReturn, cast, get_args
 
 import structlog
 from redis import Redis
@@ -24,6 +24,7 @@ from events import LedgerError, Log, StorageUnavailable, Unreadable, keys, stora
 from projections import PROJECTIONS, Store, replay
 
 from .queues import REBUILD, DoorbellQueue, doorbell, enqueue
+from .watching import watching
 from .worker import WORKER_TTL, BellWorker
 
 logger = structlog.get_logger("workers")
@@ -227,22 +228,18 @@ def rebuild_here(client: Redis, ledger: str) -> None:
         rebuild(client, ledger, name)
 
 
-def watch(log: Log) -> None:
+def watch(log: Log) -> NoReturn:
     """Rings for what is asked for and nobody is at, for ever."""
-    said = ""
-    while True:
-        try:
-            with storage():
-                waits = len(doorbell(log.client, log.ledger, REBUILD))
-            if not waits:
-                ring(log.client, log.ledger, [name for name in wanted(log) if not _is_held(log, name)])
-            says = ""
-        except LedgerError as error:
-            says = str(error)
-            if says != said:  # once, as long as it lasts
-                logger.error("rebuilds", code=error.code, says=says)  # noqa: TRY400  # its text says all
-        said = says
+
+    def look() -> list[Exception]:
+        with storage():
+            waits = len(doorbell(log.client, log.ledger, REBUILD))
+        if not waits:
+            ring(log.client, log.ledger, [name for name in wanted(log) if not _is_held(log, name)])
         time.sleep(PERIOD)
+        return []
+
+    watching("rebuilds", look, PERIOD)
 
 
 def _is_held(log: Log, name: str) -> bool:
