@@ -357,6 +357,30 @@ def test_whoever_is_removed_leaves_nothing_behind(log: Log, with_dead_letter: Su
         subscriptions.remove(log, with_dead_letter.id)
 
 
+@pytest.mark.parametrize("meanwhile", ["removed", "dropped", "tried"])
+def test_a_dead_letter_that_changes_while_it_is_sent_again_stays_as_it_was_changed(
+    log: Log, receiver: Receiver, with_dead_letter: Subscription, meanwhile: str
+) -> None:
+    name, place = with_dead_letter.id, keys.dead_letters(log.ledger, with_dead_letter.id)
+
+    def reply(_: Request) -> Reply:
+        match meanwhile:
+            case "removed":
+                subscriptions.remove(log, name)
+            case "dropped":
+                dead_letters.drop(log, name, 1)
+            case _:
+                (letter,) = dead_letters.all_of(log, name)
+                log.client.hset(place, "1", replace(letter, tries=20).to_bytes())  # type: ignore[arg-type]
+        return Reply(500)
+
+    receiver.replies = reply
+    assert webhooks.send_again(log, name, 1).status == 500
+    left = dead_letters.all_of(log, name)
+    assert [letter.tries for letter in left] == ([20] if meanwhile == "tried" else [])
+    assert bool(log.client.exists(place)) == (meanwhile == "tried")
+
+
 # What happens meanwhile
 
 

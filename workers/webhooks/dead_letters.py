@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+from redis.client import Pipeline
+
 from events import BadQuestion, Log, canonical, keys, storage, stored_json
 
 from .sending import Answer
@@ -65,10 +67,18 @@ def get(log: Log, id: str, position: int) -> DeadLetter:
     )
 
 
-def keep(log: Log, id: str, letter: DeadLetter) -> None:
-    """Writes it."""
+def settle(log: Log, id: str, seen: DeadLetter, letter: DeadLetter) -> None:
+    """Writes `letter` in the place of the one that was `seen`; nothing, where that was dropped or changed meanwhile."""
+    place, position = keys.dead_letters(log.ledger, id), str(seen.position)
+
+    def write(pipeline: Pipeline) -> None:
+        stored = cast(bytes | None, pipeline.hget(place, position))
+        pipeline.multi()
+        if stored == seen.to_bytes():
+            pipeline.hset(place, position, cast(str, letter.to_bytes()))
+
     with storage(writing=True):
-        log.client.hset(keys.dead_letters(log.ledger, id), str(letter.position), cast(str, letter.to_bytes()))
+        log.client.transaction(write, place)
 
 
 def drop(log: Log, id: str, position: int) -> bool:

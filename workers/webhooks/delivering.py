@@ -197,7 +197,7 @@ def send_again(log: Log, id: str, position: int) -> Answer:
     if answer.is_success:
         dead_letters.drop(log, id, position)
     else:
-        dead_letters.keep(log, id, letter.after(answer, int(time.time() * 1000)))
+        dead_letters.settle(log, id, letter, letter.after(answer, int(time.time() * 1000)))
     outcomes.count(log, "delivered" if answer.is_success else "failed")
     return answer
 
