@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from approval_ledger import tokens
-from events import Log
+from events import Log, keys
 from workers import deliver_here, webhooks
 from workers.webhooks import Subscription, schedule, subscriptions
 
@@ -247,6 +247,17 @@ def test_a_dead_letter_is_dropped_and_its_event_stays(api: Api, log: Log, refuse
     assert log.at(1) is not None
 
 
+def test_a_dead_letter_that_is_unreadable_is_503_and_can_be_dropped(
+    api: Api, log: Log, refused: Subscription
+) -> None:
+    log.client.hset(keys.dead_letters(log.ledger, refused.id), "1", "garbage")
+    for method, path in (("GET", "dead-letters"), ("POST", "dead-letters/1/retry")):
+        says = problem(call(api, log, method, f"/{refused.id}/{path}"), 503, "unreadable")["detail"]
+        assert f"approvals webhook drop {refused.id} 1" in says
+    assert call(api, log, "DELETE", f"/{refused.id}/dead-letters/1").status_code == 204
+    assert call(api, log, "GET", f"/{refused.id}/dead-letters").json()["dead_letters"] == []
+
+
 @pytest.mark.parametrize("name", ["000000000000", "nonsense", "%2e%2e"])
 def test_what_is_no_subscription_is_not_found(api: Api, log: Log, name: str) -> None:
     for method, path in CALLS[2:]:
@@ -284,11 +295,19 @@ def test_metrics_tell_of_deliveries_dead_letters_and_lag_and_of_no_url(
     assert (deliveries("delivered"), deliveries("failed")) == (3, schedule.REFUSALS)
 
 
+def test_a_number_of_tries_that_is_unreadable_hides_no_metric_of_anything_else(
+    server: Server, log: Log, here: Subscription
+) -> None:
+    log.client.hset(keys.deliveries(log.ledger), "failed", "abc")
+    with running(server, ledger=log.ledger) as api:
+        found = read(api)
+    assert found["approvals_ledger_readable", (("ledger", log.ledger),)] == 1
+    assert ("approvals_ledger_head_position", (("ledger", log.ledger),)) in found
+
+
 def test_a_subscription_that_is_unreadable_hides_no_other_metric_and_can_be_removed(
     server: Server, log: Log, here: Subscription
 ) -> None:
-    from events import keys
-
     log.client.hset(keys.webhook(log.ledger, here.id), "position", "nonsense")
     with running(server, ledger=log.ledger) as api:
         found = read(api)

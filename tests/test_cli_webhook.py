@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from events import keys
 from workers import webhooks
 from workers.webhooks import schedule, subscriptions
 
@@ -175,6 +176,17 @@ def test_dead_letters_are_listed_sent_again_and_dropped(ledger: Ledger, receiver
     assert webhook(ledger, "failures").out == "there are no dead letters\n"
     assert webhook(ledger, "retry", name).out == "there are no dead letters\n"
     assert webhook(ledger, "drop", name).out == "dropped: nothing\n"
+
+
+def test_a_dead_letter_that_is_unreadable_is_dropped_as_the_error_says(
+    ledger: Ledger, receiver: Receiver
+) -> None:
+    name = with_dead_letters(ledger, receiver, 2)
+    ledger.log.client.hset(keys.dead_letters(ledger.log.ledger, name), "1", "garbage")
+    for words in (("failures",), ("retry", name), ("retry", name, "1"), ("drop", name)):
+        assert f"approvals webhook drop {name} 1" in webhook(ledger, *words, code=1).err
+    assert webhook(ledger, "drop", name, "1").out == "dropped: 1\n"
+    assert webhook(ledger, "drop", name).out == "dropped: 2\n"
 
 
 def test_where_nobody_answers_the_other_dead_letters_are_not_tried(

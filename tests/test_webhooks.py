@@ -14,7 +14,15 @@ from standardwebhooks import WebhookVerificationError
 from events import BadQuestion, Log, LogForked, Unreadable, as_json_line, keys
 from projections import PROJECTIONS, Store, replay
 from workers import webhooks
-from workers.webhooks import Attempt, Subscription, dead_letters, schedule, sending, subscriptions
+from workers.webhooks import (
+    Attempt,
+    Subscription,
+    dead_letters,
+    outcomes,
+    schedule,
+    sending,
+    subscriptions,
+)
 from workers.webhooks.schedule import DELAYS, REFUSALS, Next
 from workers.webhooks.sending import Answer
 
@@ -517,6 +525,47 @@ def test_a_subscription_that_something_else_wrote_to_says_so(
         log.client.hset(key, field, value)  # type: ignore[arg-type]
     with pytest.raises(Unreadable, match="something else wrote to it"):
         subscriptions.get(log, subscription.id)
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "way_out"),
+    [
+        ("1", "garbage", "webhook drop {} 1"),
+        ("1", "[]", "webhook drop {} 1"),
+        ("1", "{}", "webhook drop {} 1"),
+        (
+            "1",
+            '{"entry":"","tries":"x","status":0,"says":"","failed_ms":0}',
+            "webhook drop {} 1",
+        ),
+        ("nowhere", "{}", "webhook remove {}"),
+    ],
+)
+def test_a_dead_letter_that_something_else_wrote_says_so(
+    log: Log, with_dead_letter: Subscription, position: str, value: str, way_out: str
+) -> None:
+    name = with_dead_letter.id
+    log.client.hset(keys.dead_letters(log.ledger, name), position, value)
+    with pytest.raises(
+        Unreadable, match=f"something else wrote to it. Run `approvals {way_out.format(name)}`"
+    ):
+        dead_letters.all_of(log, name)
+    if position == "1":
+        with pytest.raises(Unreadable, match="something else wrote to it"):
+            webhooks.send_again(log, name, 1)
+        assert dead_letters.drop(log, name, 1)
+        assert dead_letters.all_of(log, name) == []
+
+
+def test_a_number_of_tries_that_something_else_wrote_says_so(
+    log: Log, with_dead_letter: Subscription
+) -> None:
+    log.client.hset(keys.deliveries(log.ledger), "failed", "abc")
+    with pytest.raises(Unreadable, match=r"something else wrote to it\. Delete"):
+        outcomes.counts(log)
+    assert webhooks.send_again(log, with_dead_letter.id, 1).status == 400  # which depends on no number
+    log.client.delete(keys.deliveries(log.ledger))
+    assert outcomes.counts(log) == dict.fromkeys(outcomes.OUTCOMES, 0)
 
 
 def test_a_test_is_sent_at_once_and_is_no_event_of_the_log(

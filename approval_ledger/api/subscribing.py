@@ -119,7 +119,7 @@ def _existing(log: Log, id: str) -> Subscription:
 def _require_letter(log: Log, id: str, position: int) -> None:
     _existing(log, id)
     try:
-        dead_letters.get(log, id, position)
+        dead_letters.require(log, id, position)
     except BadQuestion:
         raise _missing(f"subscription {id} has no dead letter at position {position}") from None
 

@@ -234,7 +234,10 @@ def _chosen(log: Log, id: str, positions: Iterable[int] | None) -> list[int]:
     """The dead letters that are named, or all of them. Raises BadQuestion for one that there is not, before anything is done."""
     subscriptions.get(log, id)
     named = positions or [letter.position for letter in dead_letters.all_of(log, id)]
-    return [dead_letters.get(log, id, position).position for position in dict.fromkeys(named)]
+    chosen = list(dict.fromkeys(named))
+    for position in chosen:
+        dead_letters.require(log, id, position)
+    return chosen
 
 
 def _send_again(log: Log, id: str, chosen: list[int]) -> dict[int, Answer]:

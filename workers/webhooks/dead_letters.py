@@ -7,7 +7,7 @@ from typing import cast
 
 from redis.client import Pipeline
 
-from events import BadQuestion, Log, canonical, keys, storage, stored_json
+from events import BadQuestion, Log, Unreadable, canonical, keys, storage, stored_json
 
 from .sending import Answer
 
@@ -41,10 +41,11 @@ class DeadLetter:
 
 
 def all_of(log: Log, id: str) -> list[DeadLetter]:
-    """Those of the subscription `id`, in the order of the log."""
+    """Those of the subscription `id`, in the order of the log. Raises Unreadable where something else wrote to one of them."""
     with storage():
         found = cast(dict[bytes, bytes], log.client.hgetall(keys.dead_letters(log.ledger, id)))
-    return [_read(int(position), found[position]) for position in sorted(found, key=int)]
+    letters = [_read(id, position, stored) for position, stored in found.items()]
+    return sorted(letters, key=lambda letter: letter.position)
 
 
 def count(log: Log, ids: list[str]) -> dict[str, int]:
@@ -57,12 +58,24 @@ def count(log: Log, ids: list[str]) -> dict[str, int]:
 
 
 def get(log: Log, id: str, position: int) -> DeadLetter:
-    """Raises BadQuestion where there is none."""
+    """The one at `position`. Raises BadQuestion where there is none, and Unreadable as `all_of` does."""
     with storage():
         stored = cast(bytes | None, log.client.hget(keys.dead_letters(log.ledger, id), str(position)))
-    if stored is not None:
-        return _read(position, stored)
-    raise BadQuestion(
+    if stored is None:
+        raise _missing(id, position)
+    return _read(id, str(position).encode(), stored)
+
+
+def require(log: Log, id: str, position: int) -> None:
+    """Raises BadQuestion where there is none. It need not be readable."""
+    with storage():
+        there = log.client.hexists(keys.dead_letters(log.ledger, id), str(position))
+    if not there:
+        raise _missing(id, position)
+
+
+def _missing(id: str, position: int) -> BadQuestion:
+    return BadQuestion(
         f"subscription {id} has no dead letter at position {position}: `approvals webhook failures {id}` lists them"
     )
 
@@ -87,13 +100,22 @@ def drop(log: Log, id: str, position: int) -> bool:
         return bool(log.client.hdel(keys.dead_letters(log.ledger, id), str(position)))
 
 
-def _read(position: int, stored: bytes) -> DeadLetter:
-    document = stored_json(stored)
-    return DeadLetter(
-        position,
-        document["entry"],
-        document["tries"],
-        document["status"],
-        document["says"],
-        document["failed_ms"],
-    )
+def _read(id: str, position: bytes, stored: bytes) -> DeadLetter:
+    what = f"the dead letter at position {position.decode('utf-8', 'replace')[:80]} of webhook {id}"
+    way_out = f"Run `approvals webhook remove {id}` and add it again"
+    try:
+        at = int(position)
+        way_out = f"Run `approvals webhook drop {id} {at}`"
+        document = stored_json(stored)
+        return DeadLetter(
+            at,
+            document["entry"],
+            int(document["tries"]),
+            int(document["status"]),
+            document["says"],
+            int(document["failed_ms"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unreadable(
+            f"{what} is not what this software writes ({error!r}): something else wrote to it. {way_out}"
+        ) from None

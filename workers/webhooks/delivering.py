@@ -182,7 +182,7 @@ def _post(subscription: Subscription, id: str, body: bytes, clock: Callable[[], 
 def send_again(log: Log, id: str, position: int) -> Answer:
     """Sends a dead letter once more, now, and forgets it where it is taken.
 
-    Raises BadQuestion where there is none, LogForked where the log is another one.
+    Raises BadQuestion where there is none, Unreadable where something else wrote to it, LogForked where the log is another one.
     """
     letter = dead_letters.get(log, id, position)
     subscription, event = subscriptions.get(log, id), log.at(position)

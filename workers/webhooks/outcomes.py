@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Literal, cast, get_args
 
-from events import LedgerError, Log, keys, storage
+from events import LedgerError, Log, Unreadable, keys, storage
 
 Outcome = Literal["delivered", "failed", "set_aside", "disabled"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -18,7 +18,14 @@ def count(log: Log, outcome: Outcome) -> None:
 
 
 def counts(log: Log) -> dict[Outcome, int]:
-    """How many there were of each."""
+    """How many there were of each. Raises Unreadable where something else wrote to one of these numbers."""
+    place = keys.deliveries(log.ledger)
     with storage():
-        found = cast(list[bytes | None], log.client.hmget(keys.deliveries(log.ledger), list(OUTCOMES)))
-    return {outcome: int(each or 0) for outcome, each in zip(OUTCOMES, found, strict=True)}
+        found = cast(list[bytes | None], log.client.hmget(place, list(OUTCOMES)))
+    try:
+        return {outcome: int(each or 0) for outcome, each in zip(OUTCOMES, found, strict=True)}
+    except ValueError as error:
+        raise Unreadable(
+            f"what {place} counts is not what this software writes ({error!r:.200}): something else wrote to it. Delete that key: "
+            "it is counted anew"
+        ) from None
