@@ -28,7 +28,7 @@ from projections import PROJECTIONS, Store
 from workers import ring, run_here
 from workers.queues import ADVANCE, DELIVER, JOB_TTL, REBUILD, AllowedJob
 from workers.queues import doorbell as queue_of
-from workers.worker import worker as bell_worker
+from workers.worker import BellWorker
 
 from .conftest import new_ledger
 from .given import append, folded
@@ -477,7 +477,7 @@ def test_what_lies_in_the_books_of_rq_is_not_looked_at(
         client.rpush(queue.key, "ok")
         with capture_logs() as said:
             for name in ("first", "second"):
-                bell_worker(client, log.ledger, name, linger=0).work(burst=True, logging_level="ERROR")
+                BellWorker.of(client, log.ledger, name).work(burst=True, logging_level="ERROR")
         assert [line["event"] for line in said] == ["job_done"]
         assert Store(log, PROJECTIONS["totals"]).open_live().checkpoint().position == 1
         assert not sentinel.exists()

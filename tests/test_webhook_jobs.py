@@ -15,7 +15,7 @@ from events import Log, LogForked, Unreadable, keys
 from projections import PROJECTIONS, Store
 from workers import deliver as delivering
 from workers import deliver_here
-from workers.deliver import courier, deliver, due, ring
+from workers.deliver import Courier, deliver, due, ring
 from workers.queues import ADVANCE, DELIVER, doorbell
 from workers.webhooks import Subscription, dead_letters, schedule, subscriptions
 
@@ -203,7 +203,7 @@ def test_a_job_has_its_time_and_rings_for_the_rest(
     assert deliver(log.client, log.ledger, subscription.id)
     assert receiver.positions == [1]
     ring(log.client, log.ledger, [subscription.id])
-    courier(log.client, log.ledger, f"courier-{log.ledger}").work(burst=True, logging_level="ERROR")
+    Courier.of(log.client, log.ledger, f"courier-{log.ledger}").work(burst=True, logging_level="ERROR")
     assert receiver.positions == [1, 2, 3]
 
 

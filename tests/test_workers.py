@@ -53,7 +53,7 @@ from workers.drain import Drain
 from workers.queues import DoorbellQueue, take
 from workers.queues import doorbell as queue_of
 from workers.reconcile import Reconciler
-from workers.worker import JobTimedOut, worker
+from workers.worker import BellWorker, JobTimedOut
 
 from .conftest import new_ledger
 from .given import HISTORY, Tally, append, folded, url_of
@@ -118,7 +118,7 @@ def position(log: Log, name: str = "totals") -> int:
 def run_jobs(log: Log) -> int:
     """Runs the jobs that wait, and returns how many there were."""
     errors: dict[str, Exception] = {}
-    ran = processes._drain_queue(log.client, queue_of(log.client, log.ledger), errors, len(PROJECTIONS))
+    ran = processes._drain_queue(log.client, log.ledger, errors, len(PROJECTIONS))
     assert not errors
     return ran
 
@@ -570,7 +570,7 @@ def test_an_error_of_the_fold_itself_in_the_same_place_is_parked(
 def work_off(log: Log) -> None:
     """Runs the jobs that wait in RQ's own worker."""
     with connect_like(log) as client:
-        worker(client, log.ledger, "worker", linger=0).work(burst=True, logging_level="ERROR")
+        BellWorker.of(client, log.ledger, "worker").work(burst=True, logging_level="ERROR")
 
 
 def connect_like(log: Log) -> redis.Redis:
@@ -674,7 +674,7 @@ def test_a_worker_leaves_nothing_behind_but_the_name_of_its_queue(log: Log, sign
 
 def test_what_a_killed_worker_was_registered_as_goes_with_the_next_worker(log: Log, signals: None) -> None:
     with connect_like(log) as client:
-        killed = worker(client, log.ledger, "killed", linger=0)
+        killed = BellWorker.of(client, log.ledger, "killed")
         killed.register_birth()
         log.client.delete(killed.key)  # its time to live passes
     registers = ["rq:workers", f"rq:workers:{killed.queues[0].name}"]

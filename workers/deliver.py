@@ -16,7 +16,6 @@ import structlog
 from redis import Redis
 from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
-from rq.serializers import JSONSerializer
 
 from events import LedgerError, Log, StorageUnavailable, Unreadable, keys, storage
 
@@ -24,7 +23,7 @@ from . import webhooks
 from .queues import DELIVER, JOB_TIMEOUT, DoorbellQueue, doorbell, enqueue
 from .watching import watching
 from .webhooks import Attempt, subscriptions
-from .worker import WORKER_TTL, BellWorker
+from .worker import BellWorker
 
 logger = structlog.get_logger("workers")
 
@@ -38,22 +37,12 @@ BELL_MS = 5_000
 class Courier(BellWorker):
     """Runs the jobs that deliver."""
 
+    rung_for = DELIVER
+
     def run(self, ledger: str, first: str, queue: DoorbellQueue) -> None:  # noqa: ARG002
         """Delivers what is due to the webhook `first`."""
         if deliver(self.connection, ledger, first, stopping=lambda: self._stop_requested):
             ring(self.connection, ledger, [first])
-
-
-def courier(client: Redis, ledger: str, name: str) -> Courier:
-    """A worker on the queue of one ledger's webhooks. `client` is its own: RQ changes the time-out of the one it is given."""
-    return Courier(
-        [doorbell(client, ledger, DELIVER)],
-        name=name,
-        connection=client,
-        serializer=JSONSerializer,
-        worker_ttl=WORKER_TTL,
-        maintenance_interval=60,
-    )
 
 
 def deliver(client: Redis, ledger: str, id: str, *, stopping: Callable[[], bool] = lambda: False) -> bool:

@@ -26,11 +26,11 @@ from .alive import CONNECTION_NAME, connection_name, share_of
 from .collector import collect_rarely
 from .doorbell import not_held, ring
 from .jobs import LINGER, advance
-from .queues import DoorbellQueue, doorbell, enqueue, ledger_of, take
+from .queues import DoorbellQueue, doorbell, enqueue, take
 from .reconcile import PERIOD, Reconciler, behind
 from .watching import Complaints
 from .webhooks import subscriptions
-from .worker import SOCKET_TIMEOUT, take_over_logging, worker
+from .worker import SOCKET_TIMEOUT, BellWorker, take_over_logging
 
 logger = structlog.get_logger("workers")
 
@@ -60,7 +60,7 @@ def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
         elif free:  # somebody has rung, and whoever took the job is lost
             with storage():
                 enqueue(queue, ledger, free)
-        took = _drain_queue(client, queue, errors, share or len(PROJECTIONS))
+        took = _drain_queue(client, ledger, errors, share or len(PROJECTIONS))
         if idle := not took:
             time.sleep(_TICK)
         ran += took
@@ -72,16 +72,16 @@ def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
     return ran
 
 
-def _drain_queue(client: Redis, queue: DoorbellQueue, errors: dict[str, Exception], share: int) -> int:
+def _drain_queue(client: Redis, ledger: str, errors: dict[str, Exception], share: int) -> int:
     """Runs the jobs that wait, and returns how many there were. Adds to `errors` the projections that cannot go on."""
-    ran = 0
+    queue, ran = doorbell(client, ledger), 0
     while True:
         with storage():
             names = take(queue, client, share)
         if not names:
             return ran
         try:
-            advance(client, ledger_of(queue), names, failed=errors.__setitem__)
+            advance(client, ledger, names, failed=errors.__setitem__)
         except StorageUnavailable:
             raise
         except LedgerError as error:
@@ -248,42 +248,45 @@ def deaf_to_interrupts() -> Iterator[None]:
 
 
 def _work(url: str, ledger: str, configure: Callable[[], None]) -> None:
-    _begin(configure)
-    name = _unique(connection_name(ledger))
-    with _last_words(), storage():
-        client = connect(url, timeout=SOCKET_TIMEOUT, name=name)
-        worker(client, ledger, name, linger=LINGER).work(logging_level="ERROR")
+    with _begun(configure):
+        worker = _worker(BellWorker, connection_name(ledger), url, ledger)
+        worker.linger = LINGER
+        worker.work(logging_level="ERROR")
 
 
 def _deliver(url: str, ledger: str, configure: Callable[[], None]) -> None:
-    _begin(configure)
-    name = _unique(f"{deliver.CONNECTION_NAME}-{ledger}")
-    with _last_words(), storage():
-        watched = Log(connect(url, timeout=SOCKET_TIMEOUT), ledger)
-        threading.Thread(target=deliver.watch, args=(watched,), daemon=True).start()
-        client = connect(url, timeout=SOCKET_TIMEOUT, name=name)
-        deliver.courier(client, ledger, name).work(logging_level="ERROR")
+    with _begun(configure):
+        _beside(deliver.watch, url, ledger)
+        courier = _worker(deliver.Courier, f"{deliver.CONNECTION_NAME}-{ledger}", url, ledger)
+        courier.work(logging_level="ERROR")
 
 
 def _rebuild(url: str, ledger: str, configure: Callable[[], None]) -> None:
-    _begin(configure)
-    name = _unique(f"{rebuild.CONNECTION_NAME}-{ledger}")
-    with _last_words(), storage():
-        watched = Log(connect(url, timeout=SOCKET_TIMEOUT), ledger)
-        threading.Thread(target=rebuild.watch, args=(watched,), daemon=True).start()
-        client = connect(url, timeout=SOCKET_TIMEOUT, name=name)
-        rebuild.rebuilder(client, ledger, name).work(logging_level="ERROR")
+    with _begun(configure):
+        _beside(rebuild.watch, url, ledger)
+        rebuilder = _worker(rebuild.Rebuilder, f"{rebuild.CONNECTION_NAME}-{ledger}", url, ledger)
+        rebuilder.work(logging_level="ERROR")
 
 
-def _begin(configure: Callable[[], None]) -> None:
+@contextmanager
+def _begun(configure: Callable[[], None]) -> Iterator[None]:
+    """The life of a process of ours: it ends with the one that started it, and tells why it cannot go on."""
     configure()
     collect_rarely()
     take_over_logging()
     stop_with_parent()
+    with _last_words(), storage():
+        yield
 
 
-def _unique(name: str) -> str:
-    return f"{name}-{os.getpid()}-{time.time_ns():x}"
+def _beside(watch: Callable[[Log], None], url: str, ledger: str) -> None:
+    watched = Log(connect(url, timeout=SOCKET_TIMEOUT), ledger)
+    threading.Thread(target=watch, args=(watched,), daemon=True).start()
+
+
+def _worker(kind: type[BellWorker], prefix: str, url: str, ledger: str) -> BellWorker:
+    name = f"{prefix}-{os.getpid()}-{time.time_ns():x}"
+    return kind.of(connect(url, timeout=SOCKET_TIMEOUT, name=name), ledger, name)
 
 
 def stop_with_parent() -> None:

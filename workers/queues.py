@@ -156,11 +156,6 @@ def name(ledger: str, function: str = ADVANCE) -> str:
     return f"{{{ledger}}}:{QUEUES[function]}"
 
 
-def ledger_of(queue: Queue) -> str:
-    """The ledger that a queue is of."""
-    return queue.name.removeprefix("{").removesuffix("}:doorbell")
-
-
 def doorbell(client: Redis, ledger: str, function: str = ADVANCE) -> DoorbellQueue:
     """The queue of one ledger."""
     return DoorbellQueue(name(ledger, function), connection=client, serializer=JSONSerializer)

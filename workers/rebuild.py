@@ -18,14 +18,13 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import LockNotOwnedError
 from redis.lock import Lock
-from rq.serializers import JSONSerializer
 
 from events import LedgerError, Log, StorageUnavailable, Unreadable, keys, storage
 from projections import PROJECTIONS, Store, replay
 
 from .queues import REBUILD, DoorbellQueue, doorbell, enqueue
 from .watching import watching
-from .worker import WORKER_TTL, BellWorker
+from .worker import BellWorker
 
 logger = structlog.get_logger("workers")
 
@@ -133,23 +132,12 @@ def ring(client: Redis, ledger: str, names: list[str]) -> None:
 class Rebuilder(BellWorker):
     """Runs the jobs that rebuild."""
 
+    rung_for = REBUILD
     job_seconds = JOB_SECONDS
 
     def run(self, ledger: str, first: str, queue: DoorbellQueue) -> None:  # noqa: ARG002
         """Rebuilds the projection `first`, where that is asked for."""
         rebuild(self.connection, ledger, first, stopping=lambda: self._stop_requested)
-
-
-def rebuilder(client: Redis, ledger: str, name: str) -> Rebuilder:
-    """A worker on the queue of one ledger's rebuilds. `client` is its own: RQ changes the time-out of the one it is given."""
-    return Rebuilder(
-        [doorbell(client, ledger, REBUILD)],
-        name=name,
-        connection=client,
-        serializer=JSONSerializer,
-        worker_ttl=WORKER_TTL,
-        maintenance_interval=60,
-    )
 
 
 def rebuild(

@@ -10,6 +10,7 @@ import logging
 import signal
 import time
 from types import FrameType
+from typing import Self
 
 import structlog
 from redis import Redis
@@ -52,10 +53,23 @@ class BellWorker(SimpleWorker):
     max_connection_wait_time = (
         2.0  # seconds between tries to reach a server that went away; RQ waits up to 60
     )
-    linger = 0.0
+    rung_for = ADVANCE  # what the jobs of its queue call
+    linger = 0.0  # seconds: see `advance`
     job_seconds = JOB_TIMEOUT
     _last_heartbeat = float("-inf")
     _alone_until = float("-inf")
+
+    @classmethod
+    def of(cls, client: Redis, ledger: str, name: str) -> Self:
+        """A worker on the queue of one ledger. `client` is its own: RQ changes the time-out of the one it is given."""
+        return cls(
+            [doorbell(client, ledger, cls.rung_for)],
+            name=name,
+            connection=client,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL,
+            maintenance_interval=60,
+        )
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Runs a job together with those that wait behind it, up to this worker's share, and lingers."""
@@ -155,23 +169,6 @@ class BellWorker(SimpleWorker):
     def register_death(self) -> None:
         super().register_death()  # type: ignore[no-untyped-call]  # RQ has no types here
         self.connection.delete(self.key)  # RQ leaves it for a minute
-
-
-def worker(client: Redis, ledger: str, name: str, *, linger: float) -> BellWorker:
-    """A worker on the queue of one ledger, which lingers for so many seconds (see `advance`).
-
-    `client` is its own: RQ changes the time-out of the one it is given.
-    """
-    made = BellWorker(
-        [doorbell(client, ledger)],
-        name=name,
-        connection=client,
-        serializer=JSONSerializer,
-        worker_ttl=WORKER_TTL,
-        maintenance_interval=60,
-    )
-    made.linger = linger
-    return made
 
 
 class _ToStructlog(logging.Handler):
