@@ -73,7 +73,7 @@ READ: dict[str, Callable[[str], Any]] = {
     "list of numbers": json.loads,
 }
 ANY_TABLE = st.lists(st.fixed_dictionaries(CELLS), max_size=4).map(
-    lambda rows: Table("any", [Column(kind, kind, "any") for kind in CELLS], rows)  # type: ignore[arg-type]  # they are kinds
+    lambda rows: Table([Column(kind, kind, "any") for kind in CELLS], rows)  # type: ignore[arg-type]  # they are kinds
 )
 
 
@@ -226,7 +226,7 @@ def test_a_table_is_read_back_from_csv_as_it_was(table: Table) -> None:
 
 
 def test_csv_begins_with_a_byte_order_mark_and_ends_its_lines_as_rfc_4180_has_it() -> None:
-    table = Table("t", [Column("名", "text", ""), Column("n", "integer", "")], [{"名": 'a,"b"', "n": -1}])
+    table = Table([Column("名", "text", ""), Column("n", "integer", "")], [{"名": 'a,"b"', "n": -1}])
     assert to_csv(table) == b'\xef\xbb\xbf\xe5\x90\x8d,n\r\n"a,""b""",-1\r\n'
 
 

@@ -72,11 +72,9 @@ class RequestRefused(Refused):
         super().__init__(detail)
 
 
-def wrong_in(
-    place: Literal["query", "header"], name: str, code: str, detail: str, status: int = 422
-) -> RequestRefused:
+def wrong_in(place: Literal["query", "header"], name: str, code: str, detail: str) -> RequestRefused:
     """The refusal of one parameter, or header."""
-    return RequestRefused(status, code, detail, faults=[fault_in(place, name, code, detail)])
+    return RequestRefused(422, code, detail, faults=[fault_in(place, name, code, detail)])
 
 
 class Behind(Lagging):

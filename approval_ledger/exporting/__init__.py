@@ -2,12 +2,11 @@
 
 from .describing import described, sources_of
 from .files import require_free, save, saved_beside
-from .forms import FORMATS, neutralised, restored, to_csv, to_json
+from .forms import neutralised, restored, to_csv, to_json
 from .parquet import require_parquet, to_parquet
 from .tables import TABLES, Column, Table, tabulated
 
 __all__ = [
-    "FORMATS",
     "TABLES",
     "Column",
     "Table",

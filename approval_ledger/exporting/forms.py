@@ -11,8 +11,6 @@ from projections import Answer
 
 from .tables import Kind, Table
 
-FORMATS = ("csv", "json", "parquet")
-
 
 def to_json(answer: Answer) -> bytes:
     """What `--json` prints."""

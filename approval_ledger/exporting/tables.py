@@ -26,16 +26,14 @@ class Column:
 class Table:
     """What an answer says, in rows that have a value for each of the columns."""
 
-    name: str
     columns: Sequence[Column]
     rows: Sequence[Row]
 
 
 def tabulated(answer: Answer) -> Table:
     """The answer to any of the five questions as a table."""
-    name = answer["projection"]
-    columns, rows_of = TABLES[name]
-    return Table(name, columns, [row for found in answer["answers"] for row in rows_of(found)])
+    columns, rows_of = TABLES[answer["projection"]]
+    return Table(columns, [row for found in answer["answers"] for row in rows_of(found)])
 
 
 def _pair(name: str, what: str, kind: Kind = "integer") -> tuple[Column, Column]:
