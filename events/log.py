@@ -13,7 +13,7 @@ from . import durability, keys
 from .batch import Subject, batch, damage, require_position
 from .connection import conversation, storage
 from .envelope import Event, Receipt, RecordedEvent
-from .errors import LogDamaged, NotDurable
+from .errors import LogDamaged, LogForked, NotDurable
 from .functions import load
 
 PAGE = 500  # entries a read fetches at once: measured best between 500 and 1,000
@@ -212,26 +212,47 @@ class Log:
                 raise LogDamaged(f"ledger {self.ledger}: position {position} is missing. Restore a backup.")
         return [_recorded(entries[0]) for entries in found]
 
-    def follow(self, after: int, *, wait: float = 5.0) -> Iterator[RecordedEvent | None]:
+    def follow(self, after: int, *, wait: float = 5.0, entry: str = "") -> Iterator[RecordedEvent | None]:
         """The events after `after`, for ever: waits for new ones, and yields None each time `wait` seconds bring none.
 
-        The client's time-out bounds the wait: half of it is the longest. Raises LogDamaged where a position is missing.
+        The client's time-out bounds the wait: half of it is the longest. `entry` is the digest of the event at `after`, for
+        whoever has read it before; else it is what is there when the first one is asked for.
+        Raises LogForked where another event is at the last position that was read, or none, whenever it has waited and
+        before each page. Raises LogDamaged where a position is missing.
         """
         require_position(after)
         longest = (self.client.connection_pool.connection_kwargs.get("socket_timeout") or 2 * wait) / 2
         block = max(1, int(min(wait, longest) * 1000))  # 0 would be "for ever"
         while True:
             with storage():
-                found = cast(
-                    Any,
-                    self.client.xread({self._key: f"{after}-{2**64 - 1}"}, count=PAGE, block=block),
-                )
+                pipeline = self.client.pipeline(transaction=False)
+                if not entry:
+                    self.ask_at(pipeline, after)
+                pipeline.xread({self._key: f"{after}-{2**64 - 1}"}, count=PAGE, block=block)
+                # Answered when the wait is over: what came is of the log that was read.
+                self.ask_at(pipeline, after)
+                *before, found, there = pipeline.execute()
+            if before and before[0]:
+                entry = _recorded(before[0][0]).digest
+            if entry:
+                self._require_same_log(after, entry, self.read_at(after, there))
             if not found:
                 yield None
                 continue
             entries = next(iter(found.values()))[0] if isinstance(found, dict) else found[0][1]
-            yield from self._without_gap(entries, after, 1)
-            after += len(entries)
+            page = self._without_gap(entries, after, 1)
+            yield from page
+            after, entry = page[-1].position, page[-1].digest
+
+    def _require_same_log(self, position: int, entry: str, found: RecordedEvent | None) -> None:
+        if found is not None and found.digest == entry:
+            return
+        what = "the log ends before it" if found is None else "another event is there now"
+        raise LogForked(
+            f"ledger {self.ledger}: its log was read up to position {position}, and {what}. The log was rolled back or replaced "
+            "(an old backup, a promoted replica). Nothing further was read. Restore the log; or, if this log is the right "
+            "one, forget what was read of the other and begin with its first event."
+        )
 
     def at(self, position: int) -> RecordedEvent | None:
         """The event at `position`, or None where the log is not that long. Raises LogDamaged where it is lost."""

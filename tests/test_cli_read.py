@@ -161,6 +161,24 @@ def test_follow_ends_with_the_words_of_the_error_where_the_server_dies(
     assert ran.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("length", [1, 3])
+def test_follow_ends_with_the_words_of_the_error_where_the_log_was_replaced(
+    start_server: Callable[..., Server], length: int
+) -> None:
+    ledger = Ledger(start_server())
+    ledger.log.append([parse(text(event("e1"))), parse(text(event("e2")))])
+    with Running("events", "--follow", *ledger.where) as following:
+        assert "e1" in following.line()
+        assert "e2" in following.line()
+        until(lambda: ledger.log.client.info("clients")["blocked_clients"])  # it has read, and waits
+        ledger.log.client.flushall()
+        ledger.log.append([parse(text(event(f"other{n}"))) for n in range(length)])
+        ran = following.end()
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("log-forked: ")
+    assert ran.err.count("\n") == 1
+
+
 def test_events_of_versions_and_bytes_that_are_not_understood_are_listed_too(ledger: Ledger) -> None:
     put_by_hand(
         ledger, {"type": "batch.announced.v9", "id": "n\x1b[31m\x9b2J\nfake", "source": "urn:\u202edesk"}

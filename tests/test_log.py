@@ -16,6 +16,7 @@ from events import (
     InvalidEvent,
     Log,
     LogDamaged,
+    LogForked,
     OutcomeUnknown,
     Receipt,
     StaleExpectation,
@@ -33,6 +34,7 @@ from events.log import PAGE
 from .conftest import new_ledger
 from .servers import Server
 from .strategies import report
+from .waiting import until
 
 LONG = 2 * PAGE + 100  # a log of three pages
 
@@ -411,6 +413,75 @@ def test_a_follower_of_a_long_log_sees_every_event_in_order(long_log):
 def test_no_wait_is_for_ever_nor_longer_than_the_client_waits_for_a_reply(log, every_server, wait):
     impatient = Log(every_server.client(timeout=1.0), log.ledger)
     assert next(impatient.follow(0, wait=wait)) is None
+
+
+def replaced(client: redis.Redis, log: Log, length: int) -> None:
+    """Another log of this length is where the log was."""
+    client.delete(*client.keys(f"{{{log.ledger}}}:*"))
+    if length:
+        log.append([report(f"other{n}") for n in range(1, length + 1)])
+
+
+AFTERWARDS = {0: "the log ends before it", 2: "the log ends before it", 3: "another", 5: "another"}
+
+
+@pytest.mark.parametrize(("length", "what"), AFTERWARDS.items())
+@pytest.mark.parametrize("after", [0, 2, 3])
+def test_a_follower_whose_log_was_replaced_is_told_so_and_gets_no_event_of_the_other(
+    log, every_server, after, length, what
+):
+    log.append([report(f"e{n}") for n in (1, 2, 3)])
+    follower = log.follow(after, wait=0.01)
+    assert positions(islice(follower, 3 - after)) == list(range(after + 1, 4))
+    assert after < 3 or next(follower) is None
+    replaced(every_server.client(), log, length)
+    with pytest.raises(LogForked, match=f"read up to position 3, and {what}.*begin with its first event"):
+        next(follower)
+
+
+def test_a_follower_that_waits_while_its_log_is_replaced_is_told_so(start_server, every_server):
+    server = start_server(every_server.kind)
+    log = Log(server.client(), "a")
+    log.append([report("e1")])
+    follower = Log(server.client(timeout=60), "a").follow(1, wait=30)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(next, follower)
+        until(lambda: server.client().info("clients")["blocked_clients"])
+        replaced(server.client(), log, 2)
+        assert isinstance(waiting.exception(), LogForked)
+
+
+@pytest.mark.parametrize("length", [0, 1, 3])
+def test_a_follower_that_was_told_what_the_caller_has_read_notices_another_log_at_once(
+    log, every_server, length
+):
+    log.append([report("e1"), report("e2")])
+    seen = log.at(2)
+    again = log.follow(2, wait=0.01, entry=seen.digest)
+    assert next(again) is None
+    replaced(every_server.client(), log, length)
+    with pytest.raises(LogForked, match="read up to position 2"):
+        next(log.follow(2, wait=0.01, entry=seen.digest))
+
+
+def test_a_follower_from_beyond_the_end_waits_for_its_position(log):
+    log.append([report("e1")])
+    follower = log.follow(2, wait=0.01)
+    assert next(follower) is None
+    log.append([report("e2"), report("e3")])
+    assert positions(islice(follower, 1)) == [3]
+    assert next(follower) is None
+
+
+def test_a_follower_whose_last_event_was_deleted_is_told_of_the_damage(log, every_server):
+    client = every_server.client()
+    log.append([report("e1"), report("e2"), report("e3")])
+    follower = log.follow(2, wait=0.01)
+    assert next(follower).position == 3
+    client.xdel(keys.log(log.ledger), entry_id(client, log, 3))
+    with pytest.raises(LogDamaged) as damaged:
+        next(follower)
+    assert not isinstance(damaged.value, LogForked)
 
 
 # Damage
