@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
@@ -173,6 +174,56 @@ def test_streams_end_where_the_log_is_damaged(api: Api, log: Log) -> None:
         with pytest.raises(EOFError):
             reader.next()
     problem(api.get(log, "events/stream"), 500, "log-damaged")
+
+
+def replaced(log: Log, length: int) -> None:
+    """Another log of this length is where the log was."""
+    log.client.delete(*log.client.keys(f"{{{log.ledger}}}:*"))
+    if length:
+        append(log, *range(11, 11 + length))
+
+
+def told_of_another_log(reader: Reader) -> None:
+    last = reader.next()
+    assert (last["event"], last["id"]) == ("log-forked", "")
+    told = json.loads(last["data"])
+    assert told["code"] == "log-forked"
+    assert "read up to position 3" in told["detail"]
+    with pytest.raises(EOFError):
+        reader.next()
+
+
+@pytest.mark.parametrize("length", [0, 2, 5])
+def test_streams_end_where_the_log_was_replaced_and_say_so_and_begin_anew(
+    api: Api, log: Log, length: int
+) -> None:
+    append(log, 1, 2)
+    with stream(api, log, "?after=0") as reader, stream(api, log) as other:
+        assert reader.positions(2) == [1, 2]
+        append(log, 3)
+        assert reader.positions(1) == other.positions(1) == [3]
+        replaced(log, length)
+        told_of_another_log(reader)
+        told_of_another_log(other)
+    with stream(api, log, "?after=0", Last_Event_ID="") as again:
+        assert again.positions(length) == list(range(1, length + 1))
+
+
+@pytest.mark.parametrize("length", [2, 5])
+def test_streams_that_outlast_a_server_notice_that_it_came_back_with_another_log(
+    start_server: Callable[..., Server], length: int
+) -> None:
+    server = start_server()
+    log = Log(server.client(), "ledger-1")
+    append(log, 1, 2)
+    with running(server) as api, stream(api, log) as reader:
+        append(log, 3)
+        assert reader.positions(1) == [3]
+        server.kill()
+        shutil.rmtree(server.directory / "appendonlydir")
+        server.start()
+        append(log, *range(11, 11 + length))
+        told_of_another_log(reader)
 
 
 def test_a_stored_event_that_is_no_json_comes_as_it_is(api: Api, log: Log) -> None:

@@ -745,6 +745,28 @@ def test_a_refused_stream_is_asked_for_again_and_then_the_figures_are_those_of_t
         context.close()
 
 
+def test_where_the_log_is_replaced_the_page_shows_the_one_that_is_there(
+    visit: Visit, server: Server, api: Api
+) -> None:
+    log = projected(server, [called("t1", total("=8", "2023-08-31"))])
+    with visit() as someone:
+        page = someone.opens(at(log))
+        expect(page.locator("#standing .live")).to_be_visible()
+        api.post(log, encoded(called("t2", total("=9", "2023-09-30")))).raise_for_status()
+        expect(headline(page, "CAC, approval")).to_have_text("9")
+        page.evaluate(
+            """window.said = []; const told = document.getElementById("said");
+               new MutationObserver(() => window.said.push(told.textContent)).observe(told, { childList: true })"""
+        )
+        log.client.delete(*log.client.keys(f"{{{log.ledger}}}:*"))
+        for number in (1, 2, 3):
+            log.append([called(f"other-{number}", total(f"={number}", f"2024-0{number}-28"))])
+        expect(headline(page, "CAC, approval")).to_have_text("3")
+        api.post(log, encoded(called("t3", total("=12", "2024-09-30")))).raise_for_status()
+        expect(headline(page, "CAC, approval")).to_have_text("12")
+        assert not [words for words in page.evaluate("window.said") if "NaN" in words]
+
+
 def test_a_wrong_address_leaves_what_is_right_in_it_and_a_way_on(
     browser: Browser, api: Api, history: Log, server: Server
 ) -> None:

@@ -2,7 +2,8 @@
 
 A reader has a position and no queue: what came while it was busy it takes from the last events, which are kept, or from
 the log. So a slow one costs no memory and misses nothing; one that takes nothing at all for SEND_SECONDS is let go, and
-comes back with Last-Event-ID.
+comes back with Last-Event-ID. Where the log is rolled back or replaced, positions mean something else from then on: all
+readers are told so, and to forget theirs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,16 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-from events import Lagging, LedgerError, Log, RecordedEvent, StorageUnavailable, as_json_line
+from events import (
+    Lagging,
+    LedgerError,
+    Log,
+    LogForked,
+    RecordedEvent,
+    StorageUnavailable,
+    as_json_line,
+    canonical,
+)
 
 from . import documents, parameters
 from .access import READING, may_still_read
@@ -48,6 +58,13 @@ def frame(event: RecordedEvent) -> bytes:
     """The event as one of a stream; its id is its position."""
     data = b"".join(b"data: %b\n" % line for line in re.split(rb"\r\n|\r|\n", as_json_line(event)))
     return b"id: %d\n%b\n" % (event.position, data)
+
+
+def farewell(error: LogForked) -> bytes:
+    """The end of a stream whose log is another one now. The empty id takes a client's position from it, which is of the log that
+    was: it comes back as it came first."""
+    says = canonical({"code": error.code, "detail": str(error)})
+    return b"event: %b\nid:\ndata: %b\n\n" % (error.code.encode(), says)
 
 
 class Follower:
@@ -86,14 +103,17 @@ class Follower:
             await asyncio.wait_for(self._news.wait(), seconds)
 
     def _follow(self) -> None:
-        after = self.head
+        after, last = self.head, None
         while not self._ended.is_set():
             try:
-                for event in self.log.follow(after, wait=_WAIT):
+                # Remembered here, too: whoever comes back to the server may find another log there.
+                last = last or self.log.at(after)
+                entry = last.digest if last else ""
+                for event in self.log.follow(after, wait=_WAIT, entry=entry):
                     if self._ended.is_set():
                         return
                     if event is not None:
-                        after = event.position
+                        after, last = event.position, event
                         self._hand_over(event)
             except StorageUnavailable as error:
                 if self._ended.is_set():
@@ -289,6 +309,8 @@ class EventStream(Response):
                 if not await self._is_allowed():
                     return
                 yield b": nothing new\n\n"
+        if isinstance(follower.error, LogForked):
+            yield farewell(follower.error)
 
     async def _is_allowed(self) -> bool:
         """What was found at most ASK_AGAIN seconds ago, or is found now. Waits where the server cannot say."""

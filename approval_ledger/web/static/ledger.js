@@ -110,11 +110,13 @@ export function follow(ledger, come, { opened, lost, refused }) {
   return { close: () => controller.abort() };
 }
 
-/** Reads server-sent events until there are no more: `told` gets the data of each, `stream` the last id and how long to wait. */
+/** Reads server-sent events until there are no more: `told` gets the data of each, `stream` the last id and how long to wait. One
+ * with a name is none of the log: it says that this is another now, and takes the last id back. */
 async function eachMessage(body, stream, told) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   let data = [];
+  let named = false;
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
@@ -123,9 +125,11 @@ async function eachMessage(body, stream, told) {
     for (const line of lines) {
       const [, field, content] = /^([a-z]*)(?:: ?(.*))?$/s.exec(line) ?? [];
       if (line === "") {
-        if (data.length) told(data.join("\n"));
+        if (data.length && !named) told(data.join("\n"));
         data = [];
+        named = false;
       } else if (field === "data") data.push(content ?? "");
+      else if (field === "event") named = true;
       else if (field === "id") stream.last = content;
       else if (field === "retry") stream.wait = Number(content);
     }
