@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -46,10 +47,32 @@ def masked(url: str) -> str:
     return re.sub(r"([?&]password=)[^&#]*", r"\1***", without)
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is said of commands that failed, beside the server's own words: what became of them, and what to do."""
+
+    untouched: str
+    unknown: str
+    broken_off: str
+
+
+OF_COMMANDS = Words(
+    untouched="",  # of several some may be done
+    unknown="what was asked for may be done or not. See what is there before asking for it again.",
+    broken_off="See what is there before asking for it again; where that fails too, report it.",
+)
+OF_EVENTS = Words(
+    untouched=" Nothing was stored.",
+    unknown="the events may be stored or not. Send the same events again, with the same ids: each is stored once.",
+    broken_off="Send the same again, with the same ids; where that fails too, report it.",
+)
+
+
 @contextmanager
-def storage(*, writing: bool = False) -> Iterator[None]:
+def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[None]:
     """Turns what redis-py raises into StorageUnavailable, or OutcomeUnknown for a write whose reply was lost.
 
+    `words` are those about events for an append alone: of nothing else it is true that the same again is stored once.
     Raises LogDamaged where a key holds what this software never puts there.
     """
     try:
@@ -57,7 +80,7 @@ def storage(*, writing: bool = False) -> Iterator[None]:
     except redis.exceptions.NoScriptError:
         raise
     except _REFUSALS as error:
-        raise _refusal(error, writing) from error
+        raise _refusal(error, writing, words) from error
     except (
         redis.exceptions.ConnectionError,
         redis.exceptions.TimeoutError,
@@ -65,12 +88,9 @@ def storage(*, writing: bool = False) -> Iterator[None]:
     ) as error:
         reason = str(error).rstrip(".")
         if writing and " connecting to " not in reason:
-            raise OutcomeUnknown(
-                f"the server's answer was lost ({reason}): the events may be stored or not. "
-                "Send the same events again, with the same ids: each is stored once."
-            ) from error
+            raise OutcomeUnknown(f"the server's answer was lost ({reason}): {words.unknown}") from error
         raise StorageUnavailable(
-            f"cannot reach the server: {reason}. Nothing was stored. Is it running?"
+            f"cannot reach the server: {reason}.{words.untouched} Is it running?"
         ) from error
 
 
@@ -81,20 +101,20 @@ class Conversation:
     this one computes. Two threads with half of the calls each took as long as one.)
     """
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, connection: Any, words: Words) -> None:
+        self._connection, self._words = connection, words
         self.unanswered = 0
 
     def send(self, *commands: Sequence[Any]) -> None:
         """Sends commands at once. Raises OutcomeUnknown, as `answers` does, or StorageUnavailable."""
         self.unanswered += len(commands)
-        with storage(writing=True):
+        with storage(writing=True, words=self._words):
             self._connection.send_packed_command(self._connection.pack_commands(commands))
 
     def answers(self) -> list[Any]:
         """Waits for the answers to all that was sent, in order: what the server refuses is among them, as redis-py's error."""
         found: list[Any] = []
-        with storage(writing=True):
+        with storage(writing=True, words=self._words):
             for _ in range(self.unanswered):
                 try:
                     found.append(self._connection.read_response())
@@ -105,11 +125,11 @@ class Conversation:
 
 
 @contextmanager
-def conversation(client: redis.Redis) -> Iterator[Conversation]:
+def conversation(client: redis.Redis, *, words: Words = OF_COMMANDS) -> Iterator[Conversation]:
     """A conversation on a connection of the client's pool. One that is broken off before all is answered closes it."""
-    with storage(writing=True):
+    with storage(writing=True, words=words):
         connection: Any = client.connection_pool.get_connection()
-    held = Conversation(connection)
+    held = Conversation(connection, words)
     try:
         yield held
     finally:
@@ -132,12 +152,12 @@ _WHAT_TO_DO = {
     "WRONGPASS": "Check the user and its password",
     "NOPERM": "Grant the user what it lacks",
     "READONLY": "Connect to the primary",
-    "OOM": "Raise maxmemory or free memory, and send the same again",
+    "OOM": "Raise maxmemory or free memory, and try again",
     "MISCONF": "Free disk space, or see the server's log",
 }
 
 
-def _refusal(error: redis.exceptions.RedisError, writing: bool) -> Exception:
+def _refusal(error: redis.exceptions.RedisError, writing: bool, words: Words) -> Exception:
     reason = str(error).rpartition(" of pipeline caused error: ")[2].rstrip(".")
     code = error.status_code or reason.partition(" ")[0]
     if code == "WRONGTYPE":
@@ -147,8 +167,7 @@ def _refusal(error: redis.exceptions.RedisError, writing: bool) -> Exception:
         )
     if writing and "user_script:" in reason:
         return OutcomeUnknown(
-            f"the server broke off in the middle of a function ({reason}): what it wrote until then stays. "
-            "Send the same again, with the same ids; where that fails too, report it."
+            f"the server broke off in the middle of a function ({reason}): what it wrote until then stays. {words.broken_off}"
         )
     advice = _WHAT_TO_DO.get(code, "Retry later")
-    return StorageUnavailable(f"the server refuses: {reason}. Nothing was stored. {advice}.")
+    return StorageUnavailable(f"the server refuses: {reason}.{words.untouched} {advice}.")

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import redis
 
-from .connection import storage
+from .connection import OF_COMMANDS, Words, storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ def settings(client: redis.Redis) -> dict[str, str]:
     return _in_text(found)
 
 
-def check(client: redis.Redis) -> tuple[Finding, ...]:
-    """What could lose an acknowledged event on this server; empty when it is durable. Raises StorageUnavailable."""
-    with storage():
+def check(client: redis.Redis, *, words: Words = OF_COMMANDS) -> tuple[Finding, ...]:
+    """What could lose an acknowledged event on this server; empty when it is durable. Raises StorageUnavailable, in `words`."""
+    with storage(words=words):
         pipeline = client.pipeline(transaction=False)
         pipeline.config_get(*REQUIRED)
         pipeline.info("persistence")

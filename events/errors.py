@@ -11,8 +11,8 @@
     │   ├── BadQuestion            a reader asked for something that cannot be asked
     │   │   └── UnknownCompany         no company has the name that was asked for
     │   └── TermsDiffer            two figures count different things and must not be combined
-    ├── StorageUnavailable         the server is away, read-only, full or busy: nothing was stored
-    │   └── OutcomeUnknown         no reply came: it may be stored; call again with the same ids
+    ├── StorageUnavailable         the server is away, read-only, full or busy: no event was stored
+    │   └── OutcomeUnknown         no reply came: it may be done; events are appended again with the same ids, else look first
     ├── LogDamaged                 the log has a gap, was shortened or was written to by something else
     │   └── LogForked              the log is other than, or shorter than, what was read from it before
     ├── Unreadable                 what is kept beside the log is of another version, or something else wrote to it

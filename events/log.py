@@ -11,7 +11,7 @@ from redis.client import Pipeline
 
 from . import durability, keys
 from .batch import Subject, batch, damage, require_position
-from .connection import conversation, storage
+from .connection import OF_EVENTS, conversation, storage
 from .envelope import Event, Receipt, RecordedEvent
 from .errors import LogDamaged, LogForked, NotDurable
 from .functions import load
@@ -50,7 +50,7 @@ class Log:
         """
         made = batch(self.ledger, events, expected_position, expected_subject)
         self._require_durable()
-        with storage(writing=True):
+        with storage(writing=True, words=OF_EVENTS):
             reply = cast(list[bytes], self._append(keys=made.keys, args=made.arguments))
         return made.receipts(reply)
 
@@ -69,7 +69,7 @@ class Log:
         while current is not None:
             following, failure = None, None
             self._require_durable()
-            with conversation(self.client) as server:
+            with conversation(self.client, words=OF_EVENTS) as server:
                 server.send(
                     ("EVALSHA", self._append.sha, len(current.keys), *current.keys, *current.arguments)
                 )
@@ -78,7 +78,7 @@ class Log:
                 except Exception as error:  # noqa: BLE001  # raised below, after what was sent has been answered
                     failure = error
                 (reply,) = server.answers()
-            with storage(writing=True):
+            with storage(writing=True, words=OF_EVENTS):
                 if isinstance(reply, redis.exceptions.NoScriptError):
                     reply = self._append(keys=current.keys, args=current.arguments)
                 if isinstance(reply, Exception):
@@ -294,7 +294,7 @@ class Log:
     def _require_durable(self) -> None:
         if time.monotonic() < self._durable_until:
             return
-        findings = durability.check(self.client)
+        findings = durability.check(self.client, words=OF_EVENTS)
         if findings:
             raise NotDurable(findings)
         self._durable_until = time.monotonic() + DURABILITY_PERIOD

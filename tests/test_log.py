@@ -718,8 +718,11 @@ def test_a_server_that_runs_a_long_script_refuses_and_goes_on_after_it(start_ser
     log.append([report("e1")])
     with ThreadPoolExecutor(1) as threads:
         endless = threads.submit(server.client().eval, "while true do end", 0)
-        for question in (log.head, lambda: log.append([report("e2")])):
-            with pytest.raises(StorageUnavailable, match=r"BUSY.*Nothing was stored\. Retry later"):
+        for question, says in (
+            (log.head, "NOSAVE"),
+            (lambda: log.append([report("e2")]), r"NOSAVE\. Nothing was stored"),
+        ):
+            with pytest.raises(StorageUnavailable, match=rf"BUSY.*{says}\. Retry later"):
                 _until_refused(question)
         server.client().script_kill()
         assert isinstance(endless.exception(), redis.exceptions.ResponseError)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
+from approval_ledger import tokens
 from events import (
     BadQuestion,
     InvalidEvent,
@@ -119,6 +120,32 @@ def test_the_words_for_a_lost_reply_say_what_to_do(proxy, log):
     assert isinstance(unknown.value.__cause__, redis.exceptions.RedisError)
 
 
+def test_what_is_no_append_is_not_told_in_words_about_events(proxy, log, direct):
+    """Whoever sent the same again would make a second token: the words about events were said here, too."""
+    proxy.lose_replies_to(b"HSET", 1)
+    with pytest.raises(
+        OutcomeUnknown,
+        match=r"the server's answer was lost \(.+\): what was asked for may be done or not\. "
+        r"See what is there before asking for it again\.$",
+    ):
+        tokens.create(log, ["read"])
+    assert len(tokens.all_of(direct)) == 1
+
+
+def test_an_append_tells_of_its_events_whichever_of_its_commands_failed(proxy, log):
+    unchecked = Log(log.client, log.ledger)
+    proxy.lose_replies_to(b"CONFIG", 1)
+    with pytest.raises(StorageUnavailable, match=r"cannot reach .+\. Nothing was stored\. Is it running\?$"):
+        unchecked.append([report("e1")])
+    unchecked = Log(log.client, log.ledger)
+    proxy.lose_replies_to(b"CONFIG", 1)
+    with pytest.raises(StorageUnavailable, match=r"cannot reach .+\. Nothing was stored\. Is it running\?$"):
+        next(unchecked.append_each([[report("e1")]]))
+    proxy.lose_replies_to(APPEND, 1)
+    with pytest.raises(OutcomeUnknown, match="Send the same events again, with the same ids"):
+        next(unchecked.append_each([[report("e1")]]))
+
+
 def test_an_answer_that_comes_too_late_is_unknown_and_belongs_to_no_later_question(
     proxy, server, log, direct
 ):
@@ -164,6 +191,7 @@ def test_a_question_whose_answer_was_lost_can_be_asked_again(proxy, log, word, q
     with pytest.raises(StorageUnavailable, match=r"cannot reach the server: .+\. Is it running\?") as refused:
         question(log)
     assert not isinstance(refused.value, OutcomeUnknown)
+    assert "stored" not in str(refused.value)
     assert proxy.lost == 1
     question(log)
 
@@ -173,10 +201,15 @@ def test_a_server_that_goes_away_and_comes_back_is_used_again(start_server):
     log = Log(server.client(), "a")
     log.append([report("e1")])
     server.kill()
-    for call in (log.head, lambda: list(log.read()), lambda: log.append([report("e2")])):
-        with pytest.raises(StorageUnavailable, match=r"Nothing was stored\. Is it running\?") as refused:
+    for call, stores in (
+        (log.head, False),
+        (lambda: list(log.read()), False),
+        (lambda: log.append([report("e2")]), True),
+    ):
+        with pytest.raises(StorageUnavailable, match=r"\. Is it running\?$") as refused:
             call()
         assert not isinstance(refused.value, OutcomeUnknown)
+        assert ("Nothing was stored." in str(refused.value)) == stores
         assert str(server.socket) in str(refused.value)
     server.start()
     (receipt,) = log.append([report("e2")])
@@ -217,12 +250,11 @@ def test_a_server_that_was_never_reached_stored_nothing(url, checked_before, mon
         log = Log(client, "a")
         if checked_before:
             log._durable_until = float("inf")
-        for call in (log.head, lambda: log.append([report("e1")])):
-            with pytest.raises(
-                StorageUnavailable, match=r"cannot reach the server: .*Nothing was stored"
-            ) as refused:
+        for call, stores in ((log.head, False), (lambda: log.append([report("e1")]), True)):
+            with pytest.raises(StorageUnavailable, match="cannot reach the server: ") as refused:
                 call()
             assert not isinstance(refused.value, OutcomeUnknown)
+            assert ("Nothing was stored." in str(refused.value)) == stores
 
 
 def test_a_server_of_another_kind_is_no_traceback(server, proxy):
