@@ -587,6 +587,24 @@ def test_a_key_of_another_type_stops_an_append_before_its_first_write(log, every
     assert log.position_of("urn:desk", "e1") is None
 
 
+def test_without_the_ids_the_log_counts_as_damaged(log, every_server):
+    log.append([report("e1")])
+    every_server.client().delete(keys.ids(log.ledger))
+    for question in (log.head, lambda: list(log.read()), lambda: log.append([report("e1")])):
+        with pytest.raises(LogDamaged, match="1 were ever added, 0 ids are known"):
+            question()
+
+
+def test_nothing_notices_the_loss_of_what_is_known_of_subjects(log, every_server):
+    """As docs/storage.md says: it is a key beside the log, and one that is not there is that of a ledger without subjects."""
+    log.append([report("e1", subject="s")])
+    every_server.client().delete(keys.subjects(log.ledger), keys.subject(log.ledger, "s"))
+    assert positions(log.read_subject("s")) == []
+    assert receipts(log.append([report("e2", subject="s")], expected_subject=("s", "none"))) == [(2, False)]
+    assert positions(log.read_subject("s")) == [2]
+    assert positions(log.read()) == [1, 2]
+
+
 def test_every_reader_names_a_key_of_another_type(log, every_server):
     client = every_server.client()
     log.append([report("e1", subject="s")])
