@@ -146,13 +146,22 @@ class Log:
             after += len(page)
             limit = None if limit is None else limit - len(page)
 
-    def page(self, after: int, count: int) -> list[RecordedEvent]:
-        """At most `count` events from position `after` + 1 on, in one round trip."""
+    def page(self, after: int, count: int, *, entry: str = "") -> list[RecordedEvent]:
+        """At most `count` events from position `after` + 1 on, in one round trip.
+
+        Raises LogForked where `entry` is given and is not the digest of the event at `after`.
+        """
         require_position(after)
         if count <= 0:
             return []
         with storage():
-            entries = cast(list[Any], self.client.xrange(self._key, min=str(after + 1), count=count))
+            pipeline = self.client.pipeline(transaction=False)
+            pipeline.xrange(self._key, min=str(after + 1), count=count)
+            if entry:
+                self.ask_at(pipeline, after)
+            entries, *there = pipeline.execute()
+        if entry:
+            self._require_same_log(after, entry, self.read_at(after, there[0]))
         return self._without_gap(entries, after, 1)
 
     def _without_gap(self, entries: list[Any], last: int, step: int) -> list[RecordedEvent]:

@@ -209,6 +209,26 @@ def test_streams_end_where_the_log_was_replaced_and_say_so_and_begin_anew(
         assert again.positions(length) == list(range(1, length + 1))
 
 
+def test_a_reader_far_behind_gets_no_page_of_another_log(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "RECENT", 1)
+    monkeypatch.setattr(streaming, "PAGE", 3)
+    monkeypatch.setattr(streaming, "_WAIT", 60.0)  # the follower looks later
+    append(log, *range(1, 10))
+    page = Log.page
+
+    def replaced_before_the_second(self: Log, after: int, count: int, **given: str) -> list[RecordedEvent]:
+        if after == 3:
+            replaced(log, 9)
+        return page(self, after, count, **given)
+
+    monkeypatch.setattr(Log, "page", replaced_before_the_second)
+    with stream(api, log, "?after=0") as reader:
+        assert reader.positions(3) == [1, 2, 3]
+        told_of_another_log(reader)
+
+
 @pytest.mark.parametrize("length", [2, 5])
 def test_streams_that_outlast_a_server_notice_that_it_came_back_with_another_log(
     start_server: Callable[..., Server], length: int

@@ -464,6 +464,18 @@ def test_a_follower_that_was_told_what_the_caller_has_read_notices_another_log_a
         next(log.follow(2, wait=0.01, entry=seen.digest))
 
 
+@pytest.mark.parametrize("length", [0, 1, 3])
+def test_a_page_is_refused_where_another_event_is_before_it_than_the_caller_has_read(
+    log, every_server, length
+):
+    log.append([report("e1"), report("e2"), report("e3")])
+    seen = log.at(2)
+    assert positions(log.page(2, 5, entry=seen.digest)) == [3]
+    replaced(every_server.client(), log, length)
+    with pytest.raises(LogForked, match="read up to position 2"):
+        log.page(2, 5, entry=seen.digest)
+
+
 def test_a_follower_from_beyond_the_end_waits_for_its_position(log):
     log.append([report("e1")])
     follower = log.follow(2, wait=0.01)

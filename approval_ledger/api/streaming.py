@@ -121,7 +121,7 @@ class Follower:
                 logger.warning("stream_waits", ledger=self.log.ledger, code=error.code, says=str(error))
                 self._ended.wait(_AGAIN)
             except LedgerError as error:
-                self._tell(error)
+                self.fail(error)
                 return
 
     def _hand_over(self, event: RecordedEvent) -> None:
@@ -133,7 +133,11 @@ class Follower:
             with suppress(RuntimeError):  # the loop is closed: the process ends
                 self._loop.call_soon_threadsafe(self._take)
 
-    def _tell(self, error: LedgerError) -> None:
+    def fail(self, error: LedgerError) -> None:
+        """Ends the streams of all readers. The first error is the one that they hear of."""
+        if self._ended.is_set():
+            return
+        self.end()
         _say_failed(self.log, error)
         self.error = error
         with suppress(RuntimeError):
@@ -252,6 +256,7 @@ class EventStream(Response):
         del self.headers["content-length"]
         self._streams, self._log, self._head, self._after = streams, log, head, after
         self._allowed, self._ask_at = allowed, time.monotonic() + ASK_AGAIN
+        self._read: RecordedEvent | None = None  # what was read last from the log itself
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("head"):
@@ -296,7 +301,7 @@ class EventStream(Response):
         while follower.error is None:
             frames = follower.after(position)
             if frames is None:
-                frames = await self._from_the_log(position)
+                frames = await self._from_the_log(position, follower)
             if frames:
                 position += len(frames)
                 for piece in _pieces(frames):
@@ -325,11 +330,18 @@ class EventStream(Response):
                 self._ask_at = time.monotonic() + ASK_AGAIN
                 return allowed
 
-    async def _from_the_log(self, position: int) -> list[bytes]:
+    async def _from_the_log(self, position: int, follower: Follower) -> list[bytes]:
+        entry = self._read.digest if self._read and self._read.position == position else ""
         try:
-            page = await run_in_threadpool(self._log.page, position, PAGE)
+            page = await run_in_threadpool(partial(self._log.page, position, PAGE, entry=entry))
         except StorageUnavailable:
             return []  # its follower says so, and tries again
+        except LogForked as error:
+            follower.fail(
+                error
+            )  # it has waited for longer than this one, so that it follows what is there no more
+            return []
+        self._read = page[-1] if page else None
         return [frame(event) for event in page]
 
 
