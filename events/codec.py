@@ -137,17 +137,17 @@ def _looked_through(text: bytes | str) -> Any:
     return value
 
 
-def parse(text: bytes | str, *, now: datetime | None = None) -> Event:
-    """One submitted event. Raises InvalidEvent or TooLarge; `now` (default: this machine's clock) bounds its times."""
+def parse(text: bytes | str) -> Event:
+    """One submitted event. Raises InvalidEvent or TooLarge; this machine's clock bounds its times."""
     size = len(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
     if size > EVENT_LIMIT:
         raise TooLarge(
             f"the event has {size:,} bytes; at most {EVENT_LIMIT:,} are taken. Nothing was stored."
         )
-    return from_json(loads(text), now=now)
+    return from_json(loads(text))
 
 
-def from_json(value: object, *, now: datetime | None = None) -> Event:
+def from_json(value: object) -> Event:
     """A submitted event from its parsed JSON. Raises InvalidEvent with every fault found."""
     if not isinstance(value, dict):
         _fail("validation", f"an event is a JSON object, not {_kind(value)}")
@@ -176,8 +176,8 @@ def from_json(value: object, *, now: datetime | None = None) -> Event:
         older=None if revision in (data.revision, model.REVISION) else OlderShape(revision, envelope.data),
     )
     written = _written(event.data)
-    _check_sense(event, written, now)
-    if now is None and event.older is None and not _can_change(data) and _is_json(envelope.data):
+    _check_sense(event, written)
+    if event.older is None and not _can_change(data) and _is_json(envelope.data):
         # The event is frozen, so not by an assignment.
         object.__setattr__(event, "checked", _encoded(event, _given(event), written))
     return event
@@ -212,11 +212,9 @@ def _holds_container(hint: Any) -> bool:
     return get_origin(hint) in (list, dict) or any(map(_holds_container, get_args(hint)))
 
 
-def check(event: Event, now: datetime | None = None) -> bytes:
-    """The bytes that the log keeps of an event, once all is found true that must be, however it was made.
-
-    `now` (default: this machine's clock) bounds its times. Raises InvalidEvent.
-    """
+def check(event: Event) -> bytes:
+    """The bytes that the log keeps of an event, once all is found true that must be, however it was made. This machine's clock
+    bounds its times. Raises InvalidEvent."""
     if event.checked is not None:
         return event.checked
     model = type(event.data)
@@ -234,16 +232,16 @@ def check(event: Event, now: datetime | None = None) -> bytes:
     # A model can be changed past its checks (model_copy); the log is for ever, so what will be stored is checked.
     _validate(model, data, "data")
     _check_older(event)
-    _check_sense(event, data, now)
+    _check_sense(event, data)
     return _encoded(event, given, data)
 
 
-def _check_sense(event: Event, data: Mapping[str, Any], now: datetime | None) -> None:
+def _check_sense(event: Event, data: Mapping[str, Any]) -> None:
     if event.time is not None:
-        _check_time(event.time, now or datetime.now(UTC))
+        _check_time(event.time)
     if data.get("target") == {"source": event.source, "id": event.id}:
         _fail("validation", "an event cannot correct itself", "data.target")
-    latest = _latest_day(int(time.time() if now is None else now.timestamp()))
+    latest = _latest_day(int(time.time()))
     for path in _date_paths(type(event.data)):
         text = _at(data, path)
         # As text: a month or a year comes before every day in it, and has begun if any day of it has.
@@ -465,7 +463,7 @@ def _at(data: Mapping[str, Any], path: Sequence[str]) -> str | None:
     return str(value)
 
 
-def _check_time(text: str, now: datetime) -> None:
+def _check_time(text: str) -> None:
     try:
         moment = datetime.fromisoformat(text.upper()) if _TIME.fullmatch(text) else None
     except ValueError:
@@ -476,7 +474,7 @@ def _check_time(text: str, now: datetime) -> None:
         )
     if moment.year < EARLIEST_YEAR:
         _fail("date", f"{text!r} is before {EARLIEST_YEAR}", "time")
-    if moment > now + CLOCK_TOLERANCE:
+    if moment > datetime.now(UTC) + CLOCK_TOLERANCE:
         _fail("timestamp-in-future", f"{text!r} lies more than 5 minutes in the future", "time")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
-from events import Log, Unreadable, storage
+from events import Log, LogForked, Unreadable, storage
 from projections import CONCERNS_ALL, PROJECTIONS, Fenced, Generation, Lockstep, Store, live_of
 
 
@@ -73,8 +74,9 @@ class Drain:
 
     def wait(self, seconds: float) -> None:
         """Waits for an event that not all have taken yet; for `seconds` at most."""
-        position = min(generation.reached.position for generation in self._live.values())
-        next(self.log.follow(position, wait=seconds))
+        last = min((generation.reached for generation in self._live.values()), key=lambda at: at.position)
+        with suppress(LogForked):  # the next page says of which projections that is so
+            next(self.log.follow(last.position, wait=seconds, entry=last.entry))
 
 
 def _is_live(generation: Generation, stored: bytes | Exception | None) -> bool:

@@ -15,6 +15,7 @@ from starlette.types import Send
 
 from events import LedgerError, Log, RecordedEvent, as_json_line, canonical
 
+from ..listing import listed
 from . import documents, parameters
 from .access import READING
 from .answering import cache_scope, form_of
@@ -38,12 +39,12 @@ def events(request: Request, log: LogOf, query: Annotated[parameters.Page, Query
     headers = {"Cache-Control": f"{cache_scope(request)}, no-cache", "Vary": "Accept"}
     if form == "ndjson":
         limit = query.limit if "limit" in query.model_fields_set else None
-        found = _chosen(log, query, limit)
+        found = _listed(log, query, limit)
         first = list(islice(found, 1))  # so that what is wrong with the log is a status, and no broken body
         if has_any(request):
             return Response(status_code=304, headers=headers)
         return Lines(request, log, chain(first, found), headers)
-    found = _chosen(log, query, query.limit + 1)
+    found = _listed(log, query, query.limit + 1)
     shown = list(islice(found, query.limit))
     document = b'{"ledger":%b,"events":[%b],"next":%b}\n' % (
         canonical(log.ledger),
@@ -75,16 +76,9 @@ class Lines(StreamingResponse):
             logger.warning("answer_broken_off", **self._about, code=error.code, says=str(error))
 
 
-def _chosen(log: Log, query: parameters.Page, limit: int | None) -> Iterator[RecordedEvent]:
-    after, backwards = query.after, query.backwards == "true"
-    if query.subject is not None and backwards and after:
-        older = (e for e in log.read_subject(query.subject, backwards=True) if e.position < after)
-        return islice(older, limit)
-    if query.subject is not None:
-        return log.read_subject(query.subject, after=after, limit=limit, backwards=backwards)
-    if backwards:
-        return log.read_backwards(before=after or None, limit=limit)
-    return log.read(after=after, limit=limit)
+def _listed(log: Log, query: parameters.Page, limit: int | None) -> Iterator[RecordedEvent]:
+    backwards = query.backwards == "true"
+    return listed(log, after=query.after, limit=limit, subject=query.subject, backwards=backwards)
 
 
 def _address(request: Request, query: parameters.Page, last: int) -> str:

@@ -337,9 +337,8 @@ class EventStream(Response):
         except StorageUnavailable:
             return []  # its follower says so, and tries again
         except LogForked as error:
-            follower.fail(
-                error
-            )  # it has waited for longer than this one, so that it follows what is there no more
+            # The follower has waited for longer than this reader, so that it follows what is there no more, too.
+            follower.fail(error)
             return []
         self._read = page[-1] if page else None
         return [frame(event) for event in page]

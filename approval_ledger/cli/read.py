@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from events import Event, InvalidEvent, Log, RecordedEvent, as_json_line, loads
 from projections import Answer, Asked, queries
 
+from ..listing import listed
 from . import show
 from .fresh import fresh_answer
 from .options import (
@@ -66,7 +66,7 @@ def events(
         line = _as_json if json else _as_text
         try:
             last = after
-            for recorded in _chosen(log, after, limit, subject, backwards):
+            for recorded in listed(log, after=after, limit=limit, subject=subject, backwards=backwards):
                 line(recorded)
                 last = recorded.position
                 limit = None if limit is None else limit - 1
@@ -75,19 +75,6 @@ def events(
         except KeyboardInterrupt:
             if not follow:
                 raise
-
-
-def _chosen(
-    log: Log, after: int, limit: int | None, subject: str | None, backwards: bool
-) -> Iterator[RecordedEvent]:
-    if subject is not None and backwards and after:
-        older = (event for event in log.read_subject(subject, backwards=True) if event.position < after)
-        return islice(older, limit)
-    if subject is not None:
-        return log.read_subject(subject, after=after, limit=limit, backwards=backwards)
-    if backwards:
-        return log.read_backwards(before=after or None, limit=limit)
-    return log.read(after=after, limit=limit)
 
 
 def _follow(log: Log, after: int, limit: int | None, line: Callable[[RecordedEvent], None]) -> None:
