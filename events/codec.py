@@ -138,7 +138,7 @@ def _looked_through(text: bytes | str) -> Any:
 
 
 def parse(text: bytes | str) -> Event:
-    """One submitted event. Raises InvalidEvent or TooLarge; this machine's clock bounds its times."""
+    """One submitted event. Raises InvalidEvent or TooLarge."""
     size = len(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
     if size > EVENT_LIMIT:
         raise TooLarge(
@@ -176,7 +176,7 @@ def from_json(value: object) -> Event:
         older=None if revision in (data.revision, model.REVISION) else OlderShape(revision, envelope.data),
     )
     written = _written(event.data)
-    _check_sense(event, written)
+    _check_sense(event, written, None)
     if event.older is None and not _can_change(data) and _is_json(envelope.data):
         # The event is frozen, so not by an assignment.
         object.__setattr__(event, "checked", _encoded(event, _given(event), written))
@@ -212,9 +212,11 @@ def _holds_container(hint: Any) -> bool:
     return get_origin(hint) in (list, dict) or any(map(_holds_container, get_args(hint)))
 
 
-def check(event: Event) -> bytes:
-    """The bytes that the log keeps of an event, once all is found true that must be, however it was made. This machine's clock
-    bounds its times. Raises InvalidEvent."""
+def check(event: Event, now: datetime | None = None) -> bytes:
+    """The bytes that the log keeps of an event, once all is found true that must be, however it was made.
+
+    `now` (default: this machine's clock) bounds its times. Raises InvalidEvent.
+    """
     if event.checked is not None:
         return event.checked
     model = type(event.data)
@@ -232,16 +234,16 @@ def check(event: Event) -> bytes:
     # A model can be changed past its checks (model_copy); the log is for ever, so what will be stored is checked.
     _validate(model, data, "data")
     _check_older(event)
-    _check_sense(event, data)
+    _check_sense(event, data, now)
     return _encoded(event, given, data)
 
 
-def _check_sense(event: Event, data: Mapping[str, Any]) -> None:
+def _check_sense(event: Event, data: Mapping[str, Any], now: datetime | None) -> None:
     if event.time is not None:
-        _check_time(event.time)
+        _check_time(event.time, now or datetime.now(UTC))
     if data.get("target") == {"source": event.source, "id": event.id}:
         _fail("validation", "an event cannot correct itself", "data.target")
-    latest = _latest_day(int(time.time()))
+    latest = _latest_day(int(time.time() if now is None else now.timestamp()))
     for path in _date_paths(type(event.data)):
         text = _at(data, path)
         # As text: a month or a year comes before every day in it, and has begun if any day of it has.
@@ -463,7 +465,7 @@ def _at(data: Mapping[str, Any], path: Sequence[str]) -> str | None:
     return str(value)
 
 
-def _check_time(text: str) -> None:
+def _check_time(text: str, now: datetime) -> None:
     try:
         moment = datetime.fromisoformat(text.upper()) if _TIME.fullmatch(text) else None
     except ValueError:
@@ -474,7 +476,7 @@ def _check_time(text: str) -> None:
         )
     if moment.year < EARLIEST_YEAR:
         _fail("date", f"{text!r} is before {EARLIEST_YEAR}", "time")
-    if moment > datetime.now(UTC) + CLOCK_TOLERANCE:
+    if moment > now + CLOCK_TOLERANCE:
         _fail("timestamp-in-future", f"{text!r} lies more than 5 minutes in the future", "time")
 
 
