@@ -22,6 +22,14 @@ class Approval(NamedTuple):
     numbered: bool
 
 
+class Told(NamedTuple):
+    """What a report says of a registry number: its position, the date, and the company (the key of its name)."""
+
+    position: int
+    on: str
+    company: str
+
+
 Change = tuple[int, Approval]
 """+1 and an approval that is there now, or -1 and one that is there no longer."""
 
@@ -65,6 +73,28 @@ def mixed_since(documents: Documents, counted: str, grant: ApprovalGranted) -> i
     if held is None or not held["reports"] or not held["numbered"]:
         return None
     return max(int(held["reports"][0][0]), int(held["numbered"][0][0]))
+
+
+def shared_since(documents: Documents, counted: str, grant: ApprovalGranted) -> int | None:
+    """The position since which reports give the registry number of this grant to several companies (by their names as they are
+    written); None where they do not."""
+    if grant.item.registry_number is None:
+        return None
+    held = documents.get(_numbered(counted, grant)) or []
+    first: dict[str, int] = {}
+    for position, _, company, *_ in held:
+        first.setdefault(company, position)
+    return sorted(first.values())[1] if len(first) > 1 else None
+
+
+def reports_of(documents: Documents, counted: str, numbers: Iterable[str]) -> list[list[Told]]:
+    """What is reported of each registry number (as a key), in the order of the log."""
+    places = [place_of(counted, number) for number in numbers]
+    documents.fetch(places)
+    return [
+        [Told(position, on, company) for position, on, company, *_ in documents.get(place) or []]
+        for place in places
+    ]
 
 
 def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> list[Approval | None]:

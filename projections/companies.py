@@ -21,7 +21,7 @@ from . import approvals, buckets, identities, pages, terms
 from .projection import Documents
 
 name = "companies"
-version = 4
+version = 5
 handles = frozenset(
     model.TYPE
     for model in (
@@ -101,8 +101,8 @@ def all_names(documents: Documents) -> list[str]:
 
 
 def fetch_unnumbered(documents: Documents, counted: Sequence[str]) -> None:
-    """Reads `unnumbered` and `mixed` ahead, in several terms."""
-    pages.fetch(documents, map(_mixed, counted))
+    """Reads `unnumbered`, `mixed` and `shared` ahead, in several terms."""
+    pages.fetch(documents, [place(terms) for terms in counted for place in (_mixed, _shared)])
     buckets.fetch(documents, [f"unnumbered\t{terms}" for terms in counted])
 
 
@@ -114,6 +114,19 @@ def unnumbered(documents: Documents, counted: str) -> list[str]:
 def mixed(documents: Documents, counted: str) -> list[tuple[str, str]]:
     """Every company and item (as keys) of an approval that some reports give a registry number, and others do not."""
     return [(company, item) for _, (company, item) in pages.read(documents, _mixed(counted))]
+
+
+def shared(documents: Documents, counted: str) -> list[str]:
+    """Every registry number (as a key) that reports give to several companies, and that no amendment gave to another one."""
+    authority, instrument, _ = counted.split("\t")
+    numbers = [number for _, number in pages.read(documents, _shared(counted))]
+    places = {number: _of_number(authority, instrument, number) for number in numbers}
+    pages.fetch(documents, places.values())
+    return [
+        number
+        for number, place in places.items()
+        if not any("company" in change.get("changes", {}) for _, change in pages.read(documents, place))
+    ]
 
 
 def granted(documents: Documents, company: str, counted: str) -> list[dict[str, Any]]:
@@ -182,6 +195,7 @@ def _changes(documents: Documents, entry: dict[str, Any], names: Sequence[str]) 
 def _grant(documents: Documents, grant: ApprovalGranted, event: DecodedEvent, stands: bool) -> None:
     counted = terms.key_for(grant)
     mixed_since = approvals.mixed_since(documents, counted, grant)
+    shared_since = approvals.shared_since(documents, counted, grant)
     changes = approvals.record(documents, counted, grant, event.position, stands=stands)
     if (since := approvals.mixed_since(documents, counted, grant)) != mixed_since:
         if mixed_since is not None:
@@ -189,6 +203,12 @@ def _grant(documents: Documents, grant: ApprovalGranted, event: DecodedEvent, st
         if since is not None:
             of = [name_key(grant.company.name), name_key(grant.item.name)]
             pages.insert(documents, _mixed(counted), since, of)
+    if (since := approvals.shared_since(documents, counted, grant)) != shared_since:
+        assert grant.item.registry_number is not None
+        if shared_since is not None:
+            pages.remove(documents, _shared(counted), shared_since)
+        if since is not None:
+            pages.insert(documents, _shared(counted), since, name_key(grant.item.registry_number))
     counts = [(approval, counted, sign) for sign, approval in changes]
     told = {part: value for part, value in event.written.items() if part not in ("company", "published")}
     _note(documents, grant.company.name, event.position, {"kind": "granted"} | told, stands, counts)
@@ -216,8 +236,9 @@ def _mention(documents: Documents, batch: BatchAnnounced, position: int, stands:
 
 
 def _amend(documents: Documents, amendment: ApprovalAmended, position: int, stands: bool) -> None:
-    number = f"number\t{name_key(amendment.registry_number)}"
-    place = f"later\t{name_key(amendment.authority)}\t{name_key(amendment.instrument)}\t{number}"
+    place = _of_number(
+        name_key(amendment.authority), name_key(amendment.instrument), name_key(amendment.registry_number)
+    )
     change = amendment.model_dump(mode="json", exclude_none=True, exclude={"source", "published"})
     entry = {"kind": "amended"} | change | _by(amendment.source)
     pages.keep(documents, place, position, entry, stands)
@@ -275,6 +296,15 @@ def _by(source: Source) -> dict[str, Any]:
 
 def _mixed(counted: str) -> str:
     return f"mixed\t{counted}"
+
+
+def _shared(counted: str) -> str:
+    return f"shared\t{counted}"
+
+
+def _of_number(authority: str, instrument: str, number: str) -> str:
+    """Where amendments and revocations of a registry number are (all as keys)."""
+    return f"later\t{authority}\t{instrument}\tnumber\t{number}"
 
 
 def _record(company: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from events import BadQuestion, date_range
+from events import BadQuestion, EventData, date_range
 from projections.answers.shown import SHOWN
 
 from .given import (
@@ -253,14 +253,14 @@ def test_a_company_that_announcements_name_more_often_rests_on_those_and_on_what
     assert by_a_day == {"low": [2, 3], "high": [], "more": 0}
 
 
-def test_a_report_of_a_number_that_is_another_company_s_is_no_evidence() -> None:
+def test_a_report_of_a_number_that_another_company_is_given_too_is_no_evidence_of_the_lowest_count() -> None:
     reports = log(
         granted("Baidu", "one", "2024-01-01", number="CN-1"),
         granted("Xiaomi", "one", "2024-01-01", number="CN-1"),
         granted("Xiaomi", "two", "2024-01-01", number="CN-2"),
         *(granted("Xiaomi", "two", "2024-01-01", number="CN-2") for _ in range(2 * SHOWN)),
     )
-    assert evidence_of(reports, "Baidu")["low"] == [1]
+    assert evidence_of(reports, "Baidu")["low"] == []
     # All of these are reports of one approval, so that none is left out.
     assert evidence_of(reports, "Xiaomi") == {"low": [*range(3, 3 + SHOWN)], "high": [], "more": 0}
 
@@ -345,6 +345,58 @@ def test_two_batches_that_name_a_company_name_two_approvals() -> None:
         batch(1, "=8", "2023-08-31", named=["Baidu"]), batch(2, "=9", "2023-11-03", named=["Baidu"])
     )
     assert company_of(reports, "Baidu")["approvals"][0]["named"] == 2
+
+
+@pytest.mark.parametrize("known_as_one", [False, True])
+@pytest.mark.parametrize("first", ["Baidu", "Zhipu"])
+def test_a_registry_number_that_is_given_to_two_companies_may_be_either_s_and_is_told(
+    first: str, known_as_one: bool
+) -> None:
+    other = "Zhipu" if first == "Baidu" else "Baidu"
+    lines: list[EventData] = [
+        granted(first, "Ernie", "2023-08-31", number="N1", source="A"),
+        granted(other, "Ernie", "2023-08-31", number="N1", source="B"),
+        granted("Baidu", "Yiyan", "2023-08-31", number="N2"),
+        total("=2", "2023-12-31"),
+    ]
+    if known_as_one:
+        lines.append(identified("one", "Baidu", "Zhipu"))
+    reports = log(*lines)
+    found = {name: company_of(reports, name) for name in ("Baidu", "Zhipu")}
+    counted = {name: of["approvals"][0]["approvals"] for name, of in found.items()}
+    if known_as_one:
+        assert (counted["Baidu"], found["Baidu"]["contradictions"]) == (exactly(2), [])
+        return
+    assert counted == {"Baidu": between(1, 2), "Zhipu": between(0, 1)}
+    for of in found.values():
+        (contradiction,) = of["contradictions"]
+        assert contradiction["events"] == [1, 2]
+        assert "registry number 'n1' is given to several companies" in contradiction["says"]
+    assert found["Zhipu"]["approvals"][0]["evidence"]["high"] == [1, 2, 4]
+    (of_that_day,) = company_of(reports, "Zhipu")["approvals"]
+    assert of_that_day["named"] == 0
+
+
+def test_a_registry_number_that_an_amendment_gave_to_another_company_is_no_contradiction() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31", number="N1"),
+        amended("N1", company="Zhipu", on="2023-10-01"),
+        granted("Zhipu", "Ernie", "2023-08-31", number="N1"),
+    )
+    assert company_of(reports, "Baidu")["approvals"][0]["approvals"] == at_least(1)
+    assert company_of(reports, "Baidu")["contradictions"] == []
+
+
+def test_a_registry_number_is_one_company_s_again_when_the_report_that_gave_it_to_another_is_retracted() -> (
+    None
+):
+    lines = [
+        granted("Baidu", "Ernie", "2023-08-31", number="N1"),
+        granted("Zhipu", "Ernie", "2023-08-31", number="N1"),
+        retracted("e2"),
+    ]
+    answer = company_of(log(*lines), "Baidu")
+    assert (answer["approvals"][0]["named"], answer["contradictions"]) == (1, [])
 
 
 def test_approvals_of_different_terms_stand_apart_and_those_of_equated_terms_are_the_same() -> None:

@@ -122,7 +122,10 @@ def _company(
         ],
         "evidence": list(company.because)[:SHOWN],
         "merges": [{"position": at, "from": a, "into": b, "on": on} for at, a, b, on in company.merges],
-        "contradictions": _identity_contradictions(company),
+        "contradictions": [
+            *_identity_contradictions(company),
+            *(each for counted in counting for each in counted.contradictions(company, may_be)),
+        ],
     }
     if company.perhaps:
         answer["perhaps"] = list(company.perhaps)
@@ -146,6 +149,7 @@ class _Counting:
         self._named_in = _named_in(figures, valid_at)
         self._different = {placed.batch.key for placed in figures.order if placed.sure}
         self._twice = {counted: _by_name(twice) for counted, twice in figures.evidence.twice.items()}
+        self._shared = list(_shared(views["companies"], self._twice, valid_at))
         days = valid_at or figures.last_day
         self._total, self._undisclosed = figures.total_in(days).interval, figures.undisclosed(days)
         self._named = figures.named(days.first)
@@ -159,6 +163,8 @@ class _Counting:
         undisputed = [name for name in company.names if name not in company.disputed]
         named, reported = self._known_of(undisputed, records)
         others_known = [self._known_of([name], records) for name in sorted({*company.disputed, *may_be})]
+        shared = [Reported(1, each.positions) for each in self._shared_by(company, may_be)]
+        others_known.append((len(shared), shared))
         disputed = sum(count for count, _ in others_known)
         if not named and not disputed:
             return None
@@ -191,9 +197,24 @@ class _Counting:
             "more": max(0, named - told) + max(0, len(highest) - SHOWN) + more,
         }
 
+    def contradictions(self, company: Company, may_be: Set[str]) -> Iterator[dict[str, Any]]:
+        """Registry numbers that reports give to this company and to others."""
+        for each in self._shared_by(company, may_be):
+            named = ", ".join(repr(name) for name in each.companies)
+            says = f"registry number {each.number!r} is given to several companies: {named}"
+            yield {"events": sorted(each.positions), "says": says}
+
+    def _shared_by(self, company: Company, may_be: Set[str]) -> list[_Shared]:
+        own = {*company.names, *may_be}
+        return [
+            each
+            for each in self._shared
+            if not own.isdisjoint(each.companies) and each.companies.keys() - own
+        ]
+
     def _concerns(self, name: str, records: Records) -> bool:
         """Whether anything is counted here under a name: mostly, of a company there is not."""
-        if name in self._named_in:
+        if name in self._named_in or any(name in each.companies for each in self._shared):
             return True
         return name in records and not self._twice.keys().isdisjoint(records[name]["granted"])
 
@@ -230,10 +251,15 @@ class _Counting:
                 )
                 if surely(on, self._valid_at)
             ]
+            # Whose it is, reports do not agree about.
+            shared = [each for each in self._shared if each.counted == counted and each.is_counted_for(names)]
+            apart = [each.positions for each in shared]
+            reported = [each for each in reported if not any(each.positions <= of for of in apart)]
             count = len(reported)
             if of_any_day:  # counted by the fold, so that no history is read to its end
                 count = sum(of.get(counted, 0) for of in held)
                 count -= sum({of: n for name in names for of, n in by_name.get(name, {}).items()}.values())
+                count -= len(shared)
             known.append((count, reported))
         return max(known, key=lambda each: each[0])
 
@@ -243,6 +269,30 @@ class Reported(NamedTuple):
 
     approvals: int
     positions: Set[int]
+
+
+class _Shared(NamedTuple):
+    """A registry number that reports give to several `companies` (names, as keys), and that is counted as that of the `first`."""
+
+    counted: str
+    number: str
+    first: str
+    companies: Mapping[str, None]
+    positions: Set[int]
+
+    def is_counted_for(self, names: Collection[str]) -> bool:
+        """Whether it is counted under one of these names, though others claim it."""
+        return self.first in names and not self.companies.keys() <= set(names)
+
+
+def _shared(documents: Documents, counted: Iterable[str], valid_at: DateRange | None) -> Iterator[_Shared]:
+    for of in counted:
+        numbers = fold.shared(documents, of)
+        for number, told in zip(numbers, approvals.reports_of(documents, of, numbers), strict=True):
+            companies = dict.fromkeys(report.company for report in told)
+            if perhaps(by_day.day_range(approvals.span([report.on for report in told])), valid_at):
+                positions = {report.position for report in told}
+                yield _Shared(of, number, told[0].company, companies, positions)
 
 
 def _by_name(twice: Mapping[frozenset[str], int]) -> dict[str, dict[frozenset[str], int]]:
