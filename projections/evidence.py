@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import sha256
 from operator import itemgetter
 from typing import Any
@@ -107,10 +107,11 @@ class Batch:
             return self.on.last
         return max((days.last for _, days, _ in self.dated), default=None)
 
-    @property
+    @cached_property
     def membership(self) -> frozenset[int]:
         """What stands for its members among the events that force a bound."""
-        return _membership(self.key)
+        number = int.from_bytes(sha256(self.key.encode()).digest()[:6])
+        return frozenset({NAMED, BY_DAY - 1 - number})
 
     def puts(self, batch: int | str) -> bool:
         """Whether an approval that names this batch is a member of this one."""
@@ -157,11 +158,6 @@ class Batch:
             if name in marks:
                 of[marks[name]] = of.get(marks[name], 0) + n
         return of
-
-
-@lru_cache(1_024)  # a batch is made for every choice of reports
-def _membership(batch: str) -> frozenset[int]:
-    return frozenset({NAMED, BY_DAY - 1 - int.from_bytes(sha256(batch.encode()).digest()[:6])})
 
 
 class Days:
