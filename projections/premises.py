@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache, cached_property, lru_cache
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from events import DateRange, Interval
@@ -27,7 +29,7 @@ LISTED = frozenset({NAMED, BY_DAY})
 class Placed:
     """A batch in the order in which batches were granted.
 
-    It was granted `by` a day, which the reports `placed_by` say. `surely_after` is how many of those placed before it were
+    It was granted `by` a day, which the reports `placed_by` say, and `announced_by` a day, if at all. `surely_after` is how many of those placed before it were
     surely granted before it; `missing` how many between it and the one before it nobody reported, at least. `sure` is
     False where it may be a batch that is placed as well.
     """
@@ -35,6 +37,7 @@ class Placed:
     batch: Batch
     by: date
     placed_by: frozenset[int]
+    announced_by: date
     surely_after: int
     missing: int
     sure: bool
@@ -43,14 +46,16 @@ class Placed:
     def on(self) -> DateRange | None:
         """The days on which it may have been announced: not after one of a higher ordinal."""
         on = self.batch.on
-        return None if on is None else DateRange(min(on.first, self.by), min(on.last, self.by))
+        if on is None:
+            return None
+        return DateRange(min(on.first, self.announced_by), min(on.last, self.announced_by))
 
     def surely_before(self, other: Batch) -> bool:
         """Whether it was surely granted before `other`: batches are granted in the order of their ordinals, and announced
         in the order in which they are granted."""
         if self.batch.ordinal is not None and other.ordinal is not None:
             return self.batch.ordinal < other.ordinal
-        return other.on is not None and self.by < other.on.first
+        return other.on is not None and self.announced_by < other.on.first
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +121,23 @@ class Premises:
 
     def may_be_the_same(self, batch: Batch) -> list[Batch]:
         """The other batches that may be this one, which two papers know by different names."""
-        others = self._unnumbered if batch.ordinal is not None else [placed.batch for placed in self.order]
-        return [other for other in others if other is not batch and not _differ(batch, other)]
+        days, kind = _days_of(batch), _known_by_what(batch)
+        return [
+            other
+            for other_kind, others in self._by_what_is_known.items()
+            if other_kind != kind or kind == "day"
+            for other in others
+            if other is not batch
+            and _days_of(other).first <= days.last
+            and days.first <= _days_of(other).last
+        ]
 
     @cached_property
-    def _unnumbered(self) -> list[Batch]:
-        return [placed.batch for placed in self.order if placed.batch.ordinal is None]
+    def _by_what_is_known(self) -> dict[str, list[Batch]]:
+        found: dict[str, list[Batch]] = {}
+        for placed in self.order:
+            found.setdefault(_known_by_what(placed.batch), []).append(placed.batch)
+        return found
 
     def on(self, days: Sequence[date]) -> Timeline:
         """What holds on these days, which are in their order."""
@@ -222,8 +238,8 @@ class Premises:
         for terms, granted in self.evidence.granted.items():
             granted_to = self.evidence.granted_to[terms] if named else {}
             # Approvals of a month are listed from its last day on: on that day they stand beside those announced in it.
-            for day in sorted(announced | {partial.last for partial, _ in granted.partial}):
-                unlisted, because = unlisted_by(mentions, granted_to, day)
+            days = sorted(announced | {partial.last for partial, _ in granted.partial})
+            for day, unlisted, because in _unlisted_by_each(mentions, granted_to, days):
                 if unlisted:
                     listed = granted.surely_by(day) if named else 0
                     reasons = because | LISTED if listed else because
@@ -404,9 +420,10 @@ def _just_before(order: list[Placed], index: int) -> Iterator[tuple[Batch, int]]
     if placed.surely_after:
         yield order[placed.surely_after - 1].batch, 0
     if placed.batch.ordinal is not None:
-        for other in reversed(order[:index]):
-            if other.batch.ordinal is not None:
-                yield other.batch, placed.batch.ordinal - other.batch.ordinal - 1
+        for earlier in range(index - 1, -1, -1):
+            other = order[earlier].batch
+            if other.ordinal is not None:
+                yield other, placed.batch.ordinal - other.ordinal - 1
                 return
 
 
@@ -436,6 +453,7 @@ class Mention(NamedTuple):
 
 
 def _mentions(order: list[Placed], marks: Marks) -> list[Mention]:
+    """In the order of the days by which they were granted."""
     whenever = marks.may_be_one()
     found = []
     for placed in order:
@@ -449,64 +467,135 @@ def _mentions(order: list[Placed], marks: Marks) -> list[Mention]:
             for mark, n in naming.mentioned(marks.may_be_one(batch.on)).items():
                 companies[whenever[mark]] = companies.get(whenever[mark], 0) + n
             found.append(Mention(placed.sure, placed.by, because, companies))
-    return sorted(found, key=lambda mention: not mention.sure)
+    return found
 
 
 def unlisted_by(
     mentions: Iterable[Mention], granted_to: Mapping[str, int], day: date
 ) -> tuple[int, frozenset[int]]:
     """How many approvals, announced by `day` with a company's name, are beyond those granted to it; and who says so."""
-    mentioned: dict[str, int] = {}
-    because = frozenset[int]()
-    for mention in mentions:  # those that are surely of different batches first
-        if mention.by > day:
-            continue
-        for mark, n in mention.companies.items():
-            before = mentioned.get(mark, 0)
-            after = before + n if mention.sure else max(before, n)
-            if after > before:
-                mentioned[mark] = after
-                because |= mention.because
-    return sum(max(0, n - granted_to.get(mark, 0)) for mark, n in mentioned.items()), because
+    ((_, unlisted, because),) = _unlisted_by_each(mentions, granted_to, [day])
+    return unlisted, because
+
+
+def _unlisted_by_each(
+    mentions: Iterable[Mention], granted_to: Mapping[str, int], days: Iterable[date]
+) -> Iterator[tuple[date, int, frozenset[int]]]:
+    """The same for each of these days, which are in their order, as the mentions are: each is counted once for all of them."""
+    mentioned: dict[str, _Mentioned] = {}
+    unlisted, because = 0, set[int]()
+    later = deque(mentions)
+    for day in days:
+        while later and later[0].by <= day:
+            mention = later.popleft()
+            for mark, n in mention.companies.items():
+                before = mentioned.get(mark, _Mentioned(0, 0))
+                after = mentioned[mark] = before.with_those_of(mention, n)
+                granted = granted_to.get(mark, 0)
+                unlisted += max(0, after.least - granted) - max(0, before.least - granted)
+                if after.least > before.least:
+                    because |= mention.because
+        yield day, unlisted, frozenset(because)
+
+
+class _Mentioned(NamedTuple):
+    """How many approvals of a company the announcements name: those of batches that are surely different together, and the most of
+    one that may be one of these."""
+
+    different: int
+    alone: int
+
+    @property
+    def least(self) -> int:
+        return max(self)
+
+    def with_those_of(self, mention: Mention, n: int) -> _Mentioned:
+        if mention.sure:
+            return _Mentioned(self.different + n, self.alone)
+        return _Mentioned(self.different, max(self.alone, n))
 
 
 def _order(batches: list[Batch]) -> list[Placed]:
-    """The batches in the order in which they were granted, as far as it is known.
-
-    A batch was granted by the day it was announced, and before any of a higher ordinal.
-    """
-    by: dict[str, tuple[date, frozenset[int]]] = {}
-    latest = (date.max, frozenset[int]())
-    numbered = [batch for batch in batches if batch.ordinal is not None]
-    for batch in sorted(numbered, key=lambda b: b.ordinal or 0, reverse=True):
-        by[batch.key] = latest = min(latest, _announced(batch), key=lambda placing: placing[0])
-    by |= {batch.key: _announced(batch) for batch in batches if batch.ordinal is None}
+    """The batches in the order in which they were granted, as far as it is known."""
+    granted = _in_turn(batches, lambda batch: batch.granted_by)
+    announced = {key: by for key, (by, _) in _in_turn(batches, _announced).items()}
     distinct = _distinct(batches)
-    placed: list[Placed] = []
-    last_ordinal, unknown, missing_so_far = 0, 0, 0
-    for batch in sorted(batches, key=lambda b: (by[b.key][0], b.ordinal or 0, b.key)):
-        missing = 0
-        if batch.ordinal is not None:
-            unknown, last_ordinal = unknown + batch.ordinal - last_ordinal - 1, batch.ordinal
-            # One that is known without an ordinal, and not announced later, may be one of those that nobody reported.
-            perhaps = [
-                other
-                for other in distinct
-                if other.ordinal is None and (other.on is None or other.on.first <= by[batch.key][0])
-            ]
-            missing = max(0, unknown - len(perhaps) - missing_so_far)
-            missing_so_far += missing
-        sure = any(batch is other for other in distinct)
-        placing = Placed(batch, *by[batch.key], 0, missing, sure)
-        surely_after = next(
-            (n for n, other in enumerate(placed) if not other.surely_before(batch)), len(placed)
+    in_order = sorted(batches, key=lambda b: (granted[b.key][0], b.ordinal or 0, b.key))
+    missing = _missing_before(in_order, announced, distinct)
+    sure = {batch.key for batch in distinct}
+    return [
+        Placed(
+            batch,
+            *granted[batch.key],
+            announced[batch.key],
+            surely_after,
+            missing.get(batch.key, 0),
+            batch.key in sure,
         )
-        placed.append(replace(placing, surely_after=surely_after))
-    return placed
+        for batch, surely_after in zip(in_order, _surely_after(in_order, announced), strict=True)
+    ]
 
 
-def _announced(batch: Batch) -> tuple[date, frozenset[int]]:
-    return batch.granted_by or date.max, batch.dated_by
+def _in_turn(
+    batches: list[Batch], on: Callable[[Batch], date | None]
+) -> dict[str, tuple[date, frozenset[int]]]:
+    """The day by which each batch was granted, or announced, `on` its own account or because one of a higher ordinal was: the
+    first comes first. And the reports that say so."""
+    by = {batch.key: (on(batch) or date.max, batch.dated_by) for batch in batches if batch.ordinal is None}
+    latest: tuple[date, frozenset[int]] = (date.max, frozenset())
+    for _, batch in reversed(_numbered(batches)):
+        own = on(batch) or date.max, batch.dated_by
+        by[batch.key] = latest = min(latest, own, key=itemgetter(0))
+    return by
+
+
+def _announced(batch: Batch) -> date | None:
+    return batch.on.last if batch.on is not None else None
+
+
+def _numbered(batches: Iterable[Batch]) -> list[tuple[int, Batch]]:
+    """Those with an ordinal, in the order of these."""
+    numbered = [(batch.ordinal, batch) for batch in batches if batch.ordinal is not None]
+    return sorted(numbered, key=itemgetter(0))
+
+
+def _missing_before(
+    in_order: list[Batch], announced: Mapping[str, date], distinct: list[Batch]
+) -> dict[str, int]:
+    """How many batches just before each of those with an ordinal nobody reported, at least.
+
+    One that is known without an ordinal, and not announced later, may be one of them.
+    """
+    perhaps = sorted(_days_of(batch).first for batch in distinct if batch.ordinal is None)
+    missing: dict[str, int] = {}
+    so_far = 0
+    for known, (ordinal, batch) in enumerate(_numbered(in_order), start=1):
+        unknown = ordinal - known
+        missing[batch.key] = max(0, unknown - bisect_right(perhaps, announced[batch.key]) - so_far)
+        so_far += missing[batch.key]
+    return missing
+
+
+def _surely_after(in_order: list[Batch], announced: Mapping[str, date]) -> Iterator[int]:
+    """Of each batch the place of the first before it that was not `Placed.surely_before` it. It is looked for by halving, in the
+    latest days by which those until each place were announced: among those without an ordinal where the batch has one, for
+    of these all before it have lower ones."""
+    latest: list[date] = []
+    unnumbered: list[tuple[date, int]] = []
+    for place, batch in enumerate(in_order):
+        first, by = _days_of(batch).first, announced[batch.key]
+        if batch.ordinal is None:
+            yield bisect_left(latest, first)
+            unnumbered.append((max(by, unnumbered[-1][0]) if unnumbered else by, place))
+        else:
+            later = bisect_left(unnumbered, (first, 0))
+            yield unnumbered[later][1] if later < len(unnumbered) else place
+        latest.append(max(by, latest[-1]) if latest else by)
+
+
+def _days_of(batch: Batch) -> DateRange:
+    """The days on which a batch may have been announced."""
+    return DateRange(date.min, date.max) if batch.on is None else batch.on
 
 
 def _distinct(batches: list[Batch]) -> list[Batch]:
@@ -516,16 +605,37 @@ def _distinct(batches: list[Batch]) -> list[Batch]:
     alone, may be one batch that two papers know by different names.
     """
     chosen = [batch for batch in batches if batch.ordinal is not None]
+    by_label, otherwise = _Announcements(), _Announcements()
+    for batch in chosen:
+        otherwise.add(_days_of(batch))
     others = [batch for batch in batches if batch.ordinal is None]
     for batch in sorted(
         others, key=lambda b: (b.on is None, b.on and (b.on.last - b.on.first, b.on.last), b.key)
     ):
-        if all(_differ(batch, other) for other in chosen):
+        days, labelled = _days_of(batch), batch.label is not None
+        if not (otherwise.may_be_of(days) or (by_label.may_be_of(days) and not labelled)):
+            (by_label if labelled else otherwise).add(days)
             chosen.append(batch)
     return chosen
 
 
-def _differ(a: Batch, b: Batch) -> bool:
-    if a.label is not None and b.label is not None and a.ordinal is b.ordinal is None:
-        return True
-    return a.on is not None and b.on is not None and (a.on.last < b.on.first or b.on.last < a.on.first)
+def _known_by_what(batch: Batch) -> str:
+    """Two ordinals are two batches, and so are two labels."""
+    return "ordinal" if batch.ordinal is not None else "label" if batch.label is not None else "day"
+
+
+class _Announcements:
+    """The days on which some batches may have been announced."""
+
+    def __init__(self) -> None:
+        self._firsts: list[date] = []
+        self._lasts: list[date] = []
+
+    def add(self, days: DateRange) -> None:
+        """With one more batch."""
+        insort(self._firsts, days.first)
+        insort(self._lasts, days.last)
+
+    def may_be_of(self, days: DateRange) -> bool:
+        """Whether one may have been announced on one of these days: not all that begin by the last end before the first."""
+        return bisect_right(self._firsts, days.last) > bisect_left(self._lasts, days.first)

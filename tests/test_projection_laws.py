@@ -45,9 +45,9 @@ from projections import (
 )
 from projections import batches as batches_fold
 from projections.bounds import NAMED, REVOKED
-from projections.evidence import gather
+from projections.evidence import Batch, gather
 from projections.figures import Figures
-from projections.premises import Premises
+from projections.premises import Premises, unlisted_by
 from projections.projection import correction_key
 
 from .given import (
@@ -588,6 +588,41 @@ def test_the_events_of_a_contradiction_cannot_all_be_true_and_none_of_them_can_b
             for event in conflict.events:
                 rest = only(reports, conflict.events - {event})
                 assert figures_of(rest, counted).resolution.conflicts == ()
+
+
+@settings(max_examples=60)
+@given(logs(*COUNTING, BatchAnnounced, BatchAnnounced, BatchAnnounced, most=12))
+def test_batches_and_whom_they_name_are_placed_as_a_look_at_each_two_of_them_places_them(
+    reports: list[RecordedEvent],
+) -> None:
+    for counted in terms.all_seen(views(reports)["totals"]):
+        premises = Premises(gather(views(reports), counted))
+        order = premises.order
+        assert [placed.by for placed in order] == sorted(placed.by for placed in order)
+        for place, placed in enumerate(order):
+            before = [other.surely_before(placed.batch) for other in order[:place]]
+            assert placed.surely_after == [*before, False].index(False)
+            others = [other.batch for other in order if other.sure and other is not placed]
+            if placed.batch.ordinal is None:
+                assert placed.sure == all(_are_two(placed.batch, other) for other in others)
+        for day in {placed.by for placed in order}:
+            mentions = [mention for mention in premises.mentions if mention.by <= day]
+            named = sum((Counter(mention.companies) for mention in mentions if mention.sure), Counter[str]())
+            for mention in (
+                mentions
+            ):  # as a union of what is counted: one that may be another names no more than that, or its own
+                named |= Counter(mention.companies)
+            unlisted, because = unlisted_by(premises.mentions, {}, day)
+            assert unlisted == named.total()
+            assert because >= frozenset[int]().union(
+                *(mention.because for mention in mentions if mention.sure)
+            )
+
+
+def _are_two(a: Batch, b: Batch) -> bool:
+    if a.label and b.label and a.ordinal is b.ordinal is None:
+        return True
+    return a.on is not None and b.on is not None and (a.on.last < b.on.first or b.on.last < a.on.first)
 
 
 @settings(max_examples=40)
