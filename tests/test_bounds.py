@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import Interval
-from projections.bounds import ORIGIN, Bound, Conflict, Constraint, Node, Resolution, Solution, resolve, solve
+from projections.bounds import (
+    ORIGIN,
+    STEPS,
+    Bound,
+    Conflict,
+    Constraint,
+    Node,
+    Resolution,
+    Solution,
+    resolve,
+    solve,
+)
 
 World = Mapping[Node, int]
 
@@ -231,6 +242,14 @@ def test_a_bound_names_the_events_along_its_path_and_no_other() -> None:
     assert isinstance(solution, Solution)
     assert solution.bound("b") == Bound(Interval(7, 9), low=frozenset({1, 2}), high=frozenset({3}))
     assert solution.bound("a") == Bound(Interval(3, 5), low=frozenset({1}), high=frozenset({2, 3}))
+
+
+def test_a_bound_at_the_end_of_a_long_path_names_each_event_along_it() -> None:
+    days = range(1, 3 * STEPS)
+    solution = solve([atleast(0, 0), *(further(day, day - 1, 1, day) for day in days)])
+    assert isinstance(solution, Solution)
+    for day in reversed(days):
+        assert solution.bound(day) == Bound(Interval(day), low=frozenset(range(1, day + 1)))
 
 
 def test_two_conflicts_are_two_sets_and_an_event_of_neither_stays_believed() -> None:
