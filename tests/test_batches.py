@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from projections import MemoryDocuments, answers
+
 from .given import (
     MODELS,
     SERVICES,
@@ -23,6 +25,7 @@ from .given import (
     log,
     retracted,
     total,
+    views,
 )
 
 FOURTH = batch(4, "=14", on="2024-01-26", named=["Xiaomi", "4Paradigm", "01.AI"])
@@ -526,3 +529,26 @@ def test_whether_two_companies_are_one_that_claim_a_name_both_is_left_open_also_
     )
     (answer,) = ask(reports, "batches")
     assert (answer["size"], answer["named"], answer["contradictions"]) == (exactly(1), 1, [])
+
+
+class _Asked(MemoryDocuments):
+    """Documents that count how often a history is asked for."""
+
+    histories = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.histories += key.startswith("history\t")
+        return super().get(key, default)
+
+
+def test_all_the_evidence_of_however_many_batches_goes_through_the_histories_once() -> None:
+    def asked(batches: int) -> int:
+        lines = [batch(n, ">=1", f"2024-01-{10 + n}") for n in range(1, batches + 1)]
+        grants = [granted("Baidu", f"Ernie {n}", "2024-01-10", batch=1 + n % batches) for n in range(8)]
+        known = views(log(*lines, *grants))
+        known["companies"] = documents = _Asked(known["companies"])
+        found = answers.batches_in(known, whole_evidence=True)
+        assert len(found[-1]["evidence"]["before"]["low"]) > batches
+        return documents.histories
+
+    assert asked(7) == asked(2)

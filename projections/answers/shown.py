@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from events import DateRange, date_range, name_key
 
-from .. import approvals, by_day, companies, totals
+from .. import approvals, batches, by_day, companies, totals
 from ..bounds import BY_DAY, NAMED, REVOKED, Bound, Conflict, Node
 from ..evidence import Batch, Days, Evidence, Views
 from ..figures import Figures
@@ -82,18 +84,16 @@ class Shown:
         revocations those until a day; and how many others there are."""
         found = frozenset(event for event in because if event > NAMED)
         members = frozenset(event for event in because if event < BY_DAY)
-        of_batches = [
-            placed.batch
-            for placed in (self._figures.order if members else ())
-            if not placed.batch.membership.isdisjoint(members)
-        ]
+        of_batches = [self._by_membership[event] for event in members if event in self._by_membership]
         by_day = BY_DAY in because or (NAMED in because and not of_batches)
         if self._views is not None:
             listed = set(found)
-            if by_day or of_batches:
-                listed |= self._grants(self._views, of_batches, (after, upto) if by_day else None)
+            if by_day:
+                listed.update(self._every_grant.between(after, upto))
+            listed.update(position for batch in of_batches for position in self._every_grant.of(batch))
             if REVOKED in because:
-                listed |= self._revocations(self._views, revoked_upto)
+                days, positions = self._every_revocation
+                listed.update(positions[: bisect_right(days, revoked_upto)])
             return sorted(listed), 0
         # Reports first: of what counts together there may be thousands, and which of them are listed tells little.
         counted = [(days, after, upto) for days in self._granted if by_day]
@@ -116,32 +116,52 @@ class Shown:
         """Those of the revocations that are most: they may be reported by number, and the same ones by item."""
         return max(self._figures.evidence.revoked, key=lambda days: days.surely_by(upto))
 
-    def _grants(
-        self, views: Views, of_batches: Sequence[Batch], between: tuple[date, date] | None
-    ) -> set[int]:
-        """The reports of the approvals that are surely after a day and until another, and of the members of some batches."""
-        found = set[int]()
-        for counted in self._figures.evidence.granted:
-            for reports in _reports_of_grants(views, counted).values():
-                days = by_day.day_range(approvals.span([entry["approved_on"] for _, entry in reports]))
-                if between is not None and between[0] < days.first and days.last <= between[1]:
-                    found.update(position for position, _ in reports)
-                    continue
-                found.update(
-                    position
-                    for position, entry in reports
-                    if "batch" in entry and any(batch.puts(entry["batch"]) for batch in of_batches)
-                )
-        return found
+    @cached_property
+    def _by_membership(self) -> dict[int, Batch]:
+        return {event: p.batch for p in self._figures.order for event in p.batch.membership if event < BY_DAY}
 
-    def _revocations(self, views: Views, upto: date) -> set[int]:
-        return {
-            at
+    @cached_property
+    def _every_grant(self) -> _Grants:
+        # Made once: each list of 80, of 40 batches, had gone through 30,000 approvals anew.
+        assert self._views is not None
+        return _Grants(self._views, self._figures.evidence.granted)
+
+    @cached_property
+    def _every_revocation(self) -> tuple[list[date], list[int]]:
+        """The positions of all revocations, in the order of the first days that they may be of: of one that others date more
+        exactly, the fold takes the days that all allow."""
+        assert self._views is not None
+        found = sorted(
+            (date_range(on).first, position)
             for counted in self._figures.evidence.granted
-            for at, on in totals.revocations(views["totals"], counted)
-            if date_range(on).first
-            <= upto  # of one that others date more exactly, the fold takes the days that all allow
-        }
+            for position, on in totals.revocations(self._views["totals"], counted)
+        )
+        return [day for day, _ in found], [position for _, position in found]
+
+
+class _Grants:
+    """The positions of every report of an approval in some terms: by the days that the approval may be of, and by the batch that
+    the report puts it in."""
+
+    def __init__(self, views: Views, counted: Iterable[str]) -> None:
+        reports = [of for one in counted for of in _reports_of_grants(views, one).values()]
+        dated = sorted(map(_days_and_positions, reports), key=lambda each: each[0].last)
+        self._lasts = [days.last for days, _ in dated]
+        self._dated = dated
+        self._by_batch: dict[str, list[int]] = {}
+        for position, entry in (report for of in reports for report in of):
+            if "batch" in entry:
+                self._by_batch.setdefault(batches.batch_key(entry["batch"]), []).append(position)
+
+    def between(self, after: date, upto: date) -> Iterator[int]:
+        """Those of the approvals that are surely after a day and until another."""
+        inside = self._dated[bisect_right(self._lasts, after) : bisect_right(self._lasts, upto)]
+        return (position for days, positions in inside if after < days.first for position in positions)
+
+    def of(self, batch: Batch) -> Iterator[int]:
+        """Those that put an approval in a batch, by its ordinal or by its label."""
+        keys = {batch.key, *([] if batch.label is None else [batches.batch_key(batch.label)])}
+        return (position for key in keys for position in self._by_batch.get(key, ()))
 
 
 def _days_of_reports(evidence: Evidence) -> Iterator[tuple[int, tuple[date, ...]]]:
@@ -159,12 +179,19 @@ def _days_of_reports(evidence: Evidence) -> Iterator[tuple[int, tuple[date, ...]
 Reports = list[tuple[int, dict[str, Any]]]  # what some say of one approval, by position
 
 
+def _days_and_positions(reports: Reports) -> tuple[DateRange, list[int]]:
+    days = by_day.day_range(approvals.span([entry["approved_on"] for _, entry in reports]))
+    return days, [position for position, _ in reports]
+
+
 def _reports_of_grants(views: Views, counted: str) -> dict[tuple[str, ...], Reports]:
     """Every report of an approval in these terms, by what they are of. Where reports of an item and company have a number, those
     that have none tell of no other approval (see `approvals.record`)."""
     reports: dict[tuple[str, ...], Reports] = {}
     numbered = set[tuple[str, ...]]()
-    for name in companies.all_names(views["companies"]):
+    names = companies.all_names(views["companies"])
+    companies.fetch_granted(views["companies"], names)
+    for name in names:
         for position, entry in companies.granted_at(views["companies"], name, counted):
             item, number = (name_key(entry["item"]["name"]), name), entry["item"].get("registry_number")
             if number:
