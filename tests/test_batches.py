@@ -552,3 +552,14 @@ def test_all_the_evidence_of_however_many_batches_goes_through_the_histories_onc
         return documents.histories
 
     assert asked(7) == asked(2)
+
+
+def test_a_member_is_evidence_of_its_batch_also_where_its_number_is_given_elsewhere() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2024-01-10", batch=1),
+        granted("Baidu", "Ernie", "2024-01-10", number="CN-1"),
+        granted("Zhipu", "GLM", "2024-01-10", number="CN-2", batch=1),
+        granted("Zhipu", "GLM", "2024-01-10", batch=1),
+    )
+    (answer,) = ask(reports, "batches", whole_evidence=True)
+    assert (answer["size"], answer["evidence"]["size"]["low"]) == (at_least(2), [1, 3])

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from events import DateRange, date_range, name_key
 
@@ -144,14 +144,15 @@ class _Grants:
     the report puts it in."""
 
     def __init__(self, views: Views, counted: Iterable[str]) -> None:
-        reports = [of for one in counted for of in _reports_of_grants(views, one).values()]
-        dated = sorted(map(_days_and_positions, reports), key=lambda each: each[0].last)
-        self._lasts = [days.last for days, _ in dated]
-        self._dated = dated
+        reports = [[*_reports_of_grants(views, one)] for one in counted]
+        dated = [_days_and_positions(of) for told in reports for of in _by_approval(told)]
+        self._dated = sorted(dated, key=lambda each: each[0].last)
+        self._lasts = [days.last for days, _ in self._dated]
         self._by_batch: dict[str, list[int]] = {}
-        for position, entry in (report for of in reports for report in of):
-            if "batch" in entry:
-                self._by_batch.setdefault(batches.batch_key(entry["batch"]), []).append(position)
+        for told in reports:
+            for batch, of_batch in _by_batch(told).items():
+                positions = [report.position for of in _by_approval(of_batch) for report in of]
+                self._by_batch.setdefault(batch, []).extend(positions)
 
     def between(self, after: date, upto: date) -> Iterator[int]:
         """Those of the approvals that are surely after a day and until another."""
@@ -176,25 +177,47 @@ def _days_of_reports(evidence: Evidence) -> Iterator[tuple[int, tuple[date, ...]
             yield report.position, (report.since.last - DAY, report.to.first)
 
 
-Reports = list[tuple[int, dict[str, Any]]]  # what some say of one approval, by position
+class _Report(NamedTuple):
+    """What is said of an approval, and under which name of its company (as a key)."""
+
+    name: str
+    position: int
+    entry: dict[str, Any]
 
 
-def _days_and_positions(reports: Reports) -> tuple[DateRange, list[int]]:
-    days = by_day.day_range(approvals.span([entry["approved_on"] for _, entry in reports]))
-    return days, [position for position, _ in reports]
-
-
-def _reports_of_grants(views: Views, counted: str) -> dict[tuple[str, ...], Reports]:
-    """Every report of an approval in these terms, by what they are of. Where reports of an item and company have a number, those
-    that have none tell of no other approval (see `approvals.record`)."""
-    reports: dict[tuple[str, ...], Reports] = {}
-    numbered = set[tuple[str, ...]]()
+def _reports_of_grants(views: Views, counted: str) -> Iterator[_Report]:
+    """Every report of an approval in these terms."""
     names = companies.all_names(views["companies"])
     companies.fetch_granted(views["companies"], names)
     for name in names:
         for position, entry in companies.granted_at(views["companies"], name, counted):
-            item, number = (name_key(entry["item"]["name"]), name), entry["item"].get("registry_number")
-            if number:
-                numbered.add(item)
-            reports.setdefault((name_key(number),) if number else item, []).append((position, entry))
-    return {approval: of for approval, of in reports.items() if approval not in numbered}
+            yield _Report(name, position, entry)
+
+
+def _by_approval(reports: Iterable[_Report]) -> list[list[_Report]]:
+    """The reports, together that are of one approval. Where reports of an item and company have a number, those that have none
+    tell of no other approval (see `approvals.record`)."""
+    found: dict[tuple[str, ...], list[_Report]] = {}
+    numbered = set[tuple[str, ...]]()
+    for report in reports:
+        item = (name_key(report.entry["item"]["name"]), report.name)
+        number = report.entry["item"].get("registry_number")
+        if number:
+            numbered.add(item)
+        found.setdefault((name_key(number),) if number else item, []).append(report)
+    return [of for approval, of in found.items() if approval not in numbered]
+
+
+def _by_batch(reports: Iterable[_Report]) -> dict[str, list[_Report]]:
+    """Those that name a batch, by its key. Whether one of a batch gives a number is another question than whether any does: see
+    `approvals.record_of`."""
+    found: dict[str, list[_Report]] = {}
+    for report in reports:
+        if "batch" in report.entry:
+            found.setdefault(batches.batch_key(report.entry["batch"]), []).append(report)
+    return found
+
+
+def _days_and_positions(reports: list[_Report]) -> tuple[DateRange, list[int]]:
+    days = by_day.day_range(approvals.span([report.entry["approved_on"] for report in reports]))
+    return days, [report.position for report in reports]
