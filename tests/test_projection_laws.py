@@ -26,6 +26,7 @@ from events.catalog import (
     EventReference,
     EventRetracted,
     EventSuperseded,
+    Item,
     TermsEquated,
     TotalReported,
 )
@@ -44,6 +45,7 @@ from projections import (
     totals,
 )
 from projections import batches as batches_fold
+from projections.answers import shown
 from projections.bounds import NAMED, REVOKED
 from projections.evidence import Batch, gather
 from projections.figures import Figures
@@ -571,6 +573,93 @@ def test_the_events_that_are_listed_as_all_the_evidence_force_a_figure_without_a
                 if interval["high"] is not None:
                     found = alone(question, answer, listed["high"])
                     assert found.get(figure, found.get("total"))["high"] <= interval["high"]
+
+
+@st.composite
+def lines_of_batches(draw: st.DrawFn) -> list[EventData]:
+    """Batches and their members, on few days: many a figure rests on approvals by their days and on members of batches."""
+    days = st.sampled_from(["2024-01-10", "2024-01-12", "2024-01-20", "2024-02-01", "2024-01", "2024-02"])
+    figures = st.sampled_from([">=1", ">=2", ">=3", ">=4", "<=9"])
+    of_terms = st.sampled_from([MODELS, MODELS, SERVICES])
+    grants = st.builds(
+        granted,
+        st.sampled_from(["Baidu", "百度", "Zhipu"]),
+        st.sampled_from("mnopq"),
+        days,
+        number=st.none() | st.sampled_from(["CN-1", "CN-2", "CN-3"]),
+        batch=st.none() | st.sampled_from([1, 2, 2, 3, 3, "third"]),
+        terms=of_terms,
+    )
+    announced = st.builds(
+        batch,
+        st.integers(1, 3),
+        figures,
+        days,
+        named=st.sampled_from([(), ("Zhipu",)]),
+        label=st.none() | st.just("third"),
+        terms=of_terms,
+    )
+    by_a_day = st.builds(total, figures, days, in_force=st.booleans(), terms=of_terms)
+    periods = st.tuples(days, days).map(lambda period: (min(period), max(period)))
+    of_a_period = st.builds(total, figures, period=periods, terms=of_terms)
+    ended = st.builds(revoked, st.sampled_from(["CN-1", "CN-2"]), on=days)
+    lines = st.one_of(grants, grants, grants, announced, announced, by_a_day, of_a_period, ended)
+    known = st.sampled_from([equated(), identified("baidu", "Baidu", "百度")])
+    return [*draw(st.lists(lines, min_size=4, max_size=12)), *draw(st.lists(known, max_size=2))]
+
+
+DAYS_ASKED = st.none() | st.sampled_from(["2024-01-10", "2024-01-20", "2024-01", "2024"])
+
+
+@settings(max_examples=400 if LONG else 120)
+@given(lines_of_batches(), DAYS_ASKED, st.integers(0, 3))
+def test_evidence_lists_and_counts_no_more_than_there_is(
+    lines: list[EventData], day: str | None, most: int
+) -> None:
+    for told, all_of_it in _evidence(log(*lines), day, most):
+        for side in ("low", "high"):
+            assert {*told[side]} <= {*all_of_it[side]}
+        assert _how_much(told) <= _how_much(all_of_it)
+
+
+@settings(max_examples=400 if LONG else 120)
+@given(lines_of_batches(), DAYS_ASKED, st.integers(0, 3))
+def test_where_no_two_reports_are_of_one_approval_evidence_lists_and_counts_all_there_is(
+    lines: list[EventData], day: str | None, most: int
+) -> None:
+    different = [
+        line.model_copy(update={"item": Item(name=f"m{n}", registry_number=f"CN-{n}")})
+        if isinstance(line, ApprovalGranted)
+        else line
+        for n, line in enumerate(lines)
+        if not isinstance(line, ApprovalRevoked)
+    ]
+    for told, all_of_it in _evidence(log(*different), day, most):
+        assert _how_much(told) == _how_much(all_of_it)
+
+
+def _evidence(
+    reports: list[RecordedEvent], day: str | None, most: int
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each evidence of the totals and batches with at most so many positions a side, and the same with all."""
+    known, valid_at = views(reports), None if day is None else date_range(day)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(shown, "SHOWN", most)
+        for ask in (answers.totals_in, answers.batches_in):
+            some, whole = (ask(known, valid_at=valid_at, whole_evidence=every) for every in (False, True))
+            yield from zip(_evidence_in(some), _evidence_in(whole), strict=True)
+
+
+def _evidence_in(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Each `evidence` of some answers: by the sides of a bound, or by figures first."""
+    for answer in found:
+        for held in (answer["evidence"], answer.get("in_force", {}).get("evidence", {})):
+            yield from [held] if "more" in held else held.values()
+
+
+def _how_much(evidence: dict[str, Any]) -> int:
+    """How much is listed on the two sides of a bound, and counted beside that."""
+    return len(evidence["low"]) + len(evidence["high"]) + int(evidence["more"])
 
 
 def _says_what_is_one(recorded: RecordedEvent) -> bool:

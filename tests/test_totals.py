@@ -927,6 +927,21 @@ def test_every_event_behind_a_bound_can_be_listed_and_no_other_is() -> None:
     assert every == {"low": list(range(1, 23)), "high": [], "more": 0}
 
 
+def test_what_is_counted_by_its_day_and_as_a_member_of_a_batch_is_counted_once() -> None:
+    """There are 10 of the first batch, the 12 members of the second, and one of February: all by name are 13, by their days."""
+    reports = log(
+        batch(1, ">=10", "2024-01-10"),
+        batch(2, ">=2", "2024-01-20"),
+        *(granted("Baidu", f"Ernie {n}", "2024-01-12", batch=2) for n in range(12)),
+        granted("Zhipu", "GLM", "2024-02-01"),
+    )
+    assert total_of(reports)["total"] == at_least(23)
+    some = total_of(reports)["evidence"]
+    assert (len(some["low"]), some["more"]) == (12, 3)
+    every = total_of(reports, whole_evidence=True)["evidence"]
+    assert every == {"low": list(range(1, 16)), "high": [], "more": 0}
+
+
 def test_every_revocation_behind_a_bound_can_be_listed() -> None:
     lines = [
         total("=10", "2024-01-31", in_force=True),

@@ -96,17 +96,22 @@ class Shown:
                 listed.update(positions[: bisect_right(days, revoked_upto)])
             return sorted(listed), 0
         # Reports first: of what counts together there may be thousands, and which of them are listed tells little.
-        counted = [(days, after, upto) for days in self._granted if by_day]
-        if REVOKED in because:
-            counted.append((self._most_revoked(revoked_upto), date.min, revoked_upto))
-        sample = {position for days, since, until in counted for position in days.sample(since, until, SHOWN)}
+        granted = self._granted if by_day else ()
+        sample = {position for days in granted for position in days.sample(after, upto, SHOWN)}
         sample = sample.union(*(batch.sample for batch in of_batches))
-        shown = [*sorted(found), *sorted(sample - found)][:SHOWN]
+        together = sum(days.within(after, upto) for days in granted)
+        for batch in of_batches:
+            # Those of its members that are of these days are counted already: documents say of which days they are.
+            counted = self._members[batch.key].within(after, upto) if by_day else 0
+            together += batch.members_at_most - counted
         # Under several names of one company an approval may be reported, and counted, once for each: more reports than approvals.
-        together = sum(days.within(since, until) for days, since, until in counted) + sum(
-            batch.members_at_most for batch in of_batches
-        )
-        return sorted(shown), max(0, len(found) + max(together, len(sample)) - len(shown))
+        together = max(together, len(sample))
+        if REVOKED in because:
+            revoked = self._most_revoked(revoked_upto)
+            sample = sample.union(revoked.sample(date.min, revoked_upto, SHOWN))
+            together += revoked.within(date.min, revoked_upto)
+        shown = [*sorted(found), *sorted(sample - found)][:SHOWN]
+        return sorted(shown), len(found) + together - len(shown)
 
     @property
     def _granted(self) -> Collection[Days]:
@@ -119,6 +124,12 @@ class Shown:
     @cached_property
     def _by_membership(self) -> dict[int, Batch]:
         return {event: p.batch for p in self._figures.order for event in p.batch.membership if event < BY_DAY}
+
+    @cached_property
+    def _members(self) -> dict[str, Days]:
+        """The members of each batch, by the days that they may be of."""
+        found = (placed.batch for placed in self._figures.order)
+        return {batch.key: Days((days, n, []) for _, days, n in batch.dated) for batch in found}
 
     @cached_property
     def _every_grant(self) -> _Grants:
