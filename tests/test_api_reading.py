@@ -577,11 +577,22 @@ def test_the_same_question_at_once_is_answered_once(
 
 
 def test_what_is_kept_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answering, "KEPT_BYTES", 10)
+    monkeypatch.setattr(answering, "KEPT_BYTES", 20)
+    answers = answering.Answers()
+    for tag in "abcde":
+        answers.keep(tag, b"12345")
+    answers.get("b")
+    answers.keep("f", b"1")
+    answers.keep("b", b"1234")
+    assert [answers.get(tag) for tag in "abcdef"] == [None, b"1234", None, b"12345", b"12345", b"1"]
+
+
+def test_an_answer_that_would_take_much_of_what_is_kept_is_not_kept_and_the_others_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answering, "KEPT_BYTES", 20)
     answers = answering.Answers()
     for tag in "abc":
         answers.keep(tag, b"12345")
-    answers.get("b")
-    answers.keep("d", b"1")
-    answers.keep("b", b"123456789")
-    assert [answers.get(tag) for tag in "abcd"] == [None, b"123456789", None, b"1"]
+    answers.keep("d", b"123456")
+    assert [answers.get(tag) for tag in "abcd"] == [b"12345", b"12345", b"12345", None]

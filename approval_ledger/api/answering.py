@@ -41,6 +41,7 @@ NEAR = 500  # events: so many the answer folds in memory itself, so that whoever
 PATIENCE = 5.0  # seconds to wait for projections that are further behind than that
 LOOK = 0.05  # seconds between two looks at them
 KEPT_BYTES = 32 * 1024 * 1024
+KEPT_PART = 4  # no answer takes more than this part of it: one might leave no other, nor itself
 PINNED_SECONDS = 3_600
 VERSION = version("approval-ledger")
 
@@ -165,6 +166,8 @@ class Answers:
                 self._building.pop(tag, None)
 
     def keep(self, tag: str, content: bytes) -> None:
+        if len(content) > KEPT_BYTES // KEPT_PART:
+            return
         with self._lock:
             self._size += len(content) - len(self._kept.pop(tag, b""))
             self._kept[tag] = content
