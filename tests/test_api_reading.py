@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -13,7 +16,8 @@ import pytest
 
 from approval_ledger import exporting, status
 from approval_ledger.api import answering
-from events import Log, as_json_line, canonical
+from approval_ledger.api.problems import RequestRefused
+from events import BadQuestion, Log, as_json_line, canonical
 from projections import PROJECTIONS, Store, diff, queries
 from projections.replay import adopt, rebuild
 from workers import run_here
@@ -21,7 +25,7 @@ from workers import run_here
 from .api import Api, problem
 from .command import event, text
 from .given import HISTORY, MODELS, QUESTIONS, called, equated, estimate, total
-from .waiting import until
+from .waiting import PATIENCE, until
 
 
 @pytest.fixture(scope="module")
@@ -574,6 +578,92 @@ def test_the_same_question_at_once_is_answered_once(
         answers = [each.result() for each in waiting]
     assert len(asked) == 1
     assert len({answer.content for answer in answers}) == 1
+
+
+@contextmanager
+def opened(gate: threading.Event) -> Iterator[None]:
+    """Opens a gate at the end of a block, so that nobody waits at it when its test has failed."""
+    try:
+        yield
+    finally:
+        gate.set()
+
+
+def test_a_question_that_takes_long_leaves_the_server_to_others_however_many_ask_it(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "PATIENCE", PATIENCE)
+    log.append(HISTORY[:3])
+    gate, totals = threading.Event(), queries.totals
+
+    def slowly(*args: Any, **given: Any) -> Any:
+        gate.wait()
+        return totals(*args, **given)
+
+    monkeypatch.setattr(queries, "totals", slowly)
+    many = 45
+    with ThreadPoolExecutor(many) as pool, opened(gate):
+        asked = [pool.submit(api.get, log, "totals") for _ in range(many)]
+        until(lambda: sum(each.done() for each in asked) == many - 1 - answering.WAITING_FOR_ONE)
+        refused = [each.result() for each in asked if each.done()]
+        for path in ("events/1", "status", "sources"):
+            assert api.get(log, path).status_code == 200
+        assert api.client.get("/healthz").status_code == 200
+        gate.set()
+        answers = [answer for each in asked if (answer := each.result()) not in refused]
+    for answer in refused:
+        problem(answer, 503, "busy")
+        assert answer.headers["retry-after"] == "5"
+    assert [answer.status_code for answer in answers] == [200] * (1 + answering.WAITING_FOR_ONE)
+
+
+def test_no_more_questions_are_computed_at_once_than_leave_the_server_to_others(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "PATIENCE", PATIENCE)
+    log.append(HISTORY[:3])
+    gate, totals, most = threading.Event(), queries.totals, answering.BUILT_AT_ONCE
+    computed = []
+
+    def slowly(*args: Any, **given: Any) -> Any:
+        computed.append(given)
+        gate.wait()
+        return totals(*args, **given)
+
+    monkeypatch.setattr(queries, "totals", slowly)
+    days = [f"2024-{month:02d}-{day:02d}" for month in (1, 2) for day in range(1, 21)]
+    with ThreadPoolExecutor(len(days)) as pool, opened(gate):
+        asked = [pool.submit(api.get, log, f"totals?valid_at={day}") for day in days]
+        until(lambda: sum(each.done() for each in asked) == len(days) - most - answering.WAITING)
+        assert len(computed) == most
+        assert api.get(log, "events/1").status_code == 200
+        problem(api.get(log, "sources"), 503, "busy")
+        gate.set()
+        codes = Counter(each.result().status_code for each in asked)
+    assert codes == {200: most + answering.WAITING, 503: len(days) - most - answering.WAITING}
+    assert api.get(log, "sources").status_code == 200
+
+
+def test_who_waits_for_a_turn_waits_no_longer_than_some_seconds_and_what_fails_gives_its_turn_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answering, "PATIENCE", 0.0)
+    monkeypatch.setattr(answering, "BUILT_AT_ONCE", 1)
+    answers = answering.Answers()
+
+    def built() -> tuple[bytes, bool]:
+        return b"1", True
+
+    def meanwhile() -> tuple[bytes, bool]:
+        for tag in "ab":
+            with pytest.raises(RequestRefused) as refused:
+                answers.get_or_build(tag, built)
+            assert (refused.value.status, refused.value.code) == (503, "busy")
+        raise BadQuestion("it fails")
+
+    with pytest.raises(BadQuestion, match="it fails"):
+        answers.get_or_build("a", meanwhile)
+    assert answers.get_or_build("a", built) == answers.get_or_build("b", built) == (b"1", True)
 
 
 def test_what_is_kept_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
-from threading import Lock
+from threading import Condition
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -38,8 +37,13 @@ from .conditional import has, has_any
 from .problems import Behind, RequestRefused
 
 NEAR = 500  # events: so many the answer folds in memory itself, so that whoever publishes sees it at once
-PATIENCE = 5.0  # seconds to wait for projections that are further behind than that
+PATIENCE = 5.0  # seconds to wait for projections that are further behind, or for a turn to build
 LOOK = 0.05  # seconds between two looks at them
+# Whoever builds an answer, or waits to, takes one of the server's 40 threads: half of them are for all else.
+BUILT_AT_ONCE = 4
+WAITING = 16
+WAITING_FOR_ONE = 8
+TRY_AGAIN = 5  # seconds, for whoever cannot wait
 KEPT_BYTES = 32 * 1024 * 1024
 KEPT_PART = 4  # no answer takes more than this part of it: one might leave no other, nor itself
 PINNED_SECONDS = 3_600
@@ -139,41 +143,75 @@ def _sound(reply: Any) -> Any:
 
 
 class Answers:
-    """The last answers, as they were sent, up to a number of bytes; a tag always stands for the same bytes."""
+    """The last answers, as they were sent, up to a number of bytes; a tag always stands for the same bytes. A few are built at
+    once, and of one tag one: who asks for the same meanwhile waits, and finds it kept."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._size = 0
-        self._building: dict[str, Lock] = {}
-        self._lock = Lock()
+        self._building: set[str] = set()
+        self._waiting: list[str] = []
+        self._changed = Condition()
 
     def get(self, tag: str) -> bytes | None:
-        with self._lock:
+        with self._changed:
             if tag in self._kept:
                 self._kept.move_to_end(tag)
             return self._kept.get(tag)
 
-    @contextmanager
-    def alone(self, tag: str) -> Iterator[None]:
-        """One at a time: who asks for the same meanwhile waits, and finds it kept."""
-        with self._lock:
-            building = self._building.setdefault(tag, Lock())
+    def get_or_build(self, tag: str, build: Callable[[], tuple[bytes, bool]]) -> tuple[bytes, bool]:
+        """What is kept of a tag, or what `build` gives: that is kept where it says so. Raises RequestRefused where others build as
+        much as may be at once, for longer than is waited."""
+        with self._changed:
+            self._wait_for_a_turn(tag)
+            if (kept := self._kept.get(tag)) is not None:
+                self._kept.move_to_end(tag)
+                return kept, True
+            self._building.add(tag)
         try:
-            with building:
-                yield
+            content, settled = build()
+            if settled:
+                self.keep(tag, content)
         finally:
-            with self._lock:
-                self._building.pop(tag, None)
+            with self._changed:
+                self._building.remove(tag)
+                self._changed.notify_all()
+        return content, settled
+
+    def _wait_for_a_turn(self, tag: str) -> None:
+        def has_come() -> bool:
+            free = tag not in self._building and len(self._building) < BUILT_AT_ONCE
+            return free or tag in self._kept
+
+        if has_come():
+            return
+        if len(self._waiting) >= WAITING or self._waiting.count(tag) >= WAITING_FOR_ONE:
+            raise _busy()
+        self._waiting.append(tag)
+        try:
+            if not self._changed.wait_for(has_come, PATIENCE):
+                raise _busy()
+        finally:
+            self._waiting.remove(tag)
 
     def keep(self, tag: str, content: bytes) -> None:
         if len(content) > KEPT_BYTES // KEPT_PART:
             return
-        with self._lock:
+        with self._changed:
             self._size += len(content) - len(self._kept.pop(tag, b""))
             self._kept[tag] = content
             while self._size > KEPT_BYTES:
                 _, gone = self._kept.popitem(last=False)
                 self._size -= len(gone)
+
+
+def _busy() -> RequestRefused:
+    return RequestRefused(
+        503,
+        "busy",
+        "this server computes as many answers as it can, this one perhaps among them: ask again",
+        {"Retry-After": str(TRY_AGAIN)},
+    )
 
 
 def answered(
@@ -239,12 +277,7 @@ def sent(
     if has(request, tag):
         return Response(status_code=304, headers=always | {"ETag": tag})
     kept: Answers = request.app.state.answers
-    with kept.alone(tag):
-        content, settled = kept.get(tag), True
-        if content is None:
-            content, settled = build()
-            if settled:
-                kept.keep(tag, content)
+    content, settled = kept.get_or_build(tag, build)
     tagged = always | ({"ETag": tag} if settled else {})
     if has_any(request):  # not before: there may be nothing to answer with
         return Response(status_code=304, headers=tagged)

@@ -472,7 +472,7 @@ _SAYS = {
     422: "Something in it is wrong; `faults` says what, and where.",
     429: "Too many requests.",
     500: "The log is damaged, an event cannot be applied, or this software failed.",
-    503: "The store is away, not durable, or not there yet.",
+    503: "The store is away, not durable, or not there yet; or too much is asked at once.",
     504: "The store's answer was lost: send the same again.",
 }
 
