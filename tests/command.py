@@ -68,9 +68,11 @@ class Ran:
 class Running:
     """A command that was started, in a process group of its own, which ends with the block."""
 
+    executable: Sequence[str | Path] = (APPROVALS,)
+
     def __init__(self, *words: str | Path, cwd: Path | None = None, **environment: str) -> None:
         self.process = subprocess.Popen(
-            [APPROVALS, *words],
+            [*self.executable, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

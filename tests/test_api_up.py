@@ -6,7 +6,9 @@ import json
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -121,6 +123,46 @@ def test_serve_ends_at_once_with_its_streams(ledger: Ledger, number: signal.Sign
         ended = serve.end()
     assert ended.code == (0 if number == signal.SIGINT else 128 + number), ended
     assert "Traceback" not in ended.err
+
+
+COMPUTING = """
+import threading
+from approval_ledger.api import serving
+from approval_ledger.cli import main
+from projections import queries
+
+def totals(*_, **__):
+    print("asked", flush=True)
+    threading.Event().wait()
+
+queries.totals, serving.GRACE = totals, 0
+main()
+"""
+
+
+class _Computing(Running):
+    """The command, where it takes for ever to compute a total, and requests get no time to end in."""
+
+    executable = (sys.executable, "-c", COMPUTING)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
+def test_serve_ends_though_an_answer_is_still_computed_and_stops_the_embedded_server(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    with data_directory(tmp_path / "data") as data:
+        with _Computing("serve", "--port", "0", "--data", data, APPROVALS_URL="") as serve:
+            url = address(serve)
+            assert serve.line() == f"the page: {url}/"
+            with ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(httpx.get, f"{url}/ledgers/cac/totals", timeout=None)
+                assert serve.line() == "asked"
+                serve.process.send_signal(number)
+                ended = serve.end()
+                assert asked.exception() or asked.result().status_code == 500
+        assert not is_held(data)
+    assert (ended.code, "Traceback" in ended.err) == (code, False), ended
+    assert "answers_left" in ended.err
 
 
 @pytest.mark.parametrize(("names", "said"), [((), True), (("--allow-host", "ledger.example.org"), False)])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
+import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
@@ -27,6 +28,7 @@ from .tracing import asked_for
 logger = structlog.get_logger("http")
 
 GRACE = 10  # seconds that requests have to end in, once the server is told to
+LAST = 0.5  # seconds after those, in which threads may end that compute nothing
 UNTAKEN_MS = 60_000
 _BACKLOG = 2_048
 _AGAIN = (
@@ -159,3 +161,29 @@ def _serve(url: str, settings: Settings, listening: socket.socket, configure: Ca
     configure()
     stop_with_parent()
     serve(url, settings, listening)
+
+
+@contextmanager
+def leaving_threads() -> Iterator[None]:
+    """Ends the process with a block in which it served, though a thread still computes an answer: that holds nothing, and Python
+    would wait for it, minutes where it takes minutes."""
+    try:
+        yield
+    except SystemExit as ending:
+        _end_without_threads(ending.code)
+        raise
+    _end_without_threads(0)
+
+
+def _end_without_threads(code: object) -> None:
+    deadline = time.monotonic() + LAST
+    others = [
+        each for each in threading.enumerate() if each is not threading.main_thread() and not each.daemon
+    ]
+    for thread in others:
+        thread.join(max(0, deadline - time.monotonic()))
+    if any(thread.is_alive() for thread in others):
+        logger.warning("answers_left", threads=sum(thread.is_alive() for thread in others))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)

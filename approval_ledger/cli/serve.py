@@ -61,7 +61,7 @@ def serve(
     from ..reviving import kept_running
 
     telemetry.configure()
-    with open_ledger(url, data, ledger, make=True) as opened:
+    with serving.leaving_threads(), open_ledger(url, data, ledger, make=True) as opened:
         opened.log.head()  # whoever starts this hears at once that nothing is there, and not the first reader
         settings = http_settings(opened.log, host, port, allow_host, public_reads, rate)
         with serving.bound(settings) as listening, kept_running(opened):
