@@ -15,10 +15,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
+from redis.connection import AbstractConnection
 
 from events import (
     Count,
@@ -463,6 +467,21 @@ def documents(generation: Generation) -> dict[str, Any]:
     """What the server holds of it, past whatever a generation has in its memory."""
     stored: Any = generation.store.client.hgetall(generation.documents_key)
     return {name.decode(): json.loads(value.partition(b" ")[2]) for name, value in stored.items()}
+
+
+@contextmanager
+def counted_round_trips() -> Iterator[list[object]]:
+    """All that is sent to servers by this process during a block: an entry for each round trip."""
+    sent: list[object] = []
+    send = AbstractConnection.send_packed_command
+
+    def counting(self: Any, command: Any, *args: Any, **given: Any) -> None:
+        sent.append(command)
+        send(self, command, *args, **given)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(AbstractConnection, "send_packed_command", counting)
+        yield sent
 
 
 def folded(log: Log, projection: Projection, upto: int | None = None) -> tuple[int, str]:

@@ -27,10 +27,12 @@ from approval_ledger.charts import (
     to_png,
     to_svg,
 )
+from approval_ledger.charts.reports import in_conflict
 from approval_ledger.charts.theme import COLOURS, clipped, wrapped
 from approval_ledger.charts.words import EN, ZH
 from events import BadQuestion, EventData, Log
 from events.quantities import Count
+from projections import queries
 
 from .command import Ledger, Ran
 from .given import (
@@ -39,6 +41,7 @@ from .given import (
     amended,
     batch,
     called,
+    counted_round_trips,
     equated,
     estimate,
     granted,
@@ -178,6 +181,14 @@ def test_each_report_in_a_contradiction_is_marked_at_its_figure_and_leads_to_all
     assert marked[0][2] in found["description"]
     leads = [row["evidence"] for values in _data(found) for row in values if row.get("says") == marked[0][2]]
     assert leads == [[1, 2], [1, 2]]
+
+
+def test_the_reports_of_all_contradictions_are_read_in_one_round_trip(log: Log) -> None:
+    report(log, *(total(f"={n}", "2023-08-31", source=f"paper {n}") for n in range(5)))
+    answer = queries.totals(log, at_least=log.head())
+    with counted_round_trips() as sent:
+        assert [*in_conflict(log, answer)] == [1, 2, 3, 4, 5]
+    assert len(sent) == 1
 
 
 def test_terms_that_are_one_have_one_panel(log: Log) -> None:

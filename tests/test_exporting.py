@@ -41,6 +41,7 @@ from .given import (
     ask,
     batch,
     called,
+    counted_round_trips,
     equated,
     estimate,
     granted,
@@ -347,6 +348,14 @@ def test_the_sources_are_those_of_the_evidence_with_their_positions(log: Log) ->
     ]
     listed = sources_of(log, queries.sources(log, at_least=5))
     assert [source["publisher"] for source in listed] == ["Reuters", "CAC", "editor"]
+
+
+def test_the_reports_behind_an_answer_are_read_in_one_round_trip(log: Log) -> None:
+    log.append(HISTORY)
+    answer = queries.totals(log, steps=True, at_least=len(HISTORY))
+    with counted_round_trips() as sent:
+        assert len(sources_of(log, answer)) > 1
+    assert len(sent) == 1
 
 
 # A file is whole or not there

@@ -83,8 +83,7 @@ def company(request: Request, log: LogOf, query: Annotated[parameters.CompanyFee
         answer = queries.companies(log, query.name, at_least=now.head if now.behind <= NEAR else 0)
         positions = {entry["position"] for found in answer["answers"] for entry in found["history"]}
         newest = sorted(positions, reverse=True)[:ENTRIES]
-        found = filter(None, map(log.at, newest))
-        entries = (_of_event(log, *each) for each in _read(found))
+        entries = (_of_event(log, *each) for each in _read(log.at_each(newest)))
         title = f"{query.name} in ledger {log.ledger}"
         return _feed(request, log, now, title, entries), answer["position"] == now.head
 
@@ -101,8 +100,9 @@ def contradictions(request: Request, log: LogOf, query: Annotated[parameters.Not
         answers = [
             ask(log, at_least=at_least) for ask in (queries.totals, queries.batches, queries.companies)
         ]
-        found = sorted(_contradictions(answers), key=lambda each: (-max(each[0]), each))
-        entries = (_of_contradiction(log, events, says) for events, says in found[:ENTRIES])
+        found = sorted(_contradictions(answers), key=lambda each: (-max(each[0]), each))[:ENTRIES]
+        newest = log.at_each([max(events) for events, _ in found])
+        entries = (_of_contradiction(log, *each, last) for each, last in zip(found, newest, strict=True))
         title = f"Contradictions in ledger {log.ledger}"
         settled = all(answer["position"] == now.head for answer in answers)
         return _feed(request, log, now, title, entries), settled
@@ -119,16 +119,14 @@ def _contradictions(answers: Iterable[Answer]) -> set[tuple[tuple[int, ...], str
     }
 
 
-def _of_contradiction(log: Log, events: Sequence[int], says: str) -> Entry:
-    newest = log.at(max(events))
-    assert newest is not None
+def _of_contradiction(log: Log, events: Sequence[int], says: str, newest: RecordedEvent) -> Entry:
     told = sha256(canonical([list(events), says])).hexdigest()[:32]
     positions = ", ".join(map(str, events))
     return Entry(
         id=f"urn:approval-ledger:{log.ledger}:contradiction:{told}",
         title=f"Positions {positions} contradict each other",
         updated=_instant(newest),
-        link=f"/ledgers/{log.ledger}/events/{max(events)}",
+        link=f"/ledgers/{log.ledger}/events/{newest.position}",
         summary=says,
         author="approval-ledger",
     )

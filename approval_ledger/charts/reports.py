@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from events import DateRange, Interval, Log, catalog, date_range, decode
@@ -30,14 +30,13 @@ def in_conflict(log: Log, answer: Answer) -> dict[int, Report]:
     return {report.position: report for report in _reports(log, sorted(positions))}
 
 
-def _reports(log: Log, positions: Iterable[int]) -> Iterable[Report]:
-    for position in positions:
-        recorded = log.at(position)
-        data = None if recorded is None else decode(recorded).data
+def _reports(log: Log, positions: Sequence[int]) -> Iterable[Report]:
+    for recorded in log.at_each(positions):
+        data = decode(recorded).data
         if isinstance(data, catalog.TotalReported):
             about = data.as_of or data.to
             assert about is not None  # a report gives one of them
             total = data.count.interval() if data.as_of and data.basis == "ever" else None
-            yield Report(position, data.source.publisher, date_range(about), total)
+            yield Report(recorded.position, data.source.publisher, date_range(about), total)
         elif isinstance(data, catalog.BatchAnnounced):
-            yield Report(position, data.source.publisher, date_range(data.announced_on), None)
+            yield Report(recorded.position, data.source.publisher, date_range(data.announced_on), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from events import Log, decode
+from events import Log, RecordedEvent, decode
 from projections import Answer, pinned, queries
 
 from .tables import TABLES
@@ -67,6 +67,8 @@ _BEHIND_COMPANIES = frozenset(
 """What the figures of companies follow from; their answers list some of these."""
 
 
+READ_AT_ONCE = 1_000  # events: with all its evidence an answer may refer to most of the log
+
 Report = tuple[int, str, str | None]  # its position, who published it, and where
 
 
@@ -80,7 +82,9 @@ def _reports(log: Log, answer: Answer) -> Iterator[Report]:
             claims = queries.sources(log, **pinned(answer["position"], None, published))["answers"]
             yield from _of_claims(claim for claim in claims if claim["type"] in _BEHIND_COMPANIES)
         case _:
-            yield from (_published(log, position) for position in set(positions_in(answer["answers"])))
+            positions = sorted(set(positions_in(answer["answers"])))
+            for start in range(0, len(positions), READ_AT_ONCE):
+                yield from map(_published, log.at_each(positions[start : start + READ_AT_ONCE]))
 
 
 def _of_claims(claims: Iterable[dict[str, Any]]) -> Iterator[Report]:
@@ -113,11 +117,9 @@ def _numbers(evidence: Any) -> Iterator[int]:
         yield from evidence
 
 
-def _published(log: Log, position: int) -> Report:
-    recorded = log.at(position)
-    assert recorded is not None
+def _published(recorded: RecordedEvent) -> Report:
     data = decode(recorded).data
     source = getattr(data, "source", None)
     # A correction has an actor for its source.
-    actor = str(getattr(data, "actor", ""))
-    return (position, source.publisher, source.url) if source is not None else (position, actor, None)
+    publisher, url = (source.publisher, source.url) if source else (str(getattr(data, "actor", "")), None)
+    return recorded.position, publisher, url
