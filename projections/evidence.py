@@ -113,11 +113,6 @@ class Batch:
         number = int.from_bytes(sha256(self.key.encode()).digest()[:6])
         return frozenset({NAMED, BY_DAY - 1 - number})
 
-    def puts(self, batch: int | str) -> bool:
-        """Whether an approval that names this batch is a member of this one."""
-        named = {self.key, *([] if self.label is None else [batches.batch_key(self.label)])}
-        return batches.batch_key(batch) in named
-
     def because(self, report: BatchReport) -> frozenset[int]:
         """The report, with whatever else says that it is of this batch."""
         return frozenset({report.position}) | (self.linked if report.ordinal is None else frozenset())
