@@ -90,7 +90,7 @@ class Premises:
         listed = {day for of in evidence.granted.values() for day in of.exact_days()}
         # Approvals that are listed in one of several terms add up to no more on further days. But what is listed in one on one
         # day, and in another on the next, are different approvals: only with these days do they stand one after the other.
-        self.days = sorted(_days(evidence) | (listed if len(evidence.granted) > 1 else set()))
+        self.days = sorted(_days(evidence, self.order) | (listed if len(evidence.granted) > 1 else set()))
         self.listed = sorted(listed)
         self.listed_in = {of: _listed_in(of, days, self.order) for of, days in evidence.granted.items()}
         self.speaks_of_force = any(of.any() for of in evidence.revoked) or any(
@@ -303,7 +303,7 @@ def at(day: date) -> Node:
     return ("total", day)
 
 
-def _days(evidence: Evidence) -> set[date]:
+def _days(evidence: Evidence, order: Iterable[Placed]) -> set[date]:
     """The days that a constraint is about, beside those on which approvals are listed."""
     days: set[date] = set()
     for report in evidence.totals:
@@ -312,7 +312,7 @@ def _days(evidence: Evidence) -> set[date]:
         if report.since is not None and report.to is not None:
             days |= {report.since.first - DAY, report.since.last - DAY, report.to.first, report.to.last}
     days |= {report.on.last for report in evidence.announced}
-    days |= {by for batch in evidence.batches() if not batch.reports and (by := batch.granted_by)}
+    days |= {by for placed in order if not placed.batch.reports and (by := placed.batch.granted_by)}
     for revoked in evidence.revoked:
         days |= set(revoked.exact_days())
     for dated in (*evidence.granted.values(), *evidence.revoked):
