@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache, cached_property, lru_cache
@@ -20,7 +20,9 @@ from .evidence import Batch, Days, Evidence, TotalReport, Views, fetch, gather
 from .identities import Marks
 
 DAY = timedelta(days=1)
-MOST = 128  # sets of events of which is remembered what holds where they count alone
+MOST = 128  # sets of events of which is remembered what holds where they count alone, at most
+BATCHES = 6_000  # in all of these sets together: what is remembered of one of 1,000 takes 20 MB
+PLACES = 20_000  # of batches, whose constraints are remembered
 QUESTIONS = 8  # of which is remembered what was made for them
 LISTED = frozenset({NAMED, BY_DAY})
 
@@ -85,7 +87,8 @@ class Premises:
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
-        self.order = _order(evidence.batches())
+        self._placed = _Placed(evidence.marks)
+        self.order = _order(self._placed.known(evidence.batches()))
         # Those that decide what the constraints allow of all others, and those of which approvals are listed.
         listed = {day for of in evidence.granted.values() for day in of.exact_days()}
         # Approvals that are listed in one of several terms add up to no more on further days. But what is listed in one on one
@@ -106,7 +109,8 @@ class Premises:
         }
         self._of_batches = frozenset({NAMED, *(report.position for report in evidence.announced)})
         self._totals: dict[tuple[int, bool], list[Constraint]] = {}
-        self._of_order = lru_cache(MOST)(self._made_of_order)
+        sets = max(1, min(MOST, BATCHES // (len(self.order) + 1)))
+        self._of_order = lru_cache(sets)(self._made_of_order)
         self.resolved = cache(self._resolve)
         self.kept = lru_cache(QUESTIONS)(self._make)
 
@@ -117,7 +121,7 @@ class Premises:
     @cached_property
     def mentions(self) -> list[Mention]:
         """Whom the announcements of all batches name."""
-        return _mentions(self.order, self.evidence.marks)
+        return self._placed.mentions(self.order)
 
     def may_be_the_same(self, batch: Batch) -> list[Batch]:
         """The other batches that may be this one, which two papers know by different names."""
@@ -189,8 +193,12 @@ class Premises:
         return max((days.surely_by(day) for days in self.evidence.revoked), default=0)
 
     def _made_of_order(self, counted: frozenset[int]) -> tuple[list[Constraint], list[Constraint]]:
-        order, marks = _order(self.evidence.batches(counted)), self.evidence.marks
-        of_batches = [c for index in range(len(order)) for c in _of_batch(order, index, marks)]
+        order = _order(self._placed.known(self.evidence.batches(counted)))
+        of_batches = [
+            constraint
+            for placed, before in zip(order, _before_each(order), strict=True)
+            for constraint in self._placed.constraints(placed, before)
+        ]
         return list(self._of_unlisted(order, named=NAMED in counted)), of_batches
 
     @cached_property
@@ -234,7 +242,7 @@ class Premises:
     def _of_unlisted(self, order: list[Placed], *, named: bool) -> Iterator[Constraint]:
         """Companies that announcements name, whose approvals nobody lists, stand beside those that are listed."""
         announced = {p.by for p in order if p.batch.on is not None}
-        mentions = _mentions(order, self.evidence.marks)
+        mentions = self._placed.mentions(order)
         for terms, granted in self.evidence.granted.items():
             granted_to = self.evidence.granted_to[terms] if named else {}
             # Approvals of a month are listed from its last day on: on that day they stand beside those announced in it.
@@ -363,14 +371,83 @@ def _of_partly_granted(listed: Listed) -> Iterator[Constraint]:
         yield Constraint(at(partial.last), at(first), listed.within(first, partial.last), LISTED)
 
 
-def _of_batch(order: list[Placed], index: int, marks: Marks) -> Iterator[Constraint]:
-    placed = order[index]
+class Before(NamedTuple):
+    """The batches before one: the last, the last that was surely granted before it, and the last of a lower ordinal."""
+
+    last: Batch | None
+    surely: Batch | None
+    numbered: Batch | None
+
+
+def _before_each(order: list[Placed]) -> Iterator[Before]:
+    numbered: Batch | None = None
+    for index, placed in enumerate(order):
+        yield Before(
+            order[index - 1].batch if index else None,
+            order[placed.surely_after - 1].batch if placed.surely_after else None,
+            None if placed.batch.ordinal is None else numbered,
+        )
+        if placed.batch.ordinal is not None:
+            numbered = placed.batch
+
+
+class _Placed:
+    """What batches say where they are placed, made once for all choices of events that leave a batch, and those before it, as
+    they are: to leave out one event of a thousand changes few of them.
+
+    A batch is told by its `id`, so what is remembered of batches has them with it.
+    """
+
+    def __init__(self, marks: Marks) -> None:
+        self._marks = marks
+        self._batches: dict[Hashable, list[Batch]] = {}
+        self._constraints: dict[Hashable, tuple[Batch, Before, list[Constraint]]] = {}
+        self._mentions: dict[Hashable, tuple[Batch, Mention | None]] = {}
+
+    def known(self, batches: Iterable[Batch]) -> list[Batch]:
+        """The same batches, each as the object that is known as this."""
+        if len(self._constraints) > PLACES:
+            for made in (self._batches, self._constraints, self._mentions):
+                made.clear()
+        return [self._known(batch) for batch in batches]
+
+    def _known(self, batch: Batch) -> Batch:
+        which = batch.key, tuple(report.position for report in batch.reports)
+        same = self._batches.setdefault(which, [])
+        for known in same:
+            if known == batch:
+                return known
+        same.append(batch)
+        return batch
+
+    def constraints(self, placed: Placed, before: Before) -> list[Constraint]:
+        """Those of a batch."""
+        batch = placed.batch
+        where = (*map(id, (batch, *before)), placed.placed_by, placed.missing, placed.sure)
+        if (made := self._constraints.get(where)) is None:
+            constraints = list(_of_batch(placed, before, self._marks))
+            self._constraints[where] = made = (batch, before, constraints)
+        return made[-1]
+
+    def mentions(self, order: Iterable[Placed]) -> list[Mention]:
+        """Whom the announcements name, in the order of the days by which the batches were granted."""
+        mentions = map(self._mention, order)
+        return [mention for mention in mentions if mention is not None]
+
+    def _mention(self, placed: Placed) -> Mention | None:
+        which = id(placed.batch), placed.by, placed.placed_by, placed.sure
+        if (made := self._mentions.get(which)) is None:
+            self._mentions[which] = made = (placed.batch, _mention(placed, self._marks))
+        return made[-1]
+
+
+def _of_batch(placed: Placed, others: Before, marks: Marks) -> Iterator[Constraint]:
     batch = placed.batch
     before, after, size = ("before", batch.key), ("after", batch.key), ("size", batch.key)
     so_far, with_missing, with_this = (
-        ("batches", index),
-        ("batches and missing", index),
-        ("batches", index + 1),
+        _batches_until(others.last),
+        ("batches and missing", batch.key),
+        _batches_until(batch),
     )
     numbered, dated = _numbered_by(batch), _numbered_by(batch) | batch.dated_by
     if batch.ordinal is not None:
@@ -379,12 +456,16 @@ def _of_batch(order: list[Placed], index: int, marks: Marks) -> Iterator[Constra
     yield Constraint(with_missing, so_far, 0)
     yield Constraint(with_this, with_missing, 0)
     yield Constraint(after, before, 0)
-    yield Constraint(before, ("batches", placed.surely_after), 0, dated)
-    for earlier, between in _just_before(order, index):
-        yield Constraint(before, ("after", earlier.key), between, _ordered_by(earlier, batch))
+    yield Constraint(before, _batches_until(others.surely), 0, dated)
+    if others.surely is not None:
+        yield Constraint(before, ("after", others.surely.key), 0, _ordered_by(others.surely, batch))
+    if (earlier := others.numbered) is not None:
+        yield Constraint(
+            before, ("after", earlier.key), _between(earlier, batch), _ordered_by(earlier, batch)
+        )
     if placed.sure:
         yield Constraint(with_missing, so_far, placed.missing, numbered)
-        if placed.surely_after == index:
+        if others.surely is others.last:
             yield Constraint(before, with_missing, 0, dated)
     at_least = []
     if named := batch.named(marks.may_be_one(batch.on)):
@@ -414,17 +495,16 @@ def _known_by(batch: Batch) -> list[tuple[date, frozenset[int]]]:
     return announced or ([(batch.granted_by, batch.membership)] if batch.granted_by else [])
 
 
-def _just_before(order: list[Placed], index: int) -> Iterator[tuple[Batch, int]]:
-    """The last batches that were surely granted before one, and how many were granted in between, at least."""
-    placed = order[index]
-    if placed.surely_after:
-        yield order[placed.surely_after - 1].batch, 0
-    if placed.batch.ordinal is not None:
-        for earlier in range(index - 1, -1, -1):
-            other = order[earlier].batch
-            if other.ordinal is not None:
-                yield other, placed.batch.ordinal - other.ordinal - 1
-                return
+def _batches_until(batch: Batch | None) -> Node:
+    """The approvals in all batches until one."""
+    return ("batches", None if batch is None else batch.key)
+
+
+def _between(earlier: Batch, later: Batch) -> int:
+    """How many approvals there are between two batches, at least: one in each batch."""
+    assert earlier.ordinal is not None
+    assert later.ordinal is not None
+    return later.ordinal - earlier.ordinal - 1
 
 
 def _ordered_by(earlier: Batch, later: Batch) -> frozenset[int]:
@@ -452,22 +532,18 @@ class Mention(NamedTuple):
     companies: Mapping[str, int]
 
 
-def _mentions(order: list[Placed], marks: Marks) -> list[Mention]:
-    """In the order of the days by which they were granted."""
-    whenever = marks.may_be_one()
-    found = []
-    for placed in order:
-        batch = placed.batch
-        if batch.on is None:
-            continue
-        naming = replace(batch, reports=tuple(r for r in batch.reports if r.named))
-        if naming.reports:
-            because = placed.placed_by.union(*(naming.because(report) for report in naming.reports))
-            companies: dict[str, int] = {}
-            for mark, n in naming.mentioned(marks.may_be_one(batch.on)).items():
-                companies[whenever[mark]] = companies.get(whenever[mark], 0) + n
-            found.append(Mention(placed.sure, placed.by, because, companies))
-    return found
+def _mention(placed: Placed, marks: Marks) -> Mention | None:
+    batch = placed.batch
+    if batch.on is None:
+        return None
+    naming = replace(batch, reports=tuple(r for r in batch.reports if r.named))
+    if not naming.reports:
+        return None
+    because = placed.placed_by.union(*(naming.because(report) for report in naming.reports))
+    whenever, companies = marks.may_be_one(), dict[str, int]()
+    for mark, n in naming.mentioned(marks.may_be_one(batch.on)).items():
+        companies[whenever[mark]] = companies.get(whenever[mark], 0) + n
+    return Mention(placed.sure, placed.by, because, companies)
 
 
 def unlisted_by(
