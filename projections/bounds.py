@@ -47,7 +47,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Events that cannot all be true: a smallest such set, of which no event can be missed."""
+    """Events that cannot all be true: a smallest such set, of which no event can be missed; of hundreds of events some may be."""
 
     events: frozenset[int]
 
@@ -207,8 +207,57 @@ TRIES = 32
 """So many systems are solved for that, of more events than those, at most: of 200 reports of one day each of which contradicts all
 others, each try finds one more pair that does."""
 
+ENOUGH = 10_000
+"""And none once so many events were counted in all systems that were solved for that and to make conflicts smallest: of one wrong
+total and 200 batches one try takes as many."""
+
+WORK = 50_000
+"""Once so many were, a conflict is made smaller with a FEW more systems alone, and may be left with events that can be missed: to know
+that none of 1,000 can be takes a thousand systems of a thousand."""
+
+FEW = 16
+"""As many as leave out most of what can be missed, and all of a dozen events."""
+
 Build = Callable[[frozenset[int]], Sequence[Constraint]]
 """The constraints that remain where only these events are counted."""
+
+
+class _Search:
+    """How conflicts are found, and what it took so far: the number of events in all systems that were solved for it."""
+
+    def __init__(self, build: Build) -> None:
+        self.build = build
+        self.work = 0
+
+    def contradict(self, events: frozenset[int]) -> bool:
+        """Whether these events cannot all be true."""
+        self.work += len(events)
+        return contradict(self.build(events))
+
+    def solve(self, events: frozenset[int]) -> Solution | frozenset[int]:
+        """What these events allow, or those around a contradiction."""
+        self.work += len(events)
+        return solve(self.build(events))
+
+    def smallest(self, around: frozenset[int], counted: frozenset[int]) -> Conflict:
+        """The conflict among the events `around` a contradiction, or, where it takes others beside, among all that `counted`.
+
+        What can be missed is left out, the latest first, and after some could be, twice as many are tried at once.
+        """
+        needed = around if self.contradict(around) else counted
+        untried = sorted(needed)
+        at_once, most = 1, max(WORK, self.work + FEW * len(needed))
+        while untried and self.work < most:
+            some = frozenset(untried[-at_once:])
+            if self.contradict(needed - some):
+                needed -= some
+                del untried[-at_once:]
+                at_once = min(2 * at_once, max(1, len(untried)))
+            elif at_once > 1:
+                at_once //= 2
+            else:
+                untried.pop()
+        return Conflict(needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,22 +308,23 @@ def hull(bounds: Sequence[Bound]) -> Bound:
 def resolve(build: Build, origins: Mapping[int, str]) -> Resolution:
     """Solves the constraints of all events in `origins` (position: who is the report's independent origin).
 
-    Events in conflict are set apart, a smallest conflicting set at a time, until the rest agrees; then each origin is
+    Events in conflict are set apart, a smallest conflicting set (see `WORK`) at a time, until the rest agrees; then each origin is
     believed in turn. Where an origin contradicts itself, each of its events is an origin of its own.
     """
+    search = _Search(build)
     conflicts: list[Conflict] = []
     apart: set[int] = set()
     while True:
         rest = frozenset(origins) - apart
         base = solve(build(rest))
         if isinstance(base, frozenset):
-            conflicts.append(found := _smallest(build, base, rest))
+            conflicts.append(found := search.smallest(base, rest))
             apart |= found.events
             if not found.events:
                 raise AssertionError("constraints that hold by nature contradict each other")
             continue
-        alone, further = _alone(build, origins, rest, apart)
-        further = further or _together(build, apart, conflicts, rest)
+        alone, further = _alone(search, origins, rest, apart)
+        further = further or _together(search, apart, conflicts, rest)
         if further is None:
             believed = tuple(alone) or (Alone("", frozenset(), base),)
             return Resolution(tuple(conflicts), believed, rest)
@@ -283,7 +333,7 @@ def resolve(build: Build, origins: Mapping[int, str]) -> Resolution:
 
 
 def _alone(
-    build: Build, origins: Mapping[int, str], rest: frozenset[int], apart: set[int]
+    search: _Search, origins: Mapping[int, str], rest: frozenset[int], apart: set[int]
 ) -> tuple[list[Alone], Conflict | None]:
     """The solution where each origin is believed; or the conflict of one of them with an event that is not apart yet."""
     alone: list[Alone] = []
@@ -293,11 +343,11 @@ def _alone(
     queue = list(groups.items())
     while queue:
         origin, events = queue.pop(0)
-        solution = solve(build(rest | events))
+        solution = solve(search.build(rest | events))
         if isinstance(solution, Solution):
             alone.append(Alone(origin, frozenset(events), solution))
             continue
-        conflict = _smallest(build, solution, rest | events)
+        conflict = search.smallest(solution, rest | events)
         if conflict.events - apart:
             return [], conflict
         if len(events) > 1:
@@ -308,7 +358,7 @@ def _alone(
 
 
 def _together(
-    build: Build, apart: Collection[int], conflicts: Sequence[Conflict], rest: frozenset[int]
+    search: _Search, apart: Collection[int], conflicts: Sequence[Conflict], rest: frozenset[int]
 ) -> Conflict | None:
     """The conflict of events `apart` that agree with each other with one of the `rest`, which no origin alone contradicts: it is
     wrong where they are right."""
@@ -323,17 +373,17 @@ def _together(
     tries = 0
     for some in map(frozenset, choices):
         while (
-            (every or tries < TRIES)
+            (every or (tries < TRIES and search.work < ENOUGH))
             and _may_be_true(some, never)
             and not any(some <= others for others in tried)
         ):
             tries += 1
             together = _with_all(some, apart, never, frozenset[int]().union(*tried))
-            solution = solve(build(rest | together))
+            solution = search.solve(rest | together)
             if isinstance(solution, Solution):
                 tried.append(together)
                 continue
-            conflict = _smallest(build, solution, rest | together)
+            conflict = search.smallest(solution, rest | together)
             if not conflict.events.issubset(apart):
                 return conflict
             _note(never, conflict.events)
@@ -359,15 +409,6 @@ def _with_all(
         if not any(events <= more for events in never[event]):
             some = more
     return some
-
-
-def _smallest(build: Build, around: frozenset[int], counted: frozenset[int]) -> Conflict:
-    """The conflict among the events `around` a contradiction, or, where it takes others beside, among all that `counted`."""
-    needed = around if contradict(build(around)) else counted
-    for event in sorted(needed, reverse=True):
-        if contradict(build(needed - {event})):
-            needed -= {event}
-    return Conflict(needed)
 
 
 def _solution(constraints: Sequence[Constraint]) -> Solution:

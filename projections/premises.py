@@ -467,26 +467,29 @@ def _of_batch(placed: Placed, others: Before, marks: Marks) -> Iterator[Constrai
         yield Constraint(with_missing, so_far, placed.missing, numbered)
         if others.surely is others.last:
             yield Constraint(before, with_missing, 0, dated)
-    at_least = []
-    if named := batch.named(marks.may_be_one(batch.on)):
-        naming = frozenset[int]().union(*(batch.because(r) for r in batch.reports if r.named))
-        at_least.append((named, naming | batch.membership | batch.linked if batch.members else naming))
     for day, because in _known_by(batch):
         yield Constraint(at(day), after, 0, because)
         if placed.sure:
             yield Constraint(at(day), with_this, 0, because)
     for report in batch.reports:
-        because = batch.because(report)
-        # A batch that is announced has one approval at least, whatever else is said of its size.
-        at_least.append((max(1, report.size.low if report.size is not None else 0), because))
         if report.size is not None and report.size.high is not None:
-            yield Constraint(ORIGIN, size, -report.size.high, because)
-            yield Constraint(before, after, -report.size.high, because)
-    for least, reason in at_least:
+            yield Constraint(ORIGIN, size, -report.size.high, batch.because(report))
+            yield Constraint(before, after, -report.size.high, batch.because(report))
+    for least, reason in _sizes_at_least(batch, marks):
         yield Constraint(size, ORIGIN, least, reason)
         yield Constraint(after, before, least, reason)
         if placed.sure:
             yield Constraint(with_this, with_missing, least, reason | placed.placed_by)
+
+
+def _sizes_at_least(batch: Batch, marks: Marks) -> Iterator[tuple[int, frozenset[int]]]:
+    """How many approvals a batch has at least, by those who are named in it and by each report, and who says so."""
+    if named := batch.named(marks.may_be_one(batch.on)):
+        naming = frozenset[int]().union(*(batch.because(r) for r in batch.reports if r.named))
+        yield named, naming | batch.membership | batch.linked if batch.members else naming
+    for report in batch.reports:
+        # A batch that is announced has one approval at least, whatever else is said of its size.
+        yield max(1, report.size.low if report.size is not None else 0), batch.because(report)
 
 
 def _known_by(batch: Batch) -> list[tuple[date, frozenset[int]]]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import Interval
+from projections import bounds
 from projections.bounds import (
     ORIGIN,
     STEPS,
@@ -219,6 +220,39 @@ def test_events_in_conflict_that_agree_with_each_other_agree_with_all_that_is_in
         for together in combinations(apart, size):
             if isinstance(solve(believing(system, together)), Solution):
                 assert isinstance(solve(believing(system, {*resolution.rest, *together})), Solution)
+
+
+@settings(max_examples=200)
+@given(systems())
+def test_where_nothing_more_may_be_done_what_is_in_conflict_cannot_all_be_true_and_each_origin_is_believed_in_turn(
+    system: list[Constraint],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for limit in ("ENOUGH", "WORK", "FEW"):
+            patch.setattr(bounds, limit, 0)
+        resolution = resolution_of(system)
+    assert bool(resolution.conflicts) == isinstance(solve(system), frozenset)
+    for conflict in resolution.conflicts:
+        assert isinstance(solve(believing(system, conflict.events)), frozenset)
+    believed = frozenset[int]().union(*(alone.events for alone in resolution.alone))
+    for event in {*range(1, 6)} - resolution.rest - believed:
+        assert isinstance(solve(believing(system, resolution.rest | {event})), frozenset)
+
+
+def test_of_many_events_around_a_contradiction_some_are_left_out_at_once() -> None:
+    """A thousand lead from what 3 says to what 1 contradicts; but 3 says nearly as much there itself."""
+    chain = [further(n, n - 1, 0, n) for n in range(4, 1_004)]
+    system = [atleast(3, 7, 3), *chain, atleast(1_003, 5, 3), atmost(1_003, 4, 1)]
+    asked = 0
+
+    def build(events: frozenset[int]) -> list[Constraint]:
+        nonlocal asked
+        asked += 1
+        return believing(system, events)
+
+    resolution = resolve(build, {event: f"paper {event}" for event in range(1, 1_004)})
+    assert resolution.conflicts == (Conflict(frozenset({1, 3})),)
+    assert asked < 40
 
 
 def test_figures_count_so_none_is_below_zero_even_where_nothing_else_is_said() -> None:

@@ -46,7 +46,7 @@ from projections import (
 )
 from projections import batches as batches_fold
 from projections.answers import shown
-from projections.bounds import NAMED, REVOKED
+from projections.bounds import NAMED, REVOKED, Constraint, contradict, resolve
 from projections.evidence import Batch, gather
 from projections.figures import Figures
 from projections.premises import Premises, unlisted_by
@@ -719,6 +719,23 @@ def sixty_batches_and_a_wrong_total() -> Premises:
     documents = views(log(*announced, total("=300", str(days[-1]), source="another paper")))
     (counted,) = terms.all_seen(documents["totals"])
     return Premises(gather(documents, counted))
+
+
+def test_what_a_wrong_total_contradicts_is_found_in_some_hundreds_of_systems_and_smallest() -> None:
+    premises = sixty_batches_and_a_wrong_total()
+    constraints = premises.on(premises.days).constraints
+    systems = []
+
+    def build(counted: frozenset[int]) -> Sequence[Constraint]:
+        systems.append(counted)
+        return constraints(counted)
+
+    resolution = resolve(build, premises.origins)
+    assert len(systems) < 500
+    for conflict in resolution.conflicts:
+        assert 20 < len(conflict.events) < 40
+        assert contradict(constraints(conflict.events))
+        assert not any(contradict(constraints(conflict.events - {event})) for event in conflict.events)
 
 
 def test_to_leave_out_one_event_makes_the_constraints_of_a_few_batches_and_no_more() -> None:
