@@ -334,9 +334,10 @@ def events(data: st.SearchStrategy[EventData] | None = None) -> st.SearchStrateg
         traceparent=st.none() | st.just("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         correlationid=st.none() | st.just("import-7"),
         causationid=st.none() | st.sampled_from(IDS),
-    ).filter(_corrects_another)
+    ).filter(corrects_another)
 
 
-def _corrects_another(event: Event) -> bool:
+def corrects_another(event: Event) -> bool:
+    """Whether it corrects no event, or another than itself, which is refused."""
     target = getattr(event.data, "target", None)
     return target is None or (target.source, target.id) != (event.source, event.id)
