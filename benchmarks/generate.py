@@ -30,12 +30,15 @@ class Facts:
 
 
 def facts(count: int, companies: int = COMPANIES) -> Iterator[Facts]:
-    """`count` times what an event says: approvals in 40 batches over 1,000 days, and 3 % retractions of earlier ones."""
+    """`count` times what an event says: approvals in 40 batches, one after the other, over 1,000 days, and 3 % retractions of
+    earlier ones."""
     chance = random.Random(count)  # nothing secret
     for number in range(count):
         retracts = chance.randrange(number) if number and chance.random() < CORRECTED else None
-        day = FIRST_DAY + timedelta(days=chance.randrange(DAYS))
-        yield Facts(number, chance.randrange(companies), str(day), chance.randrange(1, BATCHES + 1), retracts)
+        day = chance.randrange(DAYS)
+        batch = 1 + day * BATCHES // DAYS  # they follow each other
+        approved_on = str(FIRST_DAY + timedelta(days=day))
+        yield Facts(number, chance.randrange(companies), approved_on, batch, retracts)
 
 
 def build(fact: Facts) -> Event:

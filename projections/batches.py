@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from events import DateRange, DecodedEvent, name_key
+from events import DecodedEvent, name_key
 from events.catalog import ApprovalGranted, BatchAnnounced
 
 from . import approvals, by_day, pages, terms
@@ -92,9 +92,9 @@ def members(documents: Documents, counted: str) -> dict[str, tuple[int, list[int
     return {batch: documents.get(_members(counted, batch)) for batch in batches}
 
 
-def members_by_day(documents: Documents, counted: str, batch: str) -> list[tuple[DateRange, int, list[int]]]:
-    """The distinct approvals that name a batch, by the days they may be of: the range, how many, some positions."""
-    return by_day.read(documents, _members(counted, batch))
+def members_by_day(documents: Documents, counted: str, batch: str) -> list[dict[str, Any]]:
+    """The distinct approvals that name a batch, by the days they may be of: see `by_day.as_told`."""
+    return by_day.as_told(documents, _members(counted, batch))
 
 
 def members_of(documents: Documents, counted: str, companies: Iterable[str]) -> dict[str, dict[str, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 from events import DateRange, date_range
@@ -44,13 +45,24 @@ def fetch(documents: Documents, places: Iterable[str]) -> None:
 
 def read(documents: Documents, place: str) -> list[tuple[DateRange, int, list[int]]]:
     """What is counted at `place`, by the days it may be of: the range, how many, some positions."""
-    months: list[str] = documents.get(_months(place)) or []
-    documents.fetch([_days(place, month) for month in months])
     return [
         (day_range(on), number, sample)
-        for month in months
-        for on, (number, sample) in sorted(documents.get(_days(place, month)).items())
+        for held in as_told(documents, place)
+        for on, (number, sample) in sorted(held.items())
     ]
+
+
+def as_told(documents: Documents, place: str) -> list[dict[str, Any]]:
+    """The same as it is kept, month by month: the days as text, how many, some positions. To make ranges of all days of a thousand
+    takes longer than to answer most questions."""
+    months: list[str] = documents.get(_months(place)) or []
+    documents.fetch([_days(place, month) for month in months])
+    return [documents.get(_days(place, month)) for month in months]
+
+
+def last_day(on: str) -> date:
+    """The last of the days `on`."""
+    return date.fromisoformat(on) if len(on) == len("2024-01-31") else day_range(on).last
 
 
 def day_range(on: str) -> DateRange:

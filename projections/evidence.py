@@ -13,7 +13,7 @@ from typing import Any
 
 from events import Count, DateRange, Interval, date_range, name_key
 
-from . import batches, companies, sources, terms, totals
+from . import batches, by_day, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
 from .identities import WHENEVER, Group, Identities, Marks
 from .projection import Documents
@@ -62,7 +62,7 @@ class Batch:
     """One batch: every announcement of it, and the approvals that say that they are of it.
 
     There are `members` of it at least, so many `members_of` each company (as the key of its name), and `members_at_most`;
-    `sample` has the positions of some, and `dated` says, for each of its terms, how many may be of which days.
+    `sample` has the positions of some, and `days` says, for each of its terms, how many may be of which days (as it is told).
     `linked` are the reports that say which ordinal its label has.
     """
 
@@ -76,7 +76,7 @@ class Batch:
     members_at_most: int
     members_of: dict[str, int]
     sample: list[int]
-    dated: tuple[tuple[str, DateRange, int], ...]
+    days: tuple[tuple[str, list[dict[str, Any]]], ...]
 
     @cached_property
     def on(self) -> DateRange | None:
@@ -103,9 +103,23 @@ class Batch:
     def granted_by(self) -> date | None:
         """The day by which it was surely granted: the last on which it may have been announced, or, of one that nobody announced,
         on which a member may be of."""
-        if self.on is not None:
-            return self.on.last
-        return max((days.last for _, days, _ in self.dated), default=None)
+        return self.on.last if self.on is not None else self.latest
+
+    @cached_property
+    def latest(self) -> date | None:
+        """The last day that one of its members may be of; None where it has none."""
+        told = {on for _, months in self.days for held in months for on in held}
+        return max(map(by_day.last_day, told), default=None)
+
+    @cached_property
+    def dated(self) -> list[tuple[str, DateRange, int]]:
+        """How many members may be of which days, for each of its terms."""
+        return [
+            (terms, by_day.day_range(on), n)
+            for terms, months in self.days
+            for held in months
+            for on, (n, _) in held.items()
+        ]
 
     @cached_property
     def membership(self) -> frozenset[int]:
@@ -312,7 +326,7 @@ def _members(documents: Documents, counted: str, marks: Marks, doubles: Doubles)
             "count": count - doubles.members.get(key, 0),
             "at_most": count,
             "sample": sample,
-            "dated": [(days, n) for days, n, _ in batches.members_by_day(documents, counted, key)],
+            "days": batches.members_by_day(documents, counted, key),
             "companies": of_companies.get(key, {}),
         }
         for key, (count, sample) in batches.members(documents, counted).items()
@@ -428,7 +442,7 @@ def _batch(
         sum(held["at_most"] for _, held in members),
         most["companies"],
         sorted({position for _, held in members for position in held["sample"]}),
-        tuple((terms, days, n) for terms, held in members for days, n in held["dated"]),
+        tuple((terms, held["days"]) for terms, held in members),
     )
 
 

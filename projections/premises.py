@@ -349,6 +349,8 @@ def _listed_in(terms: str, granted: Days, order: Iterable[Placed]) -> Listed:
     late = []
     for placed in order:
         since = min([placed.by, *(report.on.first for report in placed.batch.reports)])
+        if placed.batch.latest is None or placed.batch.latest <= since:  # mostly
+            continue
         late += [(since, days, n) for of, days, n in placed.batch.dated if of == terms and days.first > since]
     return Listed(granted, late)
 

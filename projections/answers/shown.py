@@ -28,6 +28,7 @@ class Shown:
         self._figures = figures
         self._views = views
         self._days = dict(_days_of_reports(figures.evidence))
+        self._members: dict[str, Days] = {}
 
     def evidence(self, bound: Bound, days: DateRange | None) -> dict[str, Any]:
         """The positions on each side of the bound of a figure at one of `days`; `more` counts the others, on both sides
@@ -102,7 +103,7 @@ class Shown:
         together = sum(days.within(after, upto) for days in granted)
         for batch in of_batches:
             # Those of its members that are of these days are counted already: documents say of which days they are.
-            counted = self._members[batch.key].within(after, upto) if by_day else 0
+            counted = self._members_of(batch).within(after, upto) if by_day else 0
             together += batch.members_at_most - counted
         # Under several names of one company an approval may be reported, and counted, once for each: more reports than approvals.
         together = max(together, len(sample))
@@ -125,11 +126,11 @@ class Shown:
     def _by_membership(self) -> dict[int, Batch]:
         return {event: p.batch for p in self._figures.order for event in p.batch.membership if event < BY_DAY}
 
-    @cached_property
-    def _members(self) -> dict[str, Days]:
-        """The members of each batch, by the days that they may be of."""
-        found = (placed.batch for placed in self._figures.order)
-        return {batch.key: Days((days, n, []) for _, days, n in batch.dated) for batch in found}
+    def _members_of(self, batch: Batch) -> Days:
+        """The members of a batch, by the days that they may be of."""
+        if batch.key not in self._members:
+            self._members[batch.key] = Days((days, n, []) for _, days, n in batch.dated)
+        return self._members[batch.key]
 
     @cached_property
     def _every_grant(self) -> _Grants:
