@@ -11,6 +11,11 @@ from .figures import of_json, row
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 SUMMARY = RESULTS / "summary.json"
+RUNS = {
+    "bench": RESULTS / "bench.json",
+    "million": RESULTS / "million" / "bench.json",
+    "peers": RESULTS / "peers.json",
+}
 BEGIN = "<!-- what follows is written by `make bench-readme` -->"
 END = "<!-- end of what `make bench-readme` writes -->"
 
@@ -18,8 +23,8 @@ END = "<!-- end of what `make bench-readme` writes -->"
 def main() -> None:
     """What was not run anew stays as it was."""
     summary = json.loads(SUMMARY.read_text("utf-8")) if SUMMARY.exists() else {}
-    for name in ("bench", "peers"):
-        if (path := RESULTS / f"{name}.json").exists():
+    for name, path in RUNS.items():
+        if path.exists():
             summary[name] = json.loads(path.read_text("utf-8"))
     SUMMARY.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
     readme = ROOT / "README.md"
@@ -34,16 +39,21 @@ def replaced(readme: str, section: str) -> str:
 
 
 def section(summary: dict[str, Any]) -> str:
-    """The figures that have a target, each with its verdict, and the peers."""
-    figures = [of_json(line) for line in summary["bench"]["figures"]]
+    """The figures that have a target, each with its verdict, of the last run and of one of many events; and the peers."""
+    runs = [part for name in ("bench", "million") if name in summary for part in (*run(summary[name]), "")]
+    return "\n".join([*runs[:-1], *peers(summary.get("peers")), ""])
+
+
+def run(summary: dict[str, Any]) -> list[str]:
+    """On what it was measured, and the figures that have a target."""
+    figures = [of_json(line) for line in summary["figures"]]
     judged = [figure for figure in figures if figure.met is not None]
     met = sum(figure.met is True for figure in judged)
-    lines = [
-        f"{conditions(summary['bench']['about'])} {met} of {len(judged)} targets are met.",
+    return [
+        f"{conditions(summary['about'])} {met} of {len(judged)} targets are met.",
         "",
         *table(["what", "measured", "ratio", "to", "target", ""], [row(figure) for figure in judged]),
     ]
-    return "\n".join([*lines, *peers(summary.get("peers")), ""])
 
 
 def conditions(about: dict[str, Any]) -> str:
