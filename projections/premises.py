@@ -331,7 +331,8 @@ def _days(evidence: Evidence, order: Iterable[Placed]) -> set[date]:
 
 class Listed:
     """The approvals that are listed in one of the terms, without those that a total counts before the day they are listed on:
-    the members of a batch that was granted earlier, of whatever day a list says that they are."""
+    the members of a batch that was granted earlier, of whatever day a list says that they are. `late` has the day by which that
+    was, the days that reports which name the batch give, and how many. Other reports may date the same more exactly."""
 
     def __init__(self, granted: Days, late: Iterable[tuple[date, DateRange, int]]) -> None:
         self.granted = granted
@@ -340,9 +341,10 @@ class Listed:
 
     def within(self, after: date, upto: date) -> int:
         """How many there are, at least, of which a total of the day `after` counts none, and one of `upto` all."""
-        listed = self.granted.within(after, upto)
-        late = self._late[bisect_right(self._late_days, after) : bisect_right(self._late_days, upto)]
-        return max(0, listed - sum(n for since, days, n in late if since <= after < days.first))
+        if not (listed := self.granted.within(after, upto)):
+            return 0
+        late = self._late[bisect_right(self._late_days, after) :]
+        return max(0, listed - sum(n for since, days, n in late if since <= after and days.first <= upto))
 
 
 def _listed_in(terms: str, granted: Days, order: Iterable[Placed]) -> Listed:
@@ -351,7 +353,7 @@ def _listed_in(terms: str, granted: Days, order: Iterable[Placed]) -> Listed:
         since = min([placed.by, *(report.on.first for report in placed.batch.reports)])
         if placed.batch.latest is None or placed.batch.latest <= since:  # mostly
             continue
-        late += [(since, days, n) for of, days, n in placed.batch.dated if of == terms and days.first > since]
+        late += [(since, days, n) for of, days, n in placed.batch.dated if of == terms and days.last > since]
     return Listed(granted, late)
 
 

@@ -641,6 +641,15 @@ def test_a_member_of_a_batch_counts_once_whatever_day_a_list_gives_it(on: str, o
     assert (answer["total"], answer["undisclosed"], answer["contradictions"]) == (exactly(2), exactly(0), [])
 
 
+def test_a_member_of_a_batch_counts_once_where_a_list_that_names_no_batch_dates_it_more_exactly() -> None:
+    reports = log(
+        batch(1, "=1", "2024-01-26"),
+        granted("Baidu", "Ernie", "2024", number="N1", batch=1),
+        granted("Baidu", "Ernie", "2024-01-29", number="N1"),
+    )
+    assert total_of(reports)["total"] == at_least(1)
+
+
 def test_a_member_of_a_batch_that_was_granted_before_a_later_one_was_announced_counts_by_then() -> None:
     reports = log(batch(2, "=2", "2024-01-26"), granted("Baidu", "Ernie", "2024-01-29", batch=1))
     assert total_of(reports)["total"] == at_least(3)
