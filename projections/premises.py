@@ -576,7 +576,8 @@ def _unlisted_by_each(
                 after = mentioned[mark] = before.with_those_of(mention, n)
                 granted = granted_to.get(mark, 0)
                 unlisted += max(0, after.least - granted) - max(0, before.least - granted)
-                if after.least > before.least:
+                # What adds to a sum is needed, whatever was more until then.
+                if mention.sure or after.least > before.least:
                     because |= mention.because
         yield day, unlisted, frozenset(because)
 

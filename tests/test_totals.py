@@ -679,6 +679,17 @@ def test_companies_stay_named_when_another_paper_gives_their_batch_a_number() ->
     assert total_of(log(named, numbered))["total"] == at_least(3)
 
 
+def test_every_batch_that_adds_to_the_named_is_evidence_of_them() -> None:
+    reports = log(
+        batch(1, "=2", "2023-08-31", named=[("Baidu", "one"), ("Baidu", "two")]),
+        batch(None, "=3", "2023-08-31", named=[("Baidu", "one"), ("Baidu", "two"), ("Zhipu", "GLM")]),
+        batch(2, "=2", "2023-09-30", named=[("Baidu", "three"), ("Baidu", "four")]),
+    )
+    answer = total_of(reports)
+    assert (answer["named"], answer["total"]) == (5, at_least(5))
+    assert answer["evidence"]["low"] == [1, 2, 3]
+
+
 # Contradictions.
 
 
