@@ -64,6 +64,20 @@ def read(log: Log, at_least: int = 0) -> tuple[int, int]:
     return read_together(log, [Tally()], lambda views: views["tally"].get("all") or 0, at_least=at_least)
 
 
+def broken_off_at(
+    page: int, how: type[BaseException], heard: list[int] | None = None
+) -> Callable[[int], None]:
+    """Progress that raises where it hears of a position for the `page`th time; `heard` are all."""
+    heard = [] if heard is None else heard
+
+    def progress(position: int) -> None:
+        heard.append(position)
+        if len(heard) == page:
+            raise how
+
+    return progress
+
+
 # Equal, or not
 
 
@@ -319,12 +333,8 @@ def test_one_whose_generations_something_else_wrote_does_not_keep_it_from_the_ot
 
 def test_a_pass_that_is_broken_off_leaves_nothing_of_any(store: Store) -> None:
     totals = Store(store.log, PROJECTIONS["totals"])
-
-    def progress(_: int) -> None:
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        rebuild_together([totals, store], progress)
+        rebuild_together([totals, store], broken_off_at(1, KeyboardInterrupt))
     assert (generations(store), generations(totals)) == ({1}, set())
 
 
@@ -337,12 +347,8 @@ class Stuck(Store):
 
 def test_where_one_cannot_be_removed_the_others_are_and_it_goes_with_the_next_switch(store: Store) -> None:
     stuck, totals = Stuck(store.log, Tally()), Store(store.log, PROJECTIONS["totals"])
-
-    def progress(_: int) -> None:
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        rebuild_together([stuck, totals], progress)
+        rebuild_together([stuck, totals], broken_off_at(1, KeyboardInterrupt))
     assert (generations(store), generations(totals)) == ({1, 2}, set())
     adopt(store, rebuild(store))
     assert generations(store) == {1, 3}
@@ -389,15 +395,8 @@ def test_a_rebuild_that_is_broken_off_leaves_nothing(log: Log, page: int, how: t
     store = Store(log, Tally())
     drain(store.open_live())
     before = stored(log)
-    heard: list[int] = []
-
-    def progress(position: int) -> None:
-        heard.append(position)
-        if len(heard) == page:
-            raise how
-
     with pytest.raises(how):
-        rebuild(store, progress)
+        rebuild(store, broken_off_at(page, how))
     assert but_for_the_number(stored(log), store) == but_for_the_number(before, store)
 
 
@@ -424,14 +423,8 @@ def test_a_switch_that_is_broken_off_while_the_new_one_follows_leaves_nothing(
     append(store.log, 43)
     drain(store.open_live())
     heard: list[int] = []
-
-    def progress(position: int) -> None:
-        heard.append(position)
-        if len(heard) == page:
-            raise how
-
     with pytest.raises(how):
-        adopt(store, rebuilt, progress)
+        adopt(store, rebuilt, broken_off_at(page, how, heard))
     assert heard == [3, 4][:page]
     assert (store.live(), generations(store)) == (1, {1})
 
