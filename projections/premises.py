@@ -31,9 +31,9 @@ LISTED = frozenset({NAMED, BY_DAY})
 class Placed:
     """A batch in the order in which batches were granted.
 
-    It was granted `by` a day, which the reports `placed_by` say, and `announced_by` a day, if at all. `surely_after` is how many of those placed before it were
-    surely granted before it; `missing` how many between it and the one before it nobody reported, at least. `sure` is
-    False where it may be a batch that is placed as well.
+    It was granted `by` a day, which the reports `placed_by` say, and `announced_by` a day, if at all. `surely_after` is how
+    many of those placed before it were surely granted before it; `missing` how many between it and the one before it nobody
+    reported, at least. `sure` is False where it may be a batch that is placed as well.
     """
 
     batch: Batch
@@ -336,15 +336,21 @@ class Listed:
 
     def __init__(self, granted: Days, late: Iterable[tuple[date, DateRange, int]]) -> None:
         self.granted = granted
-        self._late = sorted(late, key=lambda each: each[1].last)
-        self._late_days = [days.last for _, days, _ in self._late]
+        in_order = sorted(late, key=lambda each: each[1].last)
+        self._exact = [each for each in in_order if each[1].first == each[1].last]
+        self._exact_days = [days.last for _, days, _ in self._exact]
+        self._partial = [each for each in in_order if each[1].first != each[1].last]
 
     def within(self, after: date, upto: date) -> int:
         """How many there are, at least, of which a total of the day `after` counts none, and one of `upto` all."""
         if not (listed := self.granted.within(after, upto)):
             return 0
-        late = self._late[bisect_right(self._late_days, after) :]
-        return max(0, listed - sum(n for since, days, n in late if since <= after and days.first <= upto))
+        between = slice(bisect_right(self._exact_days, after), bisect_right(self._exact_days, upto))
+        late = sum(n for since, _, n in self._exact[between] if since <= after)
+        late += sum(
+            n for since, days, n in self._partial if since <= after < days.last and days.first <= upto
+        )
+        return max(0, listed - late)
 
 
 def _listed_in(terms: str, granted: Days, order: Iterable[Placed]) -> Listed:

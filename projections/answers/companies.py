@@ -149,7 +149,10 @@ class _Counting:
         self._named_in = _named_in(figures, valid_at)
         self._different = {placed.batch.key for placed in figures.order if placed.sure}
         self._twice = {counted: _by_name(twice) for counted, twice in figures.evidence.twice.items()}
-        self._shared = list(_shared(views["companies"], self._twice, valid_at))
+        self._shared: dict[str, list[_Shared]] = {}  # by each name that it is given to
+        for shared in _shared(views["companies"], self._twice, valid_at):
+            for name in shared.companies:
+                self._shared.setdefault(name, []).append(shared)
         days = valid_at or figures.last_day
         self._total, self._undisclosed = figures.total_in(days).interval, figures.undisclosed(days)
         self._named = figures.named(days.first)
@@ -200,21 +203,18 @@ class _Counting:
     def contradictions(self, company: Company, may_be: Set[str]) -> Iterator[dict[str, Any]]:
         """Registry numbers that reports give to this company and to others."""
         for each in self._shared_by(company, may_be):
-            named = ", ".join(repr(name) for name in each.companies)
+            named = ", ".join(map(repr, sorted(each.companies)))
             says = f"registry number {each.number!r} is given to several companies: {named}"
             yield {"events": sorted(each.positions), "says": says}
 
     def _shared_by(self, company: Company, may_be: Set[str]) -> list[_Shared]:
-        own = {*company.names, *may_be}
-        return [
-            each
-            for each in self._shared
-            if not own.isdisjoint(each.companies) and each.companies.keys() - own
-        ]
+        own = sorted({*company.names, *may_be})
+        given = {(each.counted, each.number): each for name in own for each in self._shared.get(name, ())}
+        return [each for _, each in sorted(given.items()) if not each.companies <= set(own)]
 
     def _concerns(self, name: str, records: Records) -> bool:
         """Whether anything is counted here under a name: mostly, of a company there is not."""
-        if name in self._named_in or any(name in each.companies for each in self._shared):
+        if name in self._named_in or name in self._shared:
             return True
         return name in records and not self._twice.keys().isdisjoint(records[name]["granted"])
 
@@ -252,9 +252,14 @@ class _Counting:
                 if surely(on, self._valid_at)
             ]
             # Whose it is, reports do not agree about.
-            shared = [each for each in self._shared if each.counted == counted and each.is_counted_for(names)]
-            apart = [each.positions for each in shared]
-            reported = [each for each in reported if not any(each.positions <= of for of in apart)]
+            shared = [
+                each
+                for name in names
+                for each in self._shared.get(name, ())
+                if each.counted == counted and each.first == name and not each.companies <= set(names)
+            ]
+            apart = frozenset[int]().union(*(each.positions for each in shared))
+            reported = [each for each in reported if not each.positions <= apart]
             count = len(reported)
             if of_any_day:  # counted by the fold, so that no history is read to its end
                 count = sum(of.get(counted, 0) for of in held)
@@ -277,19 +282,15 @@ class _Shared(NamedTuple):
     counted: str
     number: str
     first: str
-    companies: Mapping[str, None]
+    companies: Set[str]
     positions: Set[int]
-
-    def is_counted_for(self, names: Collection[str]) -> bool:
-        """Whether it is counted under one of these names, though others claim it."""
-        return self.first in names and not self.companies.keys() <= set(names)
 
 
 def _shared(documents: Documents, counted: Iterable[str], valid_at: DateRange | None) -> Iterator[_Shared]:
     for of in counted:
         numbers = fold.shared(documents, of)
         for number, told in zip(numbers, approvals.reports_of(documents, of, numbers), strict=True):
-            companies = dict.fromkeys(report.company for report in told)
+            companies = {report.company for report in told}
             if perhaps(by_day.day_range(approvals.span([report.on for report in told])), valid_at):
                 positions = {report.position for report in told}
                 yield _Shared(of, number, told[0].company, companies, positions)
