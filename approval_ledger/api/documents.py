@@ -471,7 +471,7 @@ _SAYS = {
     415: "The body is of no kind that is taken here.",
     422: "Something in it is wrong; `faults` says what, and where.",
     429: "Too many requests.",
-    500: "The log is damaged, an event cannot be applied, or this software failed.",
+    500: "The log is damaged, or this software failed.",
     503: "The store is away, not durable, or not there yet; or too much is asked at once.",
     504: "The store's answer was lost: send the same again.",
 }

@@ -21,7 +21,6 @@ from events import (
     LedgerError,
     NotDurable,
     OutcomeUnknown,
-    ParkedEvents,
     Refused,
     StaleExpectation,
     StorageUnavailable,
@@ -201,8 +200,6 @@ def _members(error: LedgerError) -> dict[str, Any]:
             return {"current": error.current}
         case NotDurable():
             return {"findings": [str(finding) for finding in error.findings]}
-        case ParkedEvents():
-            return {"positions": [position for position, _ in error.faults[:FAULTS_SHOWN]]}
     return {}
 
 
