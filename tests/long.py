@@ -7,3 +7,8 @@ import pytest
 LONG = os.environ.get("LEDGER_TESTS") == "long"
 
 only_long = pytest.mark.skipif(not LONG, reason="it takes long: `make test-long` runs it")
+
+
+def examples(most: int) -> int:
+    """How many examples of a property are tried: half of `most`, unless it may take longer."""
+    return most if LONG else most // 2

@@ -24,6 +24,8 @@ from projections.bounds import (
     solve,
 )
 
+from .long import examples
+
 World = Mapping[Node, int]
 
 
@@ -120,7 +122,7 @@ def systems(draw: st.DrawFn) -> list[Constraint]:
 MOST, UNBOUNDED = 16, 10
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(systems())
 def test_the_bounds_of_a_system_are_those_of_brute_force(system: list[Constraint]) -> None:
     allowed = worlds(NODES, system, MOST)
@@ -137,7 +139,7 @@ def believing(system: Sequence[Constraint], events: Iterable[int]) -> list[Const
     return [c for c in system if c.because <= set(events)]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(systems())
 def test_the_events_that_force_a_bound_force_it_alone(system: list[Constraint]) -> None:
     solution = solve(system)
@@ -164,7 +166,7 @@ def resolution_of(system: Sequence[Constraint]) -> Resolution:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(systems())
 def test_there_is_a_conflict_iff_not_all_can_be_true_and_no_event_of_it_can_be_missed(
     system: list[Constraint],
@@ -177,7 +179,7 @@ def test_there_is_a_conflict_iff_not_all_can_be_true_and_no_event_of_it_can_be_m
             assert isinstance(solve(believing(system, conflict.events - {event})), Solution)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(systems())
 def test_a_figure_in_conflict_spans_what_each_origin_alone_would_give(system: list[Constraint]) -> None:
     resolution = resolution_of(system)
@@ -196,7 +198,7 @@ def test_a_figure_in_conflict_spans_what_each_origin_alone_would_give(system: li
         assert bound.high == (None if None in highs else max(high for high in highs if high is not None))
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(systems())
 def test_every_origin_in_conflict_is_believed_in_turn_unless_it_contradicts_itself(
     system: list[Constraint],
@@ -209,7 +211,7 @@ def test_every_origin_in_conflict_is_believed_in_turn_unless_it_contradicts_itse
         assert isinstance(solve(believing(system, rest | {event})), frozenset)
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=examples(1_000))
 @given(systems())
 def test_events_in_conflict_that_agree_with_each_other_agree_with_all_that_is_in_none(
     system: list[Constraint],
@@ -222,7 +224,7 @@ def test_events_in_conflict_that_agree_with_each_other_agree_with_all_that_is_in
                 assert isinstance(solve(believing(system, {*resolution.rest, *together})), Solution)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(systems())
 def test_where_nothing_more_may_be_done_what_is_in_conflict_cannot_all_be_true_and_each_origin_is_believed_in_turn(
     system: list[Constraint],

@@ -34,6 +34,7 @@ from .given import (
     superseded,
     total,
 )
+from .long import examples
 from .servers import Server
 
 
@@ -148,7 +149,7 @@ def test_the_figures_before_and_after_are_those_of_the_answers_at_the_two_positi
                 assert all(first < max(cause["events"]) <= last for cause in change["because"])
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(st.data())
 def test_every_step_of_a_change_begins_where_the_one_before_it_ended(
     server: Server, data: st.DataObject

@@ -17,6 +17,7 @@ from approval_ledger.importing.mapping import BadMapping, Mapping
 from events.catalog import ApprovalAmended, ApprovalGranted, ApprovalRevoked
 
 from .lists import ALGORITHMS, ERNIE, FILED, GLM, WRITERS, YI, Rows, algorithm, as_csv, as_docx, as_xlsx
+from .long import examples
 
 Understand = Callable[..., list[Understood]]
 
@@ -454,7 +455,7 @@ def test_given_a_remark_of_something_else_when_it_is_read_then_it_is_not_underst
     assert remarks.read(text).left
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.text("原主体名称变更为注销已“”，；。（）(APP)新增产品由甲乙2023年8月、\n", max_size=60))
 def test_given_any_remark_when_it_is_read_then_names_are_parts_of_it(text: str) -> None:
     try:
@@ -784,7 +785,7 @@ CELLS = st.sampled_from(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     rows=st.lists(
         st.one_of(
@@ -813,7 +814,7 @@ def test_given_any_table_when_it_is_read_then_its_rows_are_each_counted_once(
 
 
 @pytest.mark.parametrize("format", WRITERS)
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(order=st.permutations([ERNIE, GLM, YI, (*ERNIE[:2], "文心二言", *ERNIE[3:])]))
 def test_given_rows_in_any_order_and_format_when_they_are_read_then_they_are_the_same_events(
     tmp_path_factory: pytest.TempPathFactory, format: str, order: Sequence[tuple[str, ...]]

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from events import Event, IdConflict, InvalidEvent, Log, StaleExpectation, encode
 
 from .conftest import new_ledger
+from .long import examples
 from .servers import Server
 from .strategies import IDS, SOURCES, report
 
@@ -163,5 +164,5 @@ def test_no_history_of_appends_makes_the_log_differ_from_the_model(server):
 
     OnThisServer.server = server
     case = OnThisServer.TestCase("runTest")
-    case.settings = settings(max_examples=40, stateful_step_count=25)
+    case.settings = settings(max_examples=examples(40), stateful_step_count=25)
     case.runTest()

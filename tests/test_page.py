@@ -132,7 +132,7 @@ def test_until_a_chart_is_drawn_its_room_is_kept_and_says_so_and_then_nothing_mo
             expect(page.locator(".drawn")).not_to_contain_text(says)
 
 
-@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize("width", [375, *([1280] if LONG else [])])
 @pytest.mark.parametrize("view", ["totals", "companies", "projections"])
 def test_nothing_that_is_seen_moves_while_the_page_opens(
     visit: Visit, history: Log, view: str, width: int

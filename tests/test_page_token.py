@@ -17,6 +17,7 @@ from events import Log
 from .api import Api, running
 from .browser import CHROMIUM, MISSING, PATIENCE, Visitor, chromium
 from .given import HISTORY, called, total
+from .long import LONG
 from .servers import Server
 from .test_page import VIEWS, at, encoded, headline, projected
 
@@ -284,7 +285,7 @@ def test_the_keyboard_alone_signs_in_and_forgets(visiting: Open, history: Log) -
     expect(page.get_by_label(FIELD)).to_be_focused()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", *(["dark"] if LONG else [])])
 @pytest.mark.parametrize(("language", "label"), [("en", FIELD), ("zh", "读取令牌")])
 def test_the_field_is_labelled_in_both_languages_and_fits_a_narrow_screen(
     visiting: Open, history: Log, scheme: str, language: str, label: str

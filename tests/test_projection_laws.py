@@ -72,7 +72,7 @@ from .given import (
     unknown,
     views,
 )
-from .long import LONG
+from .long import LONG, examples
 from .strategies import IDS, SOURCES, event_data
 
 CORRECTIONS = (EventRetracted, EventSuperseded)
@@ -110,7 +110,7 @@ IDENTITIES = [(source, name) for source in SOURCES for name in IDS]
 
 
 @projections
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(reports=corrected_logs())
 def test_the_same_log_gives_the_same_documents_and_they_are_json(
     projection: Projection, reports: list[RecordedEvent]
@@ -121,7 +121,7 @@ def test_the_same_log_gives_the_same_documents_and_they_are_json(
 
 
 @projections
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(reports=corrected_logs())
 def test_a_fold_may_stop_anywhere_and_go_on_from_its_documents_as_they_were_stored(
     projection: Projection, reports: list[RecordedEvent]
@@ -138,7 +138,7 @@ def test_a_fold_may_stop_anywhere_and_go_on_from_its_documents_as_they_were_stor
 
 
 @projections
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(reports=corrected_logs(), data=st.data())
 def test_a_type_that_is_not_known_is_ignored(
     projection: Projection, reports: list[RecordedEvent], data: st.DataObject
@@ -215,7 +215,7 @@ def conclusions(reports: Sequence[RecordedEvent]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(corrected_logs())
 def test_corrections_leave_the_conclusions_of_the_events_that_stand_as_if_there_were_no_others(
     reports: list[RecordedEvent],
@@ -229,7 +229,7 @@ def test_corrections_leave_the_conclusions_of_the_events_that_stand_as_if_there_
     assert conclusions(reports) == conclusions(log(*plain))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(reports=corrected_logs(), data=st.data())
 def test_a_correction_may_come_before_its_target_or_at_any_time_after_it(
     reports: list[RecordedEvent], data: st.DataObject
@@ -252,7 +252,7 @@ def unordered(answer: Any) -> Any:
     return sorted(map(unordered, answer), key=canonical) if isinstance(answer, list) else answer
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(reports=corrected_logs(), data=st.data())
 def test_the_conclusions_do_not_depend_on_the_order_in_which_events_arrive(
     reports: list[RecordedEvent], data: st.DataObject
@@ -261,7 +261,7 @@ def test_the_conclusions_do_not_depend_on_the_order_in_which_events_arrive(
     assert unordered(conclusions(moved)) == unordered(conclusions(reports))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(logs())
 def test_when_every_report_is_withdrawn_nothing_is_left_but_the_corrections(
     reports: list[RecordedEvent],
@@ -292,7 +292,7 @@ def test_when_every_report_is_withdrawn_nothing_is_left_but_the_corrections(
         assert set(documents[name]) == set(documents["totals"])
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(corrected_logs())
 def test_a_correction_waits_for_a_target_that_is_still_to_come_and_for_no_other(
     reports: list[RecordedEvent],
@@ -393,7 +393,7 @@ def by_days(days: Iterable[tuple[Any, int, list[int]]]) -> Counter[tuple[date, d
     return counted
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(logs(ApprovalGranted, ApprovalGranted, ApprovalGranted, ApprovalRevoked, EventRetracted, most=16))
 def test_approvals_revocations_and_members_are_counted_as_a_recount_from_scratch_counts_them(
     reports: list[RecordedEvent],
@@ -513,7 +513,7 @@ def figures_of(reports: Sequence[RecordedEvent], counted: str, asked: Iterable[d
     return Figures(Premises(gather(views(reports), counted)), asked)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_the_events_that_force_a_total_force_it_without_any_other(data: st.DataObject) -> None:
     reports = log(*(told.line for told in data.draw(tellings(data.draw(histories())))))
@@ -666,7 +666,7 @@ def _says_what_is_one(recorded: RecordedEvent) -> bool:
     return isinstance(decode(recorded).data, CompanyIdentified | CompanyMerged | TermsEquated)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(logs(*COUNTING, BatchAnnounced, TotalReported, TotalReported, most=10))
 def test_the_events_of_a_contradiction_cannot_all_be_true_and_none_of_them_can_be_missed(
     reports: list[RecordedEvent],
@@ -679,7 +679,7 @@ def test_the_events_of_a_contradiction_cannot_all_be_true_and_none_of_them_can_b
                 assert figures_of(rest, counted).resolution.conflicts == ()
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(logs(*COUNTING, BatchAnnounced, BatchAnnounced, BatchAnnounced, most=12))
 def test_batches_and_whom_they_name_are_placed_as_a_look_at_each_two_of_them_places_them(
     reports: list[RecordedEvent],
@@ -746,7 +746,7 @@ def test_to_leave_out_one_event_makes_the_constraints_of_a_few_batches_and_no_mo
     assert len([constraint for constraint in after if id(constraint) not in before]) < len(after) / 20
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(corrected_logs())
 def test_no_answer_rests_on_an_event_that_does_not_stand(reports: list[RecordedEvent]) -> None:
     stands = {event.position for event in standing(reports)}
@@ -1040,7 +1040,7 @@ def check_companies(history: History, documents: dict[str, MemoryDocuments]) -> 
                 assert counted["share"]["low"] <= percent <= counted["share"]["high"], answer
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(st.data())
 def test_true_reports_never_lead_to_a_false_figure(data: st.DataObject) -> None:
     history = data.draw(histories())
@@ -1051,7 +1051,7 @@ def test_true_reports_never_lead_to_a_false_figure(data: st.DataObject) -> None:
     check_companies(history, documents)
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(st.data())
 def test_where_all_approvals_lie_in_batches_the_total_just_before_each_is_true(data: st.DataObject) -> None:
     history = data.draw(histories(all_in_batches=True))
@@ -1061,7 +1061,7 @@ def test_where_all_approvals_lie_in_batches_the_total_just_before_each_is_true(d
     check_batches(history, told, documents, before=True)
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(st.data())
 def test_true_reports_never_lead_to_a_false_figure_on_any_day_that_is_asked_about(
     data: st.DataObject,
@@ -1108,7 +1108,7 @@ def test_members_of_batches_count_once_whatever_days_lists_give_them(data: st.Da
     assert (answer["total"], answer["contradictions"]) == (exactly(sum(sizes)), [])
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_what_was_valid_at_the_end_of_time_is_all_that_is_known(data: st.DataObject) -> None:
     """It is counted from the histories, where the answer without a day is counted by the fold."""

@@ -34,6 +34,7 @@ from projections.replay import Rebuilt, adopt, discard, go_back, rebuild
 
 from .conftest import new_ledger
 from .given import QUESTIONS, append_newer, ask, drain, retract
+from .long import examples
 from .servers import Server
 from .strategies import events
 
@@ -287,7 +288,7 @@ def test_whatever_happens_what_is_stored_is_a_fold_of_the_log(
     run_state_machine_as_test(
         lambda: Ledger(server.client()),
         settings=settings(
-            max_examples=30,
+            max_examples=examples(30),
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

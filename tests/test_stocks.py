@@ -14,6 +14,7 @@ from events import Count, Interval, Share
 from projections.stocks import WORLD, Market, Percentage, infer
 
 from .given import ask, at_least, between, estimate, exactly, log
+from .long import examples
 
 Estimate = dict[str, Any]
 
@@ -221,7 +222,7 @@ def holds(market: Market, world: World) -> bool:
     return True
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(estimates())
 def test_every_world_that_agrees_with_the_estimates_lies_in_the_answer(reported: list[Estimate]) -> None:
     market = inferred(*reported)
@@ -230,7 +231,7 @@ def test_every_world_that_agrees_with_the_estimates_lies_in_the_answer(reported:
         assert holds(market, world), world
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(estimates())
 def test_no_estimate_of_a_contradiction_can_be_missed_and_whichever_is_true_lies_in_the_answer(
     reported: list[Estimate],
@@ -248,7 +249,7 @@ def test_no_estimate_of_a_contradiction_can_be_missed_and_whichever_is_true_lies
             assert holds(market, world), world
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     stock=st.integers(30, 130),
     share=st.integers(20, 60),

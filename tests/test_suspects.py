@@ -18,6 +18,7 @@ from projections import answers, queries
 from .command import Ledger
 from .given import called, granted, identified, merged, retracted, total, views
 from .given import log as recorded
+from .long import examples
 from .servers import Server
 from .strategies import names
 
@@ -228,7 +229,7 @@ MANY = [
 ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     st.lists(st.sampled_from(MANY), max_size=9, unique=True),
     st.sets(st.integers(0, 8), max_size=4),
@@ -319,7 +320,7 @@ def test_an_actor_that_is_no_name_is_refused() -> None:
         proposal(pair_of(answer), answer, " ")
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(names(ALIKE), max_size=8), st.randoms())
 def test_the_same_reports_give_the_same_pairs_and_every_proposal_can_be_published(
     companies: list[str], order: random.Random
