@@ -161,6 +161,10 @@ def _told(
         checkpoint = _or_say(partial(_verified, generation, state, held, entry_at), says)
     if state is not None:
         position = _number(state.get(b"position", b"0"))
+    if parked:
+        says.append(
+            f"projection {generation.name}: events parked: {parked}. No figure of it counts them: `approvals park list` says why"
+        )
     if position is not None and held is not None and held <= DIGESTED:
         position, digest = _or_say(partial(_digested, generation), says) or (position, None)
     return {

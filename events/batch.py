@@ -146,7 +146,14 @@ def _expectation(position: int | None, subject: tuple[str, Subject] | None) -> t
         require_position(position)
     if subject is None:
         return "" if position is None else str(position), "", ""
-    name, state = subject
+    given: object = subject  # whatever a caller that is not checked for types gives
+    match given:
+        case (str(), _):
+            name, state = subject
+        case _:
+            raise BadQuestion(
+                f"what is expected of a subject is its name and its state, as ('acme', 'none'), not {given!r:.80}"
+            )
     if state not in ("none", "exists"):
         if type(state) is not int:
             raise BadQuestion(f"a subject is expected to be 'none', 'exists' or at a position, not {state!r}")

@@ -77,8 +77,10 @@ def test_the_status_is_that_of_the_code_that_is_shown(api: Api, log: Log) -> Non
     ("given", "header"),
     [
         ([("If-Match", "17")], "If-Match"),
+        ([("If-Match", '"037"')], "If-Match"),
         ([("If-Match", '"1"'), ("If-Match", '"1"')], "If-Match"),
         ([("Expect-Subject", "some")], "Expect-Subject"),
+        ([("Expect-Subject", "037")], "Expect-Subject"),
         ([("Expect-Subject", "none")], "Expect-Subject"),
     ],
 )

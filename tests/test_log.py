@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from events import (
+    BadQuestion,
     IdConflict,
     InvalidEvent,
     Log,
@@ -235,6 +236,13 @@ def test_what_is_expected_of_a_subject_is_about_its_last_event(log, history, exp
             log.append([report("new")], expected_subject=("s", expected))
         assert refused.value.current == current
         assert log.head() == len(history)
+
+
+@pytest.mark.parametrize("expected", ["none", ("s",), ("s", "none", 1), (1, "none"), (None, 0), ["s"]])
+def test_what_is_no_expectation_of_a_subject_is_refused_in_words(log, expected):
+    with pytest.raises(BadQuestion, match=r"^what is expected of a subject is its name and its state, as "):
+        log.append([report("new")], expected_subject=expected)
+    assert log.head() == 0
 
 
 def test_both_expectations_must_hold(log):

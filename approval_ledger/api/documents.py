@@ -636,7 +636,7 @@ def publishing() -> dict[str, Any]:
     """The request of a POST of events, in its three modes."""
     headers: dict[str, tuple[dict[str, Any], str]] = {
         "If-Match": (
-            {"type": "string", "pattern": r'^"\d{1,16}"$', "examples": ['"17"']},
+            {"type": "string", "pattern": '^"(0|[1-9][0-9]{0,15})"$', "examples": ['"17"']},
             "The ledger's last position.",
         ),
         "Expect-Subject": (

@@ -209,12 +209,16 @@ def _unescaped(attribute: str, value: str) -> str:
 
 # What is expected
 
+_POSITION = (
+    "0|[1-9][0-9]{0,15}"  # as it is written, and no other way: what is compared is the text of an entity tag
+)
+
 
 def _expected_position(request: Request) -> int | None:
     given = _once(request, "If-Match")
     if given is None:
         return None
-    match = re.fullmatch(r'"(\d{1,16})"', given, re.ASCII)
+    match = re.fullmatch(f'"({_POSITION})"', given)
     if match is None or int(match[1]) >= 2**53:
         raise _wrong(
             "If-Match",
@@ -238,7 +242,7 @@ def _expected_subject(
     states: Mapping[str, Literal["none", "exists"]] = {"none": "none", "exists": "exists"}
     if given in states:
         return subject, states[given]
-    if re.fullmatch(r"\d{1,16}", given, re.ASCII) is None or int(given) >= 2**53:
+    if re.fullmatch(_POSITION, given) is None or int(given) >= 2**53:
         raise _wrong(
             "Expect-Subject", "Expect-Subject is none, exists, or the position of the subject's last event"
         )
