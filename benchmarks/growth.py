@@ -93,6 +93,7 @@ def _company(bench: Bench, sizes: list[int]) -> Curve:
         for some in batched(range(size), CALL):
             log.append([_second_name(number) for number in some])
         run_here(bench.client, log.ledger)
+        settle(bench.client)
         name = f"Company {size - 1}"
         took = [_asked_anew(bench, log, partial(queries.companies, name=name)) for _ in range(ASKED)]
         points.append((size, statistics.median(took) * 1e3))

@@ -63,9 +63,18 @@ def peak_memory() -> float:
 
 
 def settle(client: redis.Redis) -> None:
-    """Waits until the server does not rewrite its append-only file: it comes now and then, to whatever is measured just then."""
-    while any(client.info("persistence")[f"aof_rewrite_{state}"] for state in ("in_progress", "scheduled")):
+    """Waits until the server does not rewrite its append-only file, nor frees what was removed: that would come to
+    whatever is measured just then."""
+    while _is_tidying_up(client):
         time.sleep(0.05)
+
+
+def _is_tidying_up(client: redis.Redis) -> bool:
+    told = client.info("everything")
+    return any(
+        told[what]
+        for what in ("aof_rewrite_in_progress", "aof_rewrite_scheduled", "lazyfree_pending_objects")
+    )
 
 
 def forget(log: Log) -> None:
