@@ -392,7 +392,7 @@ def test_while_a_job_lingers_nobody_need_ring_and_nothing_is_put_into_the_queue(
 def test_a_job_that_lingers_keeps_the_bells_on_and_takes_along_what_is_rung_for(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doorbell, "BELL_MS", 200)
+    monkeypatch.setattr(doorbell, "BELL_MS", 1_000)
     with lingering(log, "totals") as worker:
         held = log.client.get(keys.bell(log.ledger, "totals"))
         waits_for_renewals(log, "totals", 3)
@@ -408,7 +408,7 @@ def test_a_job_that_lingers_keeps_the_bells_on_and_takes_along_what_is_rung_for(
 
 def test_a_job_lets_go_of_what_another_has_taken(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was stopped for longer than its bells are on, say, and wakes up."""
-    monkeypatch.setattr(doorbell, "BELL_MS", 200)
+    monkeypatch.setattr(doorbell, "BELL_MS", 1_000)
     with lingering(log, "totals", "shares") as worker:
         log.client.set(keys.bell(log.ledger, "totals"), "another")
         waits_for_renewals(log, "shares", 2)
@@ -439,7 +439,7 @@ def test_a_generation_that_something_else_named_keeps_a_job_from_that_projection
 def test_a_job_that_lingers_follows_a_switch_to_another_generation(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doorbell, "BELL_MS", 200)
+    monkeypatch.setattr(doorbell, "BELL_MS", 1_000)
     store = Store(log, PROJECTIONS["totals"])
     with lingering(log) as worker:
         replay.adopt(store, replay.rebuild(store))
@@ -474,7 +474,7 @@ def test_one_whose_generations_something_else_wrote_does_not_keep_it_from_the_ot
 def test_one_whose_generations_something_else_writes_meanwhile_stops_alone(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doorbell, "BELL_MS", 200)
+    monkeypatch.setattr(doorbell, "BELL_MS", 1_000)
     with lingering(log) as worker:
         log.client.delete(pointer := keys.projection(log.ledger, "totals"))
         log.client.set(pointer, "something else's")
