@@ -466,7 +466,8 @@ class Generation:
     def commit_call(self, checkpoint: Checkpoint, parked: dict[int, str]) -> list[str | bytes | int]:
         """What `commit.lua` is called with, to write what was folded up to there: the number of keys, the keys, the rest."""
         assert self.documents is not None
-        changes = self.documents.changes()
+        snapshot = past.next_from(checkpoint.position)
+        changes = self.documents.changes(snapshot)
         places = [*_keys_of(self.store, self.number), self.store.pointer]
         call: list[str | bytes | int] = [
             len(places),
@@ -476,7 +477,7 @@ class Generation:
             checkpoint.entry,
             self.store.projection.version,
             self.number,
-            snapshot := past.next_from(checkpoint.position),
+            snapshot,
             past.volume_of(snapshot),
             len(changes),
         ]

@@ -60,10 +60,13 @@ class StoredDocuments:
         """How many documents the next commit writes."""
         return len(self._changed)
 
-    def changes(self) -> dict[str, bytes]:
-        """The changed documents as canonical JSON; empty where one was removed."""
-        values = self._values
-        return {name: b"" if values[name] is None else canonical(values[name]) for name in self._changed}
+    def changes(self, snapshot: int) -> dict[str, bytes]:
+        """The changed documents as they are stored (see `parted`), where `snapshot` will be the first to hold them so; empty where
+        one was removed."""
+        values, since = self._values, b"%d " % snapshot
+        return {
+            name: b"" if values[name] is None else since + canonical(values[name]) for name in self._changed
+        }
 
     def sent(self) -> None:
         """What was changed is on its way to the server: the next commit begins. Until `committed`, nothing is forgotten."""

@@ -3,7 +3,7 @@
 -- KEYS   1 state (hash)   2 documents (hash)   3 parked (hash)   4 past (hash)   5 generations (hash)
 -- ARGV   1 position the writer started from   2 new position   3 digest of the entry there   4 version of the projection
 --        5 generation   6 position of the first snapshot that holds what is written   7 its volume: one for so many snapshots
---        8 number of documents   9.. key and value of each; an empty value removes the document
+--        8 number of documents   9.. key and value of each, as it is stored; an empty value removes the document
 --        then position and reason of each parked event
 -- REPLY  {"OK"}
 --        {"FENCED", position now}   another writer was here since: nothing is written
@@ -82,7 +82,7 @@ for i = 9, last, 2 do
   if ARGV[i + 1] == '' then removed[#removed + 1] = ARGV[i]
   else
     fields[#fields + 1] = ARGV[i]
-    fields[#fields + 1] = snapshot .. ' ' .. ARGV[i + 1]
+    fields[#fields + 1] = ARGV[i + 1]
   end
 end
 for i = last + 1, #ARGV do reasons[#reasons + 1] = ARGV[i] end
