@@ -14,8 +14,9 @@ SUMMARY = RESULTS / "summary.json"
 RUNS = {
     "bench": RESULTS / "bench.json",
     "million": RESULTS / "million" / "bench.json",
-    "peers": RESULTS / "peers.json",
+    "long": RESULTS / "long" / "bench.json",
 }
+KEPT = RUNS | {"peers": RESULTS / "peers.json"}
 BEGIN = "<!-- what follows is written by `make bench-readme` -->"
 END = "<!-- end of what `make bench-readme` writes -->"
 
@@ -23,7 +24,7 @@ END = "<!-- end of what `make bench-readme` writes -->"
 def main() -> None:
     """What was not run anew stays as it was."""
     summary = json.loads(SUMMARY.read_text("utf-8")) if SUMMARY.exists() else {}
-    for name, path in RUNS.items():
+    for name, path in KEPT.items():
         if path.exists():
             summary[name] = json.loads(path.read_text("utf-8"))
     SUMMARY.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "utf-8")
@@ -39,8 +40,8 @@ def replaced(readme: str, section: str) -> str:
 
 
 def section(summary: dict[str, Any]) -> str:
-    """The figures that have a target, each with its verdict, of the last run and of one of many events; and the peers."""
-    runs = [part for name in ("bench", "million") if name in summary for part in (*run(summary[name]), "")]
+    """The figures that have a target, each with its verdict, of the last run and of those of many events; and the peers."""
+    runs = [part for name in RUNS if name in summary for part in (*run(summary[name]), "")]
     return "\n".join([*runs[:-1], *peers(summary.get("peers")), ""])
 
 
