@@ -33,12 +33,19 @@ def _refuse_control_characters(text: str) -> None:
                 "holds the control character U+{code}, which no name or text may hold: remove it",
                 {"code": f"{ord(character):04X}"},
             )
-        if category in ("Cs", "Cn"):
+        # What has no meaning yet (Cn) is taken, but for what never will have one: a later Unicode, that is, a later Python, gives
+        # it one, and each must be able to read what another has stored.
+        if category == "Cs" or _is_no_character(ord(character)):
             raise PydanticCustomError(
                 "control-character",
                 "holds U+{code}, which is no character",
                 {"code": f"{ord(character):04X}"},
             )
+
+
+def _is_no_character(code: int) -> bool:
+    """Whether it is a noncharacter, for good (Unicode 15, section 23.7)."""
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
 
 
 def _readable(text: str) -> str:

@@ -284,6 +284,8 @@ BODIES = {
     "32 a line separator": (company("a\u2028b"), "control-character", "data.company.name"),
     "32 a paragraph separator": (company("a\u2029b"), "control-character", "data.company.name"),
     "no character at all": (company("a\uffffb"), "control-character", "data.company.name"),
+    "no character, among others": (company("a\ufdd0b"), "control-character", "data.company.name"),
+    "no character, the last of a plane": (company("a\U0010fffeb"), "control-character", "data.company.name"),
     "a number for a name": (
         text(GRANT | {"company": {"name": 1}}, "approval.granted.v1"),
         "validation",
@@ -649,6 +651,8 @@ NAMES = {
     "a single quote": "O'Reilly; DROP TABLE events",
     "a word of the server": "FLUSHALL",
     "a key of the ledger": "{ledger}:log",
+    "what has no meaning yet in Unicode 15": "a\U0002ebf0 \u0378",
+    "nothing but that": "\u0378",
 }
 
 
