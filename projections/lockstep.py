@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .store import Generation
 
 PAGE = 500  # events folded and committed at once
+FOLDING = 1.0
+"""Seconds that one generation folds for a page: each event of a line of 10,000 corrections changes all of it, and each of 10,000
+reports of one number looks at all of them, while a job of five generations has half a minute."""
 LINKS = 2  # of a chain of corrections that are read ahead
 REASON = 500  # characters of why an event was parked
 
@@ -127,7 +130,7 @@ class _Page:
 
     def fold(self, part: _Part) -> None:
         with _alone(part.generation, self.outcomes):
-            part.taken, part.error = part.generation.fold(part.entries, part.lookup)
+            part.taken, part.error = part.generation.fold(part.entries, part.lookup, FOLDING)
             if part.error is None:
                 part.call = part.generation.commit_call(part.end, {})
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from hashlib import sha256
+from math import inf
 from typing import Any, NamedTuple, TypeVar, cast
 
 from redis.client import Pipeline
@@ -33,7 +35,6 @@ from .projection import Projection, advance
 from .stored import StoredDocuments, parted
 
 CHANGED = 20_000  # documents that end a page early: one call takes a million arguments at most, and holds up all others
-PUTS = 100_000  # changes that end a page early: each event of a line of 10,000 corrections changes all of it, and a job has half a minute
 SCANNED = 1_000  # documents that a digest reads at once, about
 DIGEST_TRIES = 3  # to read all documents while no writer moves on
 FIRST = 1  # the number of the first generation
@@ -417,15 +418,18 @@ class Generation:
             f"run `approvals replay {self.store.projection.name}`."
         )
 
-    def fold(self, entries: Sequence[Entry], lookup: Lookup) -> tuple[int, Exception | None]:
+    def fold(
+        self, entries: Sequence[Entry], lookup: Lookup, seconds: float = inf
+    ) -> tuple[int, Exception | None]:
         """Applies `entries` to the documents; how many, and why the next one cannot be applied (see `park`).
 
-        They are fewer, without an error, where they changed as many documents as one commit takes, or as often as a page may.
+        They are fewer, without an error, where they changed as many documents as one commit takes, or took more `seconds`; but
+        never none.
         """
-        projection, documents = self.store.projection, self.documents
+        projection, documents, until = self.store.projection, self.documents, time.monotonic() + seconds
         assert documents is not None
         for index, entry in enumerate(entries):
-            if documents.changed >= CHANGED or documents.puts >= PUTS:
+            if index and (documents.changed >= CHANGED or time.monotonic() > until):
                 return index, None
             event = entry.event
             if isinstance(event, Exception):

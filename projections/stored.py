@@ -21,7 +21,6 @@ class StoredDocuments:
         self._empty = empty
         self._values: dict[str, Any] = {}
         self._changed: dict[str, None] = {}  # in the order of the folds
-        self.puts = 0  # how often documents were changed since the last commit, some of them again and again
 
     def get(self, name: str) -> Any:
         if name not in self._values:
@@ -31,7 +30,6 @@ class StoredDocuments:
     def put(self, name: str, value: Any) -> None:
         self._values[name] = value
         self._changed[name] = None
-        self.puts += 1
 
     def fetch(self, names: Iterable[str]) -> None:
         if missing := self.missing(names):
@@ -71,7 +69,6 @@ class StoredDocuments:
     def sent(self) -> None:
         """What was changed is on its way to the server: the next commit begins. Until `committed`, nothing is forgotten."""
         self._changed.clear()
-        self.puts = 0
 
     def committed(self) -> None:
         """What was sent is stored now."""

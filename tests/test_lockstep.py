@@ -34,7 +34,6 @@ from projections import (
     advance_together,
     lockstep,
     pages,
-    store,
 )
 from projections.lockstep import Entry, Lookup
 from projections.stored import StoredDocuments
@@ -141,10 +140,10 @@ def test_a_fold_waits_for_nothing_that_corrections_are_against_however_long_ago_
         asked_in_a_fold.extend(self.missing(names := list(names)))
         fetch(self, names)
 
-    def fold_and_note(self: Generation, entries: Sequence[Entry], lookup: Lookup) -> Any:
+    def fold_and_note(self: Generation, entries: Sequence[Entry], lookup: Lookup, seconds: float) -> Any:
         with pytest.MonkeyPatch.context() as noting:
             noting.setattr(StoredDocuments, "fetch", note)
-            return fold(self, entries, lookup)
+            return fold(self, entries, lookup, seconds)
 
     monkeypatch.setattr(Generation, "fold", fold_and_note)
     generation = store.open_live()
@@ -170,21 +169,16 @@ def test_a_chain_of_corrections_that_comes_before_its_end_costs_a_page_a_few_que
     assert are_folded(log, generations)
 
 
-def test_a_page_ends_where_its_events_have_changed_documents_often_enough(
+def test_a_page_ends_where_its_events_have_taken_long_enough_but_not_before_the_first(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So a page of events each of which changes all of a long line of corrections takes no longer than a job may."""
-    monkeypatch.setattr(store, "PUTS", 40)
-    log.append(
-        [called("c0", total("=40", "2024-01-28")), *(retract(f"c{n}", f"c{n + 1}") for n in range(40))]
-    )
+    monkeypatch.setattr(lockstep, "FOLDING", 0.0)
+    append(log, *range(40, 50))
     generations = tallies(log)
-    taken = []
-    while any(outcomes := advance_together(generations)):
-        assert outcomes == [outcomes[0]] * 3
-        taken.append(outcomes[0])
-    assert taken[0] > taken[-1]
-    assert max(taken) < 41 == sum(taken)
+    for _ in range(10):
+        assert advance_together(generations) == [1] * 3
+    assert advance_together(generations) == [0] * 3
     assert are_folded(log, generations)
 
 

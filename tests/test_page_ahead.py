@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events import DecodedEvent, Log, LogForked, OutcomeUnknown, connect, keys
-from projections import PROJECTIONS, Fenced, Generation, Lockstep, Store, advance_together, store, stored
+from projections import (
+    PROJECTIONS,
+    Fenced,
+    Generation,
+    Lockstep,
+    Store,
+    advance_together,
+    lockstep,
+    store,
+    stored,
+)
 
 from .conftest import new_ledger
 from .given import HISTORY, Tally, append, folded, retract
@@ -112,18 +122,18 @@ def test_what_is_stored_is_what_page_after_page_gives(server: Server, data: st.D
             append(log, figure)
     plain = [tally(log, name) for name in ("a", "b")]
     ahead = [tally(log, name) for name in ("x", "y")]
-    lockstep = Lockstep()
+    moving = Lockstep()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stored, "CACHED", data.draw(st.sampled_from([0, 3, 20_000])))
         patch.setattr(store, "CHANGED", data.draw(st.sampled_from([2, 20_000])))
-        patch.setattr(store, "PUTS", data.draw(st.sampled_from([3, 100_000])))
+        patch.setattr(lockstep, "FOLDING", data.draw(st.sampled_from([0.0, 1e-4, 1e9])))
         for _ in range(data.draw(st.integers(0, 8))):
             some = data.draw(st.sampled_from([ahead, ahead, ahead, ahead[:1], ahead[1:], ahead[::-1]]))
             limit, upto = data.draw(st.integers(1, 4)), data.draw(st.none() | st.integers(0, 20))
-            lockstep.advance(some, limit, upto=upto)
+            moving.advance(some, limit, upto=upto)
             if data.draw(st.booleans()):
                 tally(log, "x").advance(limit=1)  # somebody else
-        while any(lockstep.advance(ahead, 3)):
+        while any(moving.advance(ahead, 3)):
             pass
         while any(advance_together(plain, 3)):
             pass
