@@ -25,7 +25,7 @@ from projections import queries
 
 from .api import BATCHED, STRUCTURED, Api, problem, running
 from .command import SOURCE, TERMS, TOTAL, event, text
-from .given import append, stored
+from .given import append, as_bytes, stored
 from .proxy import Proxy
 from .servers import Server
 
@@ -664,7 +664,8 @@ def test_a_store_that_is_away_is_503_and_the_server_stays(start_server: Any) -> 
 @pytest.mark.stores
 def test_a_damaged_log_is_said_and_nothing_is_appended(api: Api, log: Log) -> None:
     api.post(log, text([event("e1"), event("e2")]), BATCHED)
-    log.client.xdel(f"{{{log.ledger}}}:log", log.client.xrange(f"{{{log.ledger}}}:log")[0][0])
+    ((entry, _), *_) = log.client.xrange(f"{{{log.ledger}}}:log") or ()
+    log.client.xdel(f"{{{log.ledger}}}:log", as_bytes(entry))
     problem(api.post(log, text(event("e3"))), 500, "log-damaged")
     problem(api.get(log, "totals"), 500, "log-damaged")
     problem(api.get(log, "events?format=ndjson"), 500, "log-damaged")

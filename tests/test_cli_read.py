@@ -30,7 +30,6 @@ from .command import (
     Ran,
     Running,
     approvals,
-    clean_environment,
     data_directory,
     event,
     lines,
@@ -39,7 +38,7 @@ from .command import (
     text,
     together,
 )
-from .forks import NOWHERE
+from .forks import NOWHERE, clean_environment
 from .given import (
     MODELS,
     NEWS,
@@ -507,7 +506,7 @@ def test_a_reader_that_has_enough_ends_the_command_quietly_and_a_full_disk_is_on
     reading, writing = os.pipe()
     os.close(reading)
     with Path("/dev/full").open("wb") as full, os.fdopen(writing, "wb") as closed:
-        ended = [
+        ended: list[tuple[object, ...]] = [
             (into, *process.communicate(), process.returncode)
             for into, process in [
                 (into, started(*words, *news.where, into=into))

@@ -110,7 +110,12 @@ def test_a_check_holds_for_its_period_and_not_longer(server, monkeypatch):
     # In place of the module, not in it: another thread's event loop would sleep for hours by that clock.
     monkeypatch.setattr("events.log.time", SimpleNamespace(monotonic=lambda: clock))
     checks: list[redis.Redis] = []
-    monkeypatch.setattr("events.log.durability.check", lambda client, **_: checks.append(client) or ())
+
+    def checked(client: redis.Redis, **_: object) -> tuple[()]:
+        checks.append(client)
+        return ()
+
+    monkeypatch.setattr("events.log.durability.check", checked)
     log = Log(server.client(), "checked")
     for clock, expected in [(1_000.0, 1), (1_009.9, 1), (1_010.0, 2), (1_019.0, 2), (1_020.1, 3)]:
         log.append([report(f"e{clock}")])
@@ -123,7 +128,8 @@ def test_a_server_whose_last_write_to_its_file_failed_takes_no_event(server, mon
     parsed = log.client.response_callbacks["INFO"]
 
     def failed(reply: bytes, **options: object) -> dict[str, object]:
-        return parsed(reply, **options) | {"aof_last_write_status": "err"}
+        said: dict[str, object] = parsed(reply, **options)
+        return said | {"aof_last_write_status": "err"}
 
     monkeypatch.setitem(log.client.response_callbacks, "INFO", failed)
     wanted = "ok (free disk space, or see the server's log)"

@@ -179,9 +179,10 @@ def test_a_page_ends_where_its_events_have_changed_documents_often_enough(
         [called("c0", total("=40", "2024-01-28")), *(retract(f"c{n}", f"c{n + 1}") for n in range(40))]
     )
     generations = tallies(log)
-    taken = []
+    taken: list[int] = []
     while any(outcomes := advance_together(generations)):
         assert outcomes == [outcomes[0]] * 3
+        assert isinstance(outcomes[0], int)
         taken.append(outcomes[0])
     assert taken[0] > taken[-1]
     assert max(taken) < 41 == sum(taken)
@@ -396,6 +397,7 @@ def test_what_a_full_server_refuses_is_committed_when_there_is_room(
     assert advance_together(generations, 1) == [1, 1, 1]
     log.client.config_set("maxmemory", 1)
     for outcome in advance_together(generations, 1):
+        assert isinstance(outcome, Exception)
         with pytest.raises(StorageUnavailable, match="Raise maxmemory or free memory"):
             raise outcome
     log.client.config_set("maxmemory", 0)

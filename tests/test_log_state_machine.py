@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from events import Event, IdConflict, InvalidEvent, Log, StaleExpectation, encode
+from events import Event, IdConflict, InvalidEvent, Log, RecordedEvent, StaleExpectation, encode
 
 from .conftest import new_ledger
 from .long import examples
@@ -154,8 +155,8 @@ class LogBesideModel(RuleBasedStateMachine):
         self.times = times
 
 
-def _read(events: object) -> list[tuple[int, bytes]]:
-    return [(event.position, event.payload) for event in events]  # type: ignore[attr-defined]
+def _read(events: Iterable[RecordedEvent]) -> list[tuple[int, bytes]]:
+    return [(event.position, event.payload) for event in events]
 
 
 def test_no_history_of_appends_makes_the_log_differ_from_the_model(server):

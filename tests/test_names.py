@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from events import name_key
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,8 @@ class Users:
 
     def refused(self) -> set[str]:
         """What the server has refused to them. What a client tells of itself is not advised: not every server knows that."""
-        entries = [entry for entry in self._admin.acl_log() if entry["username"].endswith(self.ledger)]
-        return {entry["object"] for entry in entries} - {"client|setinfo"}
+        entries = [entry for entry in self._admin.acl_log() if str(entry["username"]).endswith(self.ledger)]
+        return {str(entry["object"]) for entry in entries} - {"client|setinfo"}
 
     def delete(self) -> None:
         for name in LINES:
@@ -123,7 +123,9 @@ def read(log: Log) -> None:
     assert log.position_of("urn:desk", "e2") == 2
     assert log.positions_of([("urn:desk", "e2")]) == {("urn:desk", "e2"): 2}
     assert log.at(1) == log.at_each([1])[0]
-    assert log.head() == next(log.follow(1)).position == 2
+    followed = next(log.follow(1))
+    assert followed is not None
+    assert log.head() == followed.position == 2
     assert next(log.follow(2, wait=0.01)) is None
 
 
