@@ -477,7 +477,7 @@ def documents(generation: Generation) -> dict[str, Any]:
 def counted_round_trips() -> Iterator[list[object]]:
     """All that is sent to servers by this process during a block: an entry for each round trip."""
     sent: list[object] = []
-    send = AbstractConnection.send_packed_command
+    send: Callable[..., None] = AbstractConnection.send_packed_command
 
     def counting(self: Any, command: Any, *args: Any, **given: Any) -> None:
         sent.append(command)
@@ -509,11 +509,15 @@ def stored(log: Log, kind: str = "") -> dict[str, Any]:
     }
 
 
-def event_at(log: Log, position: int) -> RecordedEvent:
-    """The event at a position that the log has."""
-    recorded = log.at(position)
+def there(recorded: RecordedEvent | None) -> RecordedEvent:
+    """The event, which there must be."""
     assert recorded is not None
     return recorded
+
+
+def event_at(log: Log, position: int) -> RecordedEvent:
+    """The event at a position that the log has."""
+    return there(log.at(position))
 
 
 def data_of(event: Event | DecodedEvent, kind: type[D]) -> D:

@@ -52,7 +52,7 @@ from .given import (
     total,
     used,
 )
-from .servers import Server
+from .servers import Server, execute
 from .waiting import until
 
 STOCK = ("CLSA/stock/model", "--approvals", "CAC/approval/model", "--stock", "CLSA/CN")[1:]
@@ -461,7 +461,7 @@ def test_a_server_that_takes_no_writes_is_read_all_the_same(start_server: Callab
     ledger = Ledger(server)
     ledger.log.append([parse(text(event("e1")))])
     rights = ["on", ">secret", "~*", "+@read", "+@connection", "+info", "+config|get"]
-    server.client().execute_command("ACL", "SETUSER", "reader", *rights)
+    execute(server.client(), "ACL", "SETUSER", "reader", *rights)
     reader = Ledger(server, server.url.replace("unix://", "unix://reader:secret@"), ledger.name)
     assert reader.run("totals", "--json").document["position"] == 1
     server.client().config_set("maxmemory", 1)

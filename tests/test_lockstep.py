@@ -42,7 +42,7 @@ from projections.stored import StoredDocuments
 from .conftest import new_ledger
 from .given import HISTORY, Tally, append, batch, called, folded, granted, retract, total
 from .proxy import Proxy
-from .servers import BINARIES, Server
+from .servers import BINARIES, Server, execute
 from .strategies import events
 
 NAMES = ["first", "second", "third"]
@@ -414,7 +414,7 @@ def test_a_user_who_may_not_write_one_projection_writes_the_others(
     append(log, 40)
     tallies(log)
     rights = ["%R~*", *(f"~*:projection:{name}*" for name in ("first", "third")), "+@all"]
-    server.client().execute_command("ACL", "SETUSER", "clerk", "on", ">secret", *rights)
+    execute(server.client(), "ACL", "SETUSER", "clerk", "on", ">secret", *rights)
     clerk = Log(server.client(user="clerk", password="secret"), "cac")
     first, second, third = advance_together([Store(clerk, Tally(name=name)).generation(1) for name in NAMES])
     assert (first, third) == (1, 1)

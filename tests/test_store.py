@@ -47,7 +47,7 @@ from .given import (
     stored,
 )
 from .proxy import Proxy
-from .servers import Server
+from .servers import Server, execute
 from .strategies import report
 
 
@@ -205,7 +205,7 @@ def test_a_user_who_may_not_make_every_write_of_a_commit_makes_none(
         store.open_live()
     append(log, 41)
     before = store.open_live().digest(), store.open_live().checkpoint()
-    server.client().execute_command("ACL", "SETUSER", "clerk", "on", ">secret", "~*", "+@all", f"-{right}")
+    execute(server.client(), "ACL", "SETUSER", "clerk", "on", ">secret", "~*", "+@all", f"-{right}")
     clerk = Store(Log(server.client(user="clerk", password="secret"), "ledger"), Tally())
     with pytest.raises(StorageUnavailable, match=f"refuses: this user may not run {right.upper()}"):
         clerk.generation(1).advance()

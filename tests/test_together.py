@@ -33,7 +33,7 @@ from projections.together import Busy, fold_all, known_at, read_together
 
 from .conftest import new_ledger
 from .given import HISTORY, QUESTIONS, Once, Tally, append, append_newer, ask, drain, folded, retract, stored
-from .servers import BINARIES, Server
+from .servers import BINARIES, Server, execute
 from .strategies import report
 
 FIGURES = range(20, 26)
@@ -470,7 +470,7 @@ def test_a_user_who_may_only_read_can_ask(start_server: Callable[..., Server]) -
     log.append(HISTORY)
     drain(Store(log, PROJECTIONS["totals"]).open_live())
     rights = ["on", ">secret", "~*", "+@read", "+@connection", "+info", "+config|get"]
-    server.client().execute_command("ACL", "SETUSER", "reader", *rights)
+    execute(server.client(), "ACL", "SETUSER", "reader", *rights)
     reader = Log(server.client(user="reader", password="secret"), "ledger")
     for name, question in QUESTIONS.items():
         assert question(reader, at_least=100)["position"] in (100, 104), name

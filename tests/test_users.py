@@ -15,7 +15,7 @@ from workers import run_here
 from .api import running
 from .command import Running, approvals, event, text, together
 from .conftest import new_ledger
-from .servers import Server
+from .servers import Server, execute
 from .strategies import report
 from .waiting import until
 
@@ -51,7 +51,7 @@ class Users:
         self._admin.acl_log_reset()
         for name, line in LINES.items():
             rules = re.findall(r"\([^)]*\)|\S+", line.replace("{cac}", f"{{{self.ledger}}}"))
-            self._admin.execute_command("ACL", "SETUSER", self.named(name), "on", ">secret", *rules)
+            execute(self._admin, "ACL", "SETUSER", self.named(name), "on", ">secret", *rules)
 
     def named(self, name: str) -> str:
         return f"{name}-{self.ledger}"
@@ -176,7 +176,7 @@ def test_none_of_them_is_let_through_with_what_takes_from_the_log(users: Users, 
     places["bell"] = keys.bell(users.ledger, "totals")
     for command in DESTRUCTION:
         with pytest.raises(redis.exceptions.NoPermissionError):
-            users.client(name).execute_command(*(word.format(**places) for word in command.split()))
+            execute(users.client(name), *(word.format(**places) for word in command.split()))
     assert log.head() == 2
 
 

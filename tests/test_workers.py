@@ -679,7 +679,7 @@ def test_a_worker_leaves_nothing_behind_but_the_name_of_its_queue(log: Log, sign
 def test_what_a_killed_worker_was_registered_as_goes_with_the_next_worker(log: Log, signals: None) -> None:
     with connect_like(log) as client:
         killed = BellWorker.of(client, log.ledger, "killed")
-        killed.register_birth()
+        killed.register_birth()  # type: ignore[no-untyped-call]  # RQ has no types here
         log.client.delete(killed.key)  # its time to live passes
     registers = ["rq:workers", f"rq:workers:{killed.queues[0].name}"]
     log.client.sadd(registers[1], b"\xff not a name")
