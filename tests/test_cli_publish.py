@@ -42,7 +42,7 @@ SHARE = {
 }
 
 
-def grant(company: str, item: str = "Yi", id: str = "e1", **more: object) -> dict[str, object]:
+def grant(company: str, item: str = "Yi") -> dict[str, object]:
     """An event that `company` was granted an approval in."""
     data = TERMS | {
         "item": {"name": item},
@@ -50,7 +50,7 @@ def grant(company: str, item: str = "Yi", id: str = "e1", **more: object) -> dic
         "approved_on": "2024-01",
         "source": SOURCE,
     }
-    return event(id, data, type="approval.granted.v1", **more)
+    return event(type="approval.granted.v1", data=data)
 
 
 def count_of(literal: str) -> bytes:
