@@ -25,7 +25,7 @@ from events import Log
 from . import forks
 from .conftest import new_ledger
 from .forks import clean_environment
-from .given import append_raw
+from .given import append_raw, as_bytes
 from .long import LONG
 from .servers import Server
 from .waiting import PATIENCE
@@ -139,9 +139,11 @@ class Forked(forks.Fork):
         self.close()
 
 
-def approvals(*words: str | Path, code: int = 0, stdin: bytes = b"", **environment: str) -> Ran:
+def approvals(
+    *words: str | Path, code: int = 0, stdin: bytes = b"", cwd: Path | None = None, **environment: str
+) -> Ran:
     """Runs the command to its end."""
-    (ran,) = together(words, code=code, stdin=stdin, **environment)
+    (ran,) = together(words, code=code, stdin=stdin, cwd=cwd, **environment)
     return ran
 
 
@@ -158,13 +160,15 @@ def together(
     """
     codes = [code] * len(commands) if isinstance(code, int) else code
     starts = LONG or not forks.POSSIBLE or any(name.startswith("PYTHON") for name in environment)
+
+    def start(words: Words) -> Running | Forked:
+        kind: type[Running | Forked] = Running if starts or words[0] in START_PROCESSES else Forked
+        command = kind(*words, cwd=cwd, **environment)
+        stack.enter_context(command)
+        return command
+
     with ExitStack() as stack:
-        started = [
-            stack.enter_context(
-                (Running if starts or words[0] in START_PROCESSES else Forked)(*words, cwd=cwd, **environment)
-            )
-            for words in commands
-        ]
+        started = [start(words) for words in commands]
         ended = [command.end(stdin) for command in started]
     for words, ran, expected in zip(commands, ended, codes, strict=True):
         assert ran.code == expected, ran
@@ -184,15 +188,31 @@ class Ledger:
         self.log = Log(server.client(), self.name)
         self.where = ("--url", url or server.url, "--ledger", self.name)
 
-    def run(self, *words: str | Path, code: int = 0, stdin: bytes = b"", **environment: str) -> Ran:
-        return approvals(*words, *self.where, code=code, stdin=stdin, **environment)
+    def run(
+        self,
+        *words: str | Path,
+        code: int = 0,
+        stdin: bytes = b"",
+        cwd: Path | None = None,
+        **environment: str,
+    ) -> Ran:
+        return approvals(*words, *self.where, code=code, stdin=stdin, cwd=cwd, **environment)
 
-    def together(self, *commands: Words, code: int = 0, **environment: str) -> list[Ran]:
-        return together(*((*words, *self.where) for words in commands), code=code, **environment)
+    def together(
+        self,
+        *commands: Words,
+        code: int | Sequence[int] = 0,
+        stdin: bytes = b"",
+        cwd: Path | None = None,
+        **environment: str,
+    ) -> list[Ran]:
+        return together(
+            *((*words, *self.where) for words in commands), code=code, stdin=stdin, cwd=cwd, **environment
+        )
 
     def keys(self) -> list[bytes]:
         """All that the server holds of it."""
-        return sorted(self.server.client().keys(f"*{{{self.name}}}*"))
+        return sorted(map(as_bytes, self.server.client().keys(f"*{{{self.name}}}*")))
 
 
 def running(directory: Path) -> bool:

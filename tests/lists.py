@@ -106,11 +106,15 @@ def repacked(
         zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as new,
     ):
         for name in [*old.namelist(), *(name for name in changes if name not in old.namelist())]:
-            change = changes.get(name, lambda data: data)
+            change = changes.get(name, _unchanged)
             data = old.read(name) if name in old.namelist() else b""
             if change is not None:
                 new.writestr(name, change if isinstance(change, bytes) else change(data))
     return result.getvalue()
+
+
+def _unchanged(content: bytes) -> bytes:
+    return content
 
 
 WRITERS: dict[str, Callable[[Rows], bytes]] = {

@@ -159,5 +159,10 @@ class Server:
         self.close()
 
 
+def execute(client: redis.Redis, *words: str | bytes) -> None:
+    """Has the server do what no method of the client is for."""
+    client.execute_command(*words)  # type: ignore[no-untyped-call]  # redis-py has no types here
+
+
 def _words(value: str) -> list[str]:
     return value.split(" ") if value else [""]

@@ -25,7 +25,7 @@ from projections import queries
 
 from .api import BATCHED, STRUCTURED, Api, problem, running
 from .command import SOURCE, TERMS, TOTAL, event, text
-from .given import append, stored
+from .given import append, as_bytes, stored
 from .proxy import Proxy
 from .servers import Server
 
@@ -371,7 +371,16 @@ def total(**changes: object) -> dict[str, object]:
         ),
         *(
             (named(name), "/data/company")
-            for name in ("a\u202eb", "a\u2066b", "a\u2028b", "a\u2029b", None, 1, [], {})
+            for name in (
+                "a\u202eb",
+                "a\u2066b",
+                "a\u2028b",
+                "a\u2029b",
+                None,
+                1,
+                list[str](),
+                dict[str, str](),
+            )
         ),
         *(
             (event(time=time), "/time")
@@ -664,7 +673,9 @@ def test_a_store_that_is_away_is_503_and_the_server_stays(start_server: Any) -> 
 @pytest.mark.stores
 def test_a_damaged_log_is_said_and_nothing_is_appended(api: Api, log: Log) -> None:
     api.post(log, text([event("e1"), event("e2")]), BATCHED)
-    log.client.xdel(f"{{{log.ledger}}}:log", log.client.xrange(f"{{{log.ledger}}}:log")[0][0])
+    entries = log.client.xrange(f"{{{log.ledger}}}:log")
+    assert entries
+    log.client.xdel(f"{{{log.ledger}}}:log", as_bytes(entries[0][0]))
     problem(api.post(log, text(event("e3"))), 500, "log-damaged")
     problem(api.get(log, "totals"), 500, "log-damaged")
     problem(api.get(log, "events?format=ndjson"), 500, "log-damaged")

@@ -14,7 +14,8 @@ from events import Log
 from workers import run_here
 
 from .api import Api, problem, running
-from .command import ROOT, SOURCE, TERMS, TOTAL, clean_environment, event, text
+from .command import ROOT, SOURCE, TERMS, TOTAL, event, text
+from .forks import clean_environment
 from .given import HISTORY
 from .long import LONG
 from .servers import Server

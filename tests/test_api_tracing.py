@@ -62,8 +62,9 @@ def test_one_trace_leads_from_the_request_to_every_projection(
         parent = found[name].parent
         assert parent is not None
         assert parent.span_id == append.context.span_id
-        assert found[name].attributes is not None
-        assert found[name].attributes["approvals.position"] == 1
+        attributes = found[name].attributes
+        assert attributes is not None
+        assert attributes["approvals.position"] == 1
     assert '"traceparent":"00-0af7' in traced.get(log, "events").text
 
 

@@ -227,7 +227,7 @@ def test_given_a_server_that_cannot_be_started_again_when_it_is_tried_then_why_i
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reviving, "PERIOD", 0.0)
-    tries = []
+    tries: list[int] = []
 
     def revive() -> None:
         tries.append(len(tries))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import count
 
 import pytest
@@ -22,6 +22,7 @@ from events import (
 )
 
 from .conftest import new_ledger
+from .given import there
 from .proxy import Proxy
 from .servers import Server
 from .strategies import report
@@ -42,7 +43,7 @@ def placed(found: list[Receipt]) -> list[tuple[str, int, bool]]:
     return [(receipt.id, receipt.position, receipt.duplicate) for receipt in found]
 
 
-def test_every_batch_is_stored_in_order_and_has_its_receipts(log):
+def test_every_batch_is_stored_in_order_and_has_its_receipts(log: Log) -> None:
     assert [placed(found) for found in log.append_each(batches_of("ab c def"))] == [
         [("a", 1, False), ("b", 2, False)],
         [("c", 3, False)],
@@ -51,17 +52,17 @@ def test_every_batch_is_stored_in_order_and_has_its_receipts(log):
     assert log.head() == 6
 
 
-def test_of_no_batch_nothing_comes(log):
+def test_of_no_batch_nothing_comes(log: Log) -> None:
     assert list(log.append_each([])) == []
 
 
-def test_batches_sent_again_are_duplicates(log):
+def test_batches_sent_again_are_duplicates(log: Log) -> None:
     assert list(log.append_each(batches_of("ab c")))
     again = [placed(found) for found in log.append_each(batches_of("ab dc"))]
     assert again == [[("a", 1, True), ("b", 2, True)], [("d", 4, False), ("c", 3, True)]]
 
 
-def test_a_batch_is_on_its_way_while_the_next_is_built(log, every_server):
+def test_a_batch_is_on_its_way_while_the_next_is_built(log: Log, every_server: Server) -> None:
     """Whoever follows the log has one batch before the next exists. (The first may be what the server lacks the script for.)"""
     log.append([report("z")])
     follower = Log(every_server.client(), log.ledger).follow(1, wait=4)
@@ -69,7 +70,7 @@ def test_a_batch_is_on_its_way_while_the_next_is_built(log, every_server):
 
     def batches() -> Iterator[list[Event]]:
         yield [report("a")]
-        seen.append(next(follower).position)
+        seen.append(there(next(follower)).position)
         yield [report("b")]
 
     assert [placed(found) for found in log.append_each(batches())] == [[("a", 2, False)], [("b", 3, False)]]
@@ -89,12 +90,14 @@ WRONG: dict[str, tuple[Callable[[Log], Event], type[LedgerError]]] = {
 
 @pytest.mark.parametrize(("make", "error"), WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_what_is_wrong_with_a_batch_ends_it_after_the_receipts_of_those_before(log, make, error, place):
+def test_what_is_wrong_with_a_batch_ends_it_after_the_receipts_of_those_before(
+    log: Log, make: Callable[[Log], Event], error: type[LedgerError], place: int
+) -> None:
     wrong = make(log)
     before = log.head()
     batches = [[report(f"e{n}"), report(f"f{n}")] for n in range(3)]
     batches[place].append(wrong)
-    stored = []
+    stored: list[list[Receipt]] = []
     with pytest.raises(error):
         stored.extend(log.append_each(batches))
     assert len(stored) == place
@@ -102,36 +105,39 @@ def test_what_is_wrong_with_a_batch_ends_it_after_the_receipts_of_those_before(l
     assert log.position_of("urn:desk", f"e{place}") is None
 
 
-def test_an_empty_batch_and_one_of_too_many_end_it_likewise(log):
+def test_an_empty_batch_and_one_of_too_many_end_it_likewise(log: Log) -> None:
     too_many = (report(f"e{number}") for number in count())
     for wrong, error in (([], InvalidEvent), (too_many, TooLarge)):
-        stored = []
+        stored: list[list[Receipt]] = []
         with pytest.raises(error):
             stored.extend(log.append_each([[report("a")], wrong]))
         assert [receipt.position for (receipt,) in stored] == [1]
     assert log.head() == 1
 
 
-def test_an_error_of_the_producer_ends_it_after_the_receipts_of_what_was_sent(log):
+def test_an_error_of_the_producer_ends_it_after_the_receipts_of_what_was_sent(log: Log) -> None:
     def batches() -> Iterator[list[Event]]:
         yield [report("a")]
         raise BadQuestion("no such file")
 
-    stored = []
+    stored: list[list[Receipt]] = []
     with pytest.raises(BadQuestion, match="no such file"):
         stored.extend(log.append_each(batches()))
     assert [placed(found) for found in stored] == [[("a", 1, False)]]
 
 
-def test_whoever_stops_asking_leaves_no_batch_on_its_way(log):
+def test_whoever_stops_asking_leaves_no_batch_on_its_way(log: Log) -> None:
     answers = log.append_each(batches_of("a b c"))
     assert placed(next(answers)) == [("a", 1, False)]
+    assert isinstance(answers, Generator)
     answers.close()
     assert log.head() == 1
     assert log.position_of("urn:desk", "b") is None
 
 
-def test_an_interruption_between_sending_and_the_answer_gives_the_answer_to_no_other_question(log):
+def test_an_interruption_between_sending_and_the_answer_gives_the_answer_to_no_other_question(
+    log: Log,
+) -> None:
     def batches() -> Iterator[list[Event]]:
         yield [report("a")]
         raise KeyboardInterrupt
@@ -145,7 +151,7 @@ def test_an_interruption_between_sending_and_the_answer_gives_the_answer_to_no_o
     assert log.head() == 2
 
 
-def test_the_producer_may_ask_the_same_log_meanwhile(log):
+def test_the_producer_may_ask_the_same_log_meanwhile(log: Log) -> None:
     heads = []
 
     def batches() -> Iterator[list[Event]]:
@@ -158,7 +164,7 @@ def test_the_producer_may_ask_the_same_log_meanwhile(log):
     assert heads == sorted(heads)
 
 
-def test_the_script_is_loaded_again_where_the_server_lost_it(log, every_server):
+def test_the_script_is_loaded_again_where_the_server_lost_it(log: Log, every_server: Server) -> None:
     def batches() -> Iterator[list[Event]]:
         for name in "abc":
             every_server.client().script_flush()
@@ -171,7 +177,7 @@ def test_the_script_is_loaded_again_where_the_server_lost_it(log, every_server):
     ]
 
 
-def test_a_refusal_of_the_server_leaves_the_connection_usable(log, every_server):
+def test_a_refusal_of_the_server_leaves_the_connection_usable(log: Log, every_server: Server) -> None:
     every_server.client().set(keys.subjects(log.ledger), "x")
     with pytest.raises(LedgerError, match="of another type"):
         list(log.append_each(batches_of("a b")))
@@ -182,7 +188,7 @@ def test_a_refusal_of_the_server_leaves_the_connection_usable(log, every_server)
     ]
 
 
-def test_a_reply_that_is_lost_ends_it_and_the_same_batches_settle_it(server):
+def test_a_reply_that_is_lost_ends_it_and_the_same_batches_settle_it(server: Server) -> None:
     with Proxy(server) as proxy, connect(proxy.url) as client:
         log = Log(client, new_ledger())
         answers = log.append_each(batches_of("a b c d"))

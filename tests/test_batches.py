@@ -11,6 +11,7 @@ from projections import MemoryDocuments, answers
 from .given import (
     MODELS,
     SERVICES,
+    Line,
     ask,
     at_least,
     batch,
@@ -120,7 +121,7 @@ def test_a_company_is_one_in_every_spelling_that_normalises_alike() -> None:
 
 
 def test_two_names_in_two_reports_are_one_company_when_and_only_when_an_event_says_so() -> None:
-    lines = [
+    lines: list[Line] = [
         batch(4, "=14", "2024-01-26", named=["01.AI", "Xiaomi"]),
         batch(4, "=14", "2024-01-26", named=["零一万物", "Lingyi Wanwu"], source="Xinhua"),
         called("names", identified("01-ai", "01.AI", "零一万物", "Lingyi Wanwu")),

@@ -395,7 +395,7 @@ def test_what_a_source_wrote_is_drawn_as_text_and_never_evaluated(log: Log, name
         estimate("CN", "=130", estimator=text, unit=text, source=text),
     )
     asked = {"name": "It"} if name == "timeline" else {}
-    found = drawn(log, "companies" if name == "timeline" else name, Look.of(width=WIDEST), **asked)
+    found = drawn(log, "companies" if name == "timeline" else name, Look.of(width=WIDEST), None, **asked)
     root = ElementTree.fromstring(to_svg(found))
     assert {element.tag.partition("}")[2] for element in root.iter()} <= {
         "svg",
@@ -440,7 +440,7 @@ def test_nothing_from_a_source_is_part_of_an_expression(history: Log) -> None:
     found = {
         expression
         for name, asked in [*((name, {}) for name in CHARTS), ("companies", {"name": "Baidu"})]
-        for expression in expressions(drawn(history, name, **asked))
+        for expression in expressions(drawn(history, name, None, None, **asked))
     }
     assert found <= allowed
 

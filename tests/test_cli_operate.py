@@ -29,7 +29,6 @@ from .command import (
     Ran,
     Running,
     approvals,
-    clean_environment,
     data_directory,
     event,
     put_by_hand,
@@ -37,7 +36,8 @@ from .command import (
     text,
     together,
 )
-from .given import NEWS
+from .forks import clean_environment
+from .given import NEWS, as_bytes
 from .servers import BINARIES, Server
 from .waiting import until
 
@@ -129,8 +129,8 @@ def test_a_document_that_was_changed_by_hand_is_found_by_verify_which_changes_no
 ) -> None:
     before, client = generations(projected), projected.log.client
     documents = keys.documents(projected.name, "totals", before["totals"])
-    field, value = next((f, v) for f, v in client.hgetall(documents).items() if b"40" in v)
-    client.hset(documents, field, value.replace(b"40", b"90"))
+    field, value = next((f, v) for f, v in client.hgetall(documents).items() if b"40" in as_bytes(v))
+    client.hset(documents, field, as_bytes(value).replace(b"40", b"90"))
     keys_before = projected.keys()
 
     verified = projected.run("replay", "--verify", "--json", code=1)

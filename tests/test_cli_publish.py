@@ -42,7 +42,7 @@ SHARE = {
 }
 
 
-def grant(company: str, item: str = "Yi", **more: object) -> dict[str, object]:
+def grant(company: str, item: str = "Yi") -> dict[str, object]:
     """An event that `company` was granted an approval in."""
     data = TERMS | {
         "item": {"name": item},
@@ -50,7 +50,7 @@ def grant(company: str, item: str = "Yi", **more: object) -> dict[str, object]:
         "approved_on": "2024-01",
         "source": SOURCE,
     }
-    return event(type="approval.granted.v1", data=data, **more)
+    return event(type="approval.granted.v1", data=data)
 
 
 def count_of(literal: str) -> bytes:

@@ -30,7 +30,6 @@ from .command import (
     Ran,
     Running,
     approvals,
-    clean_environment,
     data_directory,
     event,
     lines,
@@ -39,7 +38,7 @@ from .command import (
     text,
     together,
 )
-from .forks import NOWHERE
+from .forks import NOWHERE, clean_environment
 from .given import (
     MODELS,
     NEWS,
@@ -53,7 +52,7 @@ from .given import (
     total,
     used,
 )
-from .servers import Server
+from .servers import Server, execute
 from .waiting import until
 
 STOCK = ("CLSA/stock/model", "--approvals", "CAC/approval/model", "--stock", "CLSA/CN")[1:]
@@ -462,7 +461,7 @@ def test_a_server_that_takes_no_writes_is_read_all_the_same(start_server: Callab
     ledger = Ledger(server)
     ledger.log.append([parse(text(event("e1")))])
     rights = ["on", ">secret", "~*", "+@read", "+@connection", "+info", "+config|get"]
-    server.client().execute_command("ACL", "SETUSER", "reader", *rights)
+    execute(server.client(), "ACL", "SETUSER", "reader", *rights)
     reader = Ledger(server, server.url.replace("unix://", "unix://reader:secret@"), ledger.name)
     assert reader.run("totals", "--json").document["position"] == 1
     server.client().config_set("maxmemory", 1)
@@ -507,7 +506,7 @@ def test_a_reader_that_has_enough_ends_the_command_quietly_and_a_full_disk_is_on
     reading, writing = os.pipe()
     os.close(reading)
     with Path("/dev/full").open("wb") as full, os.fdopen(writing, "wb") as closed:
-        ended = [
+        ended: list[tuple[object, ...]] = [
             (into, *process.communicate(), process.returncode)
             for into, process in [
                 (into, started(*words, *news.where, into=into))

@@ -17,7 +17,8 @@ from approval_ledger.cli.app import MODULES
 from events import valid_events
 from workers import run_here
 
-from .command import APPROVALS, Ledger, Ran, clean_environment
+from .command import APPROVALS, Ledger, Ran
+from .forks import clean_environment
 from .given import NEWS
 from .servers import Server
 

@@ -9,7 +9,7 @@ import pytest
 
 from events import parse
 
-from .command import SECRET, Ledger, approvals, data_directory, event, lines, text, together, written
+from .command import SECRET, Ledger, Words, approvals, data_directory, event, lines, text, together, written
 from .given import EXAMPLES, stored
 from .servers import Server
 
@@ -77,7 +77,7 @@ def test_a_number_that_is_out_of_range_or_none_is_wrong_usage(ledger: Ledger) ->
 
 
 def test_wrong_usage_is_found_before_a_data_directory_is_made(tmp_path: Path, file: Path) -> None:
-    commands = [
+    commands: list[Words] = [
         ("publish", file, "--force"),
         ("totals", "--at-least", "-1"),
         ("up", "--workers", "0"),

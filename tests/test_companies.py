@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from events import BadQuestion, EventData, date_range
+from events import BadQuestion, EventData, RecordedEvent, date_range
 from projections.answers.shown import SHOWN
 
 from .given import (
     SERVICES,
+    Line,
     amended,
     ask,
     at_least,
@@ -30,7 +31,7 @@ from .given import (
 )
 
 
-def named_companies(reports: list, **asked: object) -> list[str]:  # type: ignore[type-arg]
+def named_companies(reports: list[RecordedEvent], **asked: object) -> list[str]:
     return [answer["company"] for answer in ask(reports, "companies", **asked)]
 
 
@@ -50,7 +51,7 @@ def test_spellings_that_normalise_alike_are_one_name_shown_as_it_is_mostly_writt
 
 
 def test_names_are_one_company_when_and_only_when_an_event_says_so() -> None:
-    lines = [
+    lines: list[Line] = [
         granted("01.AI", "Yi", "2024-01-17"),
         granted("零一万物", "Yi-34B", "2024-01-17"),
         granted("Lingyi Wanwu", "Yi-6B", "2024-01-17"),
@@ -123,7 +124,7 @@ def test_a_name_that_two_companies_claim_is_disputed_and_widens_what_both_may_ha
 
 
 def test_a_merged_company_has_the_approvals_and_the_names_of_both() -> None:
-    lines = [
+    lines: list[Line] = [
         granted("Baidu", "Ernie", "2023-08-31"),
         granted("Kunlun", "Tiangong", "2023-11-03"),
         identified("baidu", "Baidu"),
@@ -195,7 +196,7 @@ def test_a_company_has_its_named_approvals_and_maybe_every_undisclosed_one() -> 
     }
 
 
-def evidence_of(reports: list, name: str, **asked: object) -> dict[str, object]:  # type: ignore[type-arg]
+def evidence_of(reports: list[RecordedEvent], name: str, **asked: object) -> dict[str, object]:
     (approvals,) = ask(reports, "companies", name, **asked)[0]["approvals"]
     (listed,) = [each for each in ask(reports, "companies", **asked) if name in each["names"]]
     assert listed["approvals"] == [approvals]  # the list says no less than one company's answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from events import BadQuestion, Count, Log, TermsDiffer
 from projections import PROJECTIONS, Store, queries
 
 from .command import Ran, together
+from .given import as_bytes
 from .servers import Server
 
 Document = dict[str, Any]
@@ -96,9 +98,11 @@ def test_the_same_question_has_one_answer_before_the_list_and_another_after_it(
     demo_server: Server, demo: Document
 ) -> None:
     log = Log(demo_server.client(), named(demo, "-list")["ledger"])
-    question = {"authority": "CAC", "instrument": "approval", "unit": "model", "valid_at": "2024-01-31"}
-    (before,) = queries.totals(log, known_at=17, **question)["answers"]  # type: ignore[arg-type]  # all are strings
-    (after,) = queries.totals(log, known_at=136, **question)["answers"]  # type: ignore[arg-type]  # the same
+    question = partial(
+        queries.totals, log, authority="CAC", instrument="approval", unit="model", valid_at="2024-01-31"
+    )
+    (before,) = question(known_at=17)["answers"]
+    (after,) = question(known_at=136)["answers"]
     assert (before["total"], after["total"]) == ({"low": 41, "high": None}, {"low": 86, "high": 86})
     assert (before["evidence"]["low"], before["named"]) == ([6], 6)
     assert (after["undisclosed"], after["named"]) == ({"low": 0, "high": 0}, 86)
@@ -279,7 +283,7 @@ def test_people_see_the_figures_a_chart_and_that_the_digests_agree(runs: tuple[R
 
 
 def test_each_run_uses_ledgers_of_its_own(runs: tuple[Ran, Ran], demo: Document, demo_server: Server) -> None:
-    stored = {key.decode()[1:-5] for key in demo_server.client().keys("*}:log")}
+    stored = {as_bytes(key).decode()[1:-5] for key in demo_server.client().keys("*}:log")}
     first = {ledger["ledger"] for ledger in demo["ledgers"]}
     second = set(re.findall(r"^ledger (\S+): \d+ events at positions 1 to", runs[1].out, re.MULTILINE))
     assert len(first) == len(second) == 4

@@ -192,7 +192,11 @@ def test_who_changes_an_answer_changes_none_that_is_given_later(
     log.append(HISTORY)
     for projection in PROJECTIONS.values():
         drain(Store(log, projection).open_live())
-    questions = [*QUESTIONS.values(), partial(queries.companies, name="Baidu"), queries.company_names]
+    questions: list[Callable[..., dict[str, Any]]] = [
+        *QUESTIONS.values(),
+        partial(queries.companies, name="Baidu"),
+        queries.company_names,
+    ]
     before = [canonical(question(log, **asked)) for question in questions]
     for question in questions:
         edited(question(log, **asked)["answers"])
@@ -216,7 +220,7 @@ def test_what_was_made_of_documents_is_made_anew_where_one_of_them_was_folded_on
         return views.make("sum", some) if found is None else found
 
     counted = [(made(), made(), views.left_out) for _ in follow(log, [Tally()], views, [2, 3, 4])]
-    assert counted == [(2, 2, set()), (2, 2, {3}), (3, 3, {3})]
+    assert counted == [(2, 2, frozenset()), (2, 2, frozenset({3})), (3, 3, frozenset({3}))]
     assert some.times == 2  # the third event changed nothing
 
 
@@ -258,11 +262,15 @@ def rebuild_without_an_event(log: Log) -> None:
 
 @pytest.mark.parametrize(
     ("meanwhile", "left_out"),
-    [(replace_the_log, set[int]()), (park_an_event, {3}), (rebuild_without_an_event, {2})],
+    [
+        (replace_the_log, frozenset[int]()),
+        (park_an_event, frozenset({3})),
+        (rebuild_without_an_event, frozenset({2})),
+    ],
     ids=["another log", "an event is parked", "another generation"],
 )
 def test_what_was_known_is_not_kept_where_the_log_or_what_is_left_out_of_it_is_another(
-    log: Log, meanwhile: Callable[[Log], None], left_out: set[int]
+    log: Log, meanwhile: Callable[[Log], None], left_out: frozenset[int]
 ) -> None:
     append(log, *range(20, 40))
     assert (count_at(log, 10), count_at(log, 1)) == (10, 1)

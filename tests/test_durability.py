@@ -60,11 +60,13 @@ def wait_for_rewrite(client: redis.Redis) -> None:
     ],
     ids=lambda value: " ".join(map(" ".join, value.items())) if isinstance(value, dict) else "",
 )
-def test_a_server_that_could_lose_an_event_takes_none(start_server: StartServer, settings, finding):
+def test_a_server_that_could_lose_an_event_takes_none(
+    start_server: StartServer, settings: dict[str, str], finding: Finding
+) -> None:
     assert_refused(Log(start_server(**settings).client(), "a"), finding)
 
 
-def test_every_setting_that_is_wrong_is_named_at_once(start_server: StartServer):
+def test_every_setting_that_is_wrong_is_named_at_once(start_server: StartServer) -> None:
     server = start_server(appendonly="no", appendfsync="no", maxmemory_policy="allkeys-random")
     assert_refused(
         Log(server.client(), "a"),
@@ -74,7 +76,7 @@ def test_every_setting_that_is_wrong_is_named_at_once(start_server: StartServer)
     )
 
 
-def test_a_durable_server_has_no_findings_on_every_server(every_server):
+def test_a_durable_server_has_no_findings_on_every_server(every_server: Server) -> None:
     assert durability.check(every_server.client()) == ()
     assert durability.settings(every_server.client()) == durability.REQUIRED
 
@@ -90,8 +92,8 @@ def test_a_durable_server_has_no_findings_on_every_server(every_server):
 )
 @pytest.mark.usefixtures("checked_each_time")
 def test_a_setting_changed_while_the_server_runs_is_noticed_and_so_is_its_repair(
-    start_server: StartServer, setting, wrong
-):
+    start_server: StartServer, setting: str, wrong: str
+) -> None:
     server = start_server()
     log, admin = Log(server.client(), "a"), server.client()
     log.append([report("e1")])
@@ -105,32 +107,40 @@ def test_a_setting_changed_while_the_server_runs_is_noticed_and_so_is_its_repair
     assert log.head() == 2
 
 
-def test_a_check_holds_for_its_period_and_not_longer(server, monkeypatch):
+def test_a_check_holds_for_its_period_and_not_longer(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 1_000.0
     # In place of the module, not in it: another thread's event loop would sleep for hours by that clock.
     monkeypatch.setattr("events.log.time", SimpleNamespace(monotonic=lambda: clock))
     checks: list[redis.Redis] = []
-    monkeypatch.setattr("events.log.durability.check", lambda client, **_: checks.append(client) or ())
+
+    def checked(client: redis.Redis, **_: object) -> tuple[()]:
+        checks.append(client)
+        return ()
+
+    monkeypatch.setattr("events.log.durability.check", checked)
     log = Log(server.client(), "checked")
     for clock, expected in [(1_000.0, 1), (1_009.9, 1), (1_010.0, 2), (1_019.0, 2), (1_020.1, 3)]:
         log.append([report(f"e{clock}")])
         assert len(checks) == expected
 
 
-def test_a_server_whose_last_write_to_its_file_failed_takes_no_event(server, monkeypatch):
+def test_a_server_whose_last_write_to_its_file_failed_takes_no_event(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a full disk leaves behind where a server survives it; these servers exit instead, so the report is made up."""
     log = Log(server.client(), "unwritten")
     parsed = log.client.response_callbacks["INFO"]
 
     def failed(reply: bytes, **options: object) -> dict[str, object]:
-        return parsed(reply, **options) | {"aof_last_write_status": "err"}
+        said: dict[str, object] = parsed(reply, **options)
+        return said | {"aof_last_write_status": "err"}
 
     monkeypatch.setitem(log.client.response_callbacks, "INFO", failed)
     wanted = "ok (free disk space, or see the server's log)"
     assert_refused(log, Finding("aof_last_write_status", "err", wanted))
 
 
-def test_a_refusal_is_not_remembered(start_server: StartServer):
+def test_a_refusal_is_not_remembered(start_server: StartServer) -> None:
     server = start_server(appendfsync="everysec")
     log = Log(server.client(), "a")
     assert_refused(log, Finding("appendfsync", "everysec", "always"))
@@ -140,7 +150,7 @@ def test_a_refusal_is_not_remembered(start_server: StartServer):
 
 
 @pytest.mark.parametrize("kind", ["valkey-9.1", "redis-8.2", "redis-7.0"])
-def test_a_file_that_is_being_turned_on_keeps_nothing_yet(start_server: StartServer, kind):
+def test_a_file_that_is_being_turned_on_keeps_nothing_yet(start_server: StartServer, kind: str) -> None:
     """`CONFIG SET appendonly yes` answers at once; what comes before its first rewrite has ended is lost with the process.
 
     The control writes past the check and shows the loss: without it, this test could not fail.
@@ -158,7 +168,7 @@ def test_a_file_that_is_being_turned_on_keeps_nothing_yet(start_server: StartSer
     assert log.head() == 0
 
 
-def test_a_file_that_was_turned_on_and_written_once_keeps_everything(start_server: StartServer):
+def test_a_file_that_was_turned_on_and_written_once_keeps_everything(start_server: StartServer) -> None:
     server = start_server(appendonly="no")
     client = server.client()
     client.config_set("appendonly", "yes")
@@ -169,7 +179,7 @@ def test_a_file_that_was_turned_on_and_written_once_keeps_everything(start_serve
     assert log.head() == 1
 
 
-def test_a_replica_takes_no_event(start_server: StartServer):
+def test_a_replica_takes_no_event(start_server: StartServer) -> None:
     primary = start_server(port="0")
     # A replica of an address that nobody listens on is a replica none the less.
     replica = start_server(replicaof="127.0.0.1 1")
@@ -184,7 +194,9 @@ def test_a_replica_takes_no_event(start_server: StartServer):
 
 
 @pytest.mark.parametrize("kind", ["valkey-9.1", "redis-8.2", "redis-7.0"])
-def test_a_full_server_refuses_reads_on_and_recovers_when_it_has_room(start_server: StartServer, kind):
+def test_a_full_server_refuses_reads_on_and_recovers_when_it_has_room(
+    start_server: StartServer, kind: str
+) -> None:
     server = start_server(kind)
     log, admin = Log(server.client(), "a"), server.client()
     log.append([report("e1", subject="s")])
@@ -204,7 +216,7 @@ def test_a_full_server_refuses_reads_on_and_recovers_when_it_has_room(start_serv
     assert (receipt.position, receipt.duplicate) == (stored + 1, False)
 
 
-def test_a_server_that_is_loading_its_data_refuses_and_nothing_is_stored(start_server: StartServer):
+def test_a_server_that_is_loading_its_data_refuses_and_nothing_is_stored(start_server: StartServer) -> None:
     server = start_server(rdbcompression="no")
     log, admin = Log(server.client(), "a"), server.client()
     log.append([report("e1")])
@@ -227,7 +239,7 @@ def test_a_server_that_is_loading_its_data_refuses_and_nothing_is_stored(start_s
     assert (receipt.position, receipt.duplicate) == (2, False)
 
 
-def test_an_acknowledged_event_survives_every_kill_under_load(start_server: StartServer):
+def test_an_acknowledged_event_survives_every_kill_under_load(start_server: StartServer) -> None:
     """SIGKILL in the middle of appends, five times: each acknowledged event at its position, no id twice, no gap."""
     server = start_server()
     acknowledged: dict[str, int] = {}

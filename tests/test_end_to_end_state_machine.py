@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import Phase, settings
@@ -20,7 +21,7 @@ from .servers import Server
 from .strategies import SUBJECTS, events
 from .worker_main import Supervised, eventually
 
-ASK = {
+ASK: dict[str, tuple[Callable[..., dict[str, Any]], Callable[..., list[dict[str, Any]]]]] = {
     "totals": (queries.totals, answers.totals_in),
     "batches": (queries.batches, answers.batches_in),
     "companies": (queries.companies, answers.companies_in),
@@ -149,7 +150,7 @@ class LedgerBesideModel(RuleBasedStateMachine):
             assert live.digest() == (head, digest(views[name])), name
             assert live.parked() == {}, name
             ask, from_views = ASK[name]
-            answer: dict[str, Any] = ask(self.log, at_least=head)
+            answer = ask(self.log, at_least=head)
             assert answer["position"] == head
             assert answer["answers"] == from_views(views), name
         assert not self.workers.said("job_failed")
@@ -164,11 +165,10 @@ def test_no_history_of_appends_kills_and_rebuilds_makes_the_projections_differ_f
         pass
 
     OnThisServer.server = server
-    case = OnThisServer.TestCase("runTest")
     # Not shrunk: a second or two each, and what the workers do meanwhile is never twice the same.
-    case.settings = settings(
+    OnThisServer.TestCase.settings = settings(
         max_examples=25 if LONG else 4,
         stateful_step_count=20,
         phases=[Phase.explicit, Phase.reuse, Phase.generate],
     )
-    case.runTest()
+    OnThisServer.TestCase("runTest").runTest()

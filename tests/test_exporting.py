@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import arro3.io
 import pytest
@@ -32,6 +32,7 @@ from approval_ledger.exporting import (
     to_json,
     to_parquet,
 )
+from approval_ledger.exporting.tables import Kind
 from events import BadQuestion, Log, canonical
 from projections import PROJECTIONS, queries
 
@@ -55,12 +56,19 @@ from .given import log as recorded
 from .servers import Server
 from .strategies import event_data
 
-CELLS: dict[str, st.SearchStrategy[Any]] = {
-    "text": st.none() | st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=9),
+
+class Hashing(TypedDict, total=False):
+    """What a process is told of the order of what it hashes."""
+
+    PYTHONHASHSEED: str
+
+
+CELLS: dict[Kind, st.SearchStrategy[Any]] = {
+    "text": st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9),
     "integer": st.none() | st.integers(-(2**53), 2**53),
     "number": st.none() | st.floats(allow_nan=False, allow_infinity=False),
     "boolean": st.booleans(),
-    "list of texts": st.lists(st.none() | st.text(st.characters(exclude_categories=("Cs",))), max_size=3),
+    "list of texts": st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"])), max_size=3),
     "list of integers": st.lists(st.integers(0, 2**53), max_size=3),
     "list of numbers": st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=3),
 }
@@ -73,9 +81,9 @@ READ: dict[str, Callable[[str], Any]] = {
     "list of integers": json.loads,
     "list of numbers": json.loads,
 }
-ANY_TABLE = st.lists(st.fixed_dictionaries(CELLS), max_size=4).map(
-    lambda rows: Table([Column(kind, kind, "any") for kind in CELLS], rows)  # type: ignore[arg-type]  # they are kinds
-)
+ANY_TABLE = st.lists(
+    st.fixed_dictionaries({str(kind): cells for kind, cells in CELLS.items()}), max_size=4
+).map(lambda rows: Table([Column(kind, kind, "any") for kind in CELLS], rows))
 
 
 def read_csv(content: bytes) -> list[dict[str, str]]:
@@ -534,7 +542,7 @@ def test_a_file_is_described_beside_it(history: Ledger, tmp_path: Path) -> None:
 
 def test_the_same_log_and_axes_give_the_same_bytes_and_equal_tables(history: Ledger, tmp_path: Path) -> None:
     written: dict[str, list[bytes]] = {}
-    order: dict[str, dict[str, str]] = {"first": {}, "second": {"PYTHONHASHSEED": "1"}}  # of what is hashed
+    order: dict[str, Hashing] = {"first": {}, "second": {"PYTHONHASHSEED": "1"}}  # of what is hashed
     for time, of_hashed in order.items():
         (tmp_path / time).mkdir()
         names = [f"{name}.{form}" for name in ("totals", "companies") for form in ("csv", "json", "parquet")]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from operator import index
+from typing import SupportsIndex
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events import InvalidEvent, encode, read_events, valid_events
+from events import Event, InvalidEvent, encode, read_events, valid_events
 from events.codec import EVENT_LIMIT
 
 from .strategies import events, report
@@ -47,12 +49,12 @@ def faults(content: bytes) -> list[tuple[int | None, str]]:
     ],
     ids=lambda value: value[:24].decode() if isinstance(value, bytes) else None,
 )
-def test_an_object_an_array_and_a_line_each_are_read_in_order(content, expected):
+def test_an_object_an_array_and_a_line_each_are_read_in_order(content: bytes, expected: list[str]) -> None:
     assert ids(content) == expected
 
 
 @given(st.lists(events(), max_size=5), st.sampled_from(["lines", "array", "pretty array"]))
-def test_any_events_come_back_from_any_form(batch, form):
+def test_any_events_come_back_from_any_form(batch: list[Event], form: str) -> None:
     texts = [encode(event) for event in batch]
     if form == "lines" and texts:
         content = b"\n".join(texts)
@@ -63,7 +65,7 @@ def test_any_events_come_back_from_any_form(batch, form):
     assert valid_events(content) == batch
 
 
-def test_each_submission_has_the_line_that_its_event_begins_on():
+def test_each_submission_has_the_line_that_its_event_begins_on() -> None:
     lines = b"\n" + ONE + b"\n\r\n" + TWO + b"\n{\n" + THREE
     assert [each.line for each in read_events(lines)] == [2, 4, 5, 6]
     array = b"[\n" + PRETTY + b",\n\n" + TWO + b", " + THREE + b"]"
@@ -72,7 +74,7 @@ def test_each_submission_has_the_line_that_its_event_begins_on():
     assert [each.line for each in read_events(b"\n\n" + PRETTY)] == [3]
 
 
-def test_a_bad_line_leaves_the_others_readable():
+def test_a_bad_line_leaves_the_others_readable() -> None:
     content = b"\n".join([ONE, TWO[:-10], b"{}", b"not json", THREE])
     submissions = list(read_events(content))
     assert [each.event.id if each.event else None for each in submissions] == ["e1", None, None, None, "e3"]
@@ -83,7 +85,7 @@ def test_a_bad_line_leaves_the_others_readable():
     ]
 
 
-def test_a_file_with_one_bad_line_gives_no_events_and_every_fault_with_its_line():
+def test_a_file_with_one_bad_line_gives_no_events_and_every_fault_with_its_line() -> None:
     bad = TWO.replace(b'"value":2', b'"value":2.5')
     with pytest.raises(InvalidEvent) as refused:
         valid_events(b"\n".join([ONE, bad, b"", THREE[:-1], ONE.replace(b'"id":"e1",', b"")]))
@@ -136,14 +138,16 @@ def test_a_file_with_one_bad_line_gives_no_events_and_every_fault_with_its_line(
     ],
     ids=lambda value: value[:24].decode("utf-8", "replace") if isinstance(value, bytes) else None,
 )
-def test_a_broken_file_is_refused_with_the_line_of_the_fault(content, expected):
+def test_a_broken_file_is_refused_with_the_line_of_the_fault(
+    content: bytes, expected: list[tuple[int, str]]
+) -> None:
     assert faults(content) == expected
 
 
 @pytest.mark.parametrize(
     "content", [ONE, ONE + b"\n" + TWO, PRETTY, b"[" + ONE + b"]", b"[\n" + ONE + b"\n]"]
 )
-def test_a_byte_order_mark_is_named_and_nothing_is_read(content):
+def test_a_byte_order_mark_is_named_and_nothing_is_read(content: bytes) -> None:
     with pytest.raises(
         InvalidEvent, match="line 1: starts with a byte order mark: save it as UTF-8 without one"
     ):
@@ -152,7 +156,7 @@ def test_a_byte_order_mark_is_named_and_nothing_is_read(content):
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 @pytest.mark.parametrize("content", [ONE, PRETTY, b"[" + ONE + b"]", ONE + b"\n" + TWO])
-def test_a_file_in_another_encoding_is_refused_and_read_by_nobody(content, encoding):
+def test_a_file_in_another_encoding_is_refused_and_read_by_nobody(content: bytes, encoding: str) -> None:
     with pytest.raises(InvalidEvent) as refused:
         valid_events(content.decode().encode(encoding))
     assert refused.value.code == "invalid-json"
@@ -160,30 +164,34 @@ def test_a_file_in_another_encoding_is_refused_and_read_by_nobody(content, encod
 
 
 @pytest.mark.parametrize("form", [b"%b", b"[%b]", b"%b\n%b"])
-def test_an_event_that_is_too_large_says_so_and_is_not_repeated(form):
+def test_an_event_that_is_too_large_says_so_and_is_not_repeated(form: bytes) -> None:
     large = ONE[:-1] + b" " * EVENT_LIMIT + b"}"
     found = [fault for each in read_events(form.replace(b"%b", large)) for fault in each.faults]
     assert {fault.code for fault in found} == {"too-large"}
     assert all(len(str(fault)) < 100 for fault in found)
 
 
-def test_a_syntax_fault_in_an_event_of_many_lines_is_on_its_own_line():
+def test_a_syntax_fault_in_an_event_of_many_lines_is_on_its_own_line() -> None:
     broken = PRETTY.replace(b'"unit"', b"'unit'")
     line = 1 + broken[: broken.index(b"'unit'")].count(b"\n")
     assert faults(broken) == [(line, "invalid-json")]
     assert faults(b"\n\n" + broken) == [(line + 2, "invalid-json")]
 
 
-def test_the_work_for_an_array_grows_with_its_length_and_not_with_its_square(monkeypatch):
+def test_the_work_for_an_array_grows_with_its_length_and_not_with_its_square(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Counted, not timed: every character of the file may be looked at a few times, not once for every event."""
     looked_at = 0
 
     class Text(str):
         __slots__ = ()
 
-        def count(self, part, start=0, end=None):
+        def count(
+            self, part: str, start: SupportsIndex | None = None, end: SupportsIndex | None = None
+        ) -> int:
             nonlocal looked_at
-            looked_at += (len(self) if end is None else end) - start
+            looked_at += (len(self) if end is None else index(end)) - (0 if start is None else index(start))
             return str.count(self, part, start, end)
 
     monkeypatch.setattr("events.feed.decode_utf8", lambda content: Text(content.decode()))

@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import Interval
+from events.catalog import BatchAnnounced, TotalReported
 
-from .given import Line, ask, batch, by, log, total, total_on
+from .given import ask, batch, by, log, total, total_on
 from .long import LONG
 
 DAYS = (
@@ -43,7 +44,7 @@ class World:
 class Report:
     """A line of the log, and whether it is true of a world."""
 
-    line: Line
+    line: TotalReported | BatchAnnounced
     true: Callable[[World], bool]
 
 

@@ -540,7 +540,10 @@ def test_given_a_cancelled_row_without_a_date_when_a_list_is_read_then_it_says_t
     assert isinstance(grant.event.data, ApprovalGranted)
     assert isinstance(end.event.data, ApprovalRevoked)
     assert (grant.event.data.approved_on, end.event.data.revoked_on) == ("2022-10", "2024-09")
-    assert (grant.assumed, end.assumed) == ({"region", "batch", "reason"}, {"revoked_on"})
+    assert (grant.assumed, end.assumed) == (
+        frozenset({"region", "batch", "reason"}),
+        frozenset({"revoked_on"}),
+    )
     assert grant.event.data.source.title == "境内算法备案清单（2022年10月）"
     assert grant.event.subject == end.event.subject
 
@@ -626,7 +629,7 @@ def test_given_an_end_that_no_date_is_when_a_list_is_read_then_its_column_is_nam
 def test_given_a_list_of_ends_when_it_is_read_then_its_column_of_ends_is_its_date(
     understand: Understand,
 ) -> None:
-    rows = [
+    rows: Rows = [
         ("序号", "算法名称", "主体名称", "备案编号", "注销日期"),
         ("1", "甲", "甲公司", "网信算备1号", "2024/8/5"),
     ]

@@ -566,11 +566,11 @@ def test_the_worker_of_rq_looks_into_its_books(
 def test_the_worker_of_rq_can_be_suspended_and_shut_down_by_anyone(server: Server, signals: None) -> None:
     with clean(server) as client:
         worker = plain(client)
-        worker.subscribe()
+        worker.subscribe()  # type: ignore[no-untyped-call]  # RQ has no types here
         try:
             assert client.publish(worker.pubsub_channel_name, json.dumps({"command": "none"})) == 1
         finally:
-            worker.unsubscribe()
+            worker.unsubscribe()  # type: ignore[no-untyped-call]  # RQ has no types here
         client.set("rq:suspended", 1)
         client.rpush("rq:queue:plain", "x")
         worker.work(burst=True, logging_level="CRITICAL")

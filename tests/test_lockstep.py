@@ -41,7 +41,7 @@ from projections.stored import StoredDocuments
 from .conftest import new_ledger
 from .given import HISTORY, Tally, append, batch, called, folded, granted, retract, total
 from .proxy import Proxy
-from .servers import BINARIES, Server
+from .servers import BINARIES, Server, execute
 from .strategies import events
 
 NAMES = ["first", "second", "third"]
@@ -390,6 +390,7 @@ def test_what_a_full_server_refuses_is_committed_when_there_is_room(
     assert advance_together(generations, 1) == [1, 1, 1]
     log.client.config_set("maxmemory", 1)
     for outcome in advance_together(generations, 1):
+        assert isinstance(outcome, Exception)
         with pytest.raises(StorageUnavailable, match="Raise maxmemory or free memory"):
             raise outcome
     log.client.config_set("maxmemory", 0)
@@ -406,7 +407,7 @@ def test_a_user_who_may_not_write_one_projection_writes_the_others(
     append(log, 40)
     tallies(log)
     rights = ["%R~*", *(f"~*:projection:{name}*" for name in ("first", "third")), "+@all"]
-    server.client().execute_command("ACL", "SETUSER", "clerk", "on", ">secret", *rights)
+    execute(server.client(), "ACL", "SETUSER", "clerk", "on", ">secret", *rights)
     clerk = Log(server.client(user="clerk", password="secret"), "cac")
     first, second, third = advance_together([Store(clerk, Tally(name=name)).generation(1) for name in NAMES])
     assert (first, third) == (1, 1)

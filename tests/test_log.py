@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
+from typing import Any
 
 import pytest
 import redis
+from redis.client import Pipeline
 
 from events import (
     BadQuestion,
@@ -20,6 +22,7 @@ from events import (
     LogForked,
     OutcomeUnknown,
     Receipt,
+    RecordedEvent,
     StaleExpectation,
     StorageUnavailable,
     decode,
@@ -29,11 +32,12 @@ from events import (
     parse,
     storage,
 )
-from events.batch import BATCH_LIMIT
+from events.batch import BATCH_LIMIT, Subject
 from events.log import PAGE
 
 from .conftest import new_ledger
-from .servers import Server
+from .given import as_bytes, event_at, there
+from .servers import Server, execute
 from .strategies import report
 from .waiting import until
 
@@ -54,8 +58,8 @@ def long_log(every_server: Server) -> Log:
     return log
 
 
-def positions(events: Iterator) -> list[int]:
-    return [event.position for event in events]
+def positions(events: Iterable[RecordedEvent | None]) -> list[int]:
+    return [there(event).position for event in events]
 
 
 def receipts(found: list[Receipt]) -> list[tuple[int, bool]]:
@@ -65,14 +69,14 @@ def receipts(found: list[Receipt]) -> list[tuple[int, bool]]:
 # Appending
 
 
-def test_an_empty_ledger_has_no_events_and_its_head_is_zero(log):
+def test_an_empty_ledger_has_no_events_and_its_head_is_zero(log: Log) -> None:
     assert (log.head(), log.end()) == (0, (0, 0))
     assert list(log.read()) == list(log.read_backwards()) == list(log.read_subject("s")) == []
     assert log.at(1) is None
     assert log.position_of("urn:desk", "e1") is None
 
 
-def test_positions_count_from_one_without_a_gap(log):
+def test_positions_count_from_one_without_a_gap(log: Log) -> None:
     assert receipts(log.append([report("e1")])) == [(1, False)]
     assert receipts(log.append([report("e2"), report("e3")])) == [(2, False), (3, False)]
     assert receipts(log.append([report("e4")])) == [(4, False)]
@@ -80,18 +84,18 @@ def test_positions_count_from_one_without_a_gap(log):
     assert positions(log.read()) == [1, 2, 3, 4]
 
 
-def test_the_end_of_a_log_is_its_last_position_and_when_that_was_recorded(log):
+def test_the_end_of_a_log_is_its_last_position_and_when_that_was_recorded(log: Log) -> None:
     log.append([report("e1"), report("e2")])
-    last = log.at(2)
+    last = event_at(log, 2)
     assert log.end() == (2, last.recorded_ms)
 
 
-def test_a_receipt_names_its_event(log):
+def test_a_receipt_names_its_event(log: Log) -> None:
     (receipt,) = log.append([report("e1", source="urn:other")])
     assert receipt == Receipt(position=1, duplicate=False, source="urn:other", id="e1")
 
 
-def test_what_is_stored_is_what_was_encoded(log):
+def test_what_is_stored_is_what_was_encoded(log: Log) -> None:
     batch = [report("e1", 1, subject="零一万物"), report("e2", 2, time="2024-01-29T08:00:00+08:00")]
     log.append(batch)
     assert [event.payload for event in log.read()] == [encode(event) for event in batch]
@@ -99,21 +103,21 @@ def test_what_is_stored_is_what_was_encoded(log):
     assert [decode(event).data for event in log.read()] == [event.data for event in batch]
 
 
-def test_the_same_event_again_has_its_old_position_and_stores_nothing(log):
+def test_the_same_event_again_has_its_old_position_and_stores_nothing(log: Log) -> None:
     log.append([report("e1"), report("e2", subject="s")])
     assert receipts(log.append([report("e2", subject="s")])) == [(2, True)]
     assert log.head() == 2
     assert positions(log.read_subject("s")) == [2]
 
 
-def test_a_batch_may_mix_old_events_with_new_ones(log):
+def test_a_batch_may_mix_old_events_with_new_ones(log: Log) -> None:
     log.append([report("e1"), report("e2")])
     mixed = log.append([report("e3"), report("e2"), report("e4"), report("e1")])
     assert receipts(mixed) == [(3, False), (2, True), (4, False), (1, True)]
     assert log.head() == 4
 
 
-def test_a_conflict_anywhere_in_a_batch_stores_none_of_it(log):
+def test_a_conflict_anywhere_in_a_batch_stores_none_of_it(log: Log) -> None:
     log.append([report("e1")])
     for index in range(3):
         batch = [report("n1", subject="s"), report("n2")]
@@ -126,14 +130,14 @@ def test_a_conflict_anywhere_in_a_batch_stores_none_of_it(log):
     assert log.position_of("urn:desk", "n1") is None
 
 
-def test_a_subject_or_a_time_that_differs_makes_other_bytes_and_so_a_conflict(log):
+def test_a_subject_or_a_time_that_differs_makes_other_bytes_and_so_a_conflict(log: Log) -> None:
     log.append([report("e1")])
     for other in (report("e1", subject="s"), report("e1", time="2024-01-29T08:00:00Z")):
         with pytest.raises(IdConflict):
             log.append([other])
 
 
-def test_the_largest_batch_is_appended_whole(server):
+def test_the_largest_batch_is_appended_whole(server: Server) -> None:
     log = Log(server.client(), new_ledger())
     found = log.append([report(f"e{n}", subject=f"s{n % 700}") for n in range(BATCH_LIMIT)])
     assert receipts(found) == [(n + 1, False) for n in range(BATCH_LIMIT)]
@@ -141,7 +145,7 @@ def test_the_largest_batch_is_appended_whole(server):
     assert positions(log.read_subject("s699")) == list(range(700, BATCH_LIMIT + 1, 700))
 
 
-def test_each_of_the_most_events_may_have_a_subject_of_its_own_or_one_with_all(log):
+def test_each_of_the_most_events_may_have_a_subject_of_its_own_or_one_with_all(log: Log) -> None:
     """More values than one command of the function takes, in each of its commands."""
     alone = [report(f"e{n}", subject=f"s{n}") for n in range(BATCH_LIMIT)]
     together = [report(f"f{n}", subject="s") for n in range(BATCH_LIMIT)]
@@ -153,7 +157,7 @@ def test_each_of_the_most_events_may_have_a_subject_of_its_own_or_one_with_all(l
     assert positions(log.read_subject("s")) == list(range(BATCH_LIMIT + 1, 2 * BATCH_LIMIT + 1))
 
 
-def test_a_large_batch_is_recognised_event_by_event_when_it_is_sent_again(log):
+def test_a_large_batch_is_recognised_event_by_event_when_it_is_sent_again(log: Log) -> None:
     batch = [report(f"e{n}") for n in range(BATCH_LIMIT)]
     kept = [event for n, event in enumerate(batch) if n % 3]
     log.append(kept)
@@ -167,21 +171,21 @@ def test_a_large_batch_is_recognised_event_by_event_when_it_is_sent_again(log):
     assert log.head() == BATCH_LIMIT
 
 
-def test_the_script_is_loaded_again_where_the_server_lost_it(log, every_server):
+def test_the_script_is_loaded_again_where_the_server_lost_it(log: Log, every_server: Server) -> None:
     log.append([report("e1")])
     every_server.client().script_flush()
     assert receipts(log.append([report("e2")])) == [(2, False)]
 
 
-def test_two_ledgers_on_one_server_know_nothing_of_each_other(log, every_server):
+def test_two_ledgers_on_one_server_know_nothing_of_each_other(log: Log, every_server: Server) -> None:
     other = Log(every_server.client(), new_ledger())
     log.append([report("e1", 1, subject="s")])
     assert receipts(other.append([report("e1", 2, subject="s")])) == [(1, False)]
     assert (log.head(), other.head()) == (1, 1)
-    assert decode(log.at(1)).data != decode(other.at(1)).data
+    assert decode(event_at(log, 1)).data != decode(event_at(other, 1)).data
 
 
-def test_two_handles_on_one_ledger_see_the_same(log, every_server):
+def test_two_handles_on_one_ledger_see_the_same(log: Log, every_server: Server) -> None:
     other = Log(every_server.client(), log.ledger)
     log.append([report("e1")])
     assert receipts(other.append([report("e1"), report("e2")])) == [(1, True), (2, False)]
@@ -191,7 +195,7 @@ def test_two_handles_on_one_ledger_see_the_same(log, every_server):
 # Expectations
 
 
-def test_the_expected_position_must_be_the_head(log):
+def test_the_expected_position_must_be_the_head(log: Log) -> None:
     log.append([report("e1")], expected_position=0)
     log.append([report("e2"), report("e3")], expected_position=1)
     for stale in (0, 1, 2, 4):
@@ -223,7 +227,9 @@ def test_the_expected_position_must_be_the_head(log):
         (["s", "s"], 1, 2),
     ],
 )
-def test_what_is_expected_of_a_subject_is_about_its_last_event(log, history, expected, current):
+def test_what_is_expected_of_a_subject_is_about_its_last_event(
+    log: Log, history: list[str], expected: Subject, current: int | None
+) -> None:
     """`current` is None where the expectation holds, and else the position that the refusal names."""
     has = {0: "has no event yet", 1: "is at position 1", 2: "is at position 2"}
     if history:
@@ -239,13 +245,13 @@ def test_what_is_expected_of_a_subject_is_about_its_last_event(log, history, exp
 
 
 @pytest.mark.parametrize("expected", ["none", ("s",), ("s", "none", 1), (1, "none"), (None, 0), ["s"]])
-def test_what_is_no_expectation_of_a_subject_is_refused_in_words(log, expected):
+def test_what_is_no_expectation_of_a_subject_is_refused_in_words(log: Log, expected: Any) -> None:
     with pytest.raises(BadQuestion, match=r"^what is expected of a subject is its name and its state, as "):
         log.append([report("new")], expected_subject=expected)
     assert log.head() == 0
 
 
-def test_both_expectations_must_hold(log):
+def test_both_expectations_must_hold(log: Log) -> None:
     log.append([report("e1", subject="s")])
     with pytest.raises(StaleExpectation, match=r"^ledger"):
         log.append([report("e2")], expected_position=0, expected_subject=("s", 1))
@@ -255,7 +261,7 @@ def test_both_expectations_must_hold(log):
     assert log.head() == 2
 
 
-def test_a_conditional_append_made_again_is_a_duplicate_and_not_stale(log):
+def test_a_conditional_append_made_again_is_a_duplicate_and_not_stale(log: Log) -> None:
     """A caller whose reply was lost makes the same call again: that its own events moved the head is no news."""
     batch = [report("e1", subject="s"), report("e2")]
     first = log.append(batch, expected_position=0, expected_subject=("s", "none"))
@@ -267,7 +273,7 @@ def test_a_conditional_append_made_again_is_a_duplicate_and_not_stale(log):
     assert log.head() == 2
 
 
-def test_of_many_who_expect_the_same_position_one_wins(log):
+def test_of_many_who_expect_the_same_position_one_wins(log: Log) -> None:
     def attempt(number: int) -> int:
         try:
             log.append([report(f"e{number}")], expected_position=0)
@@ -283,7 +289,7 @@ def test_of_many_who_expect_the_same_position_one_wins(log):
 # Many at once
 
 
-def test_fifty_threads_with_the_same_event_append_it_once(log):
+def test_fifty_threads_with_the_same_event_append_it_once(log: Log) -> None:
     barrier = threading.Barrier(50)
 
     def send(_: int) -> Receipt:
@@ -298,7 +304,7 @@ def test_fifty_threads_with_the_same_event_append_it_once(log):
     assert positions(log.read_subject("s")) == [1]
 
 
-def test_batches_of_many_threads_are_never_mixed(log):
+def test_batches_of_many_threads_are_never_mixed(log: Log) -> None:
     def send(writer: int) -> list[int]:
         found = log.append([report(f"{writer}-{n}") for n in range(20)])
         return [receipt.position for receipt in found]
@@ -310,7 +316,7 @@ def test_batches_of_many_threads_are_never_mixed(log):
     assert sorted(chain(*found)) == list(range(1, 24 * 20 + 1)) == positions(log.read())
 
 
-def test_the_recorded_time_never_goes_back(log, every_server):
+def test_the_recorded_time_never_goes_back(log: Log, every_server: Server) -> None:
     client = every_server.client()
     before = client.time()
     for n in range(30):
@@ -321,7 +327,7 @@ def test_the_recorded_time_never_goes_back(log, every_server):
     assert before[0] * 1000 <= times[0] <= times[-1] <= (after[0] + 1) * 1000
 
 
-def test_the_recorded_time_waits_for_a_clock_that_was_set_back(log, every_server):
+def test_the_recorded_time_waits_for_a_clock_that_was_set_back(log: Log, every_server: Server) -> None:
     """As if the last event had been recorded before the clock was set back by a day."""
     client = every_server.client()
     tomorrow = (client.time()[0] + 86_400) * 1000
@@ -337,7 +343,9 @@ def test_the_recorded_time_waits_for_a_clock_that_was_set_back(log, every_server
 
 @pytest.mark.parametrize("after", [0, 1, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE, LONG - 1, LONG, LONG + 1])
 @pytest.mark.parametrize("limit", [None, 0, 1, PAGE - 1, PAGE, PAGE + 1, LONG, 10 * LONG])
-def test_reading_from_any_position_gives_what_a_slice_gives(long_log, after, limit):
+def test_reading_from_any_position_gives_what_a_slice_gives(
+    long_log: Log, after: int, limit: int | None
+) -> None:
     everything = list(range(1, LONG + 1))
     assert positions(long_log.read(after, limit)) == everything[after:][:limit]
     before = after + 1
@@ -345,7 +353,7 @@ def test_reading_from_any_position_gives_what_a_slice_gives(long_log, after, lim
     assert positions(long_log.read_backwards(before, limit)) == backwards[:limit]
 
 
-def test_reading_backwards_begins_at_the_head(long_log):
+def test_reading_backwards_begins_at_the_head(long_log: Log) -> None:
     assert positions(long_log.read_backwards()) == list(range(LONG, 0, -1))
     assert positions(long_log.read_backwards(limit=2)) == [LONG, LONG - 1]
     assert positions(long_log.read_backwards(10 * LONG, limit=2)) == [LONG, LONG - 1]
@@ -353,7 +361,7 @@ def test_reading_backwards_begins_at_the_head(long_log):
 
 @pytest.mark.parametrize("after", [0, 1, 2, 3, PAGE, LONG, LONG + 1])
 @pytest.mark.parametrize("limit", [None, 0, 1, 7, LONG])
-def test_reading_a_subject_gives_its_events_only(long_log, after, limit):
+def test_reading_a_subject_gives_its_events_only(long_log: Log, after: int, limit: int | None) -> None:
     of_subject = [n for n in range(1, LONG + 1) if n % 3 == 0 and n > after]
     assert positions(long_log.read_subject("third", after, limit)) == of_subject[:limit]
     backwards = long_log.read_subject("third", after, limit, backwards=True)
@@ -361,14 +369,14 @@ def test_reading_a_subject_gives_its_events_only(long_log, after, limit):
     assert positions(long_log.read_subject("THIRD", after)) == []
 
 
-def test_a_subject_of_more_than_a_page_is_read_whole(log):
+def test_a_subject_of_more_than_a_page_is_read_whole(log: Log) -> None:
     log.append([report(f"e{n}", subject="s" if n else None) for n in range(PAGE + 2)])
     assert positions(log.read_subject("s")) == list(range(2, PAGE + 3))
 
 
-def test_each_event_is_found_at_its_position_and_by_its_id(long_log):
+def test_each_event_is_found_at_its_position_and_by_its_id(long_log: Log) -> None:
     for position in (1, 2, PAGE, PAGE + 1, LONG):
-        event = long_log.at(position)
+        event = event_at(long_log, position)
         assert event.position == position
         assert decode(event).id == f"e{position}"
         assert long_log.position_of("urn:desk", f"e{position}") == position
@@ -377,12 +385,12 @@ def test_each_event_is_found_at_its_position_and_by_its_id(long_log):
     assert long_log.position_of("urn:other", "e1") is None
 
 
-def test_a_page_is_read_in_one_round_trip(long_log):
+def test_a_page_is_read_in_one_round_trip(long_log: Log) -> None:
     assert positions(long_log.page(PAGE - 1, 3)) == [PAGE, PAGE + 1, PAGE + 2]
     assert long_log.page(LONG, 3) == []
 
 
-def test_a_reader_may_go_on_where_it_stopped_while_others_write(log):
+def test_a_reader_may_go_on_where_it_stopped_while_others_write(log: Log) -> None:
     log.append([report("e1"), report("e2")])
     reader = log.read()
     assert next(reader).position == 1
@@ -393,32 +401,34 @@ def test_a_reader_may_go_on_where_it_stopped_while_others_write(log):
 # Following
 
 
-def test_a_follower_sees_what_was_there_and_then_what_comes(log):
+def test_a_follower_sees_what_was_there_and_then_what_comes(log: Log) -> None:
     log.append([report("e1"), report("e2")])
     follower = log.follow(1, wait=0.01)
-    assert next(follower).position == 2
+    assert there(next(follower)).position == 2
     assert next(follower) is None
     log.append([report("e3"), report("e4")])
     assert positions(islice(follower, 2)) == [3, 4]
     assert next(follower) is None
 
 
-def test_a_follower_that_waits_is_woken_by_an_append(log, every_server):
+def test_a_follower_that_waits_is_woken_by_an_append(log: Log, every_server: Server) -> None:
     follower = Log(every_server.client(), log.ledger).follow(0, wait=4)
     with ThreadPoolExecutor(1) as threads:
         woken = threads.submit(next, follower)
         log.append([report("e1")])
-        assert woken.result().position == 1
+        assert there(woken.result()).position == 1
 
 
-def test_a_follower_of_a_long_log_sees_every_event_in_order(long_log):
+def test_a_follower_of_a_long_log_sees_every_event_in_order(long_log: Log) -> None:
     follower = long_log.follow(0, wait=0.01)
     assert positions(islice(follower, LONG)) == list(range(1, LONG + 1))
     assert next(follower) is None
 
 
 @pytest.mark.parametrize("wait", [0, 0.0001, 60])
-def test_no_wait_is_for_ever_nor_longer_than_the_client_waits_for_a_reply(log, every_server, wait):
+def test_no_wait_is_for_ever_nor_longer_than_the_client_waits_for_a_reply(
+    log: Log, every_server: Server, wait: float
+) -> None:
     impatient = Log(every_server.client(timeout=1.0), log.ledger)
     assert next(impatient.follow(0, wait=wait)) is None
 
@@ -436,8 +446,8 @@ AFTERWARDS = {0: "the log ends before it", 2: "the log ends before it", 3: "anot
 @pytest.mark.parametrize(("length", "what"), AFTERWARDS.items())
 @pytest.mark.parametrize("after", [0, 2, 3])
 def test_a_follower_whose_log_was_replaced_is_told_so_and_gets_no_event_of_the_other(
-    log, every_server, after, length, what
-):
+    log: Log, every_server: Server, after: int, length: int, what: str
+) -> None:
     log.append([report(f"e{n}") for n in (1, 2, 3)])
     follower = log.follow(after, wait=0.01)
     assert positions(islice(follower, 3 - after)) == list(range(after + 1, 4))
@@ -447,7 +457,9 @@ def test_a_follower_whose_log_was_replaced_is_told_so_and_gets_no_event_of_the_o
         next(follower)
 
 
-def test_a_follower_that_waits_while_its_log_is_replaced_is_told_so(start_server, every_server):
+def test_a_follower_that_waits_while_its_log_is_replaced_is_told_so(
+    start_server: Callable[..., Server], every_server: Server
+) -> None:
     server = start_server(every_server.kind)
     log = Log(server.client(), "a")
     log.append([report("e1")])
@@ -461,10 +473,10 @@ def test_a_follower_that_waits_while_its_log_is_replaced_is_told_so(start_server
 
 @pytest.mark.parametrize("length", [0, 1, 3])
 def test_a_follower_that_was_told_what_the_caller_has_read_notices_another_log_at_once(
-    log, every_server, length
-):
+    log: Log, every_server: Server, length: int
+) -> None:
     log.append([report("e1"), report("e2")])
-    seen = log.at(2)
+    seen = event_at(log, 2)
     again = log.follow(2, wait=0.01, entry=seen.digest)
     assert next(again) is None
     replaced(every_server.client(), log, length)
@@ -474,17 +486,17 @@ def test_a_follower_that_was_told_what_the_caller_has_read_notices_another_log_a
 
 @pytest.mark.parametrize("length", [0, 1, 3])
 def test_a_page_is_refused_where_another_event_is_before_it_than_the_caller_has_read(
-    log, every_server, length
-):
+    log: Log, every_server: Server, length: int
+) -> None:
     log.append([report("e1"), report("e2"), report("e3")])
-    seen = log.at(2)
+    seen = event_at(log, 2)
     assert positions(log.page(2, 5, entry=seen.digest)) == [3]
     replaced(every_server.client(), log, length)
     with pytest.raises(LogForked, match="read up to position 2"):
         log.page(2, 5, entry=seen.digest)
 
 
-def test_a_follower_from_beyond_the_end_waits_for_its_position(log):
+def test_a_follower_from_beyond_the_end_waits_for_its_position(log: Log) -> None:
     log.append([report("e1")])
     follower = log.follow(2, wait=0.01)
     assert next(follower) is None
@@ -493,11 +505,13 @@ def test_a_follower_from_beyond_the_end_waits_for_its_position(log):
     assert next(follower) is None
 
 
-def test_a_follower_whose_last_event_was_deleted_is_told_of_the_damage(log, every_server):
+def test_a_follower_whose_last_event_was_deleted_is_told_of_the_damage(
+    log: Log, every_server: Server
+) -> None:
     client = every_server.client()
     log.append([report("e1"), report("e2"), report("e3")])
     follower = log.follow(2, wait=0.01)
-    assert next(follower).position == 3
+    assert there(next(follower)).position == 3
     client.xdel(keys.log(log.ledger), entry_id(client, log, 3))
     with pytest.raises(LogDamaged) as damaged:
         next(follower)
@@ -512,7 +526,9 @@ def shortened(client: redis.Redis, log: Log) -> None:
 
 
 def entry_id(client: redis.Redis, log: Log, position: int) -> bytes:
-    return client.xrange(keys.log(log.ledger), str(position), str(position))[0][0]
+    entries = client.xrange(keys.log(log.ledger), str(position), str(position))
+    assert entries
+    return as_bytes(entries[0][0])
 
 
 def contents(client: redis.Redis, log: Log) -> list[bytes | None]:
@@ -537,10 +553,10 @@ DAMAGES: dict[str, Callable[[redis.Redis, Log], object]] = {
     "XADD at a later position": lambda c, log: c.xadd(keys.log(log.ledger), {"e": "x"}, id="8-1"),
     "XADD within a position": lambda c, log: c.xadd(keys.log(log.ledger), {"e": "x"}, id=f"5-{2**60}"),
     "XADD with MAXLEN": lambda c, log: c.xadd(keys.log(log.ledger), {"e": "x"}, maxlen=1, approximate=False),
-    "XSETID ahead": lambda c, log: c.execute_command("XSETID", keys.log(log.ledger), "9-1"),
-    "XSETID of a later time": lambda c, log: c.execute_command("XSETID", keys.log(log.ledger), f"5-{2**60}"),
-    "XSETID of the count": lambda c, log: c.execute_command(
-        "XSETID", keys.log(log.ledger), entry_id(c, log, 5), "ENTRIESADDED", "9", "MAXDELETEDID", "0-0"
+    "XSETID ahead": lambda c, log: execute(c, "XSETID", keys.log(log.ledger), "9-1"),
+    "XSETID of a later time": lambda c, log: execute(c, "XSETID", keys.log(log.ledger), f"5-{2**60}"),
+    "XSETID of the count": lambda c, log: execute(
+        c, "XSETID", keys.log(log.ledger), entry_id(c, log, 5), "ENTRIESADDED", "9", "MAXDELETEDID", "0-0"
     ),
     "a string for the log": lambda c, log: c.set(keys.log(log.ledger), "x"),
     "a list for the ids": lambda c, log: (c.delete(keys.ids(log.ledger)), c.rpush(keys.ids(log.ledger), "x")),
@@ -548,7 +564,9 @@ DAMAGES: dict[str, Callable[[redis.Redis, Log], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_a_log_that_something_else_wrote_to_is_damaged_and_takes_nothing_more(log, every_server, damage):
+def test_a_log_that_something_else_wrote_to_is_damaged_and_takes_nothing_more(
+    log: Log, every_server: Server, damage: Callable[[redis.Redis, Log], object]
+) -> None:
     client = every_server.client()
     log.append([report(f"e{n}", subject="s") for n in range(1, 6)])
     damage(client, log)
@@ -565,7 +583,7 @@ def test_a_log_that_something_else_wrote_to_is_damaged_and_takes_nothing_more(lo
 
 
 @pytest.mark.parametrize("lost", [1, 2, PAGE, PAGE + 1, PAGE + 2])
-def test_every_reader_stops_at_a_position_that_is_missing(log, every_server, lost):
+def test_every_reader_stops_at_a_position_that_is_missing(log: Log, every_server: Server, lost: int) -> None:
     client = every_server.client()
     length = PAGE + 2
     log.append([report(f"e{n}", subject="s") for n in range(1, length + 1)])
@@ -588,7 +606,7 @@ def test_every_reader_stops_at_a_position_that_is_missing(log, every_server, los
             next(log.follow(lost - 1, wait=0.01))
 
 
-def test_an_entry_without_an_event_is_named(log, every_server):
+def test_an_entry_without_an_event_is_named(log: Log, every_server: Server) -> None:
     client = every_server.client()
     client.xadd(keys.log(log.ledger), {"x": "y"}, id="1-5")
     with pytest.raises(LogDamaged, match="entry 1-5 of the log has no event in it"):
@@ -598,7 +616,9 @@ def test_an_entry_without_an_event_is_named(log, every_server):
 
 
 @pytest.mark.parametrize("key", [keys.subjects, lambda ledger: keys.subject(ledger, "s")])
-def test_a_key_of_another_type_stops_an_append_before_its_first_write(log, every_server, key):
+def test_a_key_of_another_type_stops_an_append_before_its_first_write(
+    log: Log, every_server: Server, key: Callable[[str], str]
+) -> None:
     """A script does not roll back: an append that failed half-way would have stored an event and said that it had not."""
     every_server.client().set(key(log.ledger), "x")
     with pytest.raises(LogDamaged, match="of another type"):
@@ -607,7 +627,7 @@ def test_a_key_of_another_type_stops_an_append_before_its_first_write(log, every
     assert log.position_of("urn:desk", "e1") is None
 
 
-def test_without_the_ids_the_log_counts_as_damaged(log, every_server):
+def test_without_the_ids_the_log_counts_as_damaged(log: Log, every_server: Server) -> None:
     log.append([report("e1")])
     every_server.client().delete(keys.ids(log.ledger))
     for question in (log.head, lambda: list(log.read()), lambda: log.append([report("e1")])):
@@ -615,7 +635,7 @@ def test_without_the_ids_the_log_counts_as_damaged(log, every_server):
             question()
 
 
-def test_nothing_notices_the_loss_of_what_is_known_of_subjects(log, every_server):
+def test_nothing_notices_the_loss_of_what_is_known_of_subjects(log: Log, every_server: Server) -> None:
     """As docs/storage.md says: it is a key beside the log, and one that is not there is that of a ledger without subjects."""
     log.append([report("e1", subject="s")])
     every_server.client().delete(keys.subjects(log.ledger), keys.subject(log.ledger, "s"))
@@ -625,7 +645,7 @@ def test_nothing_notices_the_loss_of_what_is_known_of_subjects(log, every_server
     assert positions(log.read()) == [1, 2]
 
 
-def test_every_reader_names_a_key_of_another_type(log, every_server):
+def test_every_reader_names_a_key_of_another_type(log: Log, every_server: Server) -> None:
     client = every_server.client()
     log.append([report("e1", subject="s")])
     client.set(keys.log(log.ledger), "x")
@@ -643,7 +663,7 @@ def test_every_reader_names_a_key_of_another_type(log, every_server):
             question()
 
 
-def test_readers_among_writers_never_see_damage(log, every_server):
+def test_readers_among_writers_never_see_damage(log: Log, every_server: Server) -> None:
     """Reading is several questions, and appends come between them: a false alarm would stop the ledger."""
 
     def write(writer: int) -> None:
@@ -665,21 +685,23 @@ def test_readers_among_writers_never_see_damage(log, every_server):
     assert log.head() == 240
 
 
-def test_a_first_append_while_the_head_is_read_is_no_damage(log, monkeypatch):
+def test_a_first_append_while_the_head_is_read_is_no_damage(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The head of an empty ledger is two questions; were they asked one by one, an append could come between."""
     asked = log.client.pipeline
 
-    def pipeline_and_then_an_append(**options):
+    def pipeline_and_then_an_append(**options: Any) -> Pipeline:
         pipeline = asked(**options)
         execute = pipeline.execute
 
-        def execute_between(**how):
+        def execute_between(**how: Any) -> list[Any]:
             found = execute(**how)
             monkeypatch.undo()
             log.append([report("e1")])
             return found
 
-        pipeline.execute = execute_between
+        monkeypatch.setattr(pipeline, "execute", execute_between)
         return pipeline
 
     monkeypatch.setattr(log.client, "pipeline", pipeline_and_then_an_append)
@@ -696,16 +718,18 @@ def user(every_server: Server) -> Iterator[Callable[..., redis.Redis]]:
     admin = every_server.client()
 
     def make(*rules: str) -> redis.Redis:
-        admin.execute_command("ACL", "SETUSER", "tester", "reset", "on", ">secret", "~*", "&*", *rules)
+        execute(admin, "ACL", "SETUSER", "tester", "reset", "on", ">secret", "~*", "&*", *rules)
         return every_server.client(user="tester", password="secret")
 
     yield make
     every_server.client(user="tester", password="secret").connection_pool.disconnect()
-    admin.execute_command("ACL", "DELUSER", "tester")
+    execute(admin, "ACL", "DELUSER", "tester")
 
 
 @pytest.mark.parametrize("command", ["rpush", "hset", "xadd"])
-def test_a_user_who_may_do_only_a_part_of_an_append_does_none_of_it(log, user, command):
+def test_a_user_who_may_do_only_a_part_of_an_append_does_none_of_it(
+    log: Log, user: Callable[..., redis.Redis], command: str
+) -> None:
     """A script does not roll back: this was seen to store the event and to answer that nothing was stored."""
     partial = Log(user("+@all", f"-{command}"), log.ledger)
     with pytest.raises(
@@ -718,7 +742,9 @@ def test_a_user_who_may_do_only_a_part_of_an_append_does_none_of_it(log, user, c
 
 
 @pytest.mark.parametrize("missing", ["-evalsha", "-config", "-info"])
-def test_a_user_without_a_permission_is_told_which(log, user, missing):
+def test_a_user_without_a_permission_is_told_which(
+    log: Log, user: Callable[..., redis.Redis], missing: str
+) -> None:
     with pytest.raises(
         StorageUnavailable, match=r"no permissions.*Nothing was stored\. Grant the user"
     ) as refused:
@@ -729,7 +755,7 @@ def test_a_user_without_a_permission_is_told_which(log, user, missing):
 
 
 @pytest.mark.parametrize("checked_before", [False, True])
-def test_a_wrong_password_is_no_lost_reply(log, every_server, checked_before):
+def test_a_wrong_password_is_no_lost_reply(log: Log, every_server: Server, checked_before: bool) -> None:
     stranger = Log(every_server.client(user="nobody", password="wrong"), log.ledger)
     if checked_before:
         stranger._durable_until = float("inf")
@@ -741,7 +767,9 @@ def test_a_wrong_password_is_no_lost_reply(log, every_server, checked_before):
     assert log.head() == 0
 
 
-def test_a_server_that_wants_replicas_refuses_and_nothing_is_stored(start_server, every_server):
+def test_a_server_that_wants_replicas_refuses_and_nothing_is_stored(
+    start_server: Callable[..., Server], every_server: Server
+) -> None:
     server = start_server(every_server.kind, min_replicas_to_write="1")
     log = Log(server.client(), "a")
     with pytest.raises(StorageUnavailable, match=r"NOREPLICAS.*Nothing was stored") as refused:
@@ -750,7 +778,9 @@ def test_a_server_that_wants_replicas_refuses_and_nothing_is_stored(start_server
     assert log.head() == 0
 
 
-def test_a_server_that_runs_a_long_script_refuses_and_goes_on_after_it(start_server, every_server):
+def test_a_server_that_runs_a_long_script_refuses_and_goes_on_after_it(
+    start_server: Callable[..., Server], every_server: Server
+) -> None:
     server = start_server(every_server.kind, busy_reply_threshold="1")
     log = Log(server.client(), "a")
     log.append([report("e1")])
@@ -774,19 +804,19 @@ def _until_refused(question: Callable[[], object]) -> None:
         question()
 
 
-def test_an_error_in_the_middle_of_a_function_is_not_taken_for_a_refusal(every_server):
+def test_an_error_in_the_middle_of_a_function_is_not_taken_for_a_refusal(every_server: Server) -> None:
     broken = every_server.client().register_script("#!lua\nredis.call('SET', KEYS[1], '1'); return nil + 1")
     with pytest.raises(OutcomeUnknown, match="in the middle of a function"), storage(writing=True):
         broken(keys=["{a}:x"])
 
 
-def test_a_batch_that_is_refused_before_it_is_sent_needs_no_server(log):
+def test_a_batch_that_is_refused_before_it_is_sent_needs_no_server(log: Log) -> None:
     log.client.connection_pool.disconnect()
     with pytest.raises(InvalidEvent):
         log.append([report("")])
 
 
-def test_events_are_found_by_source_and_id_many_at_once(long_log):
+def test_events_are_found_by_source_and_id_many_at_once(long_log: Log) -> None:
     wanted = [("urn:desk", f"e{n}") for n in (LONG, 1, 7, 1)]
     places = long_log.positions_of([*wanted, ("urn:desk", "nobody's"), ("urn:other", "e1"), ("\ud800", "e1")])
     assert places == {each: long_log.position_of(*each) for each in wanted}
@@ -811,11 +841,11 @@ def header(name: str) -> dict[str, list[str]]:
     return {kind: re.split(r"\s+\d+(?:\.\.)? ", sections[kind])[1:] for kind in ("KEYS", "ARGV")}
 
 
-def test_the_header_of_append_says_what_its_caller_passes(log, monkeypatch):
-    passed = {}
+def test_the_header_of_append_says_what_its_caller_passes(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: dict[str, list[Any]] = {}
     function = log._append
 
-    def spy(*, keys, args):
+    def spy(*, keys: list[str], args: list[str | int | bytes]) -> object:
         passed.update(KEYS=keys, ARGV=args)
         return function(keys=keys, args=args)
 
@@ -839,7 +869,7 @@ def test_the_header_of_append_says_what_its_caller_passes(log, monkeypatch):
         keys.subject(ledger, "t"),
     ]
     types = [words[words.index("(") + 1 : words.index(")")] for words in head["KEYS"][:3]]
-    assert [log.client.type(key).decode() for key in passed["KEYS"]] == [*types, "list", "list"]
+    assert [as_bytes(log.client.type(key)).decode() for key in passed["KEYS"]] == [*types, "list", "list"]
 
     assert [re.split(r" \(|,| of ", words)[0] for words in head["ARGV"]] == [
         "expected position",
@@ -856,12 +886,12 @@ def test_the_header_of_append_says_what_its_caller_passes(log, monkeypatch):
     assert rest == [*map(encode, batch), "s", "t", 1, 4, 3, 5, 4, 4]
 
 
-def test_the_legend_of_the_keys_has_every_key_that_an_append_makes(log, every_server):
+def test_the_legend_of_the_keys_has_every_key_that_an_append_makes(log: Log, every_server: Server) -> None:
     log.append([report("e1", subject="s"), report("e2")])
     made = {
         (
             re.sub(r"[0-9a-f]{32}$", "<sha256/16>", key.decode()).replace(log.ledger, "name"),
-            client_type.decode(),
+            as_bytes(client_type).decode(),
         )
         for key in every_server.client().scan_iter(f"{{{log.ledger}}}:*", count=10_000)
         for client_type in [every_server.client().type(key)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from events import Event, IdConflict, InvalidEvent, Log, StaleExpectation, encode
+from events import Event, IdConflict, InvalidEvent, Log, RecordedEvent, StaleExpectation, encode
+from events.batch import Subject
 
 from .conftest import new_ledger
 from .long import examples
@@ -76,12 +78,14 @@ class LogBesideModel(RuleBasedStateMachine):
         self.model = Model()
         self.times: list[int] = []
 
-    def _both(self, batch: list[Event], **expected: object) -> None:
-        names = {"expected_position": "position", "expected_subject": "subject"}
-        wanted = self.model.append(batch, **{names[name]: value for name, value in expected.items()})
+    def _both(
+        self, batch: list[Event], position: int | None = None, subject: tuple[str, Subject] | None = None
+    ) -> None:
+        wanted = self.model.append(batch, position, subject)
         got: object
         try:
-            got = [(receipt.position, receipt.duplicate) for receipt in self.log.append(batch, **expected)]
+            receipts = self.log.append(batch, expected_position=position, expected_subject=subject)
+            got = [(receipt.position, receipt.duplicate) for receipt in receipts]
         except (InvalidEvent, IdConflict, StaleExpectation) as error:
             got = type(error)
         assert got == wanted
@@ -109,19 +113,19 @@ class LogBesideModel(RuleBasedStateMachine):
 
     @rule(batch=BATCHES, off=st.integers(-1, 1))
     def append_at_a_position(self, batch: list[Event], off: int) -> None:
-        self._both(batch, expected_position=max(0, len(self.model.events) + off))
+        self._both(batch, position=max(0, len(self.model.events) + off))
 
     @rule(batch=BATCHES, subject=st.sampled_from(["a", "b"]), state=SUBJECT_STATES)
-    def append_where_a_subject_is(self, batch: list[Event], subject: str, state: str | int) -> None:
-        self._both(batch, expected_subject=(subject, state))
+    def append_where_a_subject_is(self, batch: list[Event], subject: str, state: Subject) -> None:
+        self._both(batch, subject=(subject, state))
 
     @rule(batch=BATCHES, subject=st.sampled_from(["a", "b"]), right=st.booleans())
     def append_with_both_expectations(self, batch: list[Event], subject: str, right: bool) -> None:
         now = self.model.subjects.get(subject, [0])[-1]
         self._both(
             batch,
-            expected_position=len(self.model.events),
-            expected_subject=(subject, now if right else now + 1),
+            position=len(self.model.events),
+            subject=(subject, now if right else now + 1),
         )
 
     @precondition(lambda self: self.model.events)
@@ -154,15 +158,14 @@ class LogBesideModel(RuleBasedStateMachine):
         self.times = times
 
 
-def _read(events: object) -> list[tuple[int, bytes]]:
-    return [(event.position, event.payload) for event in events]  # type: ignore[attr-defined]
+def _read(events: Iterable[RecordedEvent]) -> list[tuple[int, bytes]]:
+    return [(event.position, event.payload) for event in events]
 
 
-def test_no_history_of_appends_makes_the_log_differ_from_the_model(server):
+def test_no_history_of_appends_makes_the_log_differ_from_the_model(server: Server) -> None:
     class OnThisServer(LogBesideModel):
         pass
 
     OnThisServer.server = server
-    case = OnThisServer.TestCase("runTest")
-    case.settings = settings(max_examples=examples(40), stateful_step_count=25)
-    case.runTest()
+    OnThisServer.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=25)
+    OnThisServer.TestCase("runTest").runTest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 import redis
@@ -26,6 +27,8 @@ from .servers import Server
 from .strategies import report
 
 APPEND = b"EVALSHA"
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def direct(server: Server, log: Log) -> Log:
     return Log(server.client(), log.ledger)
 
 
-def until_answered(call: Callable[[], object], lost: int) -> object:
+def until_answered(call: Callable[[], T], lost: int) -> T:
     """What `call` returns after it was made again for each reply that was lost."""
     for _ in range(lost):
         with pytest.raises(OutcomeUnknown):
@@ -59,7 +62,9 @@ def until_answered(call: Callable[[], object], lost: int) -> object:
 
 
 @pytest.mark.parametrize("lost", [1, 3])
-def test_a_batch_whose_reply_was_lost_is_there_once_when_it_is_sent_again(proxy, log, direct, lost):
+def test_a_batch_whose_reply_was_lost_is_there_once_when_it_is_sent_again(
+    proxy: Proxy, log: Log, direct: Log, lost: int
+) -> None:
     batch = [report("e1", subject="s"), report("e2")]
     proxy.lose_replies_to(APPEND, lost)
     receipts = until_answered(lambda: log.append(batch), lost)
@@ -69,7 +74,9 @@ def test_a_batch_whose_reply_was_lost_is_there_once_when_it_is_sent_again(proxy,
     assert [event.position for event in direct.read_subject("s")] == [2]
 
 
-def test_a_conditional_append_whose_reply_was_lost_is_settled_by_the_same_call(proxy, log, direct):
+def test_a_conditional_append_whose_reply_was_lost_is_settled_by_the_same_call(
+    proxy: Proxy, log: Log, direct: Log
+) -> None:
     proxy.lose_replies_to(APPEND, 1)
     receipts = until_answered(
         lambda: log.append([report("e1", subject="s")], expected_position=1, expected_subject=("s", "none")),
@@ -79,7 +86,9 @@ def test_a_conditional_append_whose_reply_was_lost_is_settled_by_the_same_call(p
     assert direct.head() == 2
 
 
-def test_a_plain_client_with_its_own_retries_stores_one_event_several_times(proxy, server):
+def test_a_plain_client_with_its_own_retries_stores_one_event_several_times(
+    proxy: Proxy, server: Server
+) -> None:
     """The control: the same proxy, redis-py as it comes, a bare XADD. If this fails, the tests above prove nothing."""
     key = f"{new_ledger()}-plain"
     proxy.lose_replies_to(b"XADD", 3)
@@ -89,7 +98,7 @@ def test_a_plain_client_with_its_own_retries_stores_one_event_several_times(prox
     assert server.client().xlen(key) == 4
 
 
-def test_a_client_of_ours_never_sends_a_write_again_by_itself(proxy, server):
+def test_a_client_of_ours_never_sends_a_write_again_by_itself(proxy: Proxy, server: Server) -> None:
     key = f"{new_ledger()}-plain"
     proxy.lose_replies_to(b"XADD", 1)
     with connect(proxy.url) as client, pytest.raises(redis.exceptions.ConnectionError):
@@ -97,7 +106,9 @@ def test_a_client_of_ours_never_sends_a_write_again_by_itself(proxy, server):
     assert server.client().xlen(key) == 1
 
 
-def test_a_request_that_was_lost_is_as_unknown_as_a_reply_and_stored_by_the_same_call(proxy, log, direct):
+def test_a_request_that_was_lost_is_as_unknown_as_a_reply_and_stored_by_the_same_call(
+    proxy: Proxy, log: Log, direct: Log
+) -> None:
     proxy.lose_requests_with(APPEND, 1)
     with pytest.raises(OutcomeUnknown):
         log.append([report("e1")])
@@ -106,7 +117,7 @@ def test_a_request_that_was_lost_is_as_unknown_as_a_reply_and_stored_by_the_same
     assert (receipt.position, receipt.duplicate) == (2, False)
 
 
-def test_the_words_for_a_lost_reply_say_what_to_do(proxy, log):
+def test_the_words_for_a_lost_reply_say_what_to_do(proxy: Proxy, log: Log) -> None:
     proxy.lose_replies_to(APPEND, 1)
     with pytest.raises(
         OutcomeUnknown,
@@ -120,7 +131,7 @@ def test_the_words_for_a_lost_reply_say_what_to_do(proxy, log):
     assert isinstance(unknown.value.__cause__, redis.exceptions.RedisError)
 
 
-def test_what_is_no_append_is_not_told_in_words_about_events(proxy, log, direct):
+def test_what_is_no_append_is_not_told_in_words_about_events(proxy: Proxy, log: Log, direct: Log) -> None:
     """Whoever sent the same again would make a second token: the words about events were said here, too."""
     proxy.lose_replies_to(b"HSET", 1)
     with pytest.raises(
@@ -132,7 +143,7 @@ def test_what_is_no_append_is_not_told_in_words_about_events(proxy, log, direct)
     assert len(tokens.all_of(direct)) == 1
 
 
-def test_an_append_tells_of_its_events_whichever_of_its_commands_failed(proxy, log):
+def test_an_append_tells_of_its_events_whichever_of_its_commands_failed(proxy: Proxy, log: Log) -> None:
     unchecked = Log(log.client, log.ledger)
     proxy.lose_replies_to(b"CONFIG", 1)
     with pytest.raises(StorageUnavailable, match=r"cannot reach .+\. Nothing was stored\. Is it running\?$"):
@@ -147,8 +158,8 @@ def test_an_append_tells_of_its_events_whichever_of_its_commands_failed(proxy, l
 
 
 def test_an_answer_that_comes_too_late_is_unknown_and_belongs_to_no_later_question(
-    proxy, server, log, direct
-):
+    proxy: Proxy, server: Server, log: Log, direct: Log
+) -> None:
     impatient = Log(connect(proxy.url, timeout=0.3), log.ledger)
     impatient.append([report("warm")])
     proxy.stall_replies_to(APPEND, 1)
@@ -164,7 +175,9 @@ def test_an_answer_that_comes_too_late_is_unknown_and_belongs_to_no_later_questi
 
 
 @pytest.mark.parametrize("word", [b"CONFIG", b"INFO"])
-def test_a_reply_lost_before_anything_was_sent_to_be_stored_is_no_unknown_outcome(proxy, log, direct, word):
+def test_a_reply_lost_before_anything_was_sent_to_be_stored_is_no_unknown_outcome(
+    proxy: Proxy, log: Log, direct: Log, word: bytes
+) -> None:
     unchecked = Log(log.client, log.ledger)
     proxy.lose_replies_to(word, 1)
     with pytest.raises(StorageUnavailable, match="Nothing was stored") as refused:
@@ -186,7 +199,9 @@ def test_a_reply_lost_before_anything_was_sent_to_be_stored_is_no_unknown_outcom
     ],
     ids=["head", "read", "at", "read_backwards", "read_subject", "position_of", "follow"],
 )
-def test_a_question_whose_answer_was_lost_can_be_asked_again(proxy, log, word, question):
+def test_a_question_whose_answer_was_lost_can_be_asked_again(
+    proxy: Proxy, log: Log, word: bytes, question: Callable[[Log], object]
+) -> None:
     proxy.lose_replies_to(word, 1)
     with pytest.raises(StorageUnavailable, match=r"cannot reach the server: .+\. Is it running\?") as refused:
         question(log)
@@ -196,7 +211,7 @@ def test_a_question_whose_answer_was_lost_can_be_asked_again(proxy, log, word, q
     question(log)
 
 
-def test_a_server_that_goes_away_and_comes_back_is_used_again(start_server):
+def test_a_server_that_goes_away_and_comes_back_is_used_again(start_server: Callable[..., Server]) -> None:
     server = start_server()
     log = Log(server.client(), "a")
     log.append([report("e1")])
@@ -217,7 +232,9 @@ def test_a_server_that_goes_away_and_comes_back_is_used_again(start_server):
     assert [event.position for event in log.read()] == [1, 2]
 
 
-def test_a_server_killed_with_the_answer_on_its_way_is_settled_after_its_restart(start_server):
+def test_a_server_killed_with_the_answer_on_its_way_is_settled_after_its_restart(
+    start_server: Callable[..., Server],
+) -> None:
     server = start_server()
     with Proxy(server) as proxy:
         log = Log(connect(proxy.url), "a")
@@ -240,7 +257,9 @@ def test_a_server_killed_with_the_answer_on_its_way_is_settled_after_its_restart
     ],
 )
 @pytest.mark.parametrize("checked_before", [False, True])
-def test_a_server_that_was_never_reached_stored_nothing(url, checked_before, monkeypatch):
+def test_a_server_that_was_never_reached_stored_nothing(
+    url: str, checked_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def nobody_knows_it(*arguments: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -257,7 +276,7 @@ def test_a_server_that_was_never_reached_stored_nothing(url, checked_before, mon
             assert ("Nothing was stored." in str(refused.value)) == stores
 
 
-def test_a_server_of_another_kind_is_no_traceback(server, proxy):
+def test_a_server_of_another_kind_is_no_traceback(server: Server, proxy: Proxy) -> None:
     """Something else listens on the address: what it answers is not the server's language."""
     proxy.answer_everything_with(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     with connect(proxy.url) as client:
@@ -290,7 +309,7 @@ def test_a_server_of_another_kind_is_no_traceback(server, proxy):
         ("", ""),
     ],
 )
-def test_an_address_is_shown_without_its_password(url, shown):
+def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
     assert masked(url) == shown
     assert "secret" not in shown
 
@@ -307,14 +326,14 @@ def test_an_address_is_shown_without_its_password(url, shown):
         "user:secret@host",
     ],
 )
-def test_what_is_no_address_is_refused_and_no_password_is_shown(url):
+def test_what_is_no_address_is_refused_and_no_password_is_shown(url: str) -> None:
     with pytest.raises(BadQuestion, match="is no server's URL: write redis://") as refused:
         connect(url)
     assert "secret" not in str(refused.value)
     assert refused.value.__cause__ is None
 
 
-def test_every_error_raised_on_purpose_has_a_code_of_its_own():
+def test_every_error_raised_on_purpose_has_a_code_of_its_own() -> None:
     def below(error: type[LedgerError]) -> list[type[LedgerError]]:
         return [error, *(inner for each in error.__subclasses__() for inner in below(each))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from events import name_key
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
         ("Baidu\U000e0101", "baidu"),
     ],
 )
-def test_spellings_that_read_the_same_have_one_key(spelling, same_as):
+def test_spellings_that_read_the_same_have_one_key(spelling: str, same_as: str) -> None:
     assert name_key(spelling) == name_key(same_as)
 
 
@@ -52,11 +53,11 @@ def test_spellings_that_read_the_same_have_one_key(spelling, same_as):
         ("01.AI", "01AI"),
     ],
 )
-def test_names_that_differ_to_a_reader_have_two_keys(one, other):
+def test_names_that_differ_to_a_reader_have_two_keys(one: str, other: str) -> None:
     assert name_key(one) != name_key(other)
 
 
-def test_the_keys_of_the_documentation_are_the_keys():
+def test_the_keys_of_the_documentation_are_the_keys() -> None:
     assert name_key("Straße") == name_key("STRASSE") == "strasse"
     assert name_key("İstanbul") == "i\u0307stanbul"
 
@@ -77,11 +78,11 @@ def test_the_keys_of_the_documentation_are_the_keys():
         "\ufe0f",
     ],
 )
-def test_what_nobody_can_see_has_no_key(blank):
+def test_what_nobody_can_see_has_no_key(blank: str) -> None:
     assert name_key(blank) == ""
 
 
-def test_the_key_of_a_key_is_itself_for_every_character_there_is():
+def test_the_key_of_a_key_is_itself_for_every_character_there_is() -> None:
     changed = []
     for code in range(sys.maxunicode + 1):
         character = chr(code)
@@ -95,15 +96,17 @@ def test_the_key_of_a_key_is_itself_for_every_character_there_is():
 
 
 @given(TEXTS)
-def test_the_key_of_a_key_is_itself(text):
+def test_the_key_of_a_key_is_itself(text: str) -> None:
     assert name_key(name_key(text)) == name_key(text)
 
 
 @given(TEXTS, st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
-def test_every_unicode_normal_form_of_a_name_has_one_key(text, form):
+def test_every_unicode_normal_form_of_a_name_has_one_key(
+    text: str, form: Literal["NFC", "NFD", "NFKC", "NFKD"]
+) -> None:
     assert name_key(unicodedata.normalize(form, text)) == name_key(text)
 
 
 @given(TEXTS)
-def test_white_space_around_a_name_is_no_part_of_it(text):
+def test_white_space_around_a_name_is_no_part_of_it(text: str) -> None:
     assert name_key(f"\u3000 {text} ") == name_key(text)

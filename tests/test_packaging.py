@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from .command import ROOT, clean_environment, data_directory, running
+from .command import ROOT, data_directory, running
+from .forks import clean_environment
 from .long import only_long
 
 PACKAGES = ("approval_ledger", "events", "projections", "workers")
@@ -125,7 +126,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The commands of an environment that has the wheel; what it depends on is that of this environment."""
     directory = tmp_path_factory.mktemp("installed") / "venv"
     venv.create(directory, symlinks=True)
-    pip = [
+    pip: list[str | Path] = [
         sys.executable,
         "-m",
         "pip",

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
 from approval_ledger.web import page as page_files
 from events import Event, Log
@@ -193,9 +193,12 @@ def test_nothing_moves_when_the_page_becomes_live(visit: Visit, history: Log, la
 def test_the_scripts_of_charts_are_asked_for_ahead_and_once(visit: Visit, history: Log) -> None:
     with visit() as someone:
         asked: list[str] = []
-        someone.context.on(
-            "request", lambda request: "/page/vega-" in request.url and asked.append(request.url)
-        )
+
+        def remember(request: Request) -> None:
+            if "/page/vega-" in request.url:
+                asked.append(request.url)
+
+        someone.context.on("request", remember)
         for view in ("totals", "batches"):
             page = someone.opens(at(history, view=view))
             page.wait_for_selector("[data-drawn] svg")

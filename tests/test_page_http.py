@@ -213,19 +213,19 @@ def test_every_word_is_there_in_both_languages_and_is_used() -> None:
 @pytest.mark.parametrize(
     ("path", "name", "asked", "look"),
     [
-        ("totals?instrument=filing&theme=dark", "totals", {"instrument": "filing"}, {"theme": "dark"}),
-        ("batches?language=zh&width=375", "batches", {}, {"language": "zh", "width": 375}),
-        ("companies", "companies", {}, {}),
-        ("companies?name=%E7%99%BE%E5%BA%A6", "companies", {"name": "百度"}, {}),
-        ("shares", "shares", {}, {}),
-        ("sources", "sources", {}, {}),
+        ("totals?instrument=filing&theme=dark", "totals", {"instrument": "filing"}, Look.of(theme="dark")),
+        ("batches?language=zh&width=375", "batches", {}, Look.of(language="zh", width=375)),
+        ("companies", "companies", {}, Look.of()),
+        ("companies?name=%E7%99%BE%E5%BA%A6", "companies", {"name": "百度"}, Look.of()),
+        ("shares", "shares", {}, Look.of()),
+        ("sources", "sources", {}, Look.of()),
     ],
 )
 def test_a_chart_over_http_is_the_specification_that_the_command_draws(
-    api: Api, history: Log, path: str, name: str, asked: dict[str, str], look: dict[str, str]
+    api: Api, history: Log, path: str, name: str, asked: dict[str, str], look: Look
 ) -> None:
     answer = api.get(history, f"charts/{path}")
-    drawn = chart(history, question(name, asked)(history), Look.of(**look))  # type: ignore[arg-type]  # as the query has it
+    drawn = chart(history, question(name, asked)(history), look)
     assert answer.content == canonical(drawn) + b"\n"
     assert answer.headers["content-type"] == "application/json"
     again = api.get(history, f"charts/{path}", **{"If-None-Match": answer.headers["etag"]})

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from approval_ledger import tokens
 from approval_ledger.web import page as page_files
@@ -50,8 +51,8 @@ def visiting(browser: Browser, private: Api) -> Iterator[Open]:
     """Opens visitors, whose browser may complain: of answers with 401, there are some."""
     contexts: list[BrowserContext] = []
 
-    def opened(**how: object) -> Visitor:
-        contexts.append(browser.new_context(**{"locale": "en-US", **how}))  # type: ignore[arg-type]  # as the test has it
+    def opened(**how: Any) -> Visitor:
+        contexts.append(browser.new_context(**{"locale": "en-US", **how}))
         return Visitor(contexts[-1], private.url)
 
     yield opened
@@ -104,10 +105,12 @@ def test_the_token_is_in_the_tab_alone_and_goes_into_a_header_alone(
     someone.context.on("request", lambda request: asked.append(request.url))
     page = someone.opens(at(history))
     is_shut(page)
-    page.on(
-        "request",
-        lambda request: "/ledgers/" in request.url and sent.add(request.headers.get("authorization")),
-    )
+
+    def remember(request: Request) -> None:
+        if "/ledgers/" in request.url:
+            sent.add(request.headers.get("authorization"))
+
+    page.on("request", remember)
     signs_in(page, text)
     page.wait_for_selector("[data-drawn] svg")
     page.reload()
@@ -209,12 +212,12 @@ def test_the_stream_goes_on_after_the_last_event_where_the_server_was_away(
             signs_in(page, text)
             expect(page.locator("#standing .live")).to_be_visible()
         expect(page.locator("#standing .away")).to_be_visible()
-        page.on(
-            "request",
-            lambda request: (
-                request.url.endswith("/stream") and came_back.append(request.headers.get("last-event-id"))
-            ),
-        )
+
+        def remember(request: Request) -> None:
+            if request.url.endswith("/stream"):
+                came_back.append(request.headers.get("last-event-id"))
+
+        page.on("request", remember)
         log.append([called("t2", total("=9", "2023-09-30"))])
         with running(server, public_reads=False, port=first.port):
             expect(page.locator("main tbody tr")).to_have_count(2)

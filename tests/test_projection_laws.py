@@ -168,7 +168,7 @@ def test_the_documents_of_a_hundred_reports_in_one_place_come_and_go_in_any_orde
 # Corrections.
 
 
-def standing(reports: Sequence[RecordedEvent]) -> list[Event | DecodedEvent]:
+def standing(reports: Sequence[RecordedEvent]) -> list[DecodedEvent]:
     """The events that stand, by a model of its own: one does where no correction that stands is against it. Corrections
     that correct each other in a ring are left out; nothing else depends on them."""
     decoded = [decode(recorded) for recorded in reports]
@@ -509,7 +509,7 @@ def only(reports: Sequence[RecordedEvent], events: frozenset[int]) -> list[Recor
     return [recorded for recorded in reports if stays(recorded)]
 
 
-def figures_of(reports: Sequence[RecordedEvent], counted: str, asked: Iterable[date] = ()) -> Figures:
+def figures_of(reports: Sequence[RecordedEvent], counted: str, asked: Sequence[date] = ()) -> Figures:
     return Figures(Premises(gather(views(reports), counted)), asked)
 
 
@@ -546,7 +546,7 @@ def test_the_events_that_are_listed_as_all_the_evidence_force_a_figure_without_a
         counted = called("counted", total(">=0", "2023-01-01", terms=terms_of))
         kept = [each for each in reports if each.position in evidence or _says_what_is_one(each)]
         # A batch is listed where it was announced, by whichever of the terms that are one.
-        same = ("authority", "instrument", "unit")
+        same: tuple[str, ...] = ("authority", "instrument", "unit")
         if question == "batches":
             same = ("ordinal",) if answer["ordinal"] else ("label",)
         found, *_ = [
@@ -572,7 +572,7 @@ def test_the_events_that_are_listed_as_all_the_evidence_force_a_figure_without_a
                     assert alone(question, answer, listed["low"])[figure]["low"] >= interval["low"]
                 if interval["high"] is not None:
                     found = alone(question, answer, listed["high"])
-                    assert found.get(figure, found.get("total"))["high"] <= interval["high"]
+                    assert found[figure if figure in found else "total"]["high"] <= interval["high"]
 
 
 @st.composite
@@ -845,13 +845,13 @@ def histories(draw: st.DrawFn, *, all_in_batches: bool = False) -> History:
         places += [(day, ordinal)] * draw(st.integers(1, 4))
     if not all_in_batches:
         places += [(START + timedelta(d), None) for d in draw(st.lists(days, max_size=4))]
-    approvals = []
+    approvals: list[Approval] = []
     for n, (day, of) in enumerate(places):
         company = draw(st.sampled_from("abc"))
         # Two companies may call their products alike, but not two that share a name.
         item = f"{'n' if company == 'b' else 'm'}{sum(a.company == company for a in approvals)}"
         number = draw(st.none() | st.just(f"CN-{n}"))
-        ended = draw(st.none() | st.none() | days.map(lambda d, day=day: day + timedelta(d)))
+        ended = draw(st.none() | st.none() | days.map(timedelta).map(day.__add__))
         approvals.append(Approval(company, item, number, day, of, ended))
     return History(tuple(approvals), announced)
 

@@ -285,8 +285,13 @@ def test_whatever_happens_what_is_stored_is_a_fold_of_the_log(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(past, "EVERY", 4)
+
+    class OnThisServer(Ledger):
+        def __init__(self) -> None:
+            super().__init__(server.client())
+
     run_state_machine_as_test(
-        lambda: Ledger(server.client()),
+        OnThisServer,
         settings=settings(
             max_examples=examples(30),
             stateful_step_count=25,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from fractions import Fraction
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -33,12 +34,17 @@ from .strategies import counts, partial_dates, shares
         ("=", MAX_COUNT, None, Interval(MAX_COUNT, MAX_COUNT)),
     ],
 )
-def test_each_relation_allows_the_counts_that_its_words_allow(relation, value, within, allowed):
+def test_each_relation_allows_the_counts_that_its_words_allow(
+    relation: Literal["=", ">=", ">", "<=", "<", "~"],
+    value: int,
+    within: int | None,
+    allowed: Interval | None,
+) -> None:
     assert Count(relation=relation, value=value, within=within).interval() == allowed
 
 
 @given(counts(), st.integers(0, 200))
-def test_a_number_is_in_the_interval_when_the_relation_holds_for_it(count, number):
+def test_a_number_is_in_the_interval_when_the_relation_holds_for_it(count: Count, number: int) -> None:
     holds = {
         "=": number == count.value,
         ">=": number >= count.value,
@@ -55,7 +61,7 @@ def test_a_number_is_in_the_interval_when_the_relation_holds_for_it(count, numbe
 
 
 @given(counts())
-def test_no_count_allows_a_number_below_zero_or_nothing_at_all(count):
+def test_no_count_allows_a_number_below_zero_or_nothing_at_all(count: Count) -> None:
     interval = count.interval()
     assert interval is None or (interval.low >= 0 and not interval.empty)
 
@@ -80,7 +86,7 @@ def test_no_count_allows_a_number_below_zero_or_nothing_at_all(count):
         {"value": 1},
     ],
 )
-def test_a_count_that_no_source_can_mean_is_refused(wrong):
+def test_a_count_that_no_source_can_mean_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Count(**wrong)
 
@@ -93,7 +99,7 @@ def test_a_count_that_no_source_can_mean_is_refused(wrong):
         (Count(relation="~", value=130, within=10), "about 130 (within 10)"),
     ],
 )
-def test_a_count_reads_as_its_source_put_it(count, words):
+def test_a_count_reads_as_its_source_put_it(count: Count, words: str) -> None:
     assert str(count) == words
 
 
@@ -106,7 +112,9 @@ def test_a_count_reads_as_its_source_put_it(count, words):
         (Interval(5, 4), "5 to 4", True),
     ],
 )
-def test_an_interval_says_its_bounds_and_whether_anything_is_in_it(interval, words, empty):
+def test_an_interval_says_its_bounds_and_whether_anything_is_in_it(
+    interval: Interval, words: str, empty: bool
+) -> None:
     assert (str(interval), interval.empty) == (words, empty)
     assert interval.to_json() == {"low": interval.low, "high": interval.high}
 
@@ -124,18 +132,20 @@ def test_an_interval_says_its_bounds_and_whether_anything_is_in_it(interval, wor
         (0.3, 1e-05, "0.00299995", "0.00300005"),
     ],
 )
-def test_a_share_is_every_share_that_rounds_to_it_as_exact_fractions(percent, rounding, low, high):
+def test_a_share_is_every_share_that_rounds_to_it_as_exact_fractions(
+    percent: float, rounding: float, low: str, high: str
+) -> None:
     assert Share(percent=percent, rounding=rounding).bounds() == (Fraction(low), Fraction(high))
 
 
 @given(shares())
-def test_the_bounds_of_a_share_hold_it_and_are_no_wider_than_its_rounding(share):
+def test_the_bounds_of_a_share_hold_it_and_are_no_wider_than_its_rounding(share: Share) -> None:
     low, high = share.bounds()
     assert 0 <= low <= Fraction(str(share.percent)) / 100 <= high <= 1
     assert high - low <= Fraction(str(share.rounding)) / 100
 
 
-def test_minus_zero_percent_is_zero():
+def test_minus_zero_percent_is_zero() -> None:
     assert str(Share(percent=-0.0, rounding=1).percent) == "0.0"
 
 
@@ -155,7 +165,7 @@ def test_minus_zero_percent_is_zero():
         {"percent": "40", "rounding": 1},
     ],
 )
-def test_a_share_over_a_hundred_or_without_its_rounding_is_refused(wrong):
+def test_a_share_over_a_hundred_or_without_its_rounding_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Share(**wrong)
 
@@ -173,12 +183,12 @@ def test_a_share_over_a_hundred_or_without_its_rounding_is_refused(wrong):
         ("9999-12-31", date(9999, 12, 31), date(9999, 12, 31)),
     ],
 )
-def test_a_partial_date_is_every_day_that_it_may_mean(text, first, last):
+def test_a_partial_date_is_every_day_that_it_may_mean(text: str, first: date, last: date) -> None:
     assert date_range(text) == DateRange(first, last)
 
 
 @given(partial_dates())
-def test_a_partial_date_begins_with_the_days_of_its_range(text):
+def test_a_partial_date_begins_with_the_days_of_its_range(text: str) -> None:
     days = date_range(text)
     assert days.first <= days.last
     assert days.first.isoformat().startswith(text)
@@ -206,12 +216,12 @@ def test_a_partial_date_begins_with_the_days_of_its_range(text):
         ("", "is not a date"),
     ],
 )
-def test_a_text_that_is_no_date_is_refused_with_the_reason(text, words):
+def test_a_text_that_is_no_date_is_refused_with_the_reason(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         date_range(text)
 
 
-def test_the_refusal_of_a_date_does_not_repeat_a_megabyte_of_it():
+def test_the_refusal_of_a_date_does_not_repeat_a_megabyte_of_it() -> None:
     with pytest.raises(ValueError, match="is not a date") as refused:
         date_range("1" * 1_000_000)
     assert len(str(refused.value)) < 200

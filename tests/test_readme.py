@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -25,12 +26,12 @@ def test_the_python_examples_run_as_written_and_in_order(log: Log, monkeypatch: 
     monkeypatch.setenv("APPROVALS_URL", url_of(log))
     examples = [block.replace('"cac"', repr(log.ledger)) for block in blocks("python")]
     assert len(examples) == 3
-    namespace: dict[str, object] = {}
+    namespace: dict[str, Any] = {}
     for example in examples:
         exec(compile(example, "README.md", "exec"), namespace)
-    assert namespace["answer"]["answers"][0]["total"] == {"low": 41, "high": None}  # type: ignore[index]
+    assert namespace["answer"]["answers"][0]["total"] == {"low": 41, "high": None}
     assert namespace["publishers"] == {"Securities Times"}
-    assert namespace["rebuilt"].differs is False  # type: ignore[attr-defined]
+    assert namespace["rebuilt"].differs is False
 
 
 def run(line: str, log: Log) -> None:

@@ -313,7 +313,8 @@ def pages_read(log: Log) -> int:
 
 def test_one_that_cannot_be_rebuilt_leaves_nothing_and_does_not_keep_it_from_the_others(store: Store) -> None:
     append(store.log, 13, 43)  # which is none for `tally`
-    totals, heard = Store(store.log, PROJECTIONS["totals"]), []
+    totals = Store(store.log, PROJECTIONS["totals"])
+    heard: list[int] = []
     refused, rebuilt = rebuild_together([store, totals], heard.append)
     assert isinstance(refused, ParkedEvents)
     assert isinstance(rebuilt, Rebuilt)
@@ -446,8 +447,12 @@ def test_a_rebuild_for_which_the_server_has_no_room_leaves_nothing(
     store = Store(log, Tally())
     drain(store.open_live())
     before = stored(log)
+
+    def leave_no_memory(_: int) -> None:
+        server.client().config_set("maxmemory", 1)
+
     with pytest.raises(StorageUnavailable, match="maxmemory"):
-        rebuild(store, lambda _: server.client().config_set("maxmemory", 1))
+        rebuild(store, leave_no_memory)
     assert but_for_the_number(stored(log), store) == but_for_the_number(before, store)
     server.client().config_set("maxmemory", 0)
     adopt(store, rebuild(store))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise, permutations
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from .given import (
 )
 
 
-def claims_of(*lines: Line) -> list[dict]:  # type: ignore[type-arg]
+def claims_of(*lines: Line) -> list[dict[str, Any]]:
     return ask(log(*lines), "sources")
 
 
@@ -149,7 +150,7 @@ def test_many_claims_are_all_listed() -> None:
 def test_claims_can_be_read_page_by_page_in_the_order_in_which_they_were_first_made() -> None:
     lines = [total(f"={n // 2}", "2024-01-28", source=f"Paper {n}") for n in range(200)]
     every = claims_of(*lines, retracted("e1"))
-    read: list[dict] = []  # type: ignore[type-arg]
+    read: list[dict[str, Any]] = []
     while page := ask(
         log(*lines, retracted("e1")), "sources", after=read[-1]["evidence"][0] if read else 0, limit=7
     ):

@@ -19,8 +19,10 @@ from .long import examples
 Estimate = dict[str, Any]
 
 
-def estimated(region: str, stock: str | None = None, **share: float) -> Estimate:
-    return estimate(region, stock, **share).model_dump(mode="json", exclude_none=True)
+def estimated(
+    region: str, stock: str | None = None, *, share: float | None = None, rounding: float = 1
+) -> Estimate:
+    return estimate(region, stock, share=share, rounding=rounding).model_dump(mode="json", exclude_none=True)
 
 
 def inferred(*estimates: Estimate) -> Market:

@@ -41,12 +41,13 @@ from .given import (
     append_raw,
     documents,
     drain,
+    event_at,
     folded,
     retract,
     stored,
 )
 from .proxy import Proxy
-from .servers import Server
+from .servers import Server, execute
 from .strategies import report
 
 
@@ -68,12 +69,12 @@ def test_a_page_is_folded_and_committed_with_its_checkpoint(every_server: Server
     assert live.checkpoint() == Checkpoint()
 
     assert live.advance(limit=3) == 3
-    assert live.checkpoint() == Checkpoint.at(log.at(3))
+    assert live.checkpoint() == Checkpoint.at(event_at(log, 3))
     assert documents(live) == {"all": 3, "figure 40": 2, "figure 41": 1}
     assert live.digest() == folded(log, Tally(), 3)
 
     assert [live.advance(limit=3) for _ in range(3)] == [3, 1, 0]
-    assert live.checkpoint() == Checkpoint.at(log.at(7))
+    assert live.checkpoint() == Checkpoint.at(event_at(log, 7))
     assert live.digest() == folded(log, Tally())
 
 
@@ -204,7 +205,7 @@ def test_a_user_who_may_not_make_every_write_of_a_commit_makes_none(
         store.open_live()
     append(log, 41)
     before = store.open_live().digest(), store.open_live().checkpoint()
-    server.client().execute_command("ACL", "SETUSER", "clerk", "on", ">secret", "~*", "+@all", f"-{right}")
+    execute(server.client(), "ACL", "SETUSER", "clerk", "on", ">secret", "~*", "+@all", f"-{right}")
     clerk = Store(Log(server.client(user="clerk", password="secret"), "ledger"), Tally())
     with pytest.raises(StorageUnavailable, match=f"refuses: this user may not run {right.upper()}"):
         clerk.generation(1).advance()
@@ -437,7 +438,12 @@ def test_a_server_that_is_killed_in_the_middle_of_a_page_parks_nothing(
     server = start_server()
     log = Log(server.client(), "ledger")
     append(log, 40, 41, 42)
-    live = Store(log, Tally(before_counting=lambda event: event.position == 2 and server.kill())).open_live()
+
+    def kill_at_the_second(event: DecodedEvent) -> None:
+        if event.position == 2:
+            server.kill()
+
+    live = Store(log, Tally(before_counting=kill_at_the_second)).open_live()
     with pytest.raises(StorageUnavailable):
         live.advance()
     server.start()
@@ -509,7 +515,7 @@ def test_a_key_that_something_else_wrote_parks_nothing(log: Log) -> None:
         live.advance()
     assert (live.checkpoint().position, live.parked()) == (0, {})
     log.client.delete(keys.ids(log.ledger))
-    log.client.hset(keys.ids(log.ledger), mapping=ids)
+    log.client.hset(keys.ids(log.ledger), mapping=dict(ids.items()))
     drain(live)
     assert live.digest() == folded(log, Tally())
 
@@ -533,7 +539,7 @@ def test_an_event_that_cannot_be_applied_is_parked_and_leaves_no_trace(log: Log,
     }
     rest = [recorded for recorded, figure in zip(log.read(), figures, strict=True) if figure != 13]
     assert live.digest() == (len(figures), digest(fold(Tally(), rest)))
-    assert live.checkpoint() == Checkpoint.at(log.at(len(figures)))
+    assert live.checkpoint() == Checkpoint.at(event_at(log, len(figures)))
 
 
 def test_control_of_a_parked_event_there_would_be_a_trace(log: Log) -> None:
@@ -571,7 +577,7 @@ def test_an_unknown_version_of_a_known_type_is_parked_and_the_rest_goes_on(log: 
         assert parked[revised].endswith("newer than this software knows (1)")
     else:  # it takes no totals, of whatever version
         assert parked == {}
-    assert live.digest() == (4, digest(fold(projection, [log.at(1), log.at(4)])))
+    assert live.digest() == (4, digest(fold(projection, [event_at(log, 1), event_at(log, 4)])))
 
 
 @pytest.mark.parametrize("name", PROJECTIONS)
@@ -613,7 +619,7 @@ def test_a_type_that_nobody_knows_is_ignored(log: Log) -> None:
     live = Store(log, Tally()).open_live()
     drain(live)
     assert live.parked() == {}
-    assert live.digest() == (3, digest(fold(Tally(), [log.at(1), log.at(3)])))
+    assert live.digest() == (3, digest(fold(Tally(), [event_at(log, 1), event_at(log, 3)])))
 
 
 def test_what_was_retracted_before_it_came_counts_for_nothing_so_that_nobody_need_understand_it(
@@ -644,7 +650,7 @@ def test_a_hint_that_fails_parks_the_event_that_it_was_for_at_most(log: Log) -> 
     live = Store(log, Tally(before_reading=fail)).open_live()
     drain(live)
     assert list(live.parked()) == [2]
-    assert live.digest() == (3, digest(fold(Tally(), [log.at(1), log.at(3)])))
+    assert live.digest() == (3, digest(fold(Tally(), [event_at(log, 1), event_at(log, 3)])))
 
 
 def test_what_interrupts_a_fold_is_no_fault_of_the_event(log: Log) -> None:
@@ -761,7 +767,7 @@ def test_an_older_copy_of_the_servers_files_is_noticed_by_who_read_further(
         worker.advance()
     # What was stored is of the time of the copy, and goes on from there.
     live = Store(log, Tally()).open_live()
-    assert live.checkpoint() == Checkpoint.at(log.at(3))
+    assert live.checkpoint() == Checkpoint.at(event_at(log, 3))
     drain(live)
     assert live.digest() == folded(log, Tally())
 

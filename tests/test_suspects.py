@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from approval_ledger.suspects import Name, Suspect, found, proposal, words
 from events import Event, EventData, InvalidEvent, Log, encode, name_key, parse
+from events.catalog import CompanyIdentified
 from projections import answers, queries
 
 from .command import Ledger
-from .given import called, granted, identified, merged, retracted, total, views
+from .given import called, data_of, granted, identified, merged, retracted, total, views
 from .given import log as recorded
 from .long import examples
 from .servers import Server
@@ -201,7 +202,7 @@ def test_names_that_are_the_same_as_one_that_may_be_two_companies_are_left_to_a_
 def test_names_that_are_like_each_other_in_a_chain_are_proposed_under_one_slug(names: list[str]) -> None:
     answer = asked(*granted_to(*names))
     slugs = {
-        event.data.company  # type: ignore[attr-defined]  # it identifies a company
+        data_of(event, CompanyIdentified).company
         for pair in found(answer)
         if (event := proposal(pair, answer, "editor")) is not None
     }
@@ -282,14 +283,14 @@ def test_the_slug_of_a_new_company_is_its_latin_name_or_a_number(one: str, other
     answer = asked(*granted_to(one, other))
     event = proposal(pair_of(answer), answer, "editor")
     assert event is not None
-    assert re.fullmatch(slug, event.data.company)  # type: ignore[attr-defined]  # it identifies a company
+    assert re.fullmatch(slug, data_of(event, CompanyIdentified).company)
 
 
 def test_a_slug_that_another_company_has_is_not_given_to_these() -> None:
     answer = asked(identified("moonshot-ai", "Someone Else"), *granted_to("Moonshot AI Inc.", "Moonshot AI"))
     event = proposal(pair_of(answer), answer, "editor")
     assert event is not None
-    assert re.fullmatch("moonshot-ai-[0-9a-f]{8}", event.data.company)  # type: ignore[attr-defined]  # as above
+    assert re.fullmatch("moonshot-ai-[0-9a-f]{8}", data_of(event, CompanyIdentified).company)
 
 
 def test_a_slug_that_only_a_merger_names_is_taken(server: Server) -> None:

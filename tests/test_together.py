@@ -33,7 +33,7 @@ from projections.together import Busy, fold_all, known_at, read_together
 
 from .conftest import new_ledger
 from .given import HISTORY, QUESTIONS, Once, Tally, append, append_newer, ask, drain, folded, retract, stored
-from .servers import BINARIES, Server
+from .servers import BINARIES, Server, execute
 from .strategies import report
 
 FIGURES = range(20, 26)
@@ -393,7 +393,7 @@ def test_readers_on_many_threads_are_answered_from_one_position_each_while_worke
     moved_on = Event()
 
     def read() -> list[tuple[int, list[dict[str, Any]]]]:
-        found = []
+        found: list[tuple[int, list[dict[str, Any]]]] = []
         while not (last := moved_on.is_set()) or not found:
             answer = queries.totals(log, steps=True)
             found.append((answer["position"], answer["answers"]))
@@ -470,7 +470,7 @@ def test_a_user_who_may_only_read_can_ask(start_server: Callable[..., Server]) -
     log.append(HISTORY)
     drain(Store(log, PROJECTIONS["totals"]).open_live())
     rights = ["on", ">secret", "~*", "+@read", "+@connection", "+info", "+config|get"]
-    server.client().execute_command("ACL", "SETUSER", "reader", *rights)
+    execute(server.client(), "ACL", "SETUSER", "reader", *rights)
     reader = Log(server.client(user="reader", password="secret"), "ledger")
     for name, question in QUESTIONS.items():
         assert question(reader, at_least=100)["position"] in (100, 104), name
@@ -591,7 +591,7 @@ def test_of_a_past_with_events_that_cannot_be_applied_the_reader_is_told(log: Lo
     append(log, 21)
     assert "parked" not in queries.totals(log, known_at=1)
     for asked in ({"known_at": 3}, {"at_least": 3}, {"known_at": "2999", "known_as": "published"}):
-        assert queries.totals(log, **asked)["parked"] == [2]  # type: ignore[arg-type]  # each is one question
+        assert queries.totals(log, **asked)["parked"] == [2]
 
 
 def test_nothing_was_known_beyond_the_head(log: Log) -> None:

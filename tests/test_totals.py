@@ -609,9 +609,9 @@ def test_all_the_evidence_has_every_report_of_a_revocation_that_is_listed() -> N
         revoked("n", on="2023-12"),
         revoked("n", on="2023-12-28"),
     )
-    asked = {"valid_at": date_range("2023-12-28")}
-    assert total_of(reports, **asked)["evidence"]["low"] == [1, 2]
-    assert total_of(reports, whole_evidence=True, **asked)["evidence"]["low"] == [1, 2, 3]
+    day = date_range("2023-12-28")
+    assert total_of(reports, valid_at=day)["evidence"]["low"] == [1, 2]
+    assert total_of(reports, valid_at=day, whole_evidence=True)["evidence"]["low"] == [1, 2, 3]
 
 
 def test_a_revocation_in_either_of_equated_terms_counts_for_both() -> None:
@@ -860,7 +860,7 @@ def test_a_total_is_held_down_by_what_was_granted_after_its_day_and_not_by_what_
 
 
 def test_a_retracted_report_counts_no_longer_and_counts_again_when_its_retraction_is_retracted() -> None:
-    lines = [
+    lines: list[Line] = [
         total(">40", "2024-01-28"),
         total(">90", "2024-01-28"),
         called("mistake", retracted("e2")),

@@ -15,7 +15,7 @@ from workers import run_here
 from .api import running
 from .command import Running, approvals, event, text, together
 from .conftest import new_ledger
-from .servers import Server
+from .servers import Server, execute
 from .strategies import report
 from .waiting import until
 
@@ -51,7 +51,7 @@ class Users:
         self._admin.acl_log_reset()
         for name, line in LINES.items():
             rules = re.findall(r"\([^)]*\)|\S+", line.replace("{cac}", f"{{{self.ledger}}}"))
-            self._admin.execute_command("ACL", "SETUSER", self.named(name), "on", ">secret", *rules)
+            execute(self._admin, "ACL", "SETUSER", self.named(name), "on", ">secret", *rules)
 
     def named(self, name: str) -> str:
         return f"{name}-{self.ledger}"
@@ -67,8 +67,8 @@ class Users:
 
     def refused(self) -> set[str]:
         """What the server has refused to them. What a client tells of itself is not advised: not every server knows that."""
-        entries = [entry for entry in self._admin.acl_log() if entry["username"].endswith(self.ledger)]
-        return {entry["object"] for entry in entries} - {"client|setinfo"}
+        entries = [entry for entry in self._admin.acl_log() if str(entry["username"]).endswith(self.ledger)]
+        return {str(entry["object"]) for entry in entries} - {"client|setinfo"}
 
     def delete(self) -> None:
         for name in LINES:
@@ -123,7 +123,9 @@ def read(log: Log) -> None:
     assert log.position_of("urn:desk", "e2") == 2
     assert log.positions_of([("urn:desk", "e2")]) == {("urn:desk", "e2"): 2}
     assert log.at(1) == log.at_each([1])[0]
-    assert log.head() == next(log.follow(1)).position == 2
+    followed = next(log.follow(1))
+    assert followed is not None
+    assert log.head() == followed.position == 2
     assert next(log.follow(2, wait=0.01)) is None
 
 
@@ -174,7 +176,7 @@ def test_none_of_them_is_let_through_with_what_takes_from_the_log(users: Users, 
     places["bell"] = keys.bell(users.ledger, "totals")
     for command in DESTRUCTION:
         with pytest.raises(redis.exceptions.NoPermissionError):
-            users.client(name).execute_command(*(word.format(**places) for word in command.split()))
+            execute(users.client(name), *(word.format(**places) for word in command.split()))
     assert log.head() == 2
 
 

@@ -19,7 +19,9 @@ class Over(BaseException):
 
 def test_what_is_wrong_is_told_once_as_long_as_it_lasts_and_again_when_it_comes_back() -> None:
     away, mistake = StorageUnavailable("away"), ZeroDivisionError("a mistake of ours")
-    found = iter([[], [away, mistake], [mistake, away], mistake, [], away, Over()])
+    found: Iterator[Exception | list[Exception] | Over] = iter(
+        [[], [away, mistake], [mistake, away], mistake, [], away, Over()]
+    )
 
     def look() -> list[Exception]:
         each = next(found)

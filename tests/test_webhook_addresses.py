@@ -20,7 +20,7 @@ from workers.webhooks import addresses, sending, subscriptions
 from workers.webhooks.addresses import Address, is_public, target
 from workers.webhooks.sending import Answer, post
 
-from .receiver import Receiver, Reply
+from .receiver import Receiver, Reply, Request
 
 
 @pytest.fixture
@@ -326,7 +326,12 @@ def test_an_answer_that_trickles_in_for_ever_is_cut_off(
 def test_a_receiver_that_says_nothing_is_left(monkeypatch: pytest.MonkeyPatch, receiver: Receiver) -> None:
     monkeypatch.setattr(sending, "READ", 0.05)
     over = threading.Event()
-    receiver.replies = lambda _: (over.wait() and Reply()) or Reply()
+
+    def late(_: Request) -> Reply:
+        over.wait()
+        return Reply()
+
+    receiver.replies = late
     assert sent(receiver.url, private=True).says == "TimeoutError: timed out"
     over.set()
 

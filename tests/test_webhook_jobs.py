@@ -91,6 +91,7 @@ def test_a_worker_that_is_killed_before_the_cursor_moved_delivers_again_under_th
     log: Log, receiver: Receiver, subscription: Subscription, supervised: Supervised, answered: bool
 ) -> None:
     pid = eventually(supervised.courier)
+    assert pid is not None
 
     def stopped(_: Request) -> Reply:
         if len(receiver.requests) == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -11,7 +11,7 @@ from itertools import islice
 import pytest
 from standardwebhooks import WebhookVerificationError
 
-from events import BadQuestion, Log, LogForked, Unreadable, as_json_line, keys
+from events import BadQuestion, EventData, Log, LogForked, Unreadable, as_json_line, keys
 from projections import PROJECTIONS, Store, replay
 from workers import webhooks
 from workers.webhooks import (
@@ -143,10 +143,10 @@ def test_a_subscription_gets_the_types_that_it_asked_for(log: Log, receiver: Rec
         subscriptions.add(log, receiver.url, ["approval.granted"], private=True)
 
 
-def append_one(log: Log, id: str, data: object) -> None:
+def append_one(log: Log, id: str, data: EventData) -> None:
     from events import Event
 
-    log.append([Event(id=id, source="urn:desk", data=data)])  # type: ignore[arg-type]
+    log.append([Event(id=id, source="urn:desk", data=data)])
 
 
 def test_an_event_of_a_newer_version_is_delivered_too(
@@ -379,7 +379,7 @@ def test_a_dead_letter_that_changes_while_it_is_sent_again_stays_as_it_was_chang
                 dead_letters.drop(log, name, 1)
             case _:
                 (letter,) = dead_letters.all_of(log, name)
-                log.client.hset(place, "1", replace(letter, tries=20).to_bytes())  # type: ignore[arg-type]
+                log.client.hset(place, "1", replace(letter, tries=20).to_bytes())
         return Reply(500)
 
     receiver.replies = reply
@@ -408,11 +408,12 @@ def test_who_is_disabled_gets_nothing_and_keeps_its_place(
 
 
 def changed_in_between(log: Log, id: str, what: str) -> None:
-    {
+    changes: dict[str, Callable[[], object]] = {
         "disabled": partial(subscriptions.disable, log, id, "by hand"),
         "removed": partial(subscriptions.remove, log, id),
         "moved": partial(subscriptions.enable, log, id, after=3),
-    }[what]()
+    }
+    changes[what]()
 
 
 @pytest.mark.parametrize("what", ["disabled", "removed", "moved"])
@@ -522,7 +523,7 @@ def test_a_subscription_that_something_else_wrote_to_says_so(
     if value is None:
         log.client.hdel(key, field)
     else:
-        log.client.hset(key, field, value)  # type: ignore[arg-type]
+        log.client.hset(key, field, value)
     with pytest.raises(Unreadable, match="something else wrote to it"):
         subscriptions.get(log, subscription.id)
 

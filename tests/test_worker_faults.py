@@ -83,8 +83,12 @@ def positions(log: Log) -> list[int]:
 def caught_up(log: Log, *names: str) -> None:
     """Waits until the projections are at the head; every digest is then the one of a plain fold."""
     head = log.head()
+
+    def at_the_head(name: str) -> bool:
+        return position(log, name) == head
+
     for name in names or ALL:
-        eventually(lambda name=name: position(log, name) == head, f"{name} is at the head")  # type: ignore[misc]
+        eventually(partial(at_the_head, name), f"{name} is at the head")
         assert Store(log, ALL[name]).open_live().digest() == folded(log, ALL[name])
 
 
@@ -380,12 +384,16 @@ def test_a_log_that_was_replaced_is_told_once_and_nothing_is_changed(log: Log, s
             at_once.rename(key(another.ledger), key(log.ledger))
         at_once.execute()
     before = stored(log, "projection:")
+
+    def more_said(event: str, least: int) -> bool:
+        return len(workers.said(event)) >= least
+
     for _ in range(3):
         failed, looked = len(workers.said("job_failed")), len(workers.said("looked"))
         doorbell.answer(log.client, log.ledger, ALL)
         ring_for_all(log)
-        eventually(lambda failed=failed: len(workers.said("job_failed")) >= failed + len(ALL))  # type: ignore[misc]
-        eventually(lambda looked=looked: len(workers.said("looked")) > looked + 2)  # type: ignore[misc]
+        eventually(partial(more_said, "job_failed", failed + len(ALL)))
+        eventually(partial(more_said, "looked", looked + 3))
     said = workers.said("reconciler")
     assert [line["code"] for line in said] == ["log-forked"] * len(ALL)
     assert {name for name in ALL for line in said if f"projection {name} " in line["says"]} == {*ALL}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -33,6 +34,7 @@ from events import (
     keys,
 )
 from projections import PROJECTIONS, Fenced, Store, replay
+from projections.lockstep import Lockstep
 from workers import (
     doorbell,
     jobs,
@@ -45,7 +47,6 @@ from workers import (
     supervise,
     workers_alive,
 )
-from workers import drain as drain_module
 from workers import worker as worker_module
 from workers.alive import share_of
 from workers.doorbell import answer, hold
@@ -262,6 +263,9 @@ def test_at_every_quiet_point_everything_is_seen_though_nobody_looks_for_lost_be
                 mine.append([report(f"{spell}-{producer}-{number}")])
                 ring(client, mine.ledger, ["totals"])
 
+    def seen(head: int) -> bool:
+        return position(log) == head
+
     with ThreadPoolExecutor(4) as threads:
         working = [threads.submit(work) for _ in range(2)]
         try:
@@ -269,7 +273,7 @@ def test_at_every_quiet_point_everything_is_seen_though_nobody_looks_for_lost_be
                 list(threads.map(partial(produce, spell=spell), range(2)))
                 head = log.head()
                 assert head == 8 * (spell + 1)
-                eventually(lambda head=head: position(log) == head, "everything is seen")  # type: ignore[misc]
+                eventually(partial(seen, head), "everything is seen")
         finally:
             stop.set()
         for each in working:
@@ -325,7 +329,7 @@ def test_a_job_ends_in_time_also_where_others_are_always_first(
 ) -> None:
     append(log, 40)
     monkeypatch.setattr(jobs, "SLICE", 0.0)
-    monkeypatch.setattr(drain_module.Lockstep, "advance", lambda *_: [Fenced()])
+    monkeypatch.setattr(Lockstep, "advance", lambda *_: [Fenced()])
     advance(log, "totals")
     assert queue_length(log.client, log.ledger) == 1  # for the rest
 
@@ -675,7 +679,7 @@ def test_a_worker_leaves_nothing_behind_but_the_name_of_its_queue(log: Log, sign
 def test_what_a_killed_worker_was_registered_as_goes_with_the_next_worker(log: Log, signals: None) -> None:
     with connect_like(log) as client:
         killed = BellWorker.of(client, log.ledger, "killed")
-        killed.register_birth()
+        killed.register_birth()  # type: ignore[no-untyped-call]  # RQ has no types here
         log.client.delete(killed.key)  # its time to live passes
     registers = ["rq:workers", f"rq:workers:{killed.queues[0].name}"]
     log.client.sadd(registers[1], b"\xff not a name")
@@ -775,10 +779,10 @@ def test_who_catches_up_rings_again_for_jobs_that_others_took_and_never_ran(
     lost: list[int] = []
     really = processes._drain_queue
 
-    def after_others(client: redis.Redis, queue: DoorbellQueue, *others: Any) -> int:
+    def after_others(client: redis.Redis, ledger: str, *others: Any) -> int:
         if len(lost) < 3:
             lost.append(lose_jobs(log))
-        return really(client, queue, *others)
+        return really(client, ledger, *others)
 
     monkeypatch.setattr(processes, "_drain_queue", after_others)
     append(log, 40, 41)
@@ -800,7 +804,7 @@ def test_who_catches_up_leaves_to_others_what_they_look_after_as_long_as_they_do
         if len(seen) == 2:
             answer(log.client, log.ledger, ["totals"])  # its time is over
 
-    monkeypatch.setattr(processes.time, "sleep", pause)
+    monkeypatch.setattr(time, "sleep", pause)
     assert run_here(log.client, log.ledger) == len(PROJECTIONS)
     assert seen == [(0, [1] * len(others))] * 2
     assert digests(log) == all_folded(log)
