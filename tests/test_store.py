@@ -546,7 +546,7 @@ def test_control_of_a_parked_event_there_would_be_a_trace(log: Log) -> None:
     class Forgetful(Generation):
         """Keeps what the failed event has changed."""
 
-        def fold(self, entries: Any, lookup: Any, seconds: float) -> tuple[int, Exception | None]:
+        def fold(self, entries: Any, lookup: Any, seconds: float = 1.0) -> tuple[int, Exception | None]:
             super().fold(entries, lookup, seconds)
             return len(entries), None
 
