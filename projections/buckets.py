@@ -1,9 +1,8 @@
-"""A set of names, kept in 256 documents, so that adding one to a large set writes a small document."""
+"""A set of names, kept in up to 256 documents, so that adding one to a large set writes a small document; one more lists these."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from hashlib import sha256
 
 from .projection import Documents
@@ -11,34 +10,54 @@ from .projection import Documents
 
 def add(documents: Documents, set_name: str, name: str) -> None:
     """Adds `name`; it may be there already."""
-    held: list[str] = documents.get(_bucket(set_name, name)) or []
-    if name not in held:
-        documents.put(_bucket(set_name, name), sorted([*held, name]))
+    bucket = _bucket_of(name)
+    held: list[str] = documents.get(_place(set_name, bucket)) or []
+    if name in held:
+        return
+    documents.put(_place(set_name, bucket), sorted([*held, name]))
+    if not held:
+        documents.put(_list(set_name), sorted([*_buckets(documents, set_name), bucket]))
 
 
 def discard(documents: Documents, set_name: str, name: str) -> None:
     """Takes `name` out, where it is there."""
-    held: list[str] = documents.get(_bucket(set_name, name)) or []
-    documents.put(_bucket(set_name, name), [other for other in held if other != name] or None)
+    bucket = _bucket_of(name)
+    held: list[str] = documents.get(_place(set_name, bucket)) or []
+    if name not in held:
+        return
+    left = [other for other in held if other != name]
+    documents.put(_place(set_name, bucket), left or None)
+    if not left:
+        others = [other for other in _buckets(documents, set_name) if other != bucket]
+        documents.put(_list(set_name), others or None)
 
 
 def read(documents: Documents, set_name: str) -> Iterator[str]:
     """Every name, in one order that does not depend on the order of adding."""
-    buckets = _all(set_name)
-    documents.fetch(buckets)
-    for bucket in buckets:
-        yield from documents.get(bucket) or []
+    fetch(documents, [set_name])
+    for bucket in _buckets(documents, set_name):
+        yield from documents.get(_place(set_name, bucket))
 
 
 def fetch(documents: Documents, set_names: Iterable[str]) -> None:
-    """Reads several sets ahead, at once."""
-    documents.fetch(bucket for set_name in set_names for bucket in _all(set_name))
+    """Reads several sets ahead, in two round trips."""
+    listed = list(set_names)
+    documents.fetch(map(_list, listed))
+    documents.fetch(_place(name, bucket) for name in listed for bucket in _buckets(documents, name))
 
 
-@lru_cache(64)  # a question reads whole sets, the same as the one before it
-def _all(set_name: str) -> tuple[str, ...]:
-    return tuple(f"bucket\t{set_name}\t{number:02x}" for number in range(256))
+def _buckets(documents: Documents, set_name: str) -> list[str]:
+    """Those that have a name in them, in order."""
+    return documents.get(_list(set_name)) or []
 
 
-def _bucket(set_name: str, name: str) -> str:
-    return f"bucket\t{set_name}\t{sha256(name.encode()).hexdigest()[:2]}"
+def _list(set_name: str) -> str:
+    return f"buckets\t{set_name}"
+
+
+def _place(set_name: str, bucket: str) -> str:
+    return f"bucket\t{set_name}\t{bucket}"
+
+
+def _bucket_of(name: str) -> str:
+    return sha256(name.encode()).hexdigest()[:2]

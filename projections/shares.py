@@ -11,7 +11,7 @@ from . import buckets, pages
 from .projection import Documents
 
 name = "shares"
-version = 3
+version = 4
 handles = frozenset({MarketEstimated.TYPE})
 
 
