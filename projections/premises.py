@@ -93,7 +93,7 @@ class Premises:
         listed = {day for of in evidence.granted.values() for day in of.exact_days()}
         # Approvals that are listed in one of several terms add up to no more on further days. But what is listed in one on one
         # day, and in another on the next, are different approvals: only with these days do they stand one after the other.
-        self.days = sorted(_days(evidence, self.order) | (listed if len(evidence.granted) > 1 else set()))
+        self.days = sorted(_days(evidence) | (listed if len(evidence.granted) > 1 else set()))
         self.listed = sorted(listed)
         self.listed_in = {of: _listed_in(of, days, self.order) for of, days in evidence.granted.items()}
         self.speaks_of_force = any(of.any() for of in evidence.revoked) or any(
@@ -311,8 +311,8 @@ def at(day: date) -> Node:
     return ("total", day)
 
 
-def _days(evidence: Evidence, order: Iterable[Placed]) -> set[date]:
-    """The days that a constraint is about, beside those on which approvals are listed."""
+def _days(evidence: Evidence) -> set[date]:
+    """The days that a constraint is about, whichever events count, beside those on which approvals are listed."""
     days: set[date] = set()
     for report in evidence.totals:
         if report.as_of is not None:
@@ -320,7 +320,8 @@ def _days(evidence: Evidence, order: Iterable[Placed]) -> set[date]:
         if report.since is not None and report.to is not None:
             days |= {report.since.first - DAY, report.since.last - DAY, report.to.first, report.to.last}
     days |= {report.on.last for report in evidence.announced}
-    days |= {by for placed in order if not placed.batch.reports and (by := placed.batch.granted_by)}
+    # Where its announcements do not count, a batch is known by its members.
+    days |= {batch.latest for batch in evidence.batches(frozenset({NAMED})) if batch.latest is not None}
     for revoked in evidence.revoked:
         days |= set(revoked.exact_days())
     for dated in (*evidence.granted.values(), *evidence.revoked):

@@ -962,6 +962,17 @@ def test_what_is_counted_by_its_day_and_as_a_member_of_a_batch_is_counted_once()
     assert every == {"low": list(range(1, 16)), "high": [], "more": 0}
 
 
+@pytest.mark.parametrize(("count", "on"), [("=3", "2024-02-17"), ("=1", "2024-02-01"), ("=1", "2024-01-17")])
+def test_where_a_batch_is_contradicted_the_day_that_a_list_gives_its_member_decides(count: str, on: str) -> None:
+    """Set apart, the announcement dates the batch no longer."""
+    reports = log(
+        total(count, "2024-03-01"), granted("Baidu", "Ernie", on, batch=4), batch(4, "=1", "2024-01-26")
+    )
+    assert events_in_conflict(total_of(reports)) == [[1, 2], [1, 3]]
+    for day in ("2024-01-20", "2024-01-26", "2024-02-10", "2024-02"):
+        assert events_in_conflict(total_of(reports, valid_at=date_range(day))) == [[1, 2], [1, 3]]
+
+
 def test_every_revocation_behind_a_bound_can_be_listed() -> None:
     lines = [
         total("=10", "2024-01-31", in_force=True),
