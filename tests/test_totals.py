@@ -977,6 +977,18 @@ def test_where_a_batch_is_contradicted_the_day_that_a_list_gives_its_member_deci
         assert events_in_conflict(total_of(reports, valid_at=date_range(day))) == [[1, 2], [1, 3]]
 
 
+def test_of_the_reports_of_one_approval_the_one_that_dates_it_is_evidence() -> None:
+    reports = log(
+        granted("Zhipu", "GLM", "2024"),
+        granted("Zhipu", "GLM", "2024-02-13"),
+        total("=2", "2024-03-16", source="AP"),
+        total("=2", "2023-12-20", source="Xinhua"),
+    )
+    assert events_in_conflict(total_of(reports)) == [[2, 3, 4]]
+    answer = total_of(reports[:2], valid_at=date_range("2024-02-13"))
+    assert (answer["total"], answer["evidence"]["low"]) == (at_least(1), [2])
+
+
 @pytest.mark.parametrize("member", [granted("Baidu", "Ernie", "2024-01-12", batch=of) for of in (1, 2, "x")])
 def test_a_member_of_a_batch_that_nobody_announced_makes_no_two_others_one(member: ApprovalGranted) -> None:
     lines = [batch(None, "=4", "2024-02-20"), batch(None, "=5", "2024-02-05")]
