@@ -17,14 +17,15 @@ import pytest
 from approval_ledger import exporting, status
 from approval_ledger.api import answering
 from approval_ledger.api.problems import RequestRefused
-from events import BadQuestion, Log, as_json_line, canonical
+from events import BadQuestion, Log, as_json_line, canonical, connect
 from projections import PROJECTIONS, Store, diff, queries
 from projections.replay import adopt, rebuild
 from workers import run_here
 
-from .api import Api, problem
+from .api import Api, problem, running
 from .command import event, text
 from .given import HISTORY, MODELS, QUESTIONS, called, equated, estimate, total
+from .servers import Server
 from .waiting import PATIENCE, until
 
 
@@ -385,6 +386,20 @@ def test_documents_of_another_version_are_no_fault_of_who_asks(api: Api, log: Lo
     assert "run `approvals replay totals`" in problem(answer, 503, "unreadable")["detail"]
     assert answer.headers["retry-after"] == "10"
     assert api.get(log, "shares").status_code == 200
+
+
+def test_given_all_connections_that_are_allowed_are_in_use_when_one_is_needed_then_that_is_said_and_not_that_the_store_is_away(
+    server: Server, log: Log
+) -> None:
+    client = connect(f"{server.url}?max_connections=1")
+    with running(server, client=client) as api:
+        client.connection_pool.get_connection()
+        says = problem(api.get(log, "events/1"), 503, "storage-unavailable")["detail"]
+    client.close()
+    assert says == (
+        "this program holds as many connections to the server as it may. Try again; where it stays so, allow more: "
+        "with max_connections in the server's URL."
+    )
 
 
 # What cannot be asked
