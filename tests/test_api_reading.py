@@ -15,15 +15,16 @@ import httpx
 import pytest
 
 from approval_ledger import exporting, status
-from approval_ledger.api import answering
+from approval_ledger.api import answering, health
 from approval_ledger.api.problems import RequestRefused
-from events import BadQuestion, Log, as_json_line, canonical, connect
+from events import BadQuestion, Log, StorageUnavailable, as_json_line, canonical, connect
 from projections import PROJECTIONS, Store, diff, queries
 from projections.replay import adopt, rebuild
 from workers import run_here
 
 from .api import Api, problem, running
 from .command import event, text
+from .conftest import new_ledger
 from .given import HISTORY, MODELS, QUESTIONS, called, equated, estimate, total
 from .servers import Server
 from .waiting import PATIENCE, until
@@ -657,6 +658,89 @@ def test_no_more_questions_are_computed_at_once_than_leave_the_server_to_others(
         codes = Counter(each.result().status_code for each in asked)
     assert codes == {200: most + answering.WAITING, 503: len(days) - most - answering.WAITING}
     assert api.get(log, "sources").status_code == 200
+
+
+@pytest.mark.parametrize("ledgers", [1, 5])
+def test_given_projections_that_are_far_behind_however_many_wait_for_them_then_the_rest_goes_on(
+    api: Api, server: Server, log: Log, monkeypatch: pytest.MonkeyPatch, ledgers: int
+) -> None:
+    monkeypatch.setattr(answering, "NEAR", 1)
+    monkeypatch.setattr(answering, "PATIENCE", PATIENCE)
+    behind = [Log(server.client(), new_ledger()) for _ in range(ledgers)]
+    for each in behind:
+        each.append(HISTORY[:3])
+    log.append(HISTORY[:1])
+    many, places = 45, min(answering.WAITING, answering.WAITING_FOR_ONE * ledgers)
+    with ThreadPoolExecutor(many) as pool, come_on(behind):
+        asked = [pool.submit(api.get, behind[n % ledgers], "totals?at_least=3") for n in range(many)]
+        until(lambda: sum(each.done() for each in asked) == many - places)
+        refused = [each.result() for each in asked if each.done()]
+        for path in ("events/1", "status", "totals"):
+            assert api.get(log, path).status_code == 200
+        assert api.post(log, text(event())).status_code == 201
+        assert sum(each.done() for each in asked) == len(refused)
+    answers = [answer for each in asked if (answer := each.result()) not in refused]
+    for answer in refused:
+        says = problem(answer, 503, "busy")["detail"]
+        assert "3 events behind its head, 3, and as many requests wait as may" in says
+        assert answer.headers["retry-after"] == "5"
+    assert [answer.json()["position"] for answer in answers] == [3] * places
+
+
+@contextmanager
+def come_on(behind: list[Log]) -> Iterator[None]:
+    """Moves projections on at the end of a block, so that nobody waits for them when its test has failed."""
+    try:
+        yield
+    finally:
+        for each in behind:
+            run_here(each.client, each.ledger)
+
+
+def test_given_a_status_that_takes_long_however_many_ask_for_it_then_they_share_the_next_and_the_rest_goes_on(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, came, made, of = threading.Event(), [], [], health.Statuses.of
+
+    async def counted(self: health.Statuses, log: Log) -> dict[str, Any]:
+        came.append(log)
+        return await of(self, log)
+
+    def slowly(log: Log) -> dict[str, Any]:
+        made.append(log)
+        gate.wait()
+        return status.status_of(log)
+
+    monkeypatch.setattr(health.Statuses, "of", counted)
+    monkeypatch.setattr(health, "status_of", slowly)
+    api.post(log, text(event("e1")))
+    many = 45
+    with ThreadPoolExecutor(many + 1) as pool, opened(gate):
+        asked = [pool.submit(api.get, log, "status") for _ in range(many)]
+        until(lambda: len(came) == many and made)
+        assert api.post(log, text(event("e2"))).status_code == 201
+        last = pool.submit(api.get, log, "status")
+        until(lambda: len(came) == many + 1)
+        for path in ("events/1", "totals"):
+            assert api.get(log, path).status_code == 200
+        assert not any(each.done() for each in [*asked, last])
+        gate.set()
+        answers = [each.result() for each in [*asked, last]]
+    assert {answer.status_code for answer in answers} == {200}
+    assert answers[-1].json()["head"] == 2
+    assert len(made) <= health.MADE_AT_ONCE + 1
+
+
+def test_given_a_status_that_fails_then_who_waited_for_it_is_told_and_the_next_is_made(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(log: Log) -> dict[str, Any]:
+        raise StorageUnavailable("the server is away")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(health, "status_of", away)
+        problem(api.get(log, "status"), 503, "storage-unavailable")
+    assert api.get(log, "status").status_code == 200
 
 
 def test_who_waits_for_a_turn_waits_no_longer_than_some_seconds_and_what_fails_gives_its_turn_on(
