@@ -79,10 +79,21 @@ def test_a_company_is_found_under_each_of_its_names(api: Api, history: Log, path
 
 
 @pytest.mark.parametrize(
-    "name", ["Nobody", "a%2Fb", "..%2f..%2fetc%2fpasswd", "%00", "%ff", "%2e%2e", "x" * 8000]
+    "name", ["Nobody", "a%2Fb", "..%2f..%2fetc%2fpasswd", "%00", "%ff", "%2e%2e", "x" * 200]
 )
 def test_a_company_that_is_not_there_is_404(api: Api, history: Log, name: str) -> None:
     problem(api.get(history, f"companies/{name}"), 404, "unknown-company")
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "百" * 201, "x/" * 4000, ""])
+@pytest.mark.parametrize("place", ["path", "query"])
+def test_given_a_name_that_no_company_can_have_when_it_is_asked_for_then_it_is_refused_wherever_it_stands(
+    api: Api, history: Log, place: str, name: str
+) -> None:
+    answer = api.get(history, f"companies/{name}" if place == "path" else f"companies?name={name}")
+    (fault,) = problem(answer, 422, "validation")["faults"]
+    assert (fault["in"], fault["parameter"]) == (place, "name")
+    assert "character" in fault["detail"]
 
 
 def test_the_share_of_a_stock_is_refused_where_the_terms_differ(api: Api, history: Log) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from events import Log
 from projections import diff, queries
@@ -49,7 +49,10 @@ def companies(request: Request, log: LogOf, query: Annotated[parameters.Companie
 
 @router.get("/companies/{name:path}", responses=documents.answers("companies"))
 def company(
-    request: Request, log: LogOf, name: str, query: Annotated[parameters.Tabular, Query()]
+    request: Request,
+    log: LogOf,
+    name: Annotated[parameters.Text, Path(description="Any name of the company.")],
+    query: Annotated[parameters.Tabular, Query()],
 ) -> Response:
     """One company with its history, by any of its names. (A name such as `..` is none in a path: ask `companies?name=`.)"""
     return _tabular(request, log, "companies", partial(queries.companies, name=name), query)
