@@ -150,12 +150,14 @@ def test_a_table_is_what_the_command_exports(api: Api, history: Log, name: str) 
         ("totals?steps=true", {"steps": True}),
         ("sources", {}),
         ("sources?limit=5", {"limit": 5}),
+        ("companies?name=百度", {"name": "百度"}),
+        ("companies/百度", {"name": "百度"}),
     ],
 )
 def test_parquet_is_what_the_command_exports(
     api: Api, history: Log, path: str, question: dict[str, Any]
 ) -> None:
-    name = path.partition("?")[0]
+    name = re.split("[/?]", path)[0]
     answer = QUESTIONS[name](history, **question)
     about = exporting.described(history, answer, "parquet", question)
     found = api.get(history, path, Accept="application/vnd.apache.parquet")
