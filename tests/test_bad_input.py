@@ -957,6 +957,7 @@ def test_what_is_no_position_never_reaches_the_server(held, nothing_stored, posi
         lambda: next(held.read(position)),
         lambda: next(held.read_backwards(position)),
         lambda: next(held.read_subject("s", position)),
+        lambda: next(held.read_subject("s", before=position)),
         lambda: next(held.follow(position)),
         lambda: held.at(position),
         lambda: held.page(position, 1),
