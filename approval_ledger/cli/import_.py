@@ -43,6 +43,7 @@ class Run:
     refusals: list[Refusal]
     verdicts: list[Verdict] = field(default_factory=list)
     gone: list[Missing] = field(default_factory=list)
+    left_out: list[int] = field(default_factory=list)  # positions of the ledger that could not be understood
     proposals: list[Proposal] = field(default_factory=list)
     positions: dict[tuple[str, str], int] = field(default_factory=dict)
     found: set[tuple[str, str]] = field(default_factory=set)  # what somebody stored since the ledger was read
@@ -230,9 +231,9 @@ def _compare(run: Run, log: Log, cumulative: bool, actor: str | None) -> None:
     facts = [fact for table in run.tables for fact in table.facts]
     with _bar("reading the ledger", log.head()) as seen:
         held = compare.holding(log, {fact.event.source for fact in facts}, seen)
-    run.verdicts = compare.verdicts(facts, held)
-    if not run.refusals and not any(table.doubtful for table in run.tables):
-        # a row that could not be read has not disappeared
+    run.verdicts, run.left_out = compare.verdicts(facts, held), held.left_out
+    if not run.refusals and not held.left_out and not any(table.doubtful for table in run.tables):
+        # a row that could not be read has not disappeared, and what was left out may have ended it
         run.gone = compare.missing(run.verdicts, held, all_lists=cumulative)
     run.proposals = proposals.propose(run.verdicts, run.gone, actor or "the editor")
 
@@ -355,6 +356,7 @@ def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
     _list("proposed", (_proposed(proposal) for proposal in run.proposals))
     _list("corrected or retracted before, and left so", map(_there, (v for v in run.verdicts if v.settled)))
     _list("reworded", (f"{v.fact.place}: {', '.join(v.reworded)}" for v in run.verdicts if v.reworded))
+    _list("left out of the ledger, as newer software wrote it or it is no event", _left_out(run))
     _list("columns kept as published, and not read", _unread(run))
     _list("not understood, and kept as published", _left(run))
     if run.appended <= FEW:
@@ -427,6 +429,10 @@ def _unread(run: Run) -> Iterator[str]:
             yield f"{table.file}, table {table.table.number}: {', '.join(kept)}"
 
 
+def _left_out(run: Run) -> Iterator[str]:
+    return (f"position {position}" for position in run.left_out)
+
+
 def _left(run: Run) -> Iterator[str]:
     return (
         f"{t.file}, table {t.table.number}, row {row}: {text[:120]}"
@@ -459,6 +465,7 @@ def _document(run: Run, ledger: str) -> dict[str, Any]:
         "appended": run.appended,
         "tables": [_described(table, counts(table, verdicts)) for table, verdicts in _by_table(run)],
         "refused": [refusal.to_json() for refusal in run.refusals],
+        "left_out": run.left_out,
         "events": [_outcome(verdict, run) for verdict in run.verdicts],
         "disappeared": [
             {"position": missing.held.position, "source": missing.identity[0], "id": missing.identity[1]}

@@ -9,8 +9,26 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
-from events import Event, Log, canonical, date_range, name_key, stored_json
-from events.catalog import ApprovalAmended, ApprovalRevoked, EventRetracted, EventSuperseded
+from events import (
+    DecodedEvent,
+    Event,
+    Fault,
+    InvalidEvent,
+    Log,
+    RecordedEvent,
+    UnknownVersion,
+    canonical,
+    date_range,
+    decode,
+    name_key,
+)
+from events.catalog import (
+    ApprovalAmended,
+    ApprovalGranted,
+    ApprovalRevoked,
+    EventRetracted,
+    EventSuperseded,
+)
 
 from . import mapping as mappings
 from .facts import OPTIONAL, Fact, Place
@@ -21,6 +39,7 @@ JSON = Mapping[str, Any]
 Status = Literal["new", "already", "repeats", "differs"]
 
 _CHANGES = frozenset({ApprovalAmended.TYPE, ApprovalRevoked.TYPE})
+_APPROVALS = _CHANGES | {ApprovalGranted.TYPE}
 _CORRECTIONS = frozenset({EventRetracted.TYPE, EventSuperseded.TYPE})
 _LEFT_OUT = frozenset({"source", "published"})  # who reports it, and in which words: not what is reported
 
@@ -54,6 +73,8 @@ class Holding:
     amended: dict[tuple[str, str, str], list[JSON]] = field(default_factory=dict)
     revoked: set[tuple[str, str, str]] = field(default_factory=set)
     replacements: set[Identity] = field(default_factory=set)
+    left_out: list[int] = field(default_factory=list)
+    """The positions of what this software does not understand, and may be of approvals."""
 
     def note(self, data: JSON) -> None:
         """Takes what an amendment or a revocation that stands says of an approval by its number."""
@@ -107,19 +128,26 @@ class Missing:
 
 
 def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _: None) -> Holding:
-    """What a ledger has of these lists, as corrections leave it. `seen` is told of every position that was read."""
+    """What a ledger has of these lists, as corrections leave it. `seen` is told of every position that was read.
+
+    What this software does not understand is left out, as it is of figures. Raises UnknownVersion where that is an approval of
+    one of these lists: the row that has it would be taken for a new one.
+    """
     events: dict[Identity, _Said] = {}
     corrections: dict[Identity, JSON] = {}
     changes: list[Identity] = []
     found = Holding()
     for recorded in log.read():
         seen(recorded.position)
-        document = stored_json(recorded.payload)
-        identity, data = (document["source"], document["id"]), document["data"]
-        events[identity] = _Said(recorded.position, data, document.get("subject"))
-        if document["type"] in _CORRECTIONS:
-            corrections[identity] = data
-        elif document["type"] in _CHANGES:
+        event = _understood(recorded, sources)
+        if event is None:
+            found.left_out.append(recorded.position)
+            continue
+        identity = event.source, event.id
+        events[identity] = _Said(event.position, event.written, event.subject)
+        if event.type in _CORRECTIONS:
+            corrections[identity] = event.written
+        elif event.type in _CHANGES:
             changes.append(identity)
     in_force = _in_force({one: _referred(data["target"]) for one, data in corrections.items()})
     out = {_referred(corrections[one]["target"]) for one in in_force}
@@ -138,6 +166,23 @@ def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _:
             earlier = tuple(events[one].data for one in before)
             found.events[identity] = Held(position, events[by].data, by, by in out, earlier, subject)
     return found
+
+
+def _understood(recorded: RecordedEvent, sources: set[str]) -> DecodedEvent | None:
+    """The event, unless it is of a version that this software does not know and may say something of approvals, or is none."""
+    try:
+        event = decode(recorded)
+    except InvalidEvent:
+        return None
+    if event.newer is None:
+        return event
+    if event.source in sources and event.is_of(_APPROVALS):
+        message = (
+            f"position {event.position} has {event.id!r} of {event.source}, a list that is imported, as newer software wrote it "
+            f"({'; '.join(map(str, event.newer.faults))}): rows cannot be compared with it. Update this software"
+        )
+        raise UnknownVersion([Fault("unknown-version", message)])
+    return None if event.is_of(_APPROVALS | _CORRECTIONS) else event
 
 
 def _in_force(targets: Mapping[Identity, Identity]) -> set[Identity]:
@@ -267,8 +312,8 @@ def _numbered_since(
 
 
 def _number(data: JSON) -> str | None:
-    number: str | None = data.get("item", {}).get("registry_number")
-    return number
+    item = data.get("item")  # of an approval; a report of use has its name alone
+    return item.get("registry_number") if isinstance(item, dict) else None
 
 
 def _names(source: str, data: JSON) -> tuple[str, ...] | None:
