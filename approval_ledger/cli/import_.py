@@ -128,9 +128,11 @@ def import_(
     ledger: Ledger = None,
     json: Json = False,
 ) -> None:
-    """Import official lists. Every row of every file is taken, or nothing, unless --skip-bad is given.
+    """Import official lists. One bad row of any file refuses all, before anything is stored, unless --skip-bad is given.
 
     Importing a file again appends nothing; a later edition appends what is new, and what differs is reported.
+
+    Where it breaks off in between, what was appended stays, and the same command again appends the rest.
     """
     _check_proposals(proposals, actor)
     options = _options(publisher, source_url, title, published_on)
@@ -151,17 +153,18 @@ def import_(
     try:
         _show(run, name, proposals, json)
         if error is not None:
-            _say_how_far(run, error)
+            _say_how_far(run, error, proposals)
     finally:  # also where nobody reads what is shown
         if error is not None or run.refusals:
             raise typer.Exit(1)
 
 
-def _say_how_far(run: Run, error: LedgerError) -> None:
+def _say_how_far(run: Run, error: LedgerError, target: Path | None) -> None:
     show.fail(error)
+    written = run.proposals and target is not None
     show.complain(
-        f"{len(run.positions):,} of {len(run.new()):,} new events were stored before that: "
-        "run the same command again for the rest"
+        f"{len(run.positions):,} of {len(run.new()):,} new events were stored before that: run the same command again for the rest"
+        + (f", with another file for --proposals than {target}" if written else "")
     )
 
 
