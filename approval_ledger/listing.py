@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from events import Log, RecordedEvent
 
@@ -12,11 +11,11 @@ def listed(
     log: Log, *, after: int, limit: int | None, subject: str | None, backwards: bool
 ) -> Iterator[RecordedEvent]:
     """At most `limit` events after the position `after`; `backwards`, those before it, or from the last on where it is 0."""
-    if subject is not None and backwards and after:
-        older = (event for event in log.read_subject(subject, backwards=True) if event.position < after)
-        return islice(older, limit)
-    if subject is not None:
-        return log.read_subject(subject, after=after, limit=limit, backwards=backwards)
     if backwards:
-        return log.read_backwards(before=after or None, limit=limit)
-    return log.read(after=after, limit=limit)
+        before = after or None
+        if subject is None:
+            return log.read_backwards(before=before, limit=limit)
+        return log.read_subject(subject, before=before, limit=limit, backwards=True)
+    if subject is None:
+        return log.read(after=after, limit=limit)
+    return log.read_subject(subject, after=after, limit=limit)

@@ -5,7 +5,7 @@ pattern                             type    writer       lost if it goes
 {name}:ids                          hash    append.lua   the log counts as damaged: nothing is appended; restore a backup
 {name}:subjects                     hash    append.lua   expectations on subjects, and nothing notices it; restore a backup
 {name}:subject:<sha256/16>          list    append.lua   reading one subject, and nothing notices it; restore a backup
-{name}:projection:<p>               hash    store.py     which generation of p is live (switch.lua), and the one before it
+{name}:projection:<p>               hash    store.py     which generation of p is live (switch.lua), the one before it, and the lowest that is left
 {name}:projection:<p>:<g>:documents hash    commit.lua   generation g of p; can be rebuilt by a replay
 {name}:projection:<p>:<g>:state     hash    commit.lua   its checkpoint (store.py makes it); can be rebuilt by a replay
 {name}:projection:<p>:<g>:parked    hash    commit.lua   its parked events; can be rebuilt by a replay

@@ -192,14 +192,22 @@ class Log:
             limit = None if limit is None else limit - len(entries)
 
     def read_subject(
-        self, subject: str, after: int = 0, limit: int | None = None, *, backwards: bool = False
+        self,
+        subject: str,
+        after: int = 0,
+        limit: int | None = None,
+        *,
+        before: int | None = None,
+        backwards: bool = False,
     ) -> Iterator[RecordedEvent]:
-        """The events of one subject after position `after`, in order, or newest first."""
+        """The events of one subject after position `after`, and before `before` where that is given, in order, or newest first."""
         require_position(after)
+        if before is not None:
+            require_position(before)
         key = keys.subject(self.ledger, subject)
         with storage():
             positions = [int(p) for p in cast(list[bytes], self.client.lrange(key, 0, -1))]
-        wanted = [position for position in positions if position > after]
+        wanted = [p for p in positions if p > after and (before is None or p < before)]
         if backwards:
             wanted.reverse()
         if limit is not None:

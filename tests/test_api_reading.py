@@ -6,7 +6,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -23,10 +23,11 @@ from projections.replay import adopt, rebuild
 from workers import run_here
 
 from .api import Api, problem, running
-from .command import event, text
+from .command import Ledger, event, text
 from .conftest import new_ledger
 from .given import HISTORY, MODELS, QUESTIONS, called, equated, estimate, total
 from .servers import Server
+from .strategies import report
 from .waiting import PATIENCE, until
 
 
@@ -293,6 +294,27 @@ def test_pages_go_backwards_and_by_subject(api: Api, history: Log) -> None:
     assert [int(e["sequence"]) for e in older["events"]] == [102, 101]
     of_subject = api.get(history, "events?subject=CAC/approval/model&limit=1000").json()["events"]
     assert {e["subject"] for e in of_subject} == {"CAC/approval/model"}
+
+
+def test_given_a_long_subject_when_its_oldest_events_are_asked_for_then_the_newer_ones_are_not_read(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server()
+    ledger = Ledger(server)
+    ledger.log.append([report(f"e{n}", subject="s") for n in range(1, 101)])
+    with running(server) as api:
+        before = entries_asked_for(ledger.log)  # of which a server that starts asks for some
+        page = api.get(ledger.log, "events?subject=s&backwards=true&after=3").json()
+        ran = ledger.run("events", "--subject", "s", "--backwards", "--after", "3", "--json")
+        for found in (page["events"], ran.documents):
+            assert [int(each["sequence"]) for each in found] == [2, 1]
+        assert entries_asked_for(ledger.log) - before == 2 * 2
+
+
+def entries_asked_for(log: Log) -> int:
+    """How often the server was asked for entries of a log so far."""
+    stats: Any = log.client.info("commandstats")
+    return int(stats.get("cmdstat_xrange", {"calls": 0})["calls"])
 
 
 @pytest.mark.parametrize(

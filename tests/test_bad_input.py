@@ -998,6 +998,7 @@ def test_what_is_no_position_never_reaches_the_server(
         lambda: next(held.read(position)),
         lambda: next(held.read_backwards(position)),
         lambda: next(held.read_subject("s", position)),
+        lambda: next(held.read_subject("s", before=position)),
         lambda: next(held.follow(position)),
         lambda: held.at(position),
         lambda: held.page(position, 1),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import ReferenceType, ref
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import BadQuestion, Event, EventData, Log, canonical, keys
-from projections import PROJECTIONS, diff, differences, past, queries
+from projections import PROJECTIONS, diff, differences, past, queries, together
 from projections.differences import BUILDS, figures_of
+from projections.past import SnapshotLost
 
 from .command import Ledger, written
 from .conftest import new_ledger
@@ -175,6 +177,60 @@ def test_many_events_are_taken_together_and_the_first_of_them_are_listed(
         ("new event", list(range(1, 13)), 8),
         ("correction", [3, 21], 0),
     ]
+
+
+class Watched(dict[Any, Any]):
+    """Figures that can be told to be there still."""
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The figures of how many positions there are, noted with those of each."""
+    made: list[ReferenceType[Watched]] = []
+    counted: list[int] = []
+
+    def watched(name: str, found: Any) -> Watched:
+        figures = Watched(figures_of(name, found))
+        made.append(ref(figures))
+        counted.append(sum(each() is not None for each in made))
+        return figures
+
+    monkeypatch.setattr(differences, "figures_of", watched)
+    return counted
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_given_many_events_when_a_diff_walks_over_them_then_it_keeps_the_figures_of_two_positions(
+    log: Log, at_once: list[int], name: str
+) -> None:
+    log.append(HISTORY)
+    kept = QUESTIONS[name](log, known_at=10)
+    del kept["known_at"]
+    for since in (0, 10, kept):
+        assert diff(log, name, since=since)["changes"]
+        assert len(at_once) > 50
+        assert max(at_once) == 2
+        at_once.clear()
+
+
+def test_given_a_snapshot_that_is_lost_on_the_way_when_a_diff_begins_anew_then_its_answer_is_the_same(
+    log: Log, at_once: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append(HISTORY)
+    whole = diff(log, "totals", since=5)
+    at_once.clear()
+    follow, lost = together.follow, ["a snapshot"]
+
+    def follow_until_one_is_lost(*args: Any) -> Iterator[Any]:
+        for number, step in enumerate(follow(*args)):
+            if number == 20 and lost:
+                raise SnapshotLost(lost.pop())
+            yield step
+
+    monkeypatch.setattr(differences, "follow", follow_until_one_is_lost)
+    assert diff(log, "totals", since=5) == whole
+    assert len(at_once) == 21 + 100
+    assert max(at_once) == 2
 
 
 def test_two_batches_of_one_day_are_two_and_so_are_an_ordinal_and_a_label_of_the_same_letters(

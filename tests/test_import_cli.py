@@ -540,6 +540,26 @@ def test_given_a_server_that_is_lost_midway_when_the_command_is_run_again_then_i
     assert ledger.log.head() == 1_500
 
 
+def test_given_proposals_and_a_server_that_is_lost_midway_when_the_rest_is_imported_then_it_says_what_to_change(
+    server: Server, ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    ledger.run("import", listed(ERNIE))
+    rows = [changed(GLM, number=f"Beijing-X-{number:04d}-", item=f"甲{number}") for number in range(1_001)]
+    later = listed(changed(ERNIE, date="2023/9/1"), *rows, name="b.csv")
+    first, second = tmp_path / "first", tmp_path / "second"
+    with Proxy(server) as proxy:
+        proxy.lose_requests_with(b"beijing-x-1000-", 1)
+        away = Ledger(server, proxy.url, name=ledger.name)
+        ran = away.run("import", later, "--proposals", first, "--actor", "me", code=1)
+    assert ran.err.splitlines()[-1] == (
+        "1,000 of 1,001 new events were stored before that: run the same command again for the rest, "
+        f"with another file for --proposals than {first}"
+    )
+    again = ledger.run("import", later, "--proposals", second, "--actor", "me")
+    assert again.out.splitlines()[-2].startswith("1 appended, 1,000 already there, 1 differ")
+    assert second.read_bytes() == first.read_bytes()
+
+
 # What is explained
 
 

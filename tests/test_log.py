@@ -369,6 +369,17 @@ def test_reading_a_subject_gives_its_events_only(long_log: Log, after: int, limi
     assert positions(long_log.read_subject("THIRD", after)) == []
 
 
+@pytest.mark.parametrize("before", [0, 1, 3, 4, PAGE, LONG, LONG + 1, 10 * LONG])
+@pytest.mark.parametrize("limit", [None, 0, 1, 7, LONG])
+def test_reading_a_subject_before_a_position_gives_what_a_slice_gives(
+    long_log: Log, before: int, limit: int | None
+) -> None:
+    of_subject = [n for n in range(1, LONG + 1) if n % 3 == 0 and n < before]
+    assert positions(long_log.read_subject("third", 0, limit, before=before)) == of_subject[:limit]
+    backwards = long_log.read_subject("third", 3, limit, before=before, backwards=True)
+    assert positions(backwards) == [n for n in of_subject if n > 3][::-1][:limit]
+
+
 def test_a_subject_of_more_than_a_page_is_read_whole(log: Log) -> None:
     log.append([report(f"e{n}", subject="s" if n else None) for n in range(PAGE + 2)])
     assert positions(log.read_subject("s")) == list(range(2, PAGE + 3))

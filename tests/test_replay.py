@@ -355,6 +355,67 @@ def test_where_one_cannot_be_removed_the_others_are_and_it_goes_with_the_next_sw
     assert generations(store) == {1, 3}
 
 
+def test_given_many_rebuilds_when_another_is_adopted_then_it_takes_no_more_commands(
+    start_server: Callable[..., Server],
+) -> None:
+    log = Log(start_server().client(), "ledger")
+    append(log, 40, 41)
+    store, taken = Store(log, Tally()), []
+    for _ in range(8):
+        rebuilt, before = rebuild(store), commands_run(log)
+        adopt(store, rebuilt)
+        taken.append(commands_run(log) - before)
+    assert len(set(taken[2:])) == 1, taken
+    assert generations(store) == {8, 9}
+
+
+def commands_run(log: Log) -> int:
+    """How many commands the server has run so far."""
+    about: Any = log.client.info("stats")
+    return int(about["total_commands_processed"])
+
+
+class BreaksOff(Store):
+    """A store that is broken off where it would take a generation away."""
+
+    def drop(self, number: int) -> None:
+        raise KeyboardInterrupt(number)
+
+
+def test_given_a_switch_that_broke_off_while_it_removed_old_ones_when_another_is_made_then_they_go(
+    store: Store,
+) -> None:
+    for _ in range(2):
+        adopt(store, rebuild(store))
+    with pytest.raises(KeyboardInterrupt):
+        adopt(BreaksOff(store.log, Tally()), rebuild(store))
+    assert generations(store) == {2, 3, 4}
+    adopt(store, rebuild(store))
+    assert generations(store) == {4, 5}
+
+
+def test_given_a_ledger_that_does_not_say_which_are_gone_when_a_rebuild_is_adopted_then_no_old_one_is_left(
+    store: Store,
+) -> None:
+    for _ in range(3):
+        adopt(store, rebuild(store))
+    store.client.hdel(store.pointer, "oldest")  # as an older version left it
+    store.client.hset(store.generation(1).documents_key, "all", "0 1")
+    adopt(store, rebuild(store))
+    assert generations(store) == {4, 5}
+
+
+def test_given_a_way_back_that_was_taken_when_rebuilds_are_adopted_then_no_old_one_is_left(
+    store: Store,
+) -> None:
+    for _ in range(2):
+        adopt(store, rebuild(store))
+    assert go_back(store) == 2
+    for _ in range(2):
+        adopt(store, rebuild(store))
+    assert generations(store) == {4, 5}
+
+
 def test_one_that_cannot_be_rebuilt_and_not_be_removed_does_not_keep_it_from_the_others(store: Store) -> None:
     append(store.log, 13)
     refused, rebuilt = rebuild_together([Stuck(store.log, Tally()), Store(store.log, PROJECTIONS["totals"])])

@@ -43,6 +43,7 @@ class Run:
     refusals: list[Refusal]
     verdicts: list[Verdict] = field(default_factory=list)
     gone: list[Missing] = field(default_factory=list)
+    left_out: list[int] = field(default_factory=list)  # positions of the ledger that could not be understood
     proposals: list[Proposal] = field(default_factory=list)
     positions: dict[tuple[str, str], int] = field(default_factory=dict)
     found: set[tuple[str, str]] = field(default_factory=set)  # what somebody stored since the ledger was read
@@ -127,9 +128,11 @@ def import_(
     ledger: Ledger = None,
     json: Json = False,
 ) -> None:
-    """Import official lists. Every row of every file is taken, or nothing, unless --skip-bad is given.
+    """Import official lists. One bad row of any file refuses all, before anything is stored, unless --skip-bad is given.
 
     Importing a file again appends nothing; a later edition appends what is new, and what differs is reported.
+
+    Where it breaks off in between, what was appended stays, and the same command again appends the rest.
     """
     _check_proposals(proposals, actor)
     options = _options(publisher, source_url, title, published_on)
@@ -150,17 +153,18 @@ def import_(
     try:
         _show(run, name, proposals, json)
         if error is not None:
-            _say_how_far(run, error)
+            _say_how_far(run, error, proposals)
     finally:  # also where nobody reads what is shown
         if error is not None or run.refusals:
             raise typer.Exit(1)
 
 
-def _say_how_far(run: Run, error: LedgerError) -> None:
+def _say_how_far(run: Run, error: LedgerError, target: Path | None) -> None:
     show.fail(error)
+    written = run.proposals and target is not None
     show.complain(
-        f"{len(run.positions):,} of {len(run.new()):,} new events were stored before that: "
-        "run the same command again for the rest"
+        f"{len(run.positions):,} of {len(run.new()):,} new events were stored before that: run the same command again for the rest"
+        + (f", with another file for --proposals than {target}" if written else "")
     )
 
 
@@ -230,9 +234,9 @@ def _compare(run: Run, log: Log, cumulative: bool, actor: str | None) -> None:
     facts = [fact for table in run.tables for fact in table.facts]
     with _bar("reading the ledger", log.head()) as seen:
         held = compare.holding(log, {fact.event.source for fact in facts}, seen)
-    run.verdicts = compare.verdicts(facts, held)
-    if not run.refusals and not any(table.doubtful for table in run.tables):
-        # a row that could not be read has not disappeared
+    run.verdicts, run.left_out = compare.verdicts(facts, held), held.left_out
+    if not run.refusals and not held.left_out and not any(table.doubtful for table in run.tables):
+        # a row that could not be read has not disappeared, and what was left out may have ended it
         run.gone = compare.missing(run.verdicts, held, all_lists=cumulative)
     run.proposals = proposals.propose(run.verdicts, run.gone, actor or "the editor")
 
@@ -355,6 +359,7 @@ def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
     _list("proposed", (_proposed(proposal) for proposal in run.proposals))
     _list("corrected or retracted before, and left so", map(_there, (v for v in run.verdicts if v.settled)))
     _list("reworded", (f"{v.fact.place}: {', '.join(v.reworded)}" for v in run.verdicts if v.reworded))
+    _list("left out of the ledger, as newer software wrote it or it is no event", _left_out(run))
     _list("columns kept as published, and not read", _unread(run))
     _list("not understood, and kept as published", _left(run))
     if run.appended <= FEW:
@@ -427,6 +432,10 @@ def _unread(run: Run) -> Iterator[str]:
             yield f"{table.file}, table {table.table.number}: {', '.join(kept)}"
 
 
+def _left_out(run: Run) -> Iterator[str]:
+    return (f"position {position}" for position in run.left_out)
+
+
 def _left(run: Run) -> Iterator[str]:
     return (
         f"{t.file}, table {t.table.number}, row {row}: {text[:120]}"
@@ -459,6 +468,7 @@ def _document(run: Run, ledger: str) -> dict[str, Any]:
         "appended": run.appended,
         "tables": [_described(table, counts(table, verdicts)) for table, verdicts in _by_table(run)],
         "refused": [refusal.to_json() for refusal in run.refusals],
+        "left_out": run.left_out,
         "events": [_outcome(verdict, run) for verdict in run.verdicts],
         "disappeared": [
             {"position": missing.held.position, "source": missing.identity[0], "id": missing.identity[1]}

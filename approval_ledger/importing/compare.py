@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from events import Event, Log, canonical, date_range, name_key, stored_json
-from events.catalog import ApprovalAmended, ApprovalRevoked, EventRetracted, EventSuperseded
+from events import (
+    DecodedEvent,
+    Event,
+    Fault,
+    InvalidEvent,
+    Log,
+    RecordedEvent,
+    UnknownVersion,
+    canonical,
+    date_range,
+    decode,
+    name_key,
+)
+from events.catalog import (
+    ApprovalAmended,
+    ApprovalGranted,
+    ApprovalRevoked,
+    EventRetracted,
+    EventSuperseded,
+)
 
+from . import mapping as mappings
 from .facts import OPTIONAL, Fact, Place
-from .mapping import Mapping
 from .titles import number_key, title_key, visible_key
 
 Identity = tuple[str, str]
-JSON = dict[str, Any]
+JSON = Mapping[str, Any]
 Status = Literal["new", "already", "repeats", "differs"]
 
+_CHANGES = frozenset({ApprovalAmended.TYPE, ApprovalRevoked.TYPE})
+_APPROVALS = _CHANGES | {ApprovalGranted.TYPE}
+_CORRECTIONS = frozenset({EventRetracted.TYPE, EventSuperseded.TYPE})
 _LEFT_OUT = frozenset({"source", "published"})  # who reports it, and in which words: not what is reported
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """An event that the ledger has of a list: `data` is what counts of it now, `by` the event that says so, `before`
-    what it said until somebody corrected it."""
+    what it said until somebody corrected it. `retracted`: that was taken back, too, and nothing that is there replaces it."""
 
     position: int
     data: JSON
@@ -33,6 +55,14 @@ class Held:
     retracted: bool = False
     before: tuple[JSON, ...] = ()
     subject: str | None = None
+
+
+class _Said(NamedTuple):
+    """What is kept of every event: it may be what replaces another."""
+
+    position: int
+    data: JSON
+    subject: str | None
 
 
 @dataclass(slots=True)
@@ -43,10 +73,22 @@ class Holding:
     amended: dict[tuple[str, str, str], list[JSON]] = field(default_factory=dict)
     revoked: set[tuple[str, str, str]] = field(default_factory=set)
     replacements: set[Identity] = field(default_factory=set)
+    left_out: list[int] = field(default_factory=list)
+    """The positions of what this software does not understand, and may be of approvals."""
+
+    def note(self, data: JSON) -> None:
+        """Takes what an amendment or a revocation that stands says of an approval by its number."""
+        if "registry_number" not in data:
+            return
+        approval = _approval(data, data["registry_number"])
+        if "changes" in data:
+            self.amended.setdefault(approval, []).append(data["changes"])
+        else:
+            self.revoked.add(approval)
 
     def changes_of(self, data: JSON) -> list[JSON]:
         """What amendments say of the approval that a grant's data is of."""
-        number = data.get("item", {}).get("registry_number")
+        number = _number(data)
         return [] if number is None else self.amended.get(_approval(data, number), [])
 
 
@@ -86,58 +128,86 @@ class Missing:
 
 
 def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _: None) -> Holding:
-    """What a ledger has of these lists. `seen` is told of every position that was read."""
-    events: dict[Identity, tuple[int, JSON]] = {}
-    subjects: dict[Identity, str | None] = {}
-    corrections: list[tuple[Identity, JSON]] = []
+    """What a ledger has of these lists, as corrections leave it. `seen` is told of every position that was read.
+
+    What this software does not understand is left out, as it is of figures. Raises UnknownVersion where that is an approval of
+    one of these lists: the row that has it would be taken for a new one.
+    """
+    events: dict[Identity, _Said] = {}
+    corrections: dict[Identity, JSON] = {}
+    changes: list[Identity] = []
     found = Holding()
     for recorded in log.read():
         seen(recorded.position)
-        document = stored_json(recorded.payload)
-        identity, data = (document["source"], document["id"]), document["data"]
-        events[identity] = (recorded.position, data)
-        if identity[0] in sources:
-            subjects[identity] = document.get("subject")
-        match document["type"]:
-            case EventRetracted.TYPE | EventSuperseded.TYPE:
-                corrections.append((identity, data))
-            case ApprovalAmended.TYPE:
-                found.amended.setdefault(_approval(data, data["registry_number"]), []).append(data["changes"])
-            case ApprovalRevoked.TYPE if "registry_number" in data:
-                found.revoked.add(_approval(data, data["registry_number"]))
-    replaced, retracted = _corrected(corrections)
+        event = _understood(recorded, sources)
+        if event is None:
+            found.left_out.append(recorded.position)
+            continue
+        identity = event.source, event.id
+        events[identity] = _Said(event.position, event.written, event.subject)
+        if event.type in _CORRECTIONS:
+            corrections[identity] = event.written
+        elif event.type in _CHANGES:
+            changes.append(identity)
+    in_force = _in_force({one: _referred(data["target"]) for one, data in corrections.items()})
+    out = {_referred(corrections[one]["target"]) for one in in_force}
+    replaced = {
+        _referred(data["target"]): _referred(data["replacement"])
+        for one, data in corrections.items()
+        if one in in_force and "replacement" in data
+    }
     found.replacements.update(replaced.values())
-    for identity, (position, _) in events.items():
+    for identity in changes:
+        if identity not in out:
+            found.note(events[identity].data)
+    for identity, (position, _, subject) in events.items():
         if identity[0] in sources:
             *before, by = _chain(identity, replaced, events)
-            earlier = tuple(events[one][1] for one in before)
-            found.events[identity] = Held(
-                position, events[by][1], by, by in retracted, earlier, subjects.get(identity)
-            )
+            earlier = tuple(events[one].data for one in before)
+            found.events[identity] = Held(position, events[by].data, by, by in out, earlier, subject)
     return found
 
 
-def _corrected(
-    corrections: Sequence[tuple[Identity, JSON]],
-) -> tuple[dict[Identity, Identity], set[Identity]]:
-    """What replaces what, and what is retracted. Later corrections may have undone earlier ones."""
-    replaced: dict[Identity, Identity] = {}
-    retracted: set[Identity] = set()
+def _understood(recorded: RecordedEvent, sources: set[str]) -> DecodedEvent | None:
+    """The event, unless it is of a version that this software does not know and may say something of approvals, or is none."""
+    try:
+        event = decode(recorded)
+    except InvalidEvent:
+        return None
+    if event.newer is None:
+        return event
+    if event.source in sources and event.is_of(_APPROVALS):
+        message = (
+            f"position {event.position} has {event.id!r} of {event.source}, a list that is imported, as newer software wrote it "
+            f"({'; '.join(map(str, event.newer.faults))}): rows cannot be compared with it. Update this software"
+        )
+        raise UnknownVersion([Fault("unknown-version", message)])
+    return None if event.is_of(_APPROVALS | _CORRECTIONS) else event
+
+
+def _in_force(targets: Mapping[Identity, Identity]) -> set[Identity]:
+    """Of corrections, each with its target, those that no correction in force is against: what `projections.projection` makes of
+    them one by one, in whatever order they came. In a ring of corrections that correct each other none is: nothing but the
+    ring depends on these.
+    """
+    undecided = Counter(targets.values())
+    ready = [one for one in targets if one not in undecided]
+    in_force: set[Identity] = set()
     undone: set[Identity] = set()
-    for identity, data in reversed(corrections):
-        if identity in undone:
-            continue
-        target = _referred(data["target"])
-        undone.add(target)
-        if "replacement" in data:
-            replaced.setdefault(target, _referred(data["replacement"]))
-        else:
-            retracted.add(target)
-    return replaced, retracted
+    while ready:
+        one = ready.pop()
+        target = targets[one]
+        if one not in undone:
+            in_force.add(one)
+            undone.add(target)
+        undecided[target] -= 1
+        if target in targets and not undecided[target]:
+            ready.append(target)
+    return in_force
 
 
 def _chain(
-    identity: Identity, replaced: dict[Identity, Identity], events: dict[Identity, tuple[int, JSON]]
+    identity: Identity, replaced: Mapping[Identity, Identity], events: Mapping[Identity, _Said]
 ) -> list[Identity]:
     """An event, what replaced it, what replaced that; the last one stands."""
     passed = [identity]
@@ -242,8 +312,8 @@ def _numbered_since(
 
 
 def _number(data: JSON) -> str | None:
-    number: str | None = data.get("item", {}).get("registry_number")
-    return number
+    item = data.get("item")  # of an approval; a report of use has its name alone
+    return item.get("registry_number") if isinstance(item, dict) else None
 
 
 def _names(source: str, data: JSON) -> tuple[str, ...] | None:
@@ -307,7 +377,7 @@ def _in_the_ledger(fact: Fact, identity: Identity, there: Held, held: Holding, t
     )
 
 
-def _unsaid(data: JSON, mapping: Mapping) -> frozenset[str]:
+def _unsaid(data: JSON, mapping: mappings.Mapping) -> frozenset[str]:
     """The fields that an event lacks because its edition had no column for them."""
     if "published" not in data:
         return frozenset()
