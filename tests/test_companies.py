@@ -176,6 +176,38 @@ def test_a_company_may_be_asked_for_by_a_slug_that_only_a_merger_gives() -> None
     assert company_of(reports, "little-baidu")["company"] == "baidu"
 
 
+def test_companies_that_a_batch_named_before_they_merged_have_an_approval_each_of_it() -> None:
+    names = [identified("a", "Alpha", "Alef"), identified("b", "Beta"), merged("b", "a", on="2024-02-15")]
+
+    def of_a(on: str, named: list[str | tuple[str, str]], **asked: object) -> tuple[object, object]:
+        reports = log(*names, total("=5", "2024-03-01"), batch(1, "=3", on, named=named))
+        (approvals,) = ask(reports, "companies", "Alpha", **asked)[0]["approvals"]
+        return approvals["approvals"], approvals["share"]
+
+    two, one = (between(2, 5), {"low": 40.0, "high": 100.0}), (between(1, 5), {"low": 20.0, "high": 100.0})
+    for asked in ({}, {"valid_at": date_range("2024-03-01")}):
+        assert of_a("2024-01-10", ["Alpha", "Beta"], **asked) == two
+        assert of_a("2024-01-10", ["Alpha", "Alef"], **asked) == one
+        assert of_a("2024-01-10", [("Alpha", "M"), ("Beta", "M")], **asked) == two
+        assert of_a("2024-02-20", ["Alpha", "Beta"], **asked) == one
+        assert of_a("2024-02", ["Alpha", "Beta"], **asked) == one
+        assert of_a("2024-02", [("Alpha", "M"), ("Beta", "N")], **asked) == two
+
+
+def test_companies_that_a_batch_named_before_they_merged_have_all_of_it_where_there_are_no_others() -> None:
+    reports = log(
+        identified("a", "Alpha"),
+        identified("b", "Beta"),
+        merged("b", "a", on="2024-02-15"),
+        total("=2", "2024-03-01"),
+        batch(1, "=2", "2024-01-10", named=["Alpha", "Beta"]),
+    )
+    (approvals,) = company_of(reports, "Alpha")["approvals"]
+    assert (approvals["named"], approvals["approvals"]) == (2, exactly(2))
+    assert approvals["share"] == {"low": 100.0, "high": 100.0}
+    assert approvals["evidence"] == {"low": [5], "high": [4], "more": 0}
+
+
 # Shares of the approvals.
 
 

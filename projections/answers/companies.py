@@ -147,6 +147,7 @@ class _Counting:
         self._views = views
         self._valid_at = valid_at
         self._named_in = _named_in(figures, valid_at)
+        self._announced_on = {placed.batch.key: placed.batch.on for placed in figures.order}
         self._different = {placed.batch.key for placed in figures.order if placed.sure}
         self._twice = {counted: _by_name(twice) for counted, twice in figures.evidence.twice.items()}
         self._shared: dict[str, list[_Shared]] = {}  # by each name that it is given to
@@ -227,15 +228,24 @@ class _Counting:
         )
 
     def _mentioned(self, names: list[str]) -> list[Reported]:
-        by_batch: dict[str, _Naming] = {}
+        by_batch: dict[str, dict[str, _Naming]] = {}
         for name in names:
             for batch, naming in self._named_in.get(name, {}).items():
-                by_batch.setdefault(batch, _Naming(set(), set())).add(*naming)
-        named = {of: Reported(max(1, len(each.items)), each.positions) for of, each in by_batch.items()}
+                by_batch.setdefault(batch, {})[name] = naming
+        named = {batch: list(self._mentions(batch, of)) for batch, of in by_batch.items()}
         # One that may be another one's batch names no more than that, or those that it names itself.
-        different = [reported for of, reported in named.items() if of in self._different]
-        alone = [[reported] for of, reported in named.items() if of not in self._different]
-        return max([different, *alone], key=lambda reported: sum(each.approvals for each in reported))
+        different = [each for of, mentions in named.items() if of in self._different for each in mentions]
+        alone = [mentions for of, mentions in named.items() if of not in self._different]
+        return max([different, *alone], key=lambda mentions: sum(each.approvals for each in mentions))
+
+    def _mentions(self, batch: str, named: Mapping[str, _Naming]) -> Iterator[Reported]:
+        """What a batch names of one company: what was two companies when it was announced was named as two."""
+        one = _may_be_one(self._views["companies"], named, self._announced_on[batch])
+        of_company: dict[str, _Naming] = {}
+        for name, naming in named.items():
+            of_company.setdefault(one[name], _Naming(set(), set())).add(*naming)
+        for each in of_company.values():
+            yield Reported(max(1, len(each.items)), each.positions)
 
     def _granted_to(self, names: list[str], records: Records) -> tuple[int, list[Reported]]:
         held = [records[name]["granted"] for name in names if name in records]
@@ -360,16 +370,20 @@ def _distinct(
 
 def _by_company(documents: Documents, of_item: list[Told]) -> Iterable[list[Told]]:
     """The reports of one item, apart where their names surely were two companies then."""
-    names = {name for name, _, _ in of_item}
-    one: dict[str, str] = {}
-    if len(names) > 1:
-        ranges = [date_range(entry["approved_on"]) for _, _, entry in of_item]
-        days = DateRange(min(r.first for r in ranges), max(r.last for r in ranges))
-        one = Marks(documents, sorted(names)).may_be_one(days)
+    ranges = [date_range(entry["approved_on"]) for _, _, entry in of_item]
+    days = DateRange(min(r.first for r in ranges), max(r.last for r in ranges))
+    one = _may_be_one(documents, {name for name, _, _ in of_item}, days)
     parts: dict[str, list[Told]] = {}
     for told in of_item:
-        parts.setdefault(one.get(told[0], told[0]), []).append(told)
+        parts.setdefault(one[told[0]], []).append(told)
     return parts.values()
+
+
+def _may_be_one(documents: Documents, names: Collection[str], on: DateRange | None) -> Mapping[str, str]:
+    """A mark for each of the names, the same for those that may have been one company on one of these days."""
+    if len(names) == 1:  # mostly
+        return {name: name for name in names}
+    return Marks(documents, sorted(names)).may_be_one(on)
 
 
 def _share(named: int, others: int, total: Interval) -> dict[str, float]:
