@@ -208,6 +208,27 @@ def test_companies_that_a_batch_named_before_they_merged_have_all_of_it_where_th
     assert approvals["evidence"] == {"low": [5], "high": [4], "more": 0}
 
 
+@pytest.mark.parametrize("merged_on", ["2023-12-01", "2023-12", "2023-12-18"])
+@pytest.mark.parametrize("numbers", [(None, None), ("N1", None), (None, "N1"), ("N1", "N1")])
+@pytest.mark.parametrize("own", ["Alpha", "Beta"])
+def test_what_was_granted_under_a_name_of_two_companies_that_merged_is_what_one_of_them_was_granted(
+    own: str, numbers: tuple[str | None, str | None], merged_on: str
+) -> None:
+    reports = log(
+        identified("a", "Alpha", "Omega"),
+        identified("b", "Beta", "Omega"),
+        merged("b", "a", on=merged_on),
+        granted("Omega", "M", "2023-12-15", number=numbers[0]),
+        granted(own, "M", "2023-12-15", number=numbers[1]),
+        total("=1", "2023-12-31"),
+    )
+    for asked in ({}, {"valid_at": date_range("2023-12-31")}):
+        (answer,) = ask(reports, "companies", **asked)
+        (approvals,) = answer["approvals"]
+        assert (answer["company"], approvals["named"], approvals["approvals"]) == ("a", 1, exactly(1))
+        assert approvals["share"] == {"low": 100.0, "high": 100.0}
+
+
 # Shares of the approvals.
 
 

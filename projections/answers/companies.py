@@ -149,9 +149,9 @@ class _Counting:
         self._named_in = _named_in(figures, valid_at)
         self._announced_on = {placed.batch.key: placed.batch.on for placed in figures.order}
         self._different = {placed.batch.key for placed in figures.order if placed.sure}
-        self._twice = {counted: _by_name(twice) for counted, twice in figures.evidence.twice.items()}
+        self._repeated = figures.evidence.repeated
         self._shared: dict[str, list[_Shared]] = {}  # by each name that it is given to
-        for shared in _shared(views["companies"], self._twice, valid_at):
+        for shared in _shared(views["companies"], self._repeated, valid_at):
             for name in shared.companies:
                 self._shared.setdefault(name, []).append(shared)
         days = valid_at or figures.last_day
@@ -217,7 +217,7 @@ class _Counting:
         """Whether anything is counted here under a name: mostly, of a company there is not."""
         if name in self._named_in or name in self._shared:
             return True
-        return name in records and not self._twice.keys().isdisjoint(records[name]["granted"])
+        return name in records and not self._repeated.keys().isdisjoint(records[name]["granted"])
 
     def _known_of(self, names: list[str], records: Records) -> tuple[int, list[Reported]]:
         """How many approvals these names of a company have at least, with what is reported of them: those granted to it, or
@@ -249,18 +249,12 @@ class _Counting:
 
     def _granted_to(self, names: list[str], records: Records) -> tuple[int, list[Reported]]:
         held = [records[name]["granted"] for name in names if name in records]
-        if not any(counted in of for of in held for counted in self._twice):
-            return 0, []
-        of_any_day = self._valid_at is None
-        known = []
-        for counted, by_name in self._twice.items():
-            reported = [
-                Reported(1, positions)
-                for on, positions in _distinct(
-                    self._views["companies"], names, counted, 2 * SHOWN if of_any_day else None
-                )
-                if surely(on, self._valid_at)
-            ]
+        known: list[tuple[int, list[Reported]]] = [(0, [])]
+        for counted, repeated in self._repeated.items():
+            if not any(counted in of for of in held):
+                continue
+            # What a name has on its own the fold has counted, so that no history is read to its end.
+            by_fold = self._valid_at is None and repeated.isdisjoint(names)
             # Whose it is, reports do not agree about.
             shared = [
                 each
@@ -269,12 +263,16 @@ class _Counting:
                 if each.counted == counted and each.first == name and not each.companies <= set(names)
             ]
             apart = frozenset[int]().union(*(each.positions for each in shared))
-            reported = [each for each in reported if not each.positions <= apart]
+            reported = [
+                Reported(1, positions)
+                for on, positions in _distinct(
+                    self._views["companies"], names, counted, 2 * SHOWN if by_fold else None
+                )
+                if surely(on, self._valid_at) and not positions <= apart
+            ]
             count = len(reported)
-            if of_any_day:  # counted by the fold, so that no history is read to its end
-                count = sum(of.get(counted, 0) for of in held)
-                count -= sum({of: n for name in names for of, n in by_name.get(name, {}).items()}.values())
-                count -= len(shared)
+            if by_fold:
+                count = sum(of.get(counted, 0) for of in held) - len(shared)
             known.append((count, reported))
         return max(known, key=lambda each: each[0])
 
@@ -304,15 +302,6 @@ def _shared(documents: Documents, counted: Iterable[str], valid_at: DateRange | 
             if perhaps(by_day.day_range(approvals.span([report.on for report in told])), valid_at):
                 positions = {report.position for report in told}
                 yield _Shared(of, number, told[0].company, companies, positions)
-
-
-def _by_name(twice: Mapping[frozenset[str], int]) -> dict[str, dict[frozenset[str], int]]:
-    """How many are counted too often, under each of the names that have them."""
-    found: dict[str, dict[frozenset[str], int]] = {}
-    for names, n in twice.items():
-        for name in names:
-            found.setdefault(name, {})[names] = n
-    return found
 
 
 class _Naming(NamedTuple):
