@@ -431,6 +431,55 @@ def test_a_registry_number_that_is_given_to_two_companies_may_be_either_s_and_is
     assert of_that_day["named"] == 0
 
 
+@pytest.mark.parametrize("names", [("Omega", "Alpha"), ("Alpha", "Omega"), ("Omega", "Psi")])
+def test_a_registry_number_under_a_name_that_two_companies_claim_may_be_either_s_and_both_are_told(
+    names: tuple[str, str],
+) -> None:
+    """Where the name is of the company that has the other one, too, nothing is contradicted."""
+    reports = log(
+        identified("a", "Alpha", "Omega", "Psi"),
+        identified("b", "Beta", "Omega", "Psi"),
+        *(granted(name, "M", "2023-12-15", number="N1") for name in names),
+        granted("Gamma", "M", "2023-12-15", number="N2"),
+        total("<=9", "2023-12-31"),
+    )
+    for asked in ({}, {"valid_at": date_range("2023-12-31")}):
+        found = {answer["company"]: answer for answer in ask(reports, "companies", **asked)}
+        for name in ("a", "b"):
+            (approvals,) = found[name]["approvals"]
+            assert (approvals["named"], approvals["approvals"]) == (0, between(0, 8))
+            assert approvals["evidence"] == {"low": [], "high": [3, 4, 6], "more": 0}
+            (told,) = [each for each in found[name]["contradictions"] if each["events"] == [3, 4]]
+            given = ", ".join(repr(name.casefold()) for name in sorted(names))
+            assert told["says"] == (
+                f"registry number 'n1' is given to names that may be of several companies: {given}"
+            )
+        assert found["Gamma"]["approvals"][0]["approvals"] == between(1, 8)
+
+
+def test_a_registry_number_of_two_companies_is_the_one_s_where_they_may_have_merged() -> None:
+    reports = log(
+        identified("a", "Alpha"),
+        identified("b", "Beta"),
+        merged("b", "a", on="2024-02-15"),
+        granted("Alpha", "M", "2023-12-15", number="N1"),
+        granted("Beta", "M", "2023-12-15", number="N1"),
+        total("=1", "2024-03-31"),
+    )
+    counted = {
+        day: {
+            answer["company"]: answer["approvals"][0]["approvals"]
+            for answer in ask(reports, "companies", valid_at=date_range(day))
+        }
+        for day in ("2024-01", "2024-02", "2024-03")
+    }
+    assert counted == {
+        "2024-01": {"a": between(0, 1), "b": between(0, 1)},
+        "2024-02": {"a": between(0, 1), "b": between(0, 1)},
+        "2024-03": {"a": exactly(1)},
+    }
+
+
 def test_a_registry_number_that_an_amendment_gave_to_another_company_is_no_contradiction() -> None:
     reports = log(
         granted("Baidu", "Ernie", "2023-08-31", number="N1"),

@@ -164,8 +164,7 @@ class _Counting:
         So may those of the names that it `may_be` known by. `records` are those of all these names."""
         if not any(self._concerns(name, records) for name in (*company.names, *may_be)):
             return None
-        undisputed = [name for name in company.names if name not in company.disputed]
-        named, reported = self._known_of(undisputed, records)
+        named, reported = self._known_of(_undisputed(company), records)
         others_known = [self._known_of([name], records) for name in sorted({*company.disputed, *may_be})]
         shared = [Reported(1, each.positions) for each in self._shared_by(company, may_be)]
         others_known.append((len(shared), shared))
@@ -202,16 +201,21 @@ class _Counting:
         }
 
     def contradictions(self, company: Company, may_be: Set[str]) -> Iterator[dict[str, Any]]:
-        """Registry numbers that reports give to this company and to others."""
+        """Registry numbers that reports give to this company and to others, or to names that may be of others."""
         for each in self._shared_by(company, may_be):
-            named = ", ".join(map(repr, sorted(each.companies)))
-            says = f"registry number {each.number!r} is given to several companies: {named}"
+            one = _may_be_one(self._views["companies"], each.companies, self._valid_at)
+            whose = (
+                "several companies" if len({*one.values()}) > 1 else "names that may be of several companies"
+            )
+            names = ", ".join(map(repr, sorted(each.companies)))
+            says = f"registry number {each.number!r} is given to {whose}: {names}"
             yield {"events": sorted(each.positions), "says": says}
 
     def _shared_by(self, company: Company, may_be: Set[str]) -> list[_Shared]:
-        own = sorted({*company.names, *may_be})
+        """Those that are not surely its own, whether or not they may be."""
+        own, surely_own = {*company.names, *may_be}, {*_undisputed(company)}
         given = {(each.counted, each.number): each for name in own for each in self._shared.get(name, ())}
-        return [each for _, each in sorted(given.items()) if not each.companies <= set(own)]
+        return [each for _, each in sorted(given.items()) if not each.companies <= surely_own]
 
     def _concerns(self, name: str, records: Records) -> bool:
         """Whether anything is counted here under a name: mostly, of a company there is not."""
@@ -275,6 +279,10 @@ class _Counting:
                 count = sum(of.get(counted, 0) for of in held) - len(shared)
             known.append((count, reported))
         return max(known, key=lambda each: each[0])
+
+
+def _undisputed(company: Company) -> list[str]:
+    return [name for name in company.names if name not in company.disputed]
 
 
 class Reported(NamedTuple):
