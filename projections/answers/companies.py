@@ -104,7 +104,8 @@ def _company(
     *,
     history: bool,
 ) -> dict[str, Any]:
-    may_be = {name for slug in company.perhaps if (other := known.of_slug(slug)) for name in other.names}
+    perhaps = _perhaps_merged(known, company)
+    may_be = {name for other in perhaps.values() for name in other.names}
     records = {
         name: record
         for name in {*company.names, *may_be}
@@ -127,11 +128,23 @@ def _company(
             *(each for counted in counting for each in counted.contradictions(company, may_be)),
         ],
     }
-    if company.perhaps:
-        answer["perhaps"] = list(company.perhaps)
+    if perhaps:
+        answer["perhaps"] = sorted(perhaps)
     if history:
         answer["history"] = _history(views, company, valid_at)
     return answer
+
+
+def _perhaps_merged(known: Identities, company: Company) -> dict[str, Company]:
+    """The companies that it may have been merged with, by their slugs: also those that only another of them may have been."""
+    found: dict[str, Company] = {}
+    slugs = [*company.perhaps]
+    for slug in slugs:  # which grows
+        other = known.of_slug(slug)
+        if other is not None and slug not in found and other.slugs != company.slugs:
+            found[slug] = other
+            slugs += other.perhaps
+    return found
 
 
 Records = Mapping[str, Mapping[str, Any]]
