@@ -394,6 +394,22 @@ def test_a_company_keeps_what_a_batch_names_when_another_paper_gives_that_a_numb
         assert (approvals["named"], approvals["evidence"]["low"]) == (2, [1])
 
 
+def test_a_batch_that_a_later_one_dates_named_a_company_before_it_was_announced() -> None:
+    reports = log(
+        batch(1, "=2", "2024-03", named=[("Alpha", "Y"), ("Alpha", "Z")]),
+        granted("Delta", "D", "2024-01-10", batch=2),
+        granted("Alpha", "Y", "2024-01-05"),
+        total("=3", "2024-02-01"),
+    )
+    by_then = {
+        answer["company"]: answer for answer in ask(reports, "companies", valid_at=date_range("2024-02-01"))
+    }
+    (approvals,) = by_then["Alpha"]["approvals"]
+    assert (approvals["named"], approvals["approvals"]) == (2, exactly(2))
+    # One member of the later batch is enough to date it, and with it the one before.
+    assert approvals["evidence"] == {"low": [1, 2], "high": [4], "more": 0}
+
+
 def test_two_batches_that_name_a_company_name_two_approvals() -> None:
     reports = log(
         batch(1, "=8", "2023-08-31", named=["Baidu"]), batch(2, "=9", "2023-11-03", named=["Baidu"])

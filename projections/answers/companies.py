@@ -13,10 +13,11 @@ from events import Count, DateRange, Interval, UnknownCompany, date_range, name_
 from .. import approvals, by_day, terms
 from .. import companies as fold
 from ..asof import perhaps, surely
+from ..bounds import NAMED
 from ..evidence import Views
 from ..figures import Figures
 from ..identities import Company, Identities, Marks
-from ..premises import premises_of
+from ..premises import Placed, premises_of
 from ..projection import Documents
 from ..stocks import Percentage
 from .shown import SHOWN, Shown
@@ -337,16 +338,24 @@ class _Naming(NamedTuple):
 
 
 def _named_in(figures: Figures, valid_at: DateRange | None) -> dict[str, dict[str, _Naming]]:
-    """By name (as a key), the batches that surely were by then, and of which announcements name it, though some may be one."""
+    """By name (as a key), the batches that were surely granted by then, and of which announcements name it, though some may be
+    one."""
     found: dict[str, dict[str, _Naming]] = {}
+    shown = Shown(figures)
     for placed in figures.order:
-        if placed.on is None or surely(placed.on, valid_at):
-            dated_by = frozenset() if valid_at is None else placed.placed_by
+        if valid_at is None or placed.by <= valid_at.first:
             for report in placed.batch.reports:
+                dated_by = set() if valid_at is None or not report.named else _dated_by(placed, shown)
                 for name, items in report.named.items():
                     naming = found.setdefault(name, {}).setdefault(placed.batch.key, _Naming(set(), set()))
                     naming.add(items, {report.position} | dated_by)
     return found
+
+
+def _dated_by(placed: Placed, shown: Shown) -> set[int]:
+    """The positions of what says when a batch was granted: of the members of a later one, which nobody announced, one is enough."""
+    positions, _ = shown.positions(placed.placed_by)
+    return {*(positions[:1] if NAMED in placed.placed_by else positions)}
 
 
 Told = tuple[str, int, dict[str, Any]]
