@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from datetime import date
 from fractions import Fraction
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -160,6 +161,7 @@ class _Counting:
         self._figures = figures
         self._views = views
         self._valid_at = valid_at
+        self._then = _Then(views["companies"])
         self._named_in = _named_in(figures, valid_at)
         self._announced_on = {placed.batch.key: placed.batch.on for placed in figures.order}
         self._different = {placed.batch.key for placed in figures.order if placed.sure}
@@ -217,7 +219,7 @@ class _Counting:
     def contradictions(self, company: Company, may_be: Set[str]) -> Iterator[dict[str, Any]]:
         """Registry numbers that reports give to this company and to others, or to names that may be of others."""
         for each in self._shared_by(company, may_be):
-            one = _may_be_one(self._views["companies"], each.companies, self._valid_at)
+            one = self._then.may_be_one(frozenset(each.companies), self._valid_at)
             whose = (
                 "several companies" if len({*one.values()}) > 1 else "names that may be of several companies"
             )
@@ -258,7 +260,7 @@ class _Counting:
 
     def _mentions(self, batch: str, named: Mapping[str, _Naming]) -> Iterator[Reported]:
         """What a batch names of one company: what was two companies when it was announced was named as two."""
-        one = _may_be_one(self._views["companies"], named, self._announced_on[batch])
+        one = self._then.may_be_one(frozenset(named), self._announced_on[batch])
         of_company: dict[str, _Naming] = {}
         for name, naming in named.items():
             of_company.setdefault(one[name], _Naming(set(), set())).add(*naming)
@@ -284,7 +286,7 @@ class _Counting:
             reported = [
                 Reported(1, positions)
                 for on, positions in _distinct(
-                    self._views["companies"], names, counted, 2 * SHOWN if by_fold else None
+                    self._views["companies"], self._then, names, counted, 2 * SHOWN if by_fold else None
                 )
                 if surely(on, self._valid_at) and not positions <= apart
             ]
@@ -363,7 +365,7 @@ Told = tuple[str, int, dict[str, Any]]
 
 
 def _distinct(
-    documents: Documents, names: Collection[str], counted: str, most: int | None
+    documents: Documents, then: _Then, names: Collection[str], counted: str, most: int | None
 ) -> Iterator[tuple[DateRange, set[int]]]:
     """Each approval of one company, by its days and the positions of its reports under these names: those of one number are
     one, and, without a number, those of one item, unless it has one with a number. What several of its names had when they
@@ -381,28 +383,35 @@ def _distinct(
         if approval is not None and approval.company in names:
             yield by_day.day_range(approval.on), {position for _, position, _ in by_number[number]}
     for of_item in by_item.values():
-        for part in _by_company(documents, of_item):
+        for part in _by_company(then, of_item):
             if not any("registry_number" in entry["item"] for _, _, entry in part):
                 days = approvals.span([entry["approved_on"] for _, _, entry in part])
                 yield by_day.day_range(days), {position for _, position, _ in part}
 
 
-def _by_company(documents: Documents, of_item: list[Told]) -> Iterable[list[Told]]:
+def _by_company(then: _Then, of_item: list[Told]) -> Iterable[list[Told]]:
     """The reports of one item, apart where their names surely were two companies then."""
+    names = frozenset(name for name, _, _ in of_item)
+    if len(names) == 1:  # mostly
+        return [of_item]
     ranges = [date_range(entry["approved_on"]) for _, _, entry in of_item]
-    days = DateRange(min(r.first for r in ranges), max(r.last for r in ranges))
-    one = _may_be_one(documents, {name for name, _, _ in of_item}, days)
+    one = then.may_be_one(names, DateRange(min(r.first for r in ranges), max(r.last for r in ranges)))
     parts: dict[str, list[Told]] = {}
     for told in of_item:
         parts.setdefault(one[told[0]], []).append(told)
     return parts.values()
 
 
-def _may_be_one(documents: Documents, names: Collection[str], on: DateRange | None) -> Mapping[str, str]:
-    """A mark for each of the names, the same for those that may have been one company on one of these days."""
-    if len(names) == 1:  # mostly
-        return {name: name for name in names}
-    return Marks(documents, sorted(names)).may_be_one(on)
+class _Then:
+    """Which names may have been one company on some days. What is known of names is kept, for the same stand together again and
+    again, such as those that a company has in two languages."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._marks = cache(lambda names: Marks(documents, sorted(names)))
+
+    def may_be_one(self, names: frozenset[str], on: DateRange | None) -> Mapping[str, str]:
+        """A mark for each of the names, the same for those that may have been one on one of these days, or ever."""
+        return self._marks(names).may_be_one(on) if len(names) > 1 else {name: name for name in names}
 
 
 def _share(named: int, others: int, total: Interval) -> dict[str, float]:
