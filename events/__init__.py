@@ -17,7 +17,7 @@ from .codec import (
     parse,
     stored_json,
 )
-from .connection import connect, conversation, masked, storage
+from .connection import alongside, connect, conversation, masked, storage
 from .envelope import Event, Receipt, RecordedEvent
 from .errors import (
     AddressRefused,
@@ -79,6 +79,7 @@ __all__ = [
     "UnknownCompany",
     "UnknownVersion",
     "Unreadable",
+    "alongside",
     "as_json_line",
     "canonical",
     "catalog",

@@ -40,6 +40,12 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
         ) from None
 
 
+def alongside(client: redis.Redis) -> redis.Redis:
+    """A client of the same server with connections of its own: who holds one while it waits takes none of the others."""
+    pool = client.connection_pool
+    return redis.Redis.from_pool(redis.ConnectionPool(pool.connection_class, **pool.connection_kwargs))
+
+
 def masked(url: str) -> str:
     """`url` without its password, also where it is no URL, or one that has lost its scheme."""
     before = "//" if "://" in url else "^"
@@ -79,6 +85,11 @@ def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[No
         yield
     except redis.exceptions.NoScriptError:
         raise
+    except redis.exceptions.MaxConnectionsError as error:  # a kind of ConnectionError; yet nobody was asked
+        raise StorageUnavailable(
+            f"this program holds as many connections to the server as it may.{words.untouched} Try again; where it stays so, "
+            "allow more: with max_connections in the server's URL."
+        ) from error
     except _REFUSALS as error:
         raise _refusal(error, writing, words) from error
     except (
@@ -138,13 +149,12 @@ def conversation(client: redis.Redis, *, words: Words = OF_COMMANDS) -> Iterator
         client.connection_pool.release(connection)
 
 
-# Some of these are a kind of ConnectionError to redis-py; yet the server answered, or was never asked.
+# Some of these are a kind of ConnectionError to redis-py; yet the server answered.
 _REFUSALS = (
     redis.exceptions.ResponseError,
     redis.exceptions.AuthenticationError,
     redis.exceptions.AuthorizationError,
     redis.exceptions.BusyLoadingError,
-    redis.exceptions.MaxConnectionsError,
 )
 
 _WHAT_TO_DO = {

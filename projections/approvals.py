@@ -13,7 +13,8 @@ from .projection import Documents
 
 
 class Approval(NamedTuple):
-    """One approval, as its earliest standing report has it; `on` are the days that all its reports allow (see `span`)."""
+    """One approval, as its earliest standing report has it; `on` are the days that all its reports allow (see `span`), and
+    `position` that of the first report that says so by itself, or else of the earliest."""
 
     position: int
     on: str
@@ -191,8 +192,10 @@ def _with(reports: list[Any], report: Any, stands: bool) -> list[Any]:
 def _approval(reports: list[list[Any]], *, numbered: bool) -> Approval | None:
     if not reports:
         return None
-    position, _, company, item, *_ = reports[0]
-    return Approval(position, span([held[1] for held in reports]), company, item, numbered)
+    earliest, _, company, item, *_ = reports[0]
+    on = span([held[1] for held in reports])
+    position = next((held[0] for held in reports if held[1] == on), earliest)
+    return Approval(position, on, company, item, numbered)
 
 
 def _changes(was: list[Approval | None], now: list[Approval | None]) -> list[Change]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .store import Generation
 
 PAGE = 500  # events folded and committed at once
-FOLDING = 1.0
+FOLDING = 2.0
 """Seconds that one generation folds for a page: each event of a line of 10,000 corrections changes all of it, and each of 10,000
 reports of one number looks at all of them, while a job of five generations has half a minute."""
 LINKS = 2  # of a chain of corrections that are read ahead

@@ -93,7 +93,7 @@ class Premises:
         listed = {day for of in evidence.granted.values() for day in of.exact_days()}
         # Approvals that are listed in one of several terms add up to no more on further days. But what is listed in one on one
         # day, and in another on the next, are different approvals: only with these days do they stand one after the other.
-        self.days = sorted(_days(evidence, self.order) | (listed if len(evidence.granted) > 1 else set()))
+        self.days = sorted(_days(evidence) | (listed if len(evidence.granted) > 1 else set()))
         self.listed = sorted(listed)
         self.listed_in = {of: _listed_in(of, days, self.order) for of, days in evidence.granted.items()}
         self.speaks_of_force = any(of.any() for of in evidence.revoked) or any(
@@ -311,8 +311,8 @@ def at(day: date) -> Node:
     return ("total", day)
 
 
-def _days(evidence: Evidence, order: Iterable[Placed]) -> set[date]:
-    """The days that a constraint is about, beside those on which approvals are listed."""
+def _days(evidence: Evidence) -> set[date]:
+    """The days that a constraint is about, whichever events count, beside those on which approvals are listed."""
     days: set[date] = set()
     for report in evidence.totals:
         if report.as_of is not None:
@@ -320,7 +320,8 @@ def _days(evidence: Evidence, order: Iterable[Placed]) -> set[date]:
         if report.since is not None and report.to is not None:
             days |= {report.since.first - DAY, report.since.last - DAY, report.to.first, report.to.last}
     days |= {report.on.last for report in evidence.announced}
-    days |= {by for placed in order if not placed.batch.reports and (by := placed.batch.granted_by)}
+    # Where its announcements do not count, a batch is known by its members.
+    days |= {batch.latest for batch in evidence.batches(frozenset({NAMED})) if batch.latest is not None}
     for revoked in evidence.revoked:
         days |= set(revoked.exact_days())
     for dated in (*evidence.granted.values(), *evidence.revoked):
@@ -382,23 +383,33 @@ def _of_partly_granted(listed: Listed) -> Iterator[Constraint]:
 
 
 class Before(NamedTuple):
-    """The batches before one: the last, the last that was surely granted before it, and the last of a lower ordinal."""
+    """The batches before one: the last, the last that was surely granted before it, and the last of a lower ordinal; and
+    whether `all` that are sure were granted before it surely."""
 
     last: Batch | None
     surely: Batch | None
     numbered: Batch | None
+    all: bool
 
 
 def _before_each(order: list[Placed]) -> Iterator[Before]:
     numbered: Batch | None = None
+    latest, latest_unnumbered = date.min, date.min  # by which those before that are sure were announced
     for index, placed in enumerate(order):
+        batch = placed.batch
+        others = latest_unnumbered if batch.ordinal is not None else latest
         yield Before(
             order[index - 1].batch if index else None,
             order[placed.surely_after - 1].batch if placed.surely_after else None,
-            None if placed.batch.ordinal is None else numbered,
+            None if batch.ordinal is None else numbered,
+            others == date.min or others < _days_of(batch).first,
         )
-        if placed.batch.ordinal is not None:
-            numbered = placed.batch
+        if placed.sure:
+            latest = max(latest, placed.announced_by)
+            if batch.ordinal is None:
+                latest_unnumbered = max(latest_unnumbered, placed.announced_by)
+        if batch.ordinal is not None:
+            numbered = batch
 
 
 class _Placed:
@@ -433,7 +444,7 @@ class _Placed:
     def constraints(self, placed: Placed, before: Before) -> list[Constraint]:
         """Those of a batch."""
         batch = placed.batch
-        where = (*map(id, (batch, *before)), placed.placed_by, placed.missing, placed.sure)
+        where = (*map(id, (batch, *before[:3])), before.all, placed.placed_by, placed.missing, placed.sure)
         if (made := self._constraints.get(where)) is None:
             constraints = list(_of_batch(placed, before, self._marks))
             self._constraints[where] = made = (batch, before, constraints)
@@ -475,12 +486,9 @@ def _of_batch(placed: Placed, others: Before, marks: Marks) -> Iterator[Constrai
         )
     if placed.sure:
         yield Constraint(with_missing, so_far, placed.missing, numbered)
-        if others.surely is others.last:
+        if others.all:
             yield Constraint(before, with_missing, 0, dated)
-    for day, because in _known_by(batch):
-        yield Constraint(at(day), after, 0, because)
-        if placed.sure:
-            yield Constraint(at(day), with_this, 0, because)
+    yield from _of_its_days(placed, before, after, with_this)
     for report in batch.reports:
         if report.size is not None and report.size.high is not None:
             yield Constraint(ORIGIN, size, -report.size.high, batch.because(report))
@@ -490,6 +498,17 @@ def _of_batch(placed: Placed, others: Before, marks: Marks) -> Iterator[Constrai
         yield Constraint(after, before, least, reason)
         if placed.sure:
             yield Constraint(with_this, with_missing, least, reason | placed.placed_by)
+
+
+def _of_its_days(placed: Placed, before: Node, after: Node, with_this: Node) -> Iterator[Constraint]:
+    batch = placed.batch
+    for day, because in _known_by(batch):
+        if batch.reports:
+            yield Constraint(at(day), after, 0, because)
+        else:  # nobody says that its members are all: more may be granted in it later
+            yield Constraint(at(day), before, batch.members, because)
+        if placed.sure:
+            yield Constraint(at(day), with_this, 0, because)
 
 
 def _sizes_at_least(batch: Batch, marks: Marks) -> Iterator[tuple[int, frozenset[int]]]:
@@ -692,21 +711,36 @@ def _distinct(batches: list[Batch]) -> list[Batch]:
     """Batches of which no two are one, so that their sizes may be added.
 
     Two ordinals are two batches, so are two labels, and announcements of different days. A label and an ordinal, or a day
-    alone, may be one batch that two papers know by different names.
+    alone, may be one batch that two papers know by different names: those are left out that make fewer approvals.
     """
-    chosen = [batch for batch in batches if batch.ordinal is not None]
-    by_label, otherwise = _Announcements(), _Announcements()
-    for batch in chosen:
-        otherwise.add(_days_of(batch))
-    others = [batch for batch in batches if batch.ordinal is None]
-    for batch in sorted(
-        others, key=lambda b: (b.on is None, b.on and (b.on.last - b.on.first, b.on.last), b.key)
-    ):
-        days, labelled = _days_of(batch), batch.label is not None
-        if not (otherwise.may_be_of(days) or (by_label.may_be_of(days) and not labelled)):
-            (by_label if labelled else otherwise).add(days)
+    numbered = [batch for batch in batches if batch.ordinal is not None]
+    announced = [batch for batch in numbered if batch.on is not None]
+    by_members = [batch for batch in numbered if batch.on is None]
+    others = sorted(
+        (batch for batch in batches if batch.ordinal is None),
+        key=lambda b: (b.on is None, b.on and (b.on.last - b.on.first, b.on.last), b.key),
+    )
+    orders = [[*announced, *by_members, *others], [*announced, *others, *by_members], [*others, *numbered]]
+    return max(map(_surely_different, orders), key=lambda chosen: sum(map(_least, chosen)))
+
+
+def _surely_different(batches: Iterable[Batch]) -> list[Batch]:
+    """Those that are surely none of those before them which are."""
+    chosen: list[Batch] = []
+    known_by = {what: _Announcements() for what in ("ordinal", "label", "day")}
+    for batch in batches:
+        days, what = _days_of(batch), _known_by_what(batch)
+        if not any(
+            others.may_be_of(days) for other, others in known_by.items() if other != what or what == "day"
+        ):
+            known_by[what].add(days)
             chosen.append(batch)
     return chosen
+
+
+def _least(batch: Batch) -> int:
+    """How many approvals a batch has, at least, by each of its reports and by its members."""
+    return max(batch.members, 1, *(report.size.low for report in batch.reports if report.size is not None))
 
 
 def _known_by_what(batch: Batch) -> str:

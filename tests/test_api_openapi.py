@@ -119,6 +119,17 @@ def test_an_answer_that_is_never_json_is_not_said_to_be_some(api: Api) -> None:
     assert "application/json" in said["/ledgers/{ledger}/events"]
 
 
+def test_the_name_of_a_company_is_as_long_in_the_path_as_in_the_query(api: Api) -> None:
+    paths = api.client.get("/openapi.json").json()["paths"]
+
+    def limits(path: str) -> list[str]:
+        given = paths[f"/ledgers/{{ledger}}/{path}"]["get"]["parameters"]
+        return [str(each["schema"]) for each in given if each["name"] == "name"]
+
+    assert "'maxLength': 200" in limits("companies")[0]
+    assert "'maxLength': 200" in limits("companies/{name}")[0]
+
+
 def test_headers_are_named_where_they_count(api: Api) -> None:
     paths = api.client.get("/openapi.json").json()["paths"]
 

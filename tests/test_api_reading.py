@@ -15,16 +15,18 @@ import httpx
 import pytest
 
 from approval_ledger import exporting, status
-from approval_ledger.api import answering
+from approval_ledger.api import answering, health
 from approval_ledger.api.problems import RequestRefused
-from events import BadQuestion, Log, as_json_line, canonical
+from events import BadQuestion, Log, StorageUnavailable, as_json_line, canonical, connect
 from projections import PROJECTIONS, Store, diff, queries
 from projections.replay import adopt, rebuild
 from workers import run_here
 
-from .api import Api, problem
+from .api import Api, problem, running
 from .command import event, text
+from .conftest import new_ledger
 from .given import HISTORY, MODELS, QUESTIONS, called, equated, estimate, total
+from .servers import Server
 from .waiting import PATIENCE, until
 
 
@@ -77,10 +79,21 @@ def test_a_company_is_found_under_each_of_its_names(api: Api, history: Log, path
 
 
 @pytest.mark.parametrize(
-    "name", ["Nobody", "a%2Fb", "..%2f..%2fetc%2fpasswd", "%00", "%ff", "%2e%2e", "x" * 8000]
+    "name", ["Nobody", "a%2Fb", "..%2f..%2fetc%2fpasswd", "%00", "%ff", "%2e%2e", "x" * 200]
 )
 def test_a_company_that_is_not_there_is_404(api: Api, history: Log, name: str) -> None:
     problem(api.get(history, f"companies/{name}"), 404, "unknown-company")
+
+
+@pytest.mark.parametrize("name", ["x" * 201, "百" * 201, "x/" * 4000, ""])
+@pytest.mark.parametrize("place", ["path", "query"])
+def test_given_a_name_that_no_company_can_have_when_it_is_asked_for_then_it_is_refused_wherever_it_stands(
+    api: Api, history: Log, place: str, name: str
+) -> None:
+    answer = api.get(history, f"companies/{name}" if place == "path" else f"companies?name={name}")
+    (fault,) = problem(answer, 422, "validation")["faults"]
+    assert (fault["in"], fault["parameter"]) == (place, "name")
+    assert "character" in fault["detail"]
 
 
 def test_the_share_of_a_stock_is_refused_where_the_terms_differ(api: Api, history: Log) -> None:
@@ -137,12 +150,14 @@ def test_a_table_is_what_the_command_exports(api: Api, history: Log, name: str) 
         ("totals?steps=true", {"steps": True}),
         ("sources", {}),
         ("sources?limit=5", {"limit": 5}),
+        ("companies?name=百度", {"name": "百度"}),
+        ("companies/百度", {"name": "百度"}),
     ],
 )
 def test_parquet_is_what_the_command_exports(
     api: Api, history: Log, path: str, question: dict[str, Any]
 ) -> None:
-    name = path.partition("?")[0]
+    name = re.split("[/?]", path)[0]
     answer = QUESTIONS[name](history, **question)
     about = exporting.described(history, answer, "parquet", question)
     found = api.get(history, path, Accept="application/vnd.apache.parquet")
@@ -385,6 +400,20 @@ def test_documents_of_another_version_are_no_fault_of_who_asks(api: Api, log: Lo
     assert "run `approvals replay totals`" in problem(answer, 503, "unreadable")["detail"]
     assert answer.headers["retry-after"] == "10"
     assert api.get(log, "shares").status_code == 200
+
+
+def test_given_all_connections_that_are_allowed_are_in_use_when_one_is_needed_then_that_is_said_and_not_that_the_store_is_away(
+    server: Server, log: Log
+) -> None:
+    client = connect(f"{server.url}?max_connections=1")
+    with running(server, client=client) as api:
+        client.connection_pool.get_connection()
+        says = problem(api.get(log, "events/1"), 503, "storage-unavailable")["detail"]
+    client.close()
+    assert says == (
+        "this program holds as many connections to the server as it may. Try again; where it stays so, allow more: "
+        "with max_connections in the server's URL."
+    )
 
 
 # What cannot be asked
@@ -642,6 +671,89 @@ def test_no_more_questions_are_computed_at_once_than_leave_the_server_to_others(
         codes = Counter(each.result().status_code for each in asked)
     assert codes == {200: most + answering.WAITING, 503: len(days) - most - answering.WAITING}
     assert api.get(log, "sources").status_code == 200
+
+
+@pytest.mark.parametrize("ledgers", [1, 5])
+def test_given_projections_that_are_far_behind_however_many_wait_for_them_then_the_rest_goes_on(
+    api: Api, server: Server, log: Log, monkeypatch: pytest.MonkeyPatch, ledgers: int
+) -> None:
+    monkeypatch.setattr(answering, "NEAR", 1)
+    monkeypatch.setattr(answering, "PATIENCE", PATIENCE)
+    behind = [Log(server.client(), new_ledger()) for _ in range(ledgers)]
+    for each in behind:
+        each.append(HISTORY[:3])
+    log.append(HISTORY[:1])
+    many, places = 45, min(answering.WAITING, answering.WAITING_FOR_ONE * ledgers)
+    with ThreadPoolExecutor(many) as pool, come_on(behind):
+        asked = [pool.submit(api.get, behind[n % ledgers], "totals?at_least=3") for n in range(many)]
+        until(lambda: sum(each.done() for each in asked) == many - places)
+        refused = [each.result() for each in asked if each.done()]
+        for path in ("events/1", "status", "totals"):
+            assert api.get(log, path).status_code == 200
+        assert api.post(log, text(event())).status_code == 201
+        assert sum(each.done() for each in asked) == len(refused)
+    answers = [answer for each in asked if (answer := each.result()) not in refused]
+    for answer in refused:
+        says = problem(answer, 503, "busy")["detail"]
+        assert "3 events behind its head, 3, and as many requests wait as may" in says
+        assert answer.headers["retry-after"] == "5"
+    assert [answer.json()["position"] for answer in answers] == [3] * places
+
+
+@contextmanager
+def come_on(behind: list[Log]) -> Iterator[None]:
+    """Moves projections on at the end of a block, so that nobody waits for them when its test has failed."""
+    try:
+        yield
+    finally:
+        for each in behind:
+            run_here(each.client, each.ledger)
+
+
+def test_given_a_status_that_takes_long_however_many_ask_for_it_then_they_share_the_next_and_the_rest_goes_on(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, came, made, of = threading.Event(), [], [], health.Statuses.of
+
+    async def counted(self: health.Statuses, log: Log) -> dict[str, Any]:
+        came.append(log)
+        return await of(self, log)
+
+    def slowly(log: Log) -> dict[str, Any]:
+        made.append(log)
+        gate.wait()
+        return status.status_of(log)
+
+    monkeypatch.setattr(health.Statuses, "of", counted)
+    monkeypatch.setattr(health, "status_of", slowly)
+    api.post(log, text(event("e1")))
+    many = 45
+    with ThreadPoolExecutor(many + 1) as pool, opened(gate):
+        asked = [pool.submit(api.get, log, "status") for _ in range(many)]
+        until(lambda: len(came) == many and made)
+        assert api.post(log, text(event("e2"))).status_code == 201
+        last = pool.submit(api.get, log, "status")
+        until(lambda: len(came) == many + 1)
+        for path in ("events/1", "totals"):
+            assert api.get(log, path).status_code == 200
+        assert not any(each.done() for each in [*asked, last])
+        gate.set()
+        answers = [each.result() for each in [*asked, last]]
+    assert {answer.status_code for answer in answers} == {200}
+    assert answers[-1].json()["head"] == 2
+    assert len(made) <= health.MADE_AT_ONCE + 1
+
+
+def test_given_a_status_that_fails_then_who_waited_for_it_is_told_and_the_next_is_made(
+    api: Api, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(log: Log) -> dict[str, Any]:
+        raise StorageUnavailable("the server is away")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(health, "status_of", away)
+        problem(api.get(log, "status"), 503, "storage-unavailable")
+    assert api.get(log, "status").status_code == 200
 
 
 def test_who_waits_for_a_turn_waits_no_longer_than_some_seconds_and_what_fails_gives_its_turn_on(

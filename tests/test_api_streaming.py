@@ -7,17 +7,18 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
 
 from approval_ledger import tokens
 from approval_ledger.api import streaming
-from events import Log, RecordedEvent, as_json_line
+from events import Log, RecordedEvent, as_json_line, connect
 
 from .api import Api, problem, running
 from .command import event, text
+from .conftest import new_ledger
 from .given import append, append_raw
 from .servers import Server
 from .waiting import until
@@ -150,6 +151,62 @@ def test_there_are_only_so_many_streams(server: Server, log: Log) -> None:
             answer = api.get(log, "events/stream")
             problem(answer, 503, "too-many-streams")
             assert "retry-after" in answer.headers
+        until(lambda: api.get(log, "events/stream?after=9").status_code == 409)
+
+
+def ledgers(server: Server, count: int) -> list[Log]:
+    return [Log(server.client(), new_ledger()) for _ in range(count)]
+
+
+def test_given_streams_of_more_ledgers_than_connections_are_allowed_when_anyone_asks_then_the_rest_goes_on(
+    server: Server, log: Log
+) -> None:
+    client = connect(f"{server.url}?max_connections=2")
+    followed = ledgers(server, 5)
+    with running(server, client=client) as api, ExitStack() as streams:
+        readers = [streams.enter_context(stream(api, each)) for each in followed]
+        assert api.post(log, text(event())).status_code == 201
+        for path in ("events/1", "totals", "status"):
+            assert api.get(log, path).status_code == 200
+        for each, reader in zip(followed, readers, strict=True):
+            append(each, 1)
+            assert reader.positions(1) == [1]
+    client.close()
+
+
+def test_given_as_many_ledgers_are_followed_as_may_be_when_another_is_asked_for_then_it_waits_for_one_to_end(
+    server: Server, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "FOLLOWED", 2)
+    first, second = ledgers(server, 2)
+    with running(server) as api, stream(api, first):
+        with stream(api, second), stream(api, second):
+            answer = api.get(log, "events/stream")
+            assert "of 2 ledgers are open" in problem(answer, 503, "busy")["detail"]
+            assert answer.headers["retry-after"] == "5"
+        until(lambda: api.get(log, "events/stream?after=9").status_code == 409)
+        with stream(api, log) as reader:
+            append(log, 1)
+            assert reader.positions(1) == [1]
+
+
+def test_given_a_follower_that_still_waits_for_the_store_when_its_readers_are_gone_then_it_counts_as_one(
+    server: Server, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, (other,) = threading.Event(), ledgers(server, 1)
+
+    def waiting(self: Log, after: int, **given: object) -> Iterator[RecordedEvent | None]:
+        gate.wait()
+        yield None
+
+    monkeypatch.setattr(streaming, "FOLLOWED", 1)
+    monkeypatch.setattr(Log, "follow", waiting)
+    with running(server) as api:
+        with stream(api, other):
+            pass
+        until(lambda: "approvals_http_streams 0.0" in api.client.get("/metrics").text)
+        problem(api.get(log, "events/stream"), 503, "busy")
+        gate.set()
         until(lambda: api.get(log, "events/stream?after=9").status_code == 409)
 
 

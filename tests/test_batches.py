@@ -26,6 +26,7 @@ from .given import (
     log,
     retracted,
     total,
+    total_of,
     views,
 )
 
@@ -564,3 +565,16 @@ def test_a_member_is_evidence_of_its_batch_also_where_its_number_is_given_elsewh
     )
     (answer,) = ask(reports, "batches", whole_evidence=True)
     assert (answer["size"], answer["evidence"]["size"]["low"]) == (at_least(2), [1, 3])
+
+
+def test_the_members_of_a_batch_that_nobody_announced_are_not_all_of_it_whatever_the_total_of_a_later_day() -> (
+    None
+):
+    lines = [
+        granted("Baidu", "Ernie", "2023-12-15", batch=1),
+        granted("Zhipu", "GLM", "2023-12-17"),
+        total("=2", "2023-12-31"),
+    ]
+    assert batch_of(log(*lines), 1)["size"] == at_least(1)
+    assert batch_of(log(*lines, batch(1, "=2", "2023-12-18")), 1)["size"] == exactly(2)
+    assert total_of(log(granted("Baidu", "Ernie", "2023-12-15", batch=3)))["total"] == at_least(3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from events import date_range
+from events.catalog import ApprovalGranted
 
 from .given import (
     MODELS,
@@ -214,8 +215,9 @@ def test_two_batches_of_one_month_may_be_one_or_two_and_are_neither_added_nor_in
 
 
 def test_a_batch_known_by_its_month_alone_may_be_one_that_has_an_ordinal() -> None:
+    """The larger of the two counts, and no other."""
     reports = log(batch(1, "=8", "2023-08-31"), batch(None, ">=9", "2023-08"), batch(2, "=2", "2023-11-01"))
-    assert total_of(reports)["total"] == at_least(10)
+    assert total_of(reports)["total"] == at_least(11)
     assert total_of(reports)["contradictions"] == []
 
 
@@ -682,7 +684,7 @@ def test_companies_stay_named_when_another_paper_gives_their_batch_a_number() ->
 def test_every_batch_that_adds_to_the_named_is_evidence_of_them() -> None:
     reports = log(
         batch(1, "=2", "2023-08-31", named=[("Baidu", "one"), ("Baidu", "two")]),
-        batch(None, "=3", "2023-08-31", named=[("Baidu", "one"), ("Baidu", "two"), ("Zhipu", "GLM")]),
+        batch(None, "<=3", "2023-08-31", named=[("Baidu", "one"), ("Baidu", "two"), ("Zhipu", "GLM")]),
         batch(2, "=2", "2023-09-30", named=[("Baidu", "three"), ("Baidu", "four")]),
     )
     answer = total_of(reports)
@@ -960,6 +962,45 @@ def test_what_is_counted_by_its_day_and_as_a_member_of_a_batch_is_counted_once()
     assert (len(some["low"]), some["more"]) == (12, 3)
     every = total_of(reports, whole_evidence=True)["evidence"]
     assert every == {"low": list(range(1, 16)), "high": [], "more": 0}
+
+
+@pytest.mark.parametrize(("count", "on"), [("=3", "2024-02-17"), ("=1", "2024-02-01"), ("=1", "2024-01-17")])
+def test_where_a_batch_is_contradicted_the_day_that_a_list_gives_its_member_decides(
+    count: str, on: str
+) -> None:
+    """Set apart, the announcement dates the batch no longer."""
+    reports = log(
+        total(count, "2024-03-01"), granted("Baidu", "Ernie", on, batch=4), batch(4, "=1", "2024-01-26")
+    )
+    assert events_in_conflict(total_of(reports)) == [[1, 2], [1, 3]]
+    for day in ("2024-01-20", "2024-01-26", "2024-02-10", "2024-02"):
+        assert events_in_conflict(total_of(reports, valid_at=date_range(day))) == [[1, 2], [1, 3]]
+
+
+def test_of_the_reports_of_one_approval_the_one_that_dates_it_is_evidence() -> None:
+    reports = log(
+        granted("Zhipu", "GLM", "2024"),
+        granted("Zhipu", "GLM", "2024-02-13"),
+        total("=2", "2024-03-16", source="AP"),
+        total("=2", "2023-12-20", source="Xinhua"),
+    )
+    assert events_in_conflict(total_of(reports)) == [[2, 3, 4]]
+    answer = total_of(reports[:2], valid_at=date_range("2024-02-13"))
+    assert (answer["total"], answer["evidence"]["low"]) == (at_least(1), [2])
+
+
+@pytest.mark.parametrize("member", [granted("Baidu", "Ernie", "2024-01-12", batch=of) for of in (1, 2, "x")])
+def test_a_member_of_a_batch_that_nobody_announced_makes_no_two_others_one(member: ApprovalGranted) -> None:
+    lines = [batch(None, "=4", "2024-02-20"), batch(None, "=5", "2024-02-05")]
+    assert total_of(log(*lines, member))["total"] == at_least(9)
+    conflict = total_of(log(*lines, total("=6", "2024-12-31"), member))
+    assert events_in_conflict(conflict) == [[1, 2, 3]]
+
+
+def test_of_two_batches_that_may_be_one_the_larger_counts_whichever_has_an_ordinal() -> None:
+    lines = [batch(None, ">=5", "2024-01-10", label="x"), batch(None, "<=3", "2024-02-20")]
+    assert total_of(log(*lines))["total"] == at_least(6)
+    assert total_of(log(*lines, batch(2, "=1", "2024-01-10")))["total"] == at_least(6)
 
 
 def test_every_revocation_behind_a_bound_can_be_listed() -> None:

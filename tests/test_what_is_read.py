@@ -133,20 +133,48 @@ equal = st.one_of(
 )
 """Approvals in two terms, which of several days each may be of, and totals of both."""
 
-meeting = st.lists(equal, max_size=12).map(lambda lines: log(equated(MODELS, SERVICES), *lines)) | st.lists(
-    event_data(
-        ApprovalGranted,
-        ApprovalGranted,
-        ApprovalRevoked,
-        BatchAnnounced,
-        BatchAnnounced,
-        CompanyIdentified,
-        CompanyIdentified,
-        CompanyMerged,
-        TotalReported,
+NEAR = ["2024-01-10", "2024-01-17", "2024-01-20", "2024-01-26", "2024-01"]
+SIZES = st.builds("{}{}".format, st.sampled_from(["=", "<=", ">="]), st.integers(1, 4))
+
+placed = st.one_of(
+    st.builds(
+        granted,
+        st.sampled_from(["Baidu", "Zhipu"]),
+        st.sampled_from(["one", "two", "three", "four"]),
+        st.sampled_from(NEAR),
+        batch=st.sampled_from([None, 1, 2, 4, "first"]),
     ),
-    max_size=20,
-).map(lambda data: log(*(called(f"e{n}", each) for n, each in enumerate(data))))
+    st.builds(
+        batch,
+        st.sampled_from([None, 1, 2, 4]),
+        SIZES,
+        st.sampled_from(NEAR),
+        label=st.sampled_from([None, None, "first"]),
+        named=st.sampled_from([[], ["Baidu"], ["Baidu", "Zhipu"]]),
+        source=st.sampled_from(["CAC", "Xinhua"]),
+    ),
+    st.builds(total, SIZES, st.sampled_from([*NEAR, "2024-03-01"]), source=st.sampled_from(["AP", "Xinhua"])),
+)
+"""Batches with members that lists date otherwise, and totals near them."""
+
+meeting = st.one_of(
+    st.lists(equal, max_size=12).map(lambda lines: log(equated(MODELS, SERVICES), *lines)),
+    st.lists(placed, max_size=8).map(lambda lines: log(*lines)),
+    st.lists(
+        event_data(
+            ApprovalGranted,
+            ApprovalGranted,
+            ApprovalRevoked,
+            BatchAnnounced,
+            BatchAnnounced,
+            CompanyIdentified,
+            CompanyIdentified,
+            CompanyMerged,
+            TotalReported,
+        ),
+        max_size=20,
+    ).map(lambda data: log(*(called(f"e{n}", each) for n, each in enumerate(data)))),
+)
 
 
 @settings(max_examples=60 if LONG else 30)
@@ -197,7 +225,7 @@ def test_days_asked_about_have_the_bounds_that_they_have_where_all_days_are_solv
             assert beside.resolution.bound(after).interval == together.bound(after).interval
 
 
-@settings(max_examples=60)
+@settings(max_examples=200 if LONG else 60)
 @given(
     meeting, st.lists(st.dates(date(2023, 8, 1), date(2024, 2, 29)), max_size=3), st.sets(st.integers(-1, 20))
 )

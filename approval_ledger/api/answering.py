@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -39,7 +40,7 @@ from .problems import Behind, RequestRefused
 NEAR = 500  # events: so many the answer folds in memory itself, so that whoever publishes sees it at once
 PATIENCE = 5.0  # seconds to wait for projections that are further behind, or for a turn to build
 LOOK = 0.05  # seconds between two looks at them
-# Whoever builds an answer, or waits to, takes one of the server's 40 threads: half of them are for all else.
+# Whoever builds an answer, or waits to, or for projections, takes one of the server's 40 threads: half of them are for all else.
 BUILT_AT_ONCE = 4
 WAITING = 16
 WAITING_FOR_ONE = 8
@@ -88,6 +89,10 @@ class Standing:
     @property
     def behind(self) -> int:
         return self.head - self.reached
+
+    def is_near(self, at_least: int) -> bool:
+        """Whether it can be answered from, of position `at_least` or a later one."""
+        return self.behind <= NEAR or self.reached >= max(at_least, 1)
 
 
 _LIVE: WeakKeyDictionary[Redis, dict[tuple[str, str], int]] = WeakKeyDictionary()
@@ -185,14 +190,22 @@ class Answers:
 
         if has_come():
             return
-        if len(self._waiting) >= WAITING or self._waiting.count(tag) >= WAITING_FOR_ONE:
-            raise _busy()
-        self._waiting.append(tag)
-        try:
+        with self.waiting(tag, _MUCH_TO_BUILD):
             if not self._changed.wait_for(has_come, PATIENCE):
-                raise _busy()
+                raise _busy(_MUCH_TO_BUILD)
+
+    @contextmanager
+    def waiting(self, what: str, says: str) -> Iterator[None]:
+        """A place to wait in, for `what`. Raises RequestRefused, which `says` why, where as many wait as may be, or for that."""
+        with self._changed:
+            if len(self._waiting) >= WAITING or self._waiting.count(what) >= WAITING_FOR_ONE:
+                raise _busy(says)
+            self._waiting.append(what)
+        try:
+            yield
         finally:
-            self._waiting.remove(tag)
+            with self._changed:
+                self._waiting.remove(what)
 
     def keep(self, tag: str, content: bytes) -> None:
         if len(content) > KEPT_BYTES // KEPT_PART:
@@ -205,13 +218,11 @@ class Answers:
                 self._size -= len(gone)
 
 
-def _busy() -> RequestRefused:
-    return RequestRefused(
-        503,
-        "busy",
-        "this server computes as many answers as it can, this one perhaps among them: ask again",
-        {"Retry-After": str(TRY_AGAIN)},
-    )
+_MUCH_TO_BUILD = "this server computes as many answers as it can, this one perhaps among them: ask again"
+
+
+def _busy(says: str) -> RequestRefused:
+    return RequestRefused(503, "busy", says, {"Retry-After": str(TRY_AGAIN)})
 
 
 def answered(
@@ -238,7 +249,7 @@ def answered(
         raise Lagging(
             f"ledger {log.ledger} ends at position {head}: it has no position {asked['at_least']} yet"
         )
-    now = standing(log, needed_by(projection, question), asked)
+    now = standing(request, log, needed_by(projection, question), asked)
     near = asked["known_at"] is None and now.behind <= NEAR
     asking: Asked = {**asked, "at_least": now.head} if near else asked
 
@@ -291,23 +302,30 @@ def needed_by(projection: str, question: Mapping[str, Any] | None = None) -> Seq
     return [PROJECTIONS[projection]] if projection in ("shares", "sources") else queries.COUNTING
 
 
-def standing(log: Log, needed: Sequence[Projection], asked: Asked) -> Standing:
+def standing(request: Request, log: Log, needed: Sequence[Projection], asked: Asked) -> Standing:
     """Where the ledger is, once the projections that are `needed` are near enough to what is asked. Raises Behind where they
-    do not come."""
+    do not come, and RequestRefused where as many requests wait for them as may."""
     if asked["known_at"] is not None:
         position = asked["known_at"] if isinstance(asked["known_at"], int) else None
         return Standing.of(log, needed, position=position)
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        now = Standing.of(log, needed, live=True)
-        if now.behind <= NEAR or now.reached >= max(asked["at_least"], 1):
-            return now
-        if time.monotonic() > deadline:
-            raise Behind(
-                f"the projections of ledger {log.ledger} are {now.behind:,} events behind its head, {now.head:,}: ask again "
-                f"when workers have moved them on (`approvals work --ledger {log.ledger}` runs some)"
-            )
-        time.sleep(LOOK)
+    now = Standing.of(log, needed, live=True)
+    if now.is_near(asked["at_least"]):
+        return now
+    kept: Answers = request.app.state.answers
+    with kept.waiting(log.ledger, f"{_behind(now)}, and as many requests wait as may: ask again"):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            time.sleep(LOOK)
+            now = Standing.of(log, needed, live=True)
+            if now.is_near(asked["at_least"]):
+                return now
+    raise Behind(
+        f"{_behind(now)}: ask again when workers have moved them on (`approvals work --ledger {log.ledger}` runs some)"
+    )
+
+
+def _behind(now: Standing) -> str:
+    return f"the projections of ledger {now.ledger} are {now.behind:,} events behind its head, {now.head:,}"
 
 
 def _is_of(now: Standing, log: Log, answer: Answer) -> bool:

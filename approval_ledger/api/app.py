@@ -74,6 +74,7 @@ def create_app(
     app.state.settings = settings
     app.state.ledgers = ledgers
     app.state.answers = Answers()
+    app.state.statuses = health.Statuses()
     app.state.limits = Limits(settings.rate)
     app.state.streams = streams
     app.state.metrics = counted

@@ -77,7 +77,7 @@ def _read(events: Iterable[RecordedEvent]) -> Iterator[tuple[RecordedEvent, Deco
 def company(request: Request, log: LogOf, query: Annotated[parameters.CompanyFeed, Query()]) -> Response:
     """The newest reports of one company, under all its names."""
     asked = parameters.AsOf().asked()
-    now = standing(log, queries.COUNTING, asked)
+    now = standing(request, log, queries.COUNTING, asked)
 
     def build() -> tuple[bytes, bool]:
         answer = queries.companies(log, query.name, at_least=now.head if now.behind <= NEAR else 0)
@@ -93,7 +93,7 @@ def company(request: Request, log: LogOf, query: Annotated[parameters.CompanyFee
 @router.get("/contradictions", responses=documents.feed())
 def contradictions(request: Request, log: LogOf, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001
     """The reports that cannot all be true, the newest first."""
-    now = standing(log, queries.COUNTING, parameters.AsOf().asked())
+    now = standing(request, log, queries.COUNTING, parameters.AsOf().asked())
 
     def build() -> tuple[bytes, bool]:
         at_least = now.head if now.behind <= NEAR else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from events import Log
 from projections import diff, queries
@@ -49,10 +49,13 @@ def companies(request: Request, log: LogOf, query: Annotated[parameters.Companie
 
 @router.get("/companies/{name:path}", responses=documents.answers("companies"))
 def company(
-    request: Request, log: LogOf, name: str, query: Annotated[parameters.Tabular, Query()]
+    request: Request,
+    log: LogOf,
+    name: Annotated[parameters.Text, Path(description="Any name of the company.")],
+    query: Annotated[parameters.Tabular, Query()],
 ) -> Response:
     """One company with its history, by any of its names. (A name such as `..` is none in a path: ask `companies?name=`.)"""
-    return _tabular(request, log, "companies", partial(queries.companies, name=name), query)
+    return _tabular(request, log, "companies", queries.companies, query, name=name)
 
 
 @router.get("/shares", responses=documents.answers("shares"))
@@ -91,8 +94,10 @@ def difference(request: Request, log: LogOf, query: Annotated[parameters.Diff, Q
     return sent(request, now, words, build, media_type=MEDIA_TYPES["json"], headers={}, fresh_for=fresh_for)
 
 
-def _tabular(request: Request, log: LogOf, projection: str, ask: Any, query: parameters.Tabular) -> Response:
-    question = _question(query)
+def _tabular(
+    request: Request, log: Log, projection: str, ask: Any, query: parameters.Tabular, **in_path: Any
+) -> Response:
+    question = _question(query) | in_path
     form = form_of(request, query.format, MEDIA_TYPES)
     return _of(request, log, projection, partial(ask, **question), query, question, form)
 
