@@ -21,7 +21,7 @@ from . import approvals, buckets, identities, pages, terms
 from .projection import Documents
 
 name = "companies"
-version = 6
+version = 7
 handles = frozenset(
     model.TYPE
     for model in (

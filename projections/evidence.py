@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -221,8 +221,8 @@ class Evidence:
     """What bounds the totals of one class of terms: `terms` maps each to the events that make it one with the first.
 
     `granted` counts the approvals that are surely different by the days they may be of, `perhaps` all that may be. Approvals
-    without a number that several names of one company have may be one: `twice` has, by terms, how many may be counted too
-    often in a company's record.
+    without a number that several names of one company have may be one: `repeated` has, by terms, the names under which some
+    may be counted too often.
 
     `marks` says which names are one company; `claimants` how many companies claim a name, where they are several.
     `granted_to` has, by terms and mark, how many approvals may be that company's.
@@ -238,7 +238,7 @@ class Evidence:
     claimants: dict[str, int]
     granted: dict[str, Days]
     perhaps: dict[str, Days]
-    twice: dict[str, dict[frozenset[str], int]]
+    repeated: dict[str, Set[str]]
     granted_to: dict[str, dict[str, int]]
     revoked: tuple[Days, ...]
     unplaced: dict[str, int]
@@ -288,7 +288,7 @@ def gather(views: Views, counted: str) -> Evidence:
         claimants=marks.claimants,
         granted={t: Days([*listed[t], *days_of(repeats[t].perhaps), *elsewhere.get(t, [])]) for t in one},
         perhaps={t: Days([*listed[t], *days_of(repeats[t].surely)]) for t in one},
-        twice={t: repeats[t].twice for t in one},
+        repeated={t: repeats[t].names for t in one},
         granted_to={t: _granted_to(views["companies"], marks.groups.values(), t) for t in one},
         revoked=_revoked(views, one),
         unplaced={

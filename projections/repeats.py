@@ -23,8 +23,8 @@ Changes = dict[frozenset[str], list[tuple[str, int]]]
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """What changes where the names of a company are `surely` one, and where they are `perhaps`. How many are counted `twice`
-    in a company's record, at most, by the names that it has; `members` has, by batch, how many of its members may be.
+    """What changes where the names of a company are `surely` one, and where they are `perhaps`. `names` are those under which
+    something may count that counts under another one, too; `members` has, by batch, how many of its members may.
 
     Beside those, an approval that reports give no number, and that may have one of some numbers: `numbered` has these by the
     batches that it is a member of for its own, and `placed` where it is for its own one of those that are in any batch.
@@ -32,7 +32,7 @@ class Repeats:
 
     surely: Changes = field(default_factory=dict)
     perhaps: Changes = field(default_factory=dict)
-    twice: dict[frozenset[str], int] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
     members: dict[str, int] = field(default_factory=dict)
     numbered: dict[str, list[set[str]]] = field(default_factory=dict)
     placed: list[set[str]] = field(default_factory=list)
@@ -54,14 +54,12 @@ def repeats_in(documents: Documents, counted: str) -> Repeats:
             days = _days_that_span(of_item)
             for one in _parts(of_item, marks.are_one(days)):
                 found.surely.setdefault(frozenset(one), []).extend(_where_one(one))
-            for one in _parts(of_item, marks.are_one(_AT_LAST)):
-                for then in _parts(one, marks.may_be_one(days)):
-                    repeated = -sum(n for _, n in _where_one(then))
-                    found.twice[frozenset(then)] = found.twice.get(frozenset(then), 0) + repeated
             # A name that several companies claim may be of whichever has the item.
             disputed = group.disputed & of_item.keys()
             for one in [of_item] if disputed else _parts(of_item, marks.may_be_one(days)):
-                found.perhaps.setdefault(frozenset(one), []).extend(_where_one(one))
+                if changes := _where_one(one):
+                    found.perhaps.setdefault(frozenset(one), []).extend(changes)
+                    found.names.update(one)
                 for key, of_batch in _by(one, _batch_of).items():
                     repeated = -sum(n for _, n in _where_one(of_batch))
                     found.members[key] = found.members.get(key, 0) + repeated

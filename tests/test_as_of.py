@@ -133,6 +133,24 @@ def test_a_merger_makes_one_company_from_its_day_on_and_leaves_it_open_in_its_mo
     assert (after["company"], after["approvals"][0]["approvals"]) == ("beta", exactly(2))
 
 
+def test_mergers_that_may_have_followed_each_other_leave_it_open_whose_all_of_it_is() -> None:
+    reports = recorded(
+        *(identified(name.casefold(), name) for name in ("Alpha", "Beta", "Gamma")),
+        merged("gamma", "beta", "2024-02"),
+        merged("beta", "alpha", "2024-02"),
+        granted("Alpha", "A-1", "2023-08-31"),
+        granted("Gamma", "C-1", "2023-09-30"),
+        granted("Gamma", "C-2", "2023-09-30"),
+        total("=3", "2024-03-31"),
+    )
+    perhaps = {a["company"]: a for a in ask(reports, "companies", valid_at=date_range("2024-02-10"))}
+    assert {slug: (a["approvals"][0]["approvals"], a["perhaps"]) for slug, a in perhaps.items()} == {
+        "alpha": (between(1, 3), ["beta", "gamma"]),
+        "beta": (between(0, 3), ["alpha", "gamma"]),
+        "gamma": (between(2, 3), ["alpha", "beta"]),
+    }
+
+
 @pytest.mark.parametrize(
     ("granted_on", "named"),
     [("2023-08-31", 2), ("2024-01-31", 2), ("2024-02-10", 1), ("2024-03-01", 1)],

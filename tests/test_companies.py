@@ -176,6 +176,59 @@ def test_a_company_may_be_asked_for_by_a_slug_that_only_a_merger_gives() -> None
     assert company_of(reports, "little-baidu")["company"] == "baidu"
 
 
+def test_companies_that_a_batch_named_before_they_merged_have_an_approval_each_of_it() -> None:
+    names = [identified("a", "Alpha", "Alef"), identified("b", "Beta"), merged("b", "a", on="2024-02-15")]
+
+    def of_a(on: str, named: list[str | tuple[str, str]], **asked: object) -> tuple[object, object]:
+        reports = log(*names, total("=5", "2024-03-01"), batch(1, "=3", on, named=named))
+        (approvals,) = ask(reports, "companies", "Alpha", **asked)[0]["approvals"]
+        return approvals["approvals"], approvals["share"]
+
+    two, one = (between(2, 5), {"low": 40.0, "high": 100.0}), (between(1, 5), {"low": 20.0, "high": 100.0})
+    for asked in ({}, {"valid_at": date_range("2024-03-01")}):
+        assert of_a("2024-01-10", ["Alpha", "Beta"], **asked) == two
+        assert of_a("2024-01-10", ["Alpha", "Alef"], **asked) == one
+        assert of_a("2024-01-10", [("Alpha", "M"), ("Beta", "M")], **asked) == two
+        assert of_a("2024-02-20", ["Alpha", "Beta"], **asked) == one
+        assert of_a("2024-02", ["Alpha", "Beta"], **asked) == one
+        assert of_a("2024-02", [("Alpha", "M"), ("Beta", "N")], **asked) == two
+
+
+def test_companies_that_a_batch_named_before_they_merged_have_all_of_it_where_there_are_no_others() -> None:
+    reports = log(
+        identified("a", "Alpha"),
+        identified("b", "Beta"),
+        merged("b", "a", on="2024-02-15"),
+        total("=2", "2024-03-01"),
+        batch(1, "=2", "2024-01-10", named=["Alpha", "Beta"]),
+    )
+    (approvals,) = company_of(reports, "Alpha")["approvals"]
+    assert (approvals["named"], approvals["approvals"]) == (2, exactly(2))
+    assert approvals["share"] == {"low": 100.0, "high": 100.0}
+    assert approvals["evidence"] == {"low": [5], "high": [4], "more": 0}
+
+
+@pytest.mark.parametrize("merged_on", ["2023-12-01", "2023-12", "2023-12-18"])
+@pytest.mark.parametrize("numbers", [(None, None), ("N1", None), (None, "N1"), ("N1", "N1")])
+@pytest.mark.parametrize("own", ["Alpha", "Beta"])
+def test_what_was_granted_under_a_name_of_two_companies_that_merged_is_what_one_of_them_was_granted(
+    own: str, numbers: tuple[str | None, str | None], merged_on: str
+) -> None:
+    reports = log(
+        identified("a", "Alpha", "Omega"),
+        identified("b", "Beta", "Omega"),
+        merged("b", "a", on=merged_on),
+        granted("Omega", "M", "2023-12-15", number=numbers[0]),
+        granted(own, "M", "2023-12-15", number=numbers[1]),
+        total("=1", "2023-12-31"),
+    )
+    for asked in ({}, {"valid_at": date_range("2023-12-31")}):
+        (answer,) = ask(reports, "companies", **asked)
+        (approvals,) = answer["approvals"]
+        assert (answer["company"], approvals["named"], approvals["approvals"]) == ("a", 1, exactly(1))
+        assert approvals["share"] == {"low": 100.0, "high": 100.0}
+
+
 # Shares of the approvals.
 
 
@@ -341,6 +394,22 @@ def test_a_company_keeps_what_a_batch_names_when_another_paper_gives_that_a_numb
         assert (approvals["named"], approvals["evidence"]["low"]) == (2, [1])
 
 
+def test_a_batch_that_a_later_one_dates_named_a_company_before_it_was_announced() -> None:
+    reports = log(
+        batch(1, "=2", "2024-03", named=[("Alpha", "Y"), ("Alpha", "Z")]),
+        granted("Delta", "D", "2024-01-10", batch=2),
+        granted("Alpha", "Y", "2024-01-05"),
+        total("=3", "2024-02-01"),
+    )
+    by_then = {
+        answer["company"]: answer for answer in ask(reports, "companies", valid_at=date_range("2024-02-01"))
+    }
+    (approvals,) = by_then["Alpha"]["approvals"]
+    assert (approvals["named"], approvals["approvals"]) == (2, exactly(2))
+    # One member of the later batch is enough to date it, and with it the one before.
+    assert approvals["evidence"] == {"low": [1, 2], "high": [4], "more": 0}
+
+
 def test_two_batches_that_name_a_company_name_two_approvals() -> None:
     reports = log(
         batch(1, "=8", "2023-08-31", named=["Baidu"]), batch(2, "=9", "2023-11-03", named=["Baidu"])
@@ -376,6 +445,55 @@ def test_a_registry_number_that_is_given_to_two_companies_may_be_either_s_and_is
     assert found["Zhipu"]["approvals"][0]["evidence"]["high"] == [1, 2, 4]
     (of_that_day,) = company_of(reports, "Zhipu")["approvals"]
     assert of_that_day["named"] == 0
+
+
+@pytest.mark.parametrize("names", [("Omega", "Alpha"), ("Alpha", "Omega"), ("Omega", "Psi")])
+def test_a_registry_number_under_a_name_that_two_companies_claim_may_be_either_s_and_both_are_told(
+    names: tuple[str, str],
+) -> None:
+    """Where the name is of the company that has the other one, too, nothing is contradicted."""
+    reports = log(
+        identified("a", "Alpha", "Omega", "Psi"),
+        identified("b", "Beta", "Omega", "Psi"),
+        *(granted(name, "M", "2023-12-15", number="N1") for name in names),
+        granted("Gamma", "M", "2023-12-15", number="N2"),
+        total("<=9", "2023-12-31"),
+    )
+    for asked in ({}, {"valid_at": date_range("2023-12-31")}):
+        found = {answer["company"]: answer for answer in ask(reports, "companies", **asked)}
+        for name in ("a", "b"):
+            (approvals,) = found[name]["approvals"]
+            assert (approvals["named"], approvals["approvals"]) == (0, between(0, 8))
+            assert approvals["evidence"] == {"low": [], "high": [3, 4, 6], "more": 0}
+            (told,) = [each for each in found[name]["contradictions"] if each["events"] == [3, 4]]
+            given = ", ".join(repr(name.casefold()) for name in sorted(names))
+            assert told["says"] == (
+                f"registry number 'n1' is given to names that may be of several companies: {given}"
+            )
+        assert found["Gamma"]["approvals"][0]["approvals"] == between(1, 8)
+
+
+def test_a_registry_number_of_two_companies_is_the_one_s_where_they_may_have_merged() -> None:
+    reports = log(
+        identified("a", "Alpha"),
+        identified("b", "Beta"),
+        merged("b", "a", on="2024-02-15"),
+        granted("Alpha", "M", "2023-12-15", number="N1"),
+        granted("Beta", "M", "2023-12-15", number="N1"),
+        total("=1", "2024-03-31"),
+    )
+    counted = {
+        day: {
+            answer["company"]: answer["approvals"][0]["approvals"]
+            for answer in ask(reports, "companies", valid_at=date_range(day))
+        }
+        for day in ("2024-01", "2024-02", "2024-03")
+    }
+    assert counted == {
+        "2024-01": {"a": between(0, 1), "b": between(0, 1)},
+        "2024-02": {"a": between(0, 1), "b": between(0, 1)},
+        "2024-03": {"a": exactly(1)},
+    }
 
 
 def test_a_registry_number_that_an_amendment_gave_to_another_company_is_no_contradiction() -> None:

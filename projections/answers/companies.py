@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from datetime import date
 from fractions import Fraction
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -13,10 +14,11 @@ from events import Count, DateRange, Interval, UnknownCompany, date_range, name_
 from .. import approvals, by_day, terms
 from .. import companies as fold
 from ..asof import perhaps, surely
+from ..bounds import NAMED
 from ..evidence import Views
 from ..figures import Figures
 from ..identities import Company, Identities, Marks
-from ..premises import premises_of
+from ..premises import Placed, premises_of
 from ..projection import Documents
 from ..stocks import Percentage
 from .shown import SHOWN, Shown
@@ -104,7 +106,8 @@ def _company(
     *,
     history: bool,
 ) -> dict[str, Any]:
-    may_be = {name for slug in company.perhaps if (other := known.of_slug(slug)) for name in other.names}
+    perhaps = _perhaps_merged(known, company)
+    may_be = {name for other in perhaps.values() for name in other.names}
     records = {
         name: record
         for name in {*company.names, *may_be}
@@ -127,11 +130,23 @@ def _company(
             *(each for counted in counting for each in counted.contradictions(company, may_be)),
         ],
     }
-    if company.perhaps:
-        answer["perhaps"] = list(company.perhaps)
+    if perhaps:
+        answer["perhaps"] = sorted(perhaps)
     if history:
         answer["history"] = _history(views, company, valid_at)
     return answer
+
+
+def _perhaps_merged(known: Identities, company: Company) -> dict[str, Company]:
+    """The companies that it may have been merged with, by their slugs: also those that only another of them may have been."""
+    found: dict[str, Company] = {}
+    slugs = [*company.perhaps]
+    for slug in slugs:  # which grows
+        other = known.of_slug(slug)
+        if other is not None and slug not in found and other.slugs != company.slugs:
+            found[slug] = other
+            slugs += other.perhaps
+    return found
 
 
 Records = Mapping[str, Mapping[str, Any]]
@@ -146,11 +161,13 @@ class _Counting:
         self._figures = figures
         self._views = views
         self._valid_at = valid_at
+        self._then = _Then(views["companies"])
         self._named_in = _named_in(figures, valid_at)
+        self._announced_on = {placed.batch.key: placed.batch.on for placed in figures.order}
         self._different = {placed.batch.key for placed in figures.order if placed.sure}
-        self._twice = {counted: _by_name(twice) for counted, twice in figures.evidence.twice.items()}
+        self._repeated = figures.evidence.repeated
         self._shared: dict[str, list[_Shared]] = {}  # by each name that it is given to
-        for shared in _shared(views["companies"], self._twice, valid_at):
+        for shared in _shared(views["companies"], self._repeated, valid_at):
             for name in shared.companies:
                 self._shared.setdefault(name, []).append(shared)
         days = valid_at or figures.last_day
@@ -163,8 +180,7 @@ class _Counting:
         So may those of the names that it `may_be` known by. `records` are those of all these names."""
         if not any(self._concerns(name, records) for name in (*company.names, *may_be)):
             return None
-        undisputed = [name for name in company.names if name not in company.disputed]
-        named, reported = self._known_of(undisputed, records)
+        named, reported = self._known_of(_undisputed(company), records)
         others_known = [self._known_of([name], records) for name in sorted({*company.disputed, *may_be})]
         shared = [Reported(1, each.positions) for each in self._shared_by(company, may_be)]
         others_known.append((len(shared), shared))
@@ -201,22 +217,27 @@ class _Counting:
         }
 
     def contradictions(self, company: Company, may_be: Set[str]) -> Iterator[dict[str, Any]]:
-        """Registry numbers that reports give to this company and to others."""
+        """Registry numbers that reports give to this company and to others, or to names that may be of others."""
         for each in self._shared_by(company, may_be):
-            named = ", ".join(map(repr, sorted(each.companies)))
-            says = f"registry number {each.number!r} is given to several companies: {named}"
+            one = self._then.may_be_one(frozenset(each.companies), self._valid_at)
+            whose = (
+                "several companies" if len({*one.values()}) > 1 else "names that may be of several companies"
+            )
+            names = ", ".join(map(repr, sorted(each.companies)))
+            says = f"registry number {each.number!r} is given to {whose}: {names}"
             yield {"events": sorted(each.positions), "says": says}
 
     def _shared_by(self, company: Company, may_be: Set[str]) -> list[_Shared]:
-        own = sorted({*company.names, *may_be})
+        """Those that are not surely its own, whether or not they may be."""
+        own, surely_own = {*company.names, *may_be}, {*_undisputed(company)}
         given = {(each.counted, each.number): each for name in own for each in self._shared.get(name, ())}
-        return [each for _, each in sorted(given.items()) if not each.companies <= set(own)]
+        return [each for _, each in sorted(given.items()) if not each.companies <= surely_own]
 
     def _concerns(self, name: str, records: Records) -> bool:
         """Whether anything is counted here under a name: mostly, of a company there is not."""
         if name in self._named_in or name in self._shared:
             return True
-        return name in records and not self._twice.keys().isdisjoint(records[name]["granted"])
+        return name in records and not self._repeated.keys().isdisjoint(records[name]["granted"])
 
     def _known_of(self, names: list[str], records: Records) -> tuple[int, list[Reported]]:
         """How many approvals these names of a company have at least, with what is reported of them: those granted to it, or
@@ -227,30 +248,33 @@ class _Counting:
         )
 
     def _mentioned(self, names: list[str]) -> list[Reported]:
-        by_batch: dict[str, _Naming] = {}
+        by_batch: dict[str, dict[str, _Naming]] = {}
         for name in names:
             for batch, naming in self._named_in.get(name, {}).items():
-                by_batch.setdefault(batch, _Naming(set(), set())).add(*naming)
-        named = {of: Reported(max(1, len(each.items)), each.positions) for of, each in by_batch.items()}
+                by_batch.setdefault(batch, {})[name] = naming
+        named = {batch: list(self._mentions(batch, of)) for batch, of in by_batch.items()}
         # One that may be another one's batch names no more than that, or those that it names itself.
-        different = [reported for of, reported in named.items() if of in self._different]
-        alone = [[reported] for of, reported in named.items() if of not in self._different]
-        return max([different, *alone], key=lambda reported: sum(each.approvals for each in reported))
+        different = [each for of, mentions in named.items() if of in self._different for each in mentions]
+        alone = [mentions for of, mentions in named.items() if of not in self._different]
+        return max([different, *alone], key=lambda mentions: sum(each.approvals for each in mentions))
+
+    def _mentions(self, batch: str, named: Mapping[str, _Naming]) -> Iterator[Reported]:
+        """What a batch names of one company: what was two companies when it was announced was named as two."""
+        one = self._then.may_be_one(frozenset(named), self._announced_on[batch])
+        of_company: dict[str, _Naming] = {}
+        for name, naming in named.items():
+            of_company.setdefault(one[name], _Naming(set(), set())).add(*naming)
+        for each in of_company.values():
+            yield Reported(max(1, len(each.items)), each.positions)
 
     def _granted_to(self, names: list[str], records: Records) -> tuple[int, list[Reported]]:
         held = [records[name]["granted"] for name in names if name in records]
-        if not any(counted in of for of in held for counted in self._twice):
-            return 0, []
-        of_any_day = self._valid_at is None
-        known = []
-        for counted, by_name in self._twice.items():
-            reported = [
-                Reported(1, positions)
-                for on, positions in _distinct(
-                    self._views["companies"], names, counted, 2 * SHOWN if of_any_day else None
-                )
-                if surely(on, self._valid_at)
-            ]
+        known: list[tuple[int, list[Reported]]] = [(0, [])]
+        for counted, repeated in self._repeated.items():
+            if not any(counted in of for of in held):
+                continue
+            # What a name has on its own the fold has counted, so that no history is read to its end.
+            by_fold = self._valid_at is None and repeated.isdisjoint(names)
             # Whose it is, reports do not agree about.
             shared = [
                 each
@@ -259,14 +283,22 @@ class _Counting:
                 if each.counted == counted and each.first == name and not each.companies <= set(names)
             ]
             apart = frozenset[int]().union(*(each.positions for each in shared))
-            reported = [each for each in reported if not each.positions <= apart]
+            reported = [
+                Reported(1, positions)
+                for on, positions in _distinct(
+                    self._views["companies"], self._then, names, counted, 2 * SHOWN if by_fold else None
+                )
+                if surely(on, self._valid_at) and not positions <= apart
+            ]
             count = len(reported)
-            if of_any_day:  # counted by the fold, so that no history is read to its end
-                count = sum(of.get(counted, 0) for of in held)
-                count -= sum({of: n for name in names for of, n in by_name.get(name, {}).items()}.values())
-                count -= len(shared)
+            if by_fold:
+                count = sum(of.get(counted, 0) for of in held) - len(shared)
             known.append((count, reported))
         return max(known, key=lambda each: each[0])
+
+
+def _undisputed(company: Company) -> list[str]:
+    return [name for name in company.names if name not in company.disputed]
 
 
 class Reported(NamedTuple):
@@ -296,15 +328,6 @@ def _shared(documents: Documents, counted: Iterable[str], valid_at: DateRange | 
                 yield _Shared(of, number, told[0].company, companies, positions)
 
 
-def _by_name(twice: Mapping[frozenset[str], int]) -> dict[str, dict[frozenset[str], int]]:
-    """How many are counted too often, under each of the names that have them."""
-    found: dict[str, dict[frozenset[str], int]] = {}
-    for names, n in twice.items():
-        for name in names:
-            found.setdefault(name, {})[names] = n
-    return found
-
-
 class _Naming(NamedTuple):
     """The items that announcements of a batch name with a company, and their positions, with what says when the batch was."""
 
@@ -317,16 +340,24 @@ class _Naming(NamedTuple):
 
 
 def _named_in(figures: Figures, valid_at: DateRange | None) -> dict[str, dict[str, _Naming]]:
-    """By name (as a key), the batches that surely were by then, and of which announcements name it, though some may be one."""
+    """By name (as a key), the batches that were surely granted by then, and of which announcements name it, though some may be
+    one."""
     found: dict[str, dict[str, _Naming]] = {}
+    shown = Shown(figures)
     for placed in figures.order:
-        if placed.on is None or surely(placed.on, valid_at):
-            dated_by = frozenset() if valid_at is None else placed.placed_by
+        if valid_at is None or placed.by <= valid_at.first:
             for report in placed.batch.reports:
+                dated_by = set() if valid_at is None or not report.named else _dated_by(placed, shown)
                 for name, items in report.named.items():
                     naming = found.setdefault(name, {}).setdefault(placed.batch.key, _Naming(set(), set()))
                     naming.add(items, {report.position} | dated_by)
     return found
+
+
+def _dated_by(placed: Placed, shown: Shown) -> set[int]:
+    """The positions of what says when a batch was granted: of the members of a later one, which nobody announced, one is enough."""
+    positions, _ = shown.positions(placed.placed_by)
+    return {*(positions[:1] if NAMED in placed.placed_by else positions)}
 
 
 Told = tuple[str, int, dict[str, Any]]
@@ -334,7 +365,7 @@ Told = tuple[str, int, dict[str, Any]]
 
 
 def _distinct(
-    documents: Documents, names: Collection[str], counted: str, most: int | None
+    documents: Documents, then: _Then, names: Collection[str], counted: str, most: int | None
 ) -> Iterator[tuple[DateRange, set[int]]]:
     """Each approval of one company, by its days and the positions of its reports under these names: those of one number are
     one, and, without a number, those of one item, unless it has one with a number. What several of its names had when they
@@ -352,24 +383,35 @@ def _distinct(
         if approval is not None and approval.company in names:
             yield by_day.day_range(approval.on), {position for _, position, _ in by_number[number]}
     for of_item in by_item.values():
-        for part in _by_company(documents, of_item):
+        for part in _by_company(then, of_item):
             if not any("registry_number" in entry["item"] for _, _, entry in part):
                 days = approvals.span([entry["approved_on"] for _, _, entry in part])
                 yield by_day.day_range(days), {position for _, position, _ in part}
 
 
-def _by_company(documents: Documents, of_item: list[Told]) -> Iterable[list[Told]]:
+def _by_company(then: _Then, of_item: list[Told]) -> Iterable[list[Told]]:
     """The reports of one item, apart where their names surely were two companies then."""
-    names = {name for name, _, _ in of_item}
-    one: dict[str, str] = {}
-    if len(names) > 1:
-        ranges = [date_range(entry["approved_on"]) for _, _, entry in of_item]
-        days = DateRange(min(r.first for r in ranges), max(r.last for r in ranges))
-        one = Marks(documents, sorted(names)).may_be_one(days)
+    names = frozenset(name for name, _, _ in of_item)
+    if len(names) == 1:  # mostly
+        return [of_item]
+    ranges = [date_range(entry["approved_on"]) for _, _, entry in of_item]
+    one = then.may_be_one(names, DateRange(min(r.first for r in ranges), max(r.last for r in ranges)))
     parts: dict[str, list[Told]] = {}
     for told in of_item:
-        parts.setdefault(one.get(told[0], told[0]), []).append(told)
+        parts.setdefault(one[told[0]], []).append(told)
     return parts.values()
+
+
+class _Then:
+    """Which names may have been one company on some days. What is known of names is kept, for the same stand together again and
+    again, such as those that a company has in two languages."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._marks = cache(lambda names: Marks(documents, sorted(names)))
+
+    def may_be_one(self, names: frozenset[str], on: DateRange | None) -> Mapping[str, str]:
+        """A mark for each of the names, the same for those that may have been one on one of these days, or ever."""
+        return self._marks(names).may_be_one(on) if len(names) > 1 else {name: name for name in names}
 
 
 def _share(named: int, others: int, total: Interval) -> dict[str, float]:
