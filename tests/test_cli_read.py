@@ -7,7 +7,9 @@ import os
 import pty
 import re
 import subprocess
+import termios
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -40,6 +42,7 @@ from .command import (
 )
 from .forks import NOWHERE, clean_environment
 from .given import (
+    EXAMPLES,
     MODELS,
     NEWS,
     batch,
@@ -547,9 +550,37 @@ def test_only_a_terminal_gets_colours_and_no_color_takes_them_away(news: Ledger)
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", plain)
 
 
-def in_a_terminal(*words: str, **environment: str) -> str:
-    """What the command shows in one."""
+def test_a_terminal_shows_every_figure_whole_however_narrow_it_is(news: Ledger) -> None:
+    file = str(EXAMPLES / "lists" / "cac-2024-04-filed.csv")
+    asked = (("batches",), ("shares",), ("companies", "Baidu"), ("import", file, "--dry-run"))
+    with ThreadPoolExecutor(4) as threads:
+        shown = [
+            [
+                threads.submit(in_a_terminal, *words, *news.where, width=width, NO_COLOR="1")
+                for width in (40, 80)
+            ]
+            for words in asked
+        ]
+        for words, in_terminals in zip(asked, shown, strict=True):
+            cells = re.findall(r"\S*\d\S*", news.run(*words).out)
+            assert len(cells) > 5
+            for terminal in in_terminals:
+                figures = re.findall(r"\S*\d\S*", terminal.result())
+                assert not Counter(cells) - Counter(figures), words
+
+
+def test_what_is_no_terminal_gets_each_row_on_one_line_however_long_it_is(ledger: Ledger) -> None:
+    names = [f"{place}电信人工智能科技（北京）股份有限公司" * 3 for place in "中华"]
+    ledger.log.append([called(name, granted(name, name, "2024-01-28")) for name in names])
+    for name in names:
+        (found,) = [line for line in ledger.run("companies").out.splitlines() if name in line]
+        assert "CAC/approval/model" in found
+
+
+def in_a_terminal(*words: str, width: int = 80, **environment: str) -> str:
+    """What the command shows in one of so many columns."""
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, width))
     try:
         with subprocess.Popen(
             [APPROVALS, *words],
