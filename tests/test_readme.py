@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from collections import Counter
 from typing import Any
 
 import pytest
 
-from events import Log
+from events import Event, Log
 
 from .api import Api
 from .command import APPROVALS, ROOT, together
-from .given import url_of
+from .given import HISTORY, url_of
 
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -22,16 +23,26 @@ def blocks(language: str, page: str = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
 
 
-def test_the_python_examples_run_as_written_and_in_order(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", [[], HISTORY], ids=["in an empty ledger", "after the history"])
+def test_the_python_examples_run_as_written_and_in_order(
+    log: Log, before: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append(before)
     monkeypatch.setenv("APPROVALS_URL", url_of(log))
-    examples = [block.replace('"cac"', repr(log.ledger)) for block in blocks("python")]
+    namespace = executed([block.replace('"cac"', repr(log.ledger)) for block in blocks("python")])
+    assert namespace["receipt"].position == namespace["rebuilt"].position == len(before) + 1
+    assert namespace["rebuilt"].differs is False
+    assert namespace["by_type"] == Counter(event.type for event in before) + Counter(["total.reported.v1"])
+    if not before:
+        assert namespace["answer"]["answers"][0]["total"] == {"low": 41, "high": None}
+
+
+def executed(examples: list[str]) -> dict[str, Any]:
     assert len(examples) == 3
     namespace: dict[str, Any] = {}
     for example in examples:
         exec(compile(example, "README.md", "exec"), namespace)
-    assert namespace["answer"]["answers"][0]["total"] == {"low": 41, "high": None}
-    assert namespace["publishers"] == {"Securities Times"}
-    assert namespace["rebuilt"].differs is False
+    return namespace
 
 
 def run(line: str, log: Log) -> None:
