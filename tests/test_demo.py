@@ -17,6 +17,7 @@ from projections import PROJECTIONS, Store, queries
 from .command import Ran, Running, together
 from .given import as_bytes
 from .servers import Server
+from .test_readme import README
 
 Document = dict[str, Any]
 
@@ -297,6 +298,16 @@ def test_a_server_that_forgets_is_refused(start_server: Callable[..., Server]) -
     (refused,) = together(("demo", "--json", "--url", start_server(appendonly="no").url), code=1)
     assert refused.err.startswith("not-durable: ")
     assert refused.out == ""
+
+
+def test_the_readme_shows_what_it_prints_shortened_where_it_says_so(runs: tuple[Ran, Ran]) -> None:
+    (sample,) = re.findall(r"^```text\n(The approvals.*?)^```", README, re.MULTILINE | re.DOTALL)
+    printed, at = runs[1].out, 0
+    for line in sample.splitlines():
+        pattern = r"\s+".join(re.escape(word).replace(re.escape("..."), ".*") for word in line.split())
+        found = re.compile(pattern).search(printed, at)
+        assert found, line
+        at = found.end()
 
 
 # Ctrl-C
