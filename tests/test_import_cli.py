@@ -333,6 +333,15 @@ def test_given_a_dry_run_when_a_list_is_imported_then_it_says_what_would_happen_
     assert (document["dry_run"], document["appended"], statuses(document)) == (True, 0, ["new"])
 
 
+def test_given_a_directory_that_is_not_there_when_a_run_is_dry_then_it_says_so_and_makes_none(
+    tmp_path: Path, listed: Listed
+) -> None:
+    nowhere = tmp_path / "nowhere"
+    ran = approvals("import", listed(ERNIE), "--dry-run", "--data", nowhere, code=1)
+    assert ran.err.startswith(f"bad-question: there is no ledger in {nowhere}")
+    assert not nowhere.exists()
+
+
 def test_given_an_edition_without_a_column_or_with_it_under_another_title_when_it_is_imported_then_nothing_differs(
     ledger: Ledger, listed: Listed
 ) -> None:

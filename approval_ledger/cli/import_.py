@@ -140,7 +140,7 @@ def import_(
         raise typer.Exit(1 if run.refusals else 0)
     if run.refusals and not skip_bad:
         _refuse(run, json)
-    with open_ledger(url, data, ledger, make=True) as opened:
+    with open_ledger(url, data, ledger, make=not dry_run) as opened:
         _compare(run, opened.log, cumulative, actor)
         with _written(proposals, run):
             error = None if dry_run else _append(run, opened.log)
