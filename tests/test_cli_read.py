@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import subprocess
-import termios
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -34,6 +32,7 @@ from .command import (
     approvals,
     data_directory,
     event,
+    in_a_terminal,
     lines,
     put_by_hand,
     running,
@@ -575,32 +574,6 @@ def test_what_is_no_terminal_gets_each_row_on_one_line_however_long_it_is(ledger
     for name in names:
         (found,) = [line for line in ledger.run("companies").out.splitlines() if name in line]
         assert "CAC/approval/model" in found
-
-
-def in_a_terminal(*words: str, width: int = 80, **environment: str) -> str:
-    """What the command shows in one of so many columns."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, width))
-    try:
-        with subprocess.Popen(
-            [APPROVALS, *words],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=clean_environment() | {"TERM": "xterm"} | environment,
-        ):
-            os.close(theirs)
-            shown = b""
-            while True:
-                try:
-                    part = os.read(ours, 65_536)
-                except OSError:  # how Linux says that nobody holds the other end any more
-                    part = b""
-                if not part:
-                    return shown.decode()
-                shown += part
-    finally:
-        os.close(ours)
 
 
 COMMANDS = (
