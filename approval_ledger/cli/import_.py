@@ -64,7 +64,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, XLSX, DOCX or JSON.")],
+    files: Annotated[
+        list[Path],  # which reading finds out of, as of a file that is not there: it is no wrong usage
+        typer.Argument(metavar="FILE...", help="CSV, XLSX, DOCX or JSON.", readable=False),
+    ],
     *,
     explain: Annotated[
         bool,
