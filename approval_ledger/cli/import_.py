@@ -218,6 +218,7 @@ def _refuse(run: Run, json: bool) -> None:
     if json:
         show.json({"refused": [refusal.to_json() for refusal in run.refusals], "appended": 0})
     else:
+        _list("read as", _assumed(run), show.complain)
         for refusal in run.refusals[:SHOWN]:
             show.complain(str(refusal))
         if len(run.refusals) > SHOWN:
@@ -350,6 +351,7 @@ def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
         show.json(_document(run, ledger))
         return
     _table(run)
+    _list("read as", _assumed(run))
     _list("refused", map(str, run.refusals), show.complain)
     _list("note", _notes(run))
     _list("no rows", _empty(run))
@@ -402,6 +404,12 @@ def _list(what: str, lines: Any, say: Callable[[str], None] = show.plain) -> Non
         say(f"{what}: {line}")
     if len(listed) > SHOWN:
         say(f"{what}: {len(listed) - SHOWN:,} more, which --json has")
+
+
+def _assumed(run: Run) -> Iterator[str]:
+    """Nearly any bytes are some text in GB18030: whoever sees characters that nobody wrote is to know why."""
+    files = dict.fromkeys(table.file for table in run.tables if "GB18030" in table.table.about)
+    return (f"GB18030: {file}, which is not UTF-8" for file in files)
 
 
 def _notes(run: Run) -> Iterator[str]:
