@@ -22,7 +22,7 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY) ## publish real history, project it, read it, replay it
 	@$(BIN)/approvals demo
 
-up: $(READY) ## serve the ledger over HTTP, with workers, until Ctrl-C; UP="--with-history" loads the real history
+up: $(READY) ## serve the ledger over HTTP, with workers, until Ctrl-C; UP="--with-history --ledger history" loads the real history
 	@$(BIN)/approvals up $(UP)
 
 test: $(READY) ## the tests, against real servers

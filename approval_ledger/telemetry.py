@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 import structlog
@@ -23,11 +24,13 @@ class _ToStructlog(logging.Handler):
 
 
 def configure() -> None:
-    """Lines for people on a terminal, JSON elsewhere. Called once in each process."""
+    """Lines for people on a terminal, in colours unless NO_COLOR is set; JSON elsewhere. Called once in each process."""
     terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
         # The rich traceback takes seconds to draw, in which a worker that should leave does not.
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        structlog.dev.ConsoleRenderer(
+            colors=not os.environ.get("NO_COLOR"), exception_formatter=structlog.dev.plain_traceback
+        )
         if terminal
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )

@@ -14,11 +14,17 @@ from .errors import Fault, InvalidEvent, TooLarge
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One event of a file, from `line` on; either the event or why it is none."""
+    """One event of a file, from `line` on, of an array the `element` (from 1); either the event or why it is none."""
 
     line: int
     event: Event | None
     faults: tuple[Fault, ...] = ()
+    element: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        return f"line {self.line}" if self.element is None else f"line {self.line}, element {self.element}"
 
 
 def read_events(content: bytes) -> Iterator[Submission]:
@@ -71,8 +77,8 @@ def _array(content: bytes) -> Iterator[Submission]:
     except InvalidEvent as error:
         yield Submission(1, None, tuple(replace(fault, line=fault.line or 1) for fault in error.faults))
         return
-    for line, text in pieces:
-        yield _submission(line, text)
+    for element, (line, text) in enumerate(pieces, start=1):
+        yield replace(_submission(line, text), element=element)
 
 
 def _elements(content: bytes) -> Iterator[tuple[int, str]]:

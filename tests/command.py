@@ -7,11 +7,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -177,6 +179,34 @@ def together(
         shown = ran.err if "--json" in words or words[0] == "export" else ran.out + ran.err
         assert not DANGEROUS.search(shown), ran
     return ended
+
+
+def in_a_terminal(
+    *words: str | Path, width: int = 80, executable: Sequence[str | Path] = (APPROVALS,), **environment: str
+) -> str:
+    """What the command shows in one of so many columns."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, width))
+    try:
+        with subprocess.Popen(
+            [*executable, *words],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=clean_environment() | {"TERM": "xterm"} | environment,
+        ):
+            os.close(theirs)
+            shown = b""
+            while True:
+                try:
+                    part = os.read(ours, 65_536)
+                except OSError:  # how Linux says that nobody holds the other end any more
+                    part = b""
+                if not part:
+                    return shown.decode()
+                shown += part
+    finally:
+        os.close(ours)
 
 
 class Ledger:

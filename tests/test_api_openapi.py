@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -172,3 +174,27 @@ def test_the_description_itself_is_asked_for_like_everything_else(api: Api) -> N
 def test_no_page_of_it_is_served_that_would_load_anything_from_elsewhere(api: Api) -> None:
     for path in ("/docs", "/redoc", "/docs/oauth2-redirect"):
         assert api.client.get(path).status_code == 404
+
+
+def test_no_default_is_one_that_its_own_schema_refuses(api: Api) -> None:
+    document = api.client.get("/openapi.json").json()
+    defaults = list(with_defaults(document))
+    assert len(defaults) > 10
+    refused = [
+        schema
+        for schema in defaults
+        if not jsonschema_rs.is_valid(schema | {"components": document["components"]}, schema["default"])
+    ]
+    assert refused == []
+
+
+def with_defaults(part: object) -> Iterator[dict[str, Any]]:
+    """Every schema in a document that has a default."""
+    if isinstance(part, dict):
+        if "default" in part and not isinstance(part["default"], dict):
+            yield part
+        for inner in part.values():
+            yield from with_defaults(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from with_defaults(inner)

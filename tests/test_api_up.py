@@ -99,6 +99,7 @@ def test_the_history_goes_into_an_empty_ledger_only(ledger: Ledger) -> None:
     assert refused.complaint.startswith(
         f"bad-question: ledger {ledger.name} holds 1 events, and not this history"
     )
+    assert "--ledger history" in refused.complaint
     assert ledger.log.head() == 1
 
 

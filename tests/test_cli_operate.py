@@ -31,6 +31,7 @@ from .command import (
     approvals,
     data_directory,
     event,
+    in_a_terminal,
     put_by_hand,
     running,
     text,
@@ -626,3 +627,17 @@ with connect("unix://somebody:{SECRET}@{server.socket}") as client:
     assert (line["event"], line["level"]) == ("job_failed", "error")
     assert "AuthenticationError" in str(line["exception"])
     assert SECRET.encode() not in ran.stderr
+
+
+def test_on_a_terminal_a_line_is_for_people_without_colours_where_nobody_wants_them() -> None:
+    script = """
+import structlog
+from approval_ledger import telemetry
+telemetry.configure()
+structlog.get_logger("workers").warning("rung_again", ledger="cac")
+"""
+    python = (sys.executable, "-c")
+    coloured = in_a_terminal(script, executable=python)
+    plain = in_a_terminal(script, executable=python, NO_COLOR="1")
+    assert "\x1b[" in coloured
+    assert re.fullmatch(r"\S+ \[warning +\] rung_again +ledger=cac\s*", plain)

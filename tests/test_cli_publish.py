@@ -93,8 +93,15 @@ def test_an_object_an_array_lines_and_standard_input_are_published_alike(
         "refused": 0,
         "not-stored": 0,
         "events": [
-            {"line": 2, "status": "already", "position": 2, "source": "urn:desk", "id": "零一 :cat: [bold]"},
-            {"line": 21, "status": "appended", "position": 3, "source": "urn:desk", "id": "e3"},
+            {
+                "line": 2,
+                "element": 1,
+                "status": "already",
+                "position": 2,
+                "source": "urn:desk",
+                "id": "零一 :cat: [bold]",
+            },
+            {"line": 21, "element": 2, "status": "appended", "position": 3, "source": "urn:desk", "id": "e3"},
         ],
     }
     assert in_json.out == canonical(in_json.document).decode() + "\n"
@@ -439,3 +446,20 @@ def test_nothing_else_is_left_in_a_terminal_than_what_was_meant() -> None:
     found: Iterable[str] = ("\x1b[31m", "\x9b31m", "\u202e", "\u2066", "\x07", "\x00")
     assert all(DANGEROUS.search(text) for text in found)
     assert not DANGEROUS.search("line 1: ≥ 41, 零一万物\n\t│─")
+
+
+def test_an_array_on_one_line_says_which_of_its_elements_is_bad(ledger: Ledger) -> None:
+    refused = ledger.run("publish", "-", stdin=text([event("a"), {}, event("a")]), code=1)
+    assert refused.err.startswith("line 1, element 2: refused: missing-field: ")
+    twice = ledger.run(
+        "publish", "-", stdin=text([event("a"), event("b"), event("a", TOTAL | {"as_of": "2024"})]), code=1
+    )
+    assert (
+        "line 1, element 3: refused: duplicate-id: id: with its source it is that of line 1, element 1"
+        in twice.err
+    )
+    stored = ledger.run("publish", "-", stdin=text([event("a"), event("b")]))
+    assert stored.out.splitlines()[:2] == [
+        "line 1, element 1: appended at 1  a",
+        "line 1, element 2: appended at 2  b",
+    ]

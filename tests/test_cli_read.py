@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ from .command import (
     approvals,
     data_directory,
     event,
+    in_a_terminal,
     lines,
     put_by_hand,
     running,
@@ -40,6 +41,7 @@ from .command import (
 )
 from .forks import NOWHERE, clean_environment
 from .given import (
+    EXAMPLES,
     MODELS,
     NEWS,
     batch,
@@ -547,29 +549,31 @@ def test_only_a_terminal_gets_colours_and_no_color_takes_them_away(news: Ledger)
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", plain)
 
 
-def in_a_terminal(*words: str, **environment: str) -> str:
-    """What the command shows in one."""
-    ours, theirs = pty.openpty()
-    try:
-        with subprocess.Popen(
-            [APPROVALS, *words],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=clean_environment() | {"TERM": "xterm"} | environment,
-        ):
-            os.close(theirs)
-            shown = b""
-            while True:
-                try:
-                    part = os.read(ours, 65_536)
-                except OSError:  # how Linux says that nobody holds the other end any more
-                    part = b""
-                if not part:
-                    return shown.decode()
-                shown += part
-    finally:
-        os.close(ours)
+def test_a_terminal_shows_every_figure_whole_however_narrow_it_is(news: Ledger) -> None:
+    file = str(EXAMPLES / "lists" / "cac-2024-04-filed.csv")
+    asked = (("batches",), ("shares",), ("companies", "Baidu"), ("import", file, "--dry-run"))
+    with ThreadPoolExecutor(4) as threads:
+        shown = [
+            [
+                threads.submit(in_a_terminal, *words, *news.where, width=width, NO_COLOR="1")
+                for width in (40, 80)
+            ]
+            for words in asked
+        ]
+        for words, in_terminals in zip(asked, shown, strict=True):
+            cells = re.findall(r"\S*\d\S*", news.run(*words).out)
+            assert len(cells) > 5
+            for terminal in in_terminals:
+                figures = re.findall(r"\S*\d\S*", terminal.result())
+                assert not Counter(cells) - Counter(figures), words
+
+
+def test_what_is_no_terminal_gets_each_row_on_one_line_however_long_it_is(ledger: Ledger) -> None:
+    names = [f"{place}电信人工智能科技（北京）股份有限公司" * 3 for place in "中华"]
+    ledger.log.append([called(name, granted(name, name, "2024-01-28")) for name in names])
+    for name in names:
+        (found,) = [line for line in ledger.run("companies").out.splitlines() if name in line]
+        assert "CAC/approval/model" in found
 
 
 COMMANDS = (

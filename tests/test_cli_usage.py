@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from approval_ledger.cli.app import app
 from events import parse
 
 from .command import SECRET, Ledger, Words, approvals, data_directory, event, lines, text, together, written
@@ -74,6 +79,33 @@ def test_a_number_that_is_out_of_range_or_none_is_wrong_usage(ledger: Ledger) ->
             ("park", "show", "一"): "Invalid value for 'POSITION'",
         },
     )
+
+
+def test_a_choice_that_is_none_is_wrong_usage_in_our_words(ledger: Ledger) -> None:
+    choices = "'totals', 'batches', 'companies', 'shares', 'sources'"
+    complains(
+        ledger,
+        {
+            ("export", "nothing"): f"Invalid value for 'PROJECTION': 'nothing' is not one of {choices}",
+            ("totals", "--known-as", "nothing"): "Invalid value for '--known-as': 'nothing' is not one of",
+        },
+    )
+
+
+def test_a_file_that_may_not_be_read_is_no_wrong_usage(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_ = Path.open
+
+    def refuse(path: Path, *how: Any, **further: Any) -> Any:
+        if path == file:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_(path, *how, **further)
+
+    # As it is for whoever is not root.
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(Path, "open", refuse)
+    ran = CliRunner().invoke(app, ["import", str(file), "--explain"])
+    assert ran.exit_code == 1
+    assert "cannot be read: Permission denied" in ran.output
 
 
 def test_wrong_usage_is_found_before_a_data_directory_is_made(tmp_path: Path, file: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +14,10 @@ import pytest
 from events import BadQuestion, Count, Log, TermsDiffer
 from projections import PROJECTIONS, Store, queries
 
-from .command import Ran, together
+from .command import Ran, Running, together
 from .given import as_bytes
 from .servers import Server
+from .test_readme import README
 
 Document = dict[str, Any]
 
@@ -295,3 +298,39 @@ def test_a_server_that_forgets_is_refused(start_server: Callable[..., Server]) -
     (refused,) = together(("demo", "--json", "--url", start_server(appendonly="no").url), code=1)
     assert refused.err.startswith("not-durable: ")
     assert refused.out == ""
+
+
+def test_the_readme_shows_what_it_prints_shortened_where_it_says_so(runs: tuple[Ran, Ran]) -> None:
+    (sample,) = re.findall(r"^```text\n(The approvals.*?)^```", README, re.MULTILINE | re.DOTALL)
+    printed, at = runs[1].out, 0
+    for line in sample.splitlines():
+        pattern = r"\s+".join(re.escape(word).replace(re.escape("..."), ".*") for word in line.split())
+        found = re.compile(pattern).search(printed, at)
+        assert found, line
+        at = found.end()
+
+
+# Ctrl-C
+
+
+# Runs in each process of Python; the first that `multiprocessing` spawns presses Ctrl-C, as a terminal would: for all.
+INTERRUPTING = """
+import os, signal, sys
+if "--multiprocessing-fork" in sys.orig_argv:
+    try:
+        os.close(os.open({once!r}, os.O_CREAT | os.O_EXCL))
+        os.killpg(0, signal.SIGINT)
+    except FileExistsError:
+        pass
+"""
+
+
+def test_given_workers_that_start_when_it_is_interrupted_then_it_leaves_without_a_traceback(
+    server: Server, tmp_path: Path
+) -> None:
+    once = tmp_path / "once"
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING.format(once=str(once)), "utf-8")
+    with Running("demo", "--url", server.url, PYTHONPATH=str(tmp_path)) as demo:
+        ended = demo.end()
+    assert once.exists()
+    assert (ended.code, ended.err) == (128 + signal.SIGINT, "")

@@ -333,6 +333,27 @@ def test_given_a_dry_run_when_a_list_is_imported_then_it_says_what_would_happen_
     assert (document["dry_run"], document["appended"], statuses(document)) == (True, 0, ["new"])
 
 
+def test_given_a_file_that_is_not_utf_8_when_it_is_imported_or_refused_then_it_says_in_which_encoding_it_was_read(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    good.write_bytes(as_csv([FILED, ERNIE], "gb18030"))
+    bad.write_bytes(as_csv([FILED, (*GLM[:5], "?")], "gb18030"))
+    said = f"read as: GB18030: {good}, which is not UTF-8"
+    assert said in ledger.run("import", good).out.splitlines()
+    refused = ledger.run("import", bad, code=1)
+    assert refused.err.splitlines()[0] == said.replace("good", "bad")
+
+
+def test_given_a_directory_that_is_not_there_when_a_run_is_dry_then_it_says_so_and_makes_none(
+    tmp_path: Path, listed: Listed
+) -> None:
+    nowhere = tmp_path / "nowhere"
+    ran = approvals("import", listed(ERNIE), "--dry-run", "--data", nowhere, code=1)
+    assert ran.err.startswith(f"bad-question: there is no ledger in {nowhere}")
+    assert not nowhere.exists()
+
+
 def test_given_an_edition_without_a_column_or_with_it_under_another_title_when_it_is_imported_then_nothing_differs(
     ledger: Ledger, listed: Listed
 ) -> None:

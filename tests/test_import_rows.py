@@ -180,7 +180,9 @@ def test_given_a_table_without_a_header_or_with_two_columns_for_one_field_when_i
     ("row", "column", "says"),
     [
         (("3", "北京市", "", "公司", "X-1", "2023/8/31"), "模型名称", "is empty"),
-        (("3", "北京市", "--", "公司", "X-1", "2023/8/31"), "模型名称", "is empty"),
+        (("3", "北京市", "--", "公司", "X-1", "2023/8/31"), "模型名称", "is empty: '--' stands for nothing"),
+        (("3", "北京市", "万知", "公司", "——", "2023/8/31"), "备案号", "is empty: '——' stands for nothing"),
+        (("3", "北京市", "万知", "公司", "X-1", "/"), "备案时间", "is empty: '/' stands for nothing"),
         (("3", "北京市", "万知", "公司", "", "2023/8/31"), "备案号", "is empty"),
         (("3", "北京市", "万知", "公司", "待定", "2023/8/31"), "备案号", "has no digit|no registry number"),
         (

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from events import Log
+from events import Event, Log
 
-from .api import Api
-from .command import APPROVALS, ROOT, together
-from .given import url_of
+from .command import APPROVALS, ROOT, Running, data_directory, together
+from .given import HISTORY, url_of
 
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -22,16 +24,27 @@ def blocks(language: str, page: str = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
 
 
-def test_the_python_examples_run_as_written_and_in_order(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", [[], HISTORY], ids=["in an empty ledger", "after the history"])
+def test_the_python_examples_run_as_written_and_in_order(
+    log: Log, before: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if before:
+        log.append(before)
     monkeypatch.setenv("APPROVALS_URL", url_of(log))
-    examples = [block.replace('"cac"', repr(log.ledger)) for block in blocks("python")]
+    namespace = executed([block.replace('"cac"', repr(log.ledger)) for block in blocks("python")])
+    assert namespace["receipt"].position == namespace["rebuilt"].position == len(before) + 1
+    assert namespace["rebuilt"].differs is False
+    assert namespace["by_type"] == Counter(event.type for event in before) + Counter(["total.reported.v1"])
+    if not before:
+        assert namespace["answer"]["answers"][0]["total"] == {"low": 41, "high": None}
+
+
+def executed(examples: list[str]) -> dict[str, Any]:
     assert len(examples) == 3
     namespace: dict[str, Any] = {}
     for example in examples:
         exec(compile(example, "README.md", "exec"), namespace)
-    assert namespace["answer"]["answers"][0]["total"] == {"low": 41, "high": None}
-    assert namespace["publishers"] == {"Securities Times"}
-    assert namespace["rebuilt"].differs is False
+    return namespace
 
 
 def run(line: str, log: Log) -> None:
@@ -53,29 +66,47 @@ def test_the_commands_run_as_written_and_what_they_publish_or_import_is_stored_o
     assert log.head() == head
 
 
-def test_the_curl_lines_run_as_written_and_in_order(api: Api, log: Log) -> None:
-    pages = (README, (ROOT / "docs" / "http.md").read_text("utf-8"))
-    lines = [
-        line
-        for page in pages
-        for block in blocks("sh", page)
-        for line in block.splitlines()
-        if "curl " in line
-    ]
-    assert len(lines) >= 8
-    for line in lines:
-        there = line.replace("http://127.0.0.1:8765/ledgers/cac", f"{api.url}/ledgers/{log.ledger}")
-        done = subprocess.run(
-            there.replace("http://127.0.0.1:8765", api.url),
-            shell=True,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, (line, done)
-        assert done.stdout, line
-    assert log.head() == 2
+def test_a_reader_who_runs_every_line_in_order_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first `approvals` to the last `curl`, on the default directory and ledger; then those of docs/http.md."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    http = (ROOT / "docs" / "http.md").read_text("utf-8")
+    with data_directory(tmp_path / "approvals-data"), ExitStack() as until_the_end:
+        server = page = ""
+        for language, block in re.findall(r"^```(\w+)\n(.*?)^```", README + http, re.MULTILINE | re.DOTALL):
+            for line in block.splitlines() if language == "sh" else []:
+                words = shlex.split(line, comments=True)
+                if words[:2] == ["make", "up"]:
+                    options = shlex.split(words[2].removeprefix("UP="))
+                    assert line.endswith(f"# or: approvals up {shlex.join(options)}")
+                    up = Running("up", *options, "--port", "0", cwd=tmp_path, APPROVALS_URL="")
+                    until_the_end.enter_context(up)
+                    until_the_end.callback(up.end)
+                    until_the_end.callback(up.interrupt)
+                    server, page = addresses(up)
+                elif words[0] == "approvals":
+                    together(words[1:], cwd=tmp_path, APPROVALS_URL="")
+                elif "curl" in words:
+                    shell(line.replace("http://127.0.0.1:8765", page), tmp_path)
+                else:
+                    assert words[:2] in (["make", "demo"], ["make", "test"]), line
+            if language == "python" and "import os" in block:
+                monkeypatch.setenv("APPROVALS_URL", server)
+                executed(blocks("python"))
+
+
+def addresses(up: Running) -> tuple[str, str]:
+    """Those of the server and of the page, as they are printed."""
+    _, server, page = (up.line() for _ in range(3))
+    assert page, up.end()
+    return server.rpartition("--url ")[2], page.partition("/ledgers/")[0]
+
+
+def shell(line: str, cwd: Path) -> None:
+    done = subprocess.run(line, shell=True, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (line, done)
+    assert done.stdout, line
 
 
 def test_every_command_and_option_that_exists_is_in_the_readme_or_in_its_help() -> None:

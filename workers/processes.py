@@ -306,10 +306,17 @@ def run_here_in(count: int, url: str, ledger: str, configure: Callable[[], None]
     context = multiprocessing.get_context("spawn")
     arguments = (url, ledger, configure, share_of(count))
     processes = [context.Process(target=_burst, args=arguments) for _ in range(count)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    try:
+        with deaf_to_interrupts():
+            for process in processes:
+                process.start()
+        for process in processes:
+            process.join()
+    finally:  # Ctrl-C, of which they know nothing
+        for process in processes:
+            if process.is_alive():
+                process.terminate()
+                process.join()
     if any(process.exitcode for process in processes):
         raise LedgerError(f"a worker ended with exit codes {[process.exitcode for process in processes]}")
 

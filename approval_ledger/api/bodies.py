@@ -44,12 +44,13 @@ class Subscribe(BaseModel):
         int | None,
         BeforeValidator(_whole),
         Field(
+            default_factory=lambda: None,  # else the schema would say null, which is refused
             ge=0,
             le=MOST_POSITION,
             description="Events after this position; by default those that come from now on.",
         ),
         WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST_POSITION}),
-    ] = None
+    ]
 
 
 def sent_as(request: Request, taken: Sequence[str], says: str, unsaid: str = "") -> str:

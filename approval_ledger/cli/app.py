@@ -62,6 +62,14 @@ class _Group(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings | {"commands": _Commands()})
 
+    def invoke(self, ctx: Any) -> Any:  # typer's own type of it is private
+        """As before; of a choice that is none, typer passes on pydantic's words, and the first two say nothing."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:

@@ -95,7 +95,9 @@ def demo(*, url: Url = None, data: Data = None, json: Json = False) -> None:
         show.json({"ledgers": ledgers, "conclusions": [_conclusion(c) for c in conclusions]})
     else:
         _show_digests(ledgers)
-        show.heading("To look at it, and to publish to it over HTTP: approvals up --with-history")
+        show.heading(
+            "To look at it, and to publish to it over HTTP: approvals up --with-history --ledger history"
+        )
     if not all(digest["equal"] for digest in digests) or not all(c.reached for c in conclusions):
         raise LedgerError(
             "a replay differs from the live projections, or a conclusion was not reached: see above"

@@ -65,7 +65,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, XLSX, DOCX or JSON.")],
+    files: Annotated[
+        list[Path],  # which reading finds out of, as of a file that is not there: it is no wrong usage
+        typer.Argument(metavar="FILE...", help="CSV, XLSX, DOCX or JSON.", readable=False),
+    ],
     *,
     explain: Annotated[
         bool,
@@ -143,7 +146,7 @@ def import_(
         raise typer.Exit(1 if run.refusals else 0)
     if run.refusals and not skip_bad:
         _refuse(run, json)
-    with open_ledger(url, data, ledger, make=True) as opened:
+    with open_ledger(url, data, ledger, make=not dry_run) as opened:
         _compare(run, opened.log, cumulative, actor)
         with _written(proposals, run):
             error = None if dry_run else _append(run, opened.log)
@@ -219,6 +222,7 @@ def _refuse(run: Run, json: bool) -> None:
     if json:
         show.json({"refused": [refusal.to_json() for refusal in run.refusals], "appended": 0})
     else:
+        _list("read as", _assumed(run), show.complain)
         for refusal in run.refusals[:SHOWN]:
             show.complain(str(refusal))
         if len(run.refusals) > SHOWN:
@@ -351,6 +355,7 @@ def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
         show.json(_document(run, ledger))
         return
     _table(run)
+    _list("read as", _assumed(run))
     _list("refused", map(str, run.refusals), show.complain)
     _list("note", _notes(run))
     _list("no rows", _empty(run))
@@ -404,6 +409,12 @@ def _list(what: str, lines: Any, say: Callable[[str], None] = show.plain) -> Non
         say(f"{what}: {line}")
     if len(listed) > SHOWN:
         say(f"{what}: {len(listed) - SHOWN:,} more, which --json has")
+
+
+def _assumed(run: Run) -> Iterator[str]:
+    """Nearly any bytes are some text in GB18030: whoever sees characters that nobody wrote is to know why."""
+    files = dict.fromkeys(table.file for table in run.tables if "GB18030" in table.table.about)
+    return (f"GB18030: {file}, which is not UTF-8" for file in files)
 
 
 def _notes(run: Run) -> Iterator[str]:

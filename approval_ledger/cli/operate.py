@@ -354,8 +354,8 @@ def _publish_history(log: Log) -> None:
         log.append(valid_events(example("history.ndjson").read_bytes()), expected_position=0)
     except (StaleExpectation, IdConflict):
         raise BadQuestion(
-            f"ledger {log.ledger} holds {log.head():,} events, and not this history: --with-history is for an empty one. Leave it "
-            "out, or name another --ledger"
+            f"ledger {log.ledger} holds {log.head():,} events, and not this history: --with-history is for an empty one. Name "
+            "one, as with --ledger history, or leave --with-history out to look at what is there"
         ) from None
 
 

@@ -13,7 +13,6 @@ import typer
 
 from events import (
     BadQuestion,
-    Event,
     Fault,
     IdConflict,
     InvalidEvent,
@@ -39,21 +38,21 @@ class Outcome:
     """What became of one event of a file: `appended` or `already` at a position, `refused` with the reasons, or `not-stored`
     because another one of the file was refused."""
 
-    line: int
+    of: Submission
     status: str
     position: int | None = None
-    source: str | None = None
-    id: str | None = None
     reasons: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The outcome without what does not apply."""
+        event = self.of.event
         fields = {
-            "line": self.line,
+            "line": self.of.line,
+            "element": self.of.element,
             "status": self.status,
             "position": self.position,
-            "source": self.source,
-            "id": self.id,
+            "source": event and event.source,
+            "id": event and event.id,
         }
         return {k: v for k, v in fields.items() if v is not None} | (
             {"reasons": list(self.reasons)} if self.reasons else {}
@@ -107,7 +106,7 @@ def publish(
                 show.fail(error)
                 show.complain(
                     "what is listed was done before that: publish the file again for the rest, "
-                    f"from line {submissions[len(outcomes)].line} on"
+                    f"from {submissions[len(outcomes)].place} on"
                 )
         finally:  # also where nobody reads what is shown
             if isinstance(error, KeyboardInterrupt):
@@ -152,7 +151,7 @@ def _whole(log: Log, submissions: Sequence[Submission]) -> Iterator[Outcome]:
     else:
         for submission, receipt in zip(submissions, receipts, strict=True):
             status = "already" if receipt.duplicate else "appended"
-            yield Outcome(submission.line, status, receipt.position, receipt.source, receipt.id)
+            yield Outcome(submission, status, receipt.position)
 
 
 def _nothing_of(
@@ -161,20 +160,20 @@ def _nothing_of(
     for index, submission in enumerate(submissions):
         if index in faults:
             yield _refused(submission, faults[index])
-        elif (event := submission.event) is not None:
-            yield Outcome(submission.line, "not-stored", source=event.source, id=event.id)
+        elif submission.event is not None:
+            yield Outcome(submission, "not-stored")
 
 
 def _by_event(error: InvalidEvent, submissions: Sequence[Submission]) -> dict[int, list[Fault]]:
     """The faults of each event, by its place in the file."""
     identities = [(s.event.source, s.event.id) for s in submissions if s.event is not None]
-    lines = dict(zip(reversed(identities), (s.line for s in reversed(submissions)), strict=True))
+    places = dict(zip(reversed(identities), (s.place for s in reversed(submissions)), strict=True))
     found: dict[int, list[Fault]] = {}
     for fault in error.faults:
         index = fault.index or 0
         if fault.code == "duplicate-id":
-            line = lines[identities[index]]
-            fault = replace(fault, message=f"with its source it is that of line {line}")  # noqa: PLW2901
+            place = places[identities[index]]
+            fault = replace(fault, message=f"with its source it is that of {place}")  # noqa: PLW2901
         found.setdefault(index, []).append(fault)
     return found
 
@@ -208,18 +207,11 @@ def _one(log: Log, submission: Submission) -> Outcome:
 
 
 def _refused(submission: Submission, faults: Sequence[Fault]) -> Outcome:
-    event: Event | None = submission.event
     reasons = tuple(
         f"{fault.code}: {': '.join(filter(None, (fault.field, fault.message)))}" for fault in faults
     )
-    return Outcome(
-        # In an array, or an object of several lines, a fault may know a line further down.
-        faults[0].line or submission.line,
-        "refused",
-        source=event.source if event else None,
-        id=event.id if event else None,
-        reasons=reasons,
-    )
+    # In an array, or an object of several lines, a fault may know a line further down.
+    return Outcome(replace(submission, line=faults[0].line or submission.line), "refused", reasons=reasons)
 
 
 def _show(outcomes: Sequence[Outcome], ledger: str, json: bool) -> None:
@@ -232,10 +224,10 @@ def _show(outcomes: Sequence[Outcome], ledger: str, json: bool) -> None:
         return
     for outcome in outcomes:
         if outcome.status == "refused":
-            show.complain(f"line {outcome.line}: refused: {'; '.join(outcome.reasons)}")
-        elif outcome.position is not None:
+            show.complain(f"{outcome.of.place}: refused: {'; '.join(outcome.reasons)}")
+        elif outcome.position is not None and (event := outcome.of.event) is not None:
             where = "appended at" if outcome.status == "appended" else "already at"
-            show.plain(f"line {outcome.line}: {where} {outcome.position}  {outcome.id}")
+            show.plain(f"{outcome.of.place}: {where} {outcome.position}  {event.id}")
     if counts["refused"] and not counts["appended"] + counts["already"]:
         show.complain("nothing was stored: correct the file and publish it again")
     elif len(outcomes) > 1:

@@ -6,21 +6,23 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from events import LedgerError, canonical
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-WIDE = 140  # columns, where the output is no terminal: a file or a pager does not wrap
+GAP = 2  # columns between two of a table, and before what follows of a line that is folded
 
-BAR_WIDTH = 40  # columns
+BAR_WIDTH = 40  # columns, where there is room for them
 
 # What a terminal obeys (control characters, C1 too), or what makes it show one text as another (bidirectional controls).
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -31,8 +33,7 @@ class _Output(Console):
         _leave()
 
 
-_wide = None if sys.stdout is not None and sys.stdout.isatty() else WIDE
-out = _Output(highlight=False, emoji=False, width=_wide)
+out = _Output(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
@@ -86,7 +87,7 @@ def plain(text: str) -> None:
 
 def heading(text: str) -> None:
     """A line that parts what follows from what went before."""
-    out.print(f"\n[bold]{escape(visible(text))}[/]")
+    out.print(f"\n[bold]{escape(visible(text))}[/]", soft_wrap=True)
 
 
 def complain(text: str) -> None:
@@ -102,18 +103,82 @@ def fail(error: LedgerError) -> None:
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, empty: str = "nothing yet") -> None:
     """A table; or, without a row, the words for that."""
-    listed = [[escape(visible(str(cell))) for cell in row] for row in rows]
+    listed = [[visible(str(cell)).strip() for cell in row] for row in rows]
     if not listed:
         plain(empty)
         return
-    drawn = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for index, column in enumerate(columns):
-        cells = [row[index] for row in listed]
-        figures = all(not any(character.isalpha() for character in cell) for cell in cells)
-        drawn.add_column(column, justify="right" if figures else "left", no_wrap=figures, overflow="fold")
-    for row in listed:
-        drawn.add_row(*row)
-    out.print(drawn)
+    for line in tabulated(list(columns), listed, _room()):
+        out.print(line, soft_wrap=True)
+
+
+def _room() -> int | None:
+    """The terminal's columns. What is no terminal has room for any line: who searches a file, or a pipe, finds a text whole."""
+    return out.width if sys.stdout.isatty() else None
+
+
+def tabulated(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int | None) -> Iterator[Text]:
+    """The lines of a table in so many columns. Nothing in it is ever cut, for a number without its last digit is another
+    number: cells are folded between words, and where a column would be narrower than a word in it, each row is a block of
+    lines of its own, of which a word that is wider than the terminal is folded by the terminal."""
+    widths = _widths([columns, *rows], room)
+    if widths is None:
+        yield from _blocks(columns, rows, room or 0)
+        return
+    right = [all(map(_is_figure, cells)) for cells in zip(*rows, strict=True)]
+    for number, row in enumerate([columns, *rows]):
+        folded = [_folded(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*folded, fillvalue=""):
+            padded = map(_padded, parts, widths, right)
+            yield Text((" " * GAP).join(padded).rstrip(), style="" if number else "bold")
+
+
+def _widths(lines: Sequence[Sequence[str]], room: int | None) -> list[int] | None:
+    """How wide each column is: as its widest cell, or less, but never less than its widest word; None where that is too wide."""
+    columns = list(zip(*lines, strict=True))
+    widths = [max(map(cell_len, column)) for column in columns]
+    if room is None:
+        return widths
+    least = [max(cell_len(word) for cell in column for word in _words(cell)) for column in columns]
+    left = room - GAP * (len(columns) - 1)
+    if sum(least) > left:
+        return None
+    while sum(widths) > left:
+        _, widest = max((width, c) for c, width in enumerate(widths) if width > least[c])
+        widths[widest] -= 1
+    return widths
+
+
+def _words(cell: str) -> list[str]:
+    """Between which it may be folded: `≥ 41` is one."""
+    return [cell] if _is_figure(cell) else cell.split()
+
+
+def _is_figure(cell: str) -> bool:
+    """Whether it is read from its last digit on. A list of positions is not: it may be long, and begins with the first."""
+    return ", " not in cell and not any(character.isalpha() for character in cell)
+
+
+def _folded(text: str, width: int) -> list[str]:
+    if cell_len(text) <= width:
+        return [text]
+    return [line.plain.strip() for line in Text(text).wrap(out, width)]
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    space = " " * (width - cell_len(text))
+    return space + text if right else text + space
+
+
+def _blocks(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> Iterator[Text]:
+    for row in rows:
+        for column, cell in zip(columns, row, strict=True):
+            if not (text := f"{column}: {cell}".strip() if column else cell):
+                continue
+            widest_word = max(map(cell_len, text.split()))
+            first, *more = _folded(text, max(room - GAP, widest_word))
+            yield Text(first)
+            yield from (Text(" " * GAP + line) for line in more)
+        yield Text()
 
 
 def bounds(interval: Mapping[str, int | None]) -> str:
@@ -177,10 +242,12 @@ def chart(steps: Iterable[Mapping[str, Any]]) -> None:
     """A total over time: a bar up to its lowest value for each day (the last of a month), and both bounds in figures."""
     from rich.bar import Bar
 
-    by_month = {step["on"][:7]: step for step in steps}
-    most = max((step["total"]["low"] for step in by_month.values()), default=0)
-    drawn = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for step in by_month.values():
-        bar = Bar(max(most, 1), 0, step["total"]["low"], width=BAR_WIDTH)
-        drawn.add_row(step["on"], bar, bounds(step["total"]))
-    out.print(drawn)
+    by_month = {step["on"][:7]: step for step in steps}.values()
+    beside = [(step["on"], bounds(step["total"])) for step in by_month]
+    most = max((step["total"]["low"] for step in by_month), default=0)
+    room, words = _room(), max((cell_len(on + figure) for on, figure in beside), default=0)
+    width = BAR_WIDTH if room is None else max(0, min(BAR_WIDTH, room - words - 2 * GAP))
+    for step, (on, figure) in zip(by_month, beside, strict=True):
+        bar = Bar(max(most, 1), 0, step["total"]["low"], width=width)
+        drawn = "".join(segment.text for segment in out.render(bar)).rstrip("\n")
+        plain((" " * GAP).join((on, drawn, figure)))

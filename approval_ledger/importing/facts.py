@@ -193,7 +193,7 @@ class _Row:
             ]
             return dated.on, False
         if self.line.header and "date" in self.line.header.fields:
-            raise BadRow("is empty", self._title("date"))
+            raise BadRow(titles.emptiness(self.line.cell("date")), self._title("date"))
         if self.edition.caption_date is not None:
             return self.edition.caption_date, False
         if self.edition.published_on is not None:

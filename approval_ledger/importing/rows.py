@@ -12,7 +12,7 @@ from events.catalog import CELLS_LIMIT
 
 from .mapping import FieldName, Mapping
 from .tables import BadTable, Row, Table
-from .titles import is_nothing, title, title_key
+from .titles import emptiness, is_nothing, title, title_key
 
 Kind = Literal["header", "empty", "note", "data", "bad"]
 
@@ -248,7 +248,8 @@ def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:
     if titles >= 3 and titles * 2 >= len(row.filled):  # three titles in a row are no accident
         return _LIKE_A_HEADER, ""
     if lacking := _lacking(row, header):
-        return "is empty", header.title_of(lacking)
+        index = header.fields[lacking]
+        return emptiness(row.cells[index] if index < len(row.cells) else ""), header.title_of(lacking)
     number = header.fields.get("number")
     if number is not None and number < len(row.cells):
         text = row.cells[number]

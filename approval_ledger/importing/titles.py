@@ -80,3 +80,9 @@ def is_nothing(text: str) -> bool:
         return not text.strip()
     key = name_key(text)
     return not key or key in _NOTHING
+
+
+def emptiness(text: str) -> str:
+    """What is wrong with a cell that says nothing and has to say something."""
+    said = text.strip()
+    return f"is empty: {said!r} stands for nothing" if said else "is empty"
