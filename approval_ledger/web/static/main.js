@@ -1,9 +1,10 @@
 // The page: reads its address, asks the ledger, shows the answer, and follows the log.
 
 import { addressOf, passedOver, stateOf, VIEWS } from "./address.js";
-import { claim } from "./claims.js";
+import { typedClaim } from "./claims.js";
 import { element } from "./elements.js";
 import { evidence } from "./evidence.js";
+import { extentIsOf, extentOf, publication } from "./extent.js";
 import { asking, fetched, follow, forget, Problem } from "./ledger.js";
 import { save } from "./saving.js";
 import { showTime } from "./time.js";
@@ -25,9 +26,10 @@ let state = stateOf(location.search);
 let controller = new AbortController(); // of what is being asked now
 const timers = new Map(); // one each: of a slider's move, of a search, of the next look, of news
 let rendering = null; // the promise of what is being asked and drawn
-let extent = null; // the days and positions that the axes have, with the standing they are of
+let extent = null; // how far the axes reach, and of what that is
 let connected = null;
 let source = null;
+let mover = null; // the slider whose move made the present entry of the history
 let opener = null; // the key of the link that opened the evidence
 let panelOf = ""; // which evidence is on the screen,
 let panelHas = ""; // and which events and words that is
@@ -41,23 +43,44 @@ let atTheDoor = false; // whether the reader has just given a token, or taken it
 const ledger = () => state.ledger ?? document.documentElement.dataset.ledger;
 const axes = () => ({ valid_at: state.valid_at, known_at: state.known_at, known_as: state.known_as });
 
-/** Goes to the state with these changes: a new entry of the history, or in place of the present one. */
-function go(changes, { replace = false } = {}) {
+/** Goes to the state with these changes, which is a new entry of the history. Where a slider (`by`) makes it, further moves of
+ * that slider are of the same entry, until it is let go and taken again: Back is to take back a move, and not a part of one. */
+function go(changes, { by = null } = {}) {
   const address = addressOf(state, changes);
-  history[replace ? "replaceState" : "pushState"](null, "", address);
+  if (address === addressOf(state) || (by && by === mover)) history.replaceState(history.state, "", address);
+  else enter(address);
   arrived();
+  mover = by;
   return render();
+}
+
+/** Goes on to an address. Its entry knows how many entries back the evidence that it shows was not open yet. */
+function enter(address) {
+  const next = stateOf(address);
+  const same = addressOf(next, { evidence: null }) === addressOf(state, { evidence: null });
+  const before = state.evidence ? history.state?.opened : 0; // of an address that was opened with evidence nobody knows
+  history.pushState({ opened: same && next.evidence && before !== undefined ? before + 1 : undefined }, "", address);
 }
 
 /** The reader has gone on to what the address says now. */
 function arrived() {
   state = stateOf(location.search);
   turnedAway = "";
+  mover = null;
+}
+
+/** Closes the evidence by going back where it was opened here, so that Back does not open it again. */
+function close() {
+  if (!state.evidence) return;
+  const opened = history.state?.opened;
+  if (!opened) return go({ evidence: null });
+  delete state.evidence; // going back takes a moment, in which it may be closed again
+  history.go(-opened);
 }
 
 /** Writes changes into the address, of which the screen needs nothing new. */
 function note(changes) {
-  history.replaceState(null, "", addressOf(state, changes));
+  history.replaceState(history.state, "", addressOf(state, changes));
   state = stateOf(location.search);
   seenAt = location.search;
 }
@@ -95,6 +118,7 @@ function pageNow(signal) {
     },
     ask: (path, parameters = {}) => page.get(path, { ...axes(), ...parameters }),
     kinds: async () => (await extentNow(page)).kinds,
+    published: () => publication({ get: (path) => fetched(asking(ledger(), path)) }), // news in between do not end it
     placed: (act) => placed.push(act),
     after: (act) => later.push(act),
     render,
@@ -105,19 +129,9 @@ function pageNow(signal) {
   return page;
 }
 
-/** The days that the ledger speaks of, its head, and what is counted: all of it, whatever the axes are set to. */
 async function extentNow(page) {
-  if (extent?.ledger === page.ledger) return extent;
-  const answer = await page.get("totals", { steps: "true" });
-  const days = answer.answers.flatMap((each) => [each.as_of.split("/").at(-1), ...each.steps.map((step) => step.on)]).sort();
-  const today = new Date().toISOString().slice(0, 10);
-  extent = {
-    ledger: page.ledger,
-    head: answer.position,
-    first: days[0] ?? today,
-    last: days.at(-1) ?? today,
-    kinds: answer.answers.map(({ authority, instrument, unit }) => ({ authority, instrument, unit })),
-  };
+  const of = extentIsOf(page);
+  if (extent?.of !== of) extent = { of, ...await extentOf(page) };
   return extent;
 }
 
@@ -360,7 +374,7 @@ function another(token) {
 /** A new event. */
 function come(event) {
   const words = wordsOf(state.language);
-  say(words.arrived(Number(event.sequence), `${words.types[event.type] ?? event.type}${words.colon}${claim(event.type, event.data ?? {}, words)}`));
+  say(words.arrived(Number(event.sequence), typedClaim(event.type, event.data ?? {}, words)));
   if (!timers.has("news")) soon(news, "news", NEWS); // not put off by the next event: they may come without a pause
 }
 
@@ -411,10 +425,11 @@ document.addEventListener("click", (click) => {
   if (!link || click.defaultPrevented || click.button || click.metaKey || click.ctrlKey || click.shiftKey || click.altKey) return;
   click.preventDefault();
   cancel(...MOVES, "search");
+  if (link.classList.contains("close")) return close();
   if (link.classList.contains("evidence")) opener = link.dataset.key;
   const before = ledger();
-  history.pushState(null, "", link.getAttribute("href"));
   const { view, name } = state;
+  enter(link.getAttribute("href"));
   arrived();
   if (state.view !== view || state.name !== name) scrollTo(0, 0);
   if (ledger() !== before) connect();
@@ -438,10 +453,13 @@ addEventListener("popstate", () => {
 });
 
 document.addEventListener("keydown", (key) => {
-  if (key.key === "Escape" && state.evidence && !key.defaultPrevented) go({ evidence: null });
+  if (key.key === "Escape" && state.evidence && !key.defaultPrevented) close();
 });
 
+document.addEventListener("focusout", () => mover = null);
+
 document.addEventListener("pointerdown", () => {
+  mover = null;
   const tip = document.getElementById("tip");
   if (tip) tip.hidden = true;
 });
