@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
+from contextlib import suppress
+from typing import Any, TextIO
 
 import structlog
 
@@ -22,8 +25,30 @@ class _ToStructlog(logging.Handler):
         )
 
 
+class _Lossy(io.FileIO):
+    """A file in which what cannot be written is lost, and nothing else happens."""
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        length = len(rest)
+        # A full disk (ENOSPC), or a reader that is gone (EPIPE), may come and go, and there is no other place to tell of it:
+        # raised, it ended whatever had something to say, a supervisor with all of its workers.
+        with suppress(OSError):
+            while rest:
+                rest = rest[super().write(rest) or len(rest) :]
+        return length
+
+
+def _lossy(stream: TextIO) -> TextIO:
+    # Without a buffer: what stays in one is tried again by whoever flushes, as each start of a process does.
+    file = _Lossy(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(file, stream.encoding, "backslashreplace", write_through=True)
+
+
 def configure() -> None:
     """Lines for people on a terminal, JSON elsewhere. Called once in each process."""
+    if sys.__stderr__ is not None and sys.stderr is sys.__stderr__:  # not where a test looks at what is said
+        sys.stderr = _lossy(sys.__stderr__)
     terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
         # The rich traceback takes seconds to draw, in which a worker that should leave does not.
