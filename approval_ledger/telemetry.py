@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import time
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -15,13 +16,33 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
 
+QUIET = 60.0
+REMEMBERED = 1_000  # lines of libraries; a forgotten one is said again
+
 
 class _ToStructlog(logging.Handler):
-    """Libraries log by the standard library; their warnings are lines like ours."""
+    """Libraries log by the standard library; their warnings are lines like ours, equal ones once in QUIET seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[
+            tuple[str, ...], tuple[float, int]
+        ] = {}  # when, and how often it was to be said since
 
     def emit(self, record: logging.LogRecord) -> None:
+        says, now = record.getMessage(), time.monotonic()
+        # Out of descriptors, asyncio says so with a traceback for each connection that waits, each second: 2,000 lines.
+        equal = (record.name, says, repr(record.exc_info[1]) if record.exc_info else "")
+        then, unsaid = self._said.get(equal, (float("-inf"), 0))
+        if now - then < QUIET:
+            self._said[equal] = then, unsaid + 1
+            return
+        if len(self._said) >= REMEMBERED:
+            self._said.clear()
+        self._said[equal] = now, 0
+        more = {"times": unsaid + 1} if unsaid else {}
         structlog.get_logger(record.name).log(
-            record.levelno, "library", of=record.name, says=record.getMessage(), exc_info=record.exc_info
+            record.levelno, "library", of=record.name, says=says, exc_info=record.exc_info, **more
         )
 
 

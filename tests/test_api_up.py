@@ -7,8 +7,10 @@ import os
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -165,6 +167,34 @@ def test_serve_ends_though_an_answer_is_still_computed_and_stops_the_embedded_se
         assert not is_held(data)
     assert (ended.code, "Traceback" in ended.err) == (code, False), ended
     assert "answers_left" in ended.err
+
+
+class _OfFewFiles(Running):
+    executable = ("/bin/sh", "-c", 'ulimit -n 128; exec "$0" "$@"', APPROVALS)
+
+
+class _OfFewFilesAtFirst(Running):
+    executable = ("/bin/sh", "-c", 'ulimit -Sn 128; exec "$0" "$@"', APPROVALS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "room"),
+    [(_OfFewFiles, 64), (_OfFewFilesAtFirst, None)],
+    ids=["all it may have", "it may have more"],
+)
+def test_given_few_descriptors_when_streams_take_what_they_may_then_others_are_answered(
+    ledger: Ledger, kind: type[Running], room: int | None
+) -> None:
+    with kind("serve", "--port", "0", "--rate", "0", *ledger.where) as serve, ExitStack() as streams:
+        url = address(serve)
+        readers = streams.enter_context(httpx.Client(limits=httpx.Limits(max_connections=None), timeout=60))
+        path = f"{url}/ledgers/{ledger.name}/events/stream"
+        found = Counter(streams.enter_context(readers.stream("GET", path)).status_code for _ in range(150))
+        assert found == ({200: 150} if room is None else {200: room, 503: 150 - room})
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        streams.close()
+        serve.interrupt()
+        assert serve.end().code == 0
 
 
 class _ToFullDisk(Running):
