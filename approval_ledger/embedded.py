@@ -90,11 +90,7 @@ class Server:
         self._users.touch(0o600)
         socket = directory / SETTINGS["unixsocket"]
         if len(os.fsencode(socket)) > SOCKET_LIMIT:
-            short = Path(tempfile.mkdtemp(prefix="approvals-"), "data")
-            short.symlink_to(directory)
-            self._leaving.callback(short.parent.rmdir)
-            self._leaving.callback(short.unlink)
-            socket = short / socket.name
+            socket = self._short() / socket.name
         self.url = "unix://" + quote(str(socket))
         self._leaving.callback(self._stop_if_last)
         use = os.open(self._users, os.O_RDONLY)
@@ -120,6 +116,18 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _short(self) -> Path:
+        """A short path of the directory, which holds for as long as this process uses the server."""
+        here = os.open(self._directory, os.O_RDONLY)
+        self._leaving.callback(os.close, here)
+        # Nothing on the disk, which a cleaner of /tmp would remove while the server runs, and somebody else make anew.
+        if (short := Path(f"/proc/{os.getpid()}/fd/{here}")).exists():
+            return short
+        link = Path(tempfile.mkdtemp(prefix="approvals-"), "data")  # where there is no such /proc: macOS
+        link.symlink_to(self._directory)
+        self._leaving.callback(shutil.rmtree, link.parent, ignore_errors=True)
+        return link
 
     def _come_up(self) -> None:
         started_at: int | None = None  # where the lines of the server that we started begin in its log
@@ -173,13 +181,22 @@ class Server:
                 while self._runs():
                     if time.monotonic() > deadline:
                         raise StorageUnavailable(self._hangs(f"did not stop within {PATIENCE:g} s"))
-                    with suppress(redis.RedisError):
-                        client.shutdown(nosave=True)
+                    if _ask(client) is None:  # it ends already, or its socket is gone
+                        self._signal(signal.SIGTERM)
+                    else:
+                        with suppress(redis.RedisError):
+                            client.shutdown(nosave=True)
                     time.sleep(0.01)
 
     def _runs(self) -> bool:
         with _sole(self._directory) as lock:
             return lock is None
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Tells the server that holds the lock something, if it has got so far as to write down its pid."""
+        # Not stale: the file was deleted before the start, and the one server since then still holds the lock.
+        with suppress(OSError, ValueError):
+            os.kill(int((self._directory / SETTINGS["pidfile"]).read_text()), number)
 
     def _hangs(self, what: str) -> str:
         return (
@@ -190,9 +207,7 @@ class Server:
     def _silence(self, started_at: int | None) -> LedgerError:
         if started_at is None:
             return StorageUnavailable(self._hangs(f"has not answered for {PATIENCE:g} s"))
-        # Not stale: the file was deleted before the start, and the one server since then still holds the lock.
-        with suppress(OSError, ValueError):
-            os.kill(int((self._directory / SETTINGS["pidfile"]).read_text()), signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         said = f"a new server of {self._directory} did not answer for {PATIENCE:g} s, and was killed again."
         return StorageUnavailable(said + self._last_words(started_at))
 

@@ -29,6 +29,16 @@ REQUIRED = {
     "maxmemory-policy": "noeviction",
 }
 
+# While a server turns its file on (`CONFIG SET appendonly yes`; a replica that was resynced, also once it is promoted), it
+# writes to a temporary file until a rewrite of the whole has ended: killed before that, every server tried lost what it had
+# acknowledged meanwhile. INFO shows that state as it shows any other rewrite (the server's own AOF_WAIT_REWRITE has no
+# word there, and the sizes of the file are those of before): what tells the two apart would be a guess.
+REWRITING = Finding(
+    "the rewrite of the append-only file",
+    "under way",
+    "done: until then no server tells whether it keeps what it takes. Wait for it (INFO persistence: aof_rewrite_in_progress)",
+)
+
 
 def settings(client: redis.Redis) -> dict[str, str]:
     """The server's values of the settings that decide durability. Raises StorageUnavailable."""
@@ -51,10 +61,8 @@ def check(client: redis.Redis, *, words: Words = OF_COMMANDS) -> tuple[Finding, 
         for name, wanted in REQUIRED.items()
         if now.get(name) != wanted
     ]
-    if _file_is_unfinished(persistence):
-        findings.append(
-            Finding("appendonly", "being turned on", "on: wait until the first rewrite of its file is done")
-        )
+    if persistence.get("aof_rewrite_in_progress") or persistence.get("aof_rewrite_scheduled"):
+        findings.append(REWRITING)
     status = str(persistence.get("aof_last_write_status", "ok"))
     if status != "ok":
         findings.append(
@@ -63,18 +71,6 @@ def check(client: redis.Redis, *, words: Words = OF_COMMANDS) -> tuple[Finding, 
     if replication.get("role") != "master":
         findings.append(Finding("role", str(replication.get("role")), "master: connect to the primary"))
     return tuple(findings)
-
-
-def _file_is_unfinished(persistence: dict[str, Any]) -> bool:
-    # `CONFIG SET appendonly yes` writes to a temporary file until a rewrite of the whole has ended: killed before that,
-    # every server tried lost what it had acknowledged meanwhile. INFO has no word for that state; but a file that the
-    # server started with is first rewritten when it has grown to 64 MiB (auto-aof-rewrite-min-size).
-    rewriting = persistence.get("aof_rewrite_in_progress") or persistence.get("aof_rewrite_scheduled")
-    return (
-        bool(rewriting)
-        and int(persistence.get("aof_base_size", 0)) == 0
-        and int(persistence.get("aof_current_size", 0)) < 64 * 1024 * 1024
-    )
 
 
 def _in_text(found: dict[Any, Any]) -> dict[str, str]:

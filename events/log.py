@@ -18,6 +18,8 @@ from .functions import load
 
 PAGE = 500  # entries a read fetches at once: measured best between 500 and 1,000
 DURABILITY_PERIOD = 10.0  # seconds for which a check of the server's settings holds
+REWRITE_PATIENCE = 2.0  # seconds that an append waits for a rewrite to end; one of 64 MiB took 0.2 to 0.4
+_LOOK_AGAIN = 0.05
 
 
 class Log:
@@ -311,9 +313,11 @@ class Log:
     def _require_durable(self) -> None:
         if time.monotonic() < self._durable_until:
             return
-        findings = durability.check(self.client, words=OF_EVENTS)
-        if findings:
-            raise NotDurable(findings)
+        deadline = time.monotonic() + REWRITE_PATIENCE
+        while findings := durability.check(self.client, words=OF_EVENTS):
+            if findings != (durability.REWRITING,) or time.monotonic() >= deadline:
+                raise NotDurable(findings)
+            time.sleep(_LOOK_AGAIN)
         self._durable_until = time.monotonic() + DURABILITY_PERIOD
 
 

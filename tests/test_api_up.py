@@ -7,8 +7,10 @@ import os
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -20,9 +22,11 @@ from approval_ledger.api.serving import Serving, bound
 from approval_ledger.api.settings import Settings
 from approval_ledger.config import Opened
 from events import Log, LogDamaged, connect
+from projections import PROJECTIONS, Store
+from workers.alive import connection_name
 
 from .api import Api
-from .command import Ledger, Running, approvals, data_directory, event, text
+from .command import APPROVALS, Ledger, Running, approvals, data_directory, event, text
 from .command import running as is_held
 from .forks import NOWHERE
 from .given import HISTORY
@@ -164,6 +168,75 @@ def test_serve_ends_though_an_answer_is_still_computed_and_stops_the_embedded_se
         assert not is_held(data)
     assert (ended.code, "Traceback" in ended.err) == (code, False), ended
     assert "answers_left" in ended.err
+
+
+class _OfFewFiles(Running):
+    executable = ("/bin/sh", "-c", 'ulimit -n 128; exec "$0" "$@"', APPROVALS)
+
+
+class _OfFewFilesAtFirst(Running):
+    executable = ("/bin/sh", "-c", 'ulimit -Sn 128; exec "$0" "$@"', APPROVALS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "room"),
+    [(_OfFewFiles, 64), (_OfFewFilesAtFirst, None)],
+    ids=["all it may have", "it may have more"],
+)
+def test_given_few_descriptors_when_streams_take_what_they_may_then_others_are_answered(
+    ledger: Ledger, kind: type[Running], room: int | None
+) -> None:
+    with kind("serve", "--port", "0", "--rate", "0", *ledger.where) as serve, ExitStack() as streams:
+        url = address(serve)
+        readers = streams.enter_context(httpx.Client(limits=httpx.Limits(max_connections=None), timeout=60))
+        path = f"{url}/ledgers/{ledger.name}/events/stream"
+        found = Counter(streams.enter_context(readers.stream("GET", path)).status_code for _ in range(150))
+        assert found == ({200: 150} if room is None else {200: room, 503: 150 - room})
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        streams.close()
+        serve.interrupt()
+        assert serve.end().code == 0
+
+
+class _ToFullDisk(Running):
+    executable = ("/bin/sh", "-c", 'exec "$0" "$@" 2>/dev/full', APPROVALS)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no file that is always full")
+@pytest.mark.parametrize("kind", [_ToFullDisk, Running], ids=["its disk is full", "its reader is gone"])
+def test_given_a_log_that_cannot_be_written_when_there_is_something_to_say_then_it_is_lost_and_all_goes_on(
+    ledger: Ledger, server: Server, kind: type[Running]
+) -> None:
+    with kind("up", "--port", "0", *ledger.where) as up:
+        url = address(up)
+        assert up.process.stderr is not None
+        if kind is Running:
+            assert b"workers_started" in up.process.stderr.readline()
+            up.process.stderr.close()
+        until(lambda: _pid_of_worker(server, ledger))
+        first = _pid_of_worker(server, ledger)
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        until(lambda: _pid_of_worker(server, ledger) not in (None, first))
+        published = httpx.post(
+            f"{url}/ledgers/{ledger.name}/events", content=text(event()), headers=STRUCTURED
+        )
+        assert published.status_code == 201
+        until(lambda: _projected(server, ledger) == 1)
+        up.process.terminate()
+        assert up.end().code == 0
+
+
+def _pid_of_worker(server: Server, ledger: Ledger) -> int | None:
+    for each in server.client().client_list(_type="normal"):
+        name, *numbers = str(each["name"]).rsplit("-", 2)
+        if name == connection_name(ledger.name):
+            return int(numbers[0])
+    return None
+
+
+def _projected(server: Server, ledger: Ledger) -> int:
+    return Store(Log(server.client(), ledger.name), PROJECTIONS["totals"]).open_live().checkpoint().position
 
 
 @pytest.mark.parametrize(("names", "said"), [((), True), (("--allow-host", "ledger.example.org"), False)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from approval_ledger import embedded
+from approval_ledger import embedded, telemetry
 from approval_ledger.embedded import SETTINGS
 from events import Log, StorageUnavailable, connect, keys, parse, valid_events
 from projections import PROJECTIONS, Store, replay
@@ -641,3 +642,15 @@ structlog.get_logger("workers").warning("rung_again", ledger="cac")
     plain = in_a_terminal(script, executable=python, NO_COLOR="1")
     assert "\x1b[" in coloured
     assert re.fullmatch(r"\S+ \[warning +\] rung_again +ledger=cac\s*", plain)
+
+
+def test_given_a_library_that_says_the_same_again_and_again_then_it_is_one_line_and_later_one_with_a_count(
+    logged: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = logging.getLogger("asyncio")
+    for number in (24, 24, 24, 23):
+        library.error("socket.accept() out of system resource", exc_info=OSError(number, "no"))
+    assert [json.loads(line).get("times") for line in logged("out of system")] == [None, None]
+    monkeypatch.setattr(telemetry, "QUIET", 0.0)
+    library.error("socket.accept() out of system resource", exc_info=OSError(24, "no"))
+    assert json.loads(logged("out of system")[-1])["times"] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import deque
@@ -19,6 +20,16 @@ from .servers import Server
 from .strategies import report
 
 StartServer = Callable[..., Server]
+
+
+KINDS = ["valkey-9.1", "redis-8.2", "redis-7.0"]
+SLOW = "100000"  # microseconds a key: the rewrite of 100 keys takes 10 seconds
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An append does not wait for a rewrite to end."""
+    monkeypatch.setattr("events.log.REWRITE_PATIENCE", 0.0)
 
 
 @pytest.fixture
@@ -46,6 +57,17 @@ def wait_for_rewrite(client: redis.Redis) -> None:
     deadline = time.monotonic() + 30
     while any(client.info("persistence")[f"aof_rewrite_{state}"] for state in ("in_progress", "scheduled")):
         assert time.monotonic() < deadline
+
+
+def rewrite(client: redis.Redis) -> None:
+    client.bgrewriteaof()
+    wait_for_rewrite(client)
+
+
+def free_port() -> str:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return str(listening.getsockname()[1])
 
 
 @pytest.mark.parametrize(
@@ -149,23 +171,94 @@ def test_a_refusal_is_not_remembered(start_server: StartServer) -> None:
     assert log.head() == 1
 
 
-@pytest.mark.parametrize("kind", ["valkey-9.1", "redis-8.2", "redis-7.0"])
-def test_a_file_that_is_being_turned_on_keeps_nothing_yet(start_server: StartServer, kind: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("written_before", [False, True], ids=["never written before", "written before"])
+@pytest.mark.usefixtures("impatient")
+def test_a_file_that_is_being_turned_on_keeps_nothing_yet(
+    start_server: StartServer, kind: str, written_before: bool
+) -> None:
     """`CONFIG SET appendonly yes` answers at once; what comes before its first rewrite has ended is lost with the process.
 
     The control writes past the check and shows the loss: without it, this test could not fail.
     """
-    server = start_server(kind, appendonly="no", rdb_key_save_delay="100000")  # the rewrite takes 10 seconds
-    client = server.client()
+    server = start_server(kind, appendonly="yes" if written_before else "no")
+    client, log = server.client(), Log(server.client(), "a")
     client.mset({f"slow{n}": n for n in range(100)})
+    if written_before:
+        log.append([report("e0")])
+        rewrite(client)
+        client.config_set("appendonly", "no")
+    client.config_set("rdb-key-save-delay", SLOW)
     client.config_set("appendonly", "yes")
     log = Log(client, "a")
-    wanted = "on: wait until the first rewrite of its file is done"
-    assert_refused(log, Finding("appendonly", "being turned on", wanted))
+    assert_refused(log, durability.REWRITING)
+    kept = log.head()
     log._durable_until = float("inf")
     log.append([report("e1")])
-    server.restart(appendonly="yes")
+    server.restart(appendonly="yes", rdb_key_save_delay="0")
+    assert log.head() == kept == int(written_before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("impatient")
+def test_a_file_that_was_turned_off_in_the_middle_of_a_rewrite_of_its_own_keeps_nothing_yet(
+    start_server: StartServer, kind: str
+) -> None:
+    """Of that one INFO says exactly what it says of a rewrite that the server starts by itself: the file has outgrown its base."""
+    server = start_server(kind, auto_aof_rewrite_min_size="1kb", auto_aof_rewrite_percentage="100")
+    client, log = server.client(), Log(server.client(), "a")
+    client.mset({f"slow{n}": n for n in range(100)})
+    rewrite(client)
+    client.config_set("rdb-key-save-delay", SLOW)
+    number = count()
+    while not client.info("persistence")["aof_rewrite_in_progress"]:
+        client.set(f"grows{next(number)}", "x" * 1000)
+    client.config_set("appendonly", "no")
+    client.config_set("appendonly", "yes")
+    about = client.info("persistence")
+    assert about["aof_current_size"] >= 2 * about["aof_base_size"] > 0
+    assert_refused(log, durability.REWRITING)
+    log._durable_until = float("inf")
+    log.append([report("e1")])
+    server.restart(rdb_key_save_delay="0")
     assert log.head() == 0
+
+
+@pytest.mark.parametrize("kind", ["redis-8.2", "redis-7.0"])  # Valkey 9.1 makes what it was sent its base
+@pytest.mark.usefixtures("impatient")
+def test_a_replica_that_was_resynced_and_promoted_takes_no_event_before_its_file_is_whole(
+    start_server: StartServer, kind: str
+) -> None:
+    primary = start_server(kind, port=free_port(), repl_diskless_sync_delay="0")
+    replica = start_server(kind, port=free_port(), appendonly="no")
+    client, of_primary = replica.client(), primary.client()
+    Log(of_primary, "a").append([report("e1")])
+    of_primary.mset({f"slow{n}": n for n in range(100)})
+    client.config_set("appendonly", "yes")
+    wait_for_rewrite(client)  # so that its file has a base
+    client.config_set("rdb-key-save-delay", SLOW)
+    client.replicaof("127.0.0.1", int(primary.settings["port"]))
+    deadline = time.monotonic() + 30
+    while client.info("replication")["master_link_status"] != "up":
+        assert time.monotonic() < deadline
+    primary.kill()
+    client.replicaof("NO", "ONE")
+    assert_refused(Log(client, "a"), durability.REWRITING)
+
+
+def test_an_append_waits_for_a_rewrite_that_does_not_take_long(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("events.log.REWRITE_PATIENCE", 60.0)
+    server = start_server(rdb_key_save_delay="10000")
+    client, log = server.client(), Log(server.client(), "a")
+    client.mset({f"slow{n}": n for n in range(30)})  # 0.3 seconds
+    client.bgrewriteaof()
+    assert durability.check(client) == (durability.REWRITING,)
+    log.append([report("e1")])
+    assert client.info("persistence")["aof_rewrite_in_progress"] == 0
+    server.restart()
+    assert log.head() == 1
 
 
 def test_a_file_that_was_turned_on_and_written_once_keeps_everything(start_server: StartServer) -> None:
@@ -193,7 +286,7 @@ def test_a_replica_takes_no_event(start_server: StartServer) -> None:
     assert Log(primary.client(), "a").append([report("e1")])
 
 
-@pytest.mark.parametrize("kind", ["valkey-9.1", "redis-8.2", "redis-7.0"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_full_server_refuses_reads_on_and_recovers_when_it_has_room(
     start_server: StartServer, kind: str
 ) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -347,7 +348,26 @@ def test_a_directory_may_have_any_name_and_a_long_path(directory: Path, name: st
         assert len(os.fsencode(socket)) <= embedded.SOCKET_LIMIT
     assert not running(directory / name)
     if len(name) == 150:
-        assert not socket.parent.parent.exists()
+        assert not socket.parent.exists()
+
+
+def test_given_a_long_path_when_all_temporary_files_are_removed_then_the_server_is_reached_and_stopped(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as temporary:  # short, as the path of a socket must be
+        monkeypatch.setattr(tempfile, "tempdir", temporary)
+        with embedded.start(directory / ("d" * 150)) as server:
+            for left in Path(temporary).iterdir():
+                shutil.rmtree(left)
+            assert ask(server.url, "PING")
+        assert not running(directory / ("d" * 150))
+
+
+def test_given_a_server_whose_socket_is_gone_when_the_last_user_leaves_then_it_stops(directory: Path) -> None:
+    server = embedded.start(directory)
+    (directory / "server.sock").unlink()
+    server.close()
+    assert not running(directory)
 
 
 def test_a_long_log_is_read_for_as_long_as_it_takes(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -261,7 +261,16 @@ def test_a_receiver_that_is_gone_is_not_asked_again(
 
 
 @pytest.mark.parametrize(
-    ("asked", "seconds"), [("30", 30), ("7", 7), ("1", DELAYS[0]), ("99999999", DAY), ("soon", DELAYS[0])]
+    ("asked", "seconds"),
+    [
+        ("30", 30),
+        ("7", 7),
+        ("1", DELAYS[0]),
+        ("99999999", DAY),
+        ("9" * 10, DAY),
+        ("9" * 400, DAY),
+        ("soon", DELAYS[0]),
+    ],
 )
 def test_a_receiver_may_ask_for_time_up_to_a_day(
     log: Log, receiver: Receiver, subscription: Subscription, asked: str, seconds: float

@@ -978,6 +978,27 @@ def test_a_supervisor_ends_when_it_is_told_to_and_puts_the_signals_back(server: 
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+def test_given_a_log_that_is_behind_when_a_supervisor_begins_then_a_bell_that_nobody_could_answer_yet_is_no_warning(
+    server: Server, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "PERIOD", 0.0)  # it looks several times before its worker has come up
+    append(log, 40)
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+
+        def stop_when_all_is_projected() -> None:
+            try:
+                eventually(lambda: all(position(log, name) == 1 for name in PROJECTIONS))
+            finally:
+                stop.set()
+
+        projected = threads.submit(stop_when_all_is_projected)
+        with capture_logs() as said:
+            supervise(server.url, log.ledger, 1, configure=telemetry.configure, stop=stop)
+        projected.result()
+    assert [line["event"] for line in said] == ["workers_started", "workers_stopped"]
+
+
 def test_a_supervisor_that_breaks_down_leaves_no_worker_behind(
     server: Server, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

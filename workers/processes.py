@@ -22,7 +22,7 @@ from events import LedgerError, Log, StorageUnavailable, connect, storage
 from projections import PROJECTIONS
 
 from . import deliver, rebuild
-from .alive import CONNECTION_NAME, connection_name, share_of
+from .alive import CONNECTION_NAME, connection_name, share_of, workers_alive
 from .collector import collect_rarely
 from .doorbell import not_held, ring
 from .jobs import LINGER, advance
@@ -142,6 +142,7 @@ class Supervisor:
         self._wait = 0.0
         self._start_again_at: float | None = None
         self._complaints = Complaints("reconciler")
+        self._seen_workers = False
 
     def run(self) -> None:
         """Until it is told to stop, and every worker has ended."""
@@ -198,7 +199,7 @@ class Supervisor:
         try:
             rung, found = self._reconciler.look()
             errors = list(found.values())
-            if rung:
+            if self._has_seen_workers() and rung:
                 logger.warning("rung_again", ledger=self._ledger, projections=rung)
             log = Log(self._client, self._ledger)
             if not self._wanted[_deliver] and subscriptions.ids(log):
@@ -212,6 +213,12 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001  # whatever is wrong with the log or the server, the workers must outlast it
             errors = [error]
         self._complaints.hear(errors)
+
+    def _has_seen_workers(self) -> bool:
+        """Whether there was a worker at a look before this one. Until then nobody could have answered a bell, or taken a job."""
+        seen = self._seen_workers
+        self._seen_workers = seen or workers_alive(self._client, self._ledger) > 0
+        return seen
 
     def _revived(self) -> list[Exception]:
         """Starts the server anew, where it is ours. What keeps it from that, is returned."""

@@ -1,4 +1,4 @@
-"""The log as it is stored: pages, NDJSON, and one event, which never changes."""
+"""The log as it is stored: pages, NDJSON, and one event."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ logger = structlog.get_logger("http")
 
 EVENT = "application/cloudevents+json"
 FORMS = {"json": "application/json", "ndjson": "application/x-ndjson"}
-YEAR = 365 * 24 * 3600  # seconds
 
 
 @router.get("/events", responses=documents.page())
@@ -93,13 +92,14 @@ def event(
     position: Annotated[parameters.Place, Path()],
     query: Annotated[parameters.Nothing, Query()],  # noqa: ARG001  # it refuses every parameter
 ) -> Response:
-    """One event, as it is stored. It never changes, and may be kept for ever."""
+    """One event, as it is stored. It never changes, unless an older copy of the log is restored: then another may come to be there."""
     found = log.at(position)
     if found is None:
         raise RequestRefused(404, "not-found", f"ledger {log.ledger} has no position {position} yet")
     content = as_json_line(found)
     tag = f'"{sha256(content).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": f"{cache_scope(request)}, max-age={YEAR}, immutable"}
+    # To be asked for again, by its tag: what was kept would hide from a client that comes back that the log is another one.
+    headers = {"ETag": tag, "Cache-Control": f"{cache_scope(request)}, no-cache"}
     if has(request, tag) or has_any(request):
         return Response(status_code=304, headers=headers)
     return Response(content + b"\n", media_type=EVENT, headers=headers)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
@@ -31,6 +33,8 @@ GRACE = 10  # seconds that requests have to end in, once the server is told to
 LAST = 0.5  # seconds after those, in which threads may end that compute nothing
 UNTAKEN_MS = 60_000
 _BACKLOG = 2_048
+_DESCRIPTORS = 10_240  # as many as macOS lets a process have, whatever its hard limit says
+_BESIDE_STREAMS = 256  # descriptors: 40 threads with a connection to the store each, and those who ask
 _AGAIN = (
     0.25,
     10.0,
@@ -150,11 +154,22 @@ def server_of(app: FastAPI) -> uvicorn.Server:
 def serve(url: str, settings: Settings, listening: socket.socket) -> None:
     """Serves until SIGINT or SIGTERM."""
     collect_rarely()
+    settings = replace(settings, streams=min(settings.streams, _room_for_streams()))
     client = connect(url, name="approvals-http")
     with closing(client), suppress(KeyboardInterrupt):  # uvicorn raises it again when all has ended
         app = create_app(client, settings, traced=asked_for(os.environ))
         threading.Thread(target=page.prepare, daemon=True).start()
         server_of(app).run(sockets=[listening])
+
+
+def _room_for_streams() -> int:
+    """How many streams leave descriptors for everybody else, once this process may have as many as it can."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    limit = most if soft == resource.RLIM_INFINITY else max(soft, most)
+    return limit - min(_BESIDE_STREAMS, limit // 2)
 
 
 def _serve(url: str, settings: Settings, listening: socket.socket, configure: Callable[[], None]) -> None:

@@ -145,7 +145,7 @@ def _trusting() -> ssl.SSLContext:
 def _seconds(retry_after: str | None) -> float | None:
     """A number of seconds, or the time until a date; None for anything else."""
     text = (retry_after or "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", text):
+    if re.fullmatch(r"[0-9]+", text):
         return float(text)
     with suppress(ValueError, OverflowError):
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
