@@ -29,14 +29,17 @@ REQUIRED = {
     "maxmemory-policy": "noeviction",
 }
 
+_GROWTH = ("auto-aof-rewrite-percentage", "auto-aof-rewrite-min-size")
+
 # While a server turns its file on (`CONFIG SET appendonly yes`; a replica that was resynced, also once it is promoted), it
 # writes to a temporary file until a rewrite of the whole has ended: killed before that, every server tried lost what it had
-# acknowledged meanwhile. INFO shows that state as it shows any other rewrite (the server's own AOF_WAIT_REWRITE has no
-# word there, and the sizes of the file are those of before): what tells the two apart would be a guess.
+# acknowledged meanwhile. INFO has no word for that state (AOF_WAIT_REWRITE in the servers' sources); but a rewrite that a
+# server starts by itself comes when the file has outgrown its base, and the sizes of one that is turned on are those of before.
 REWRITING = Finding(
     "the rewrite of the append-only file",
     "under way",
-    "done: until then no server tells whether it keeps what it takes. Wait for it (INFO persistence: aof_rewrite_in_progress)",
+    "done, as it is none that the server has started because the file grew: it may be turning the file on, and keep nothing "
+    "until then. Wait for it (INFO persistence: aof_rewrite_in_progress)",
 )
 
 
@@ -51,7 +54,7 @@ def check(client: redis.Redis, *, words: Words = OF_COMMANDS) -> tuple[Finding, 
     """What could lose an acknowledged event on this server; empty when it is durable. Raises StorageUnavailable, in `words`."""
     with storage(words=words):
         pipeline = client.pipeline(transaction=False)
-        pipeline.config_get(*REQUIRED)
+        pipeline.config_get(*REQUIRED, *_GROWTH)
         pipeline.info("persistence")
         pipeline.info("replication")
         values, persistence, replication = pipeline.execute()
@@ -61,7 +64,8 @@ def check(client: redis.Redis, *, words: Words = OF_COMMANDS) -> tuple[Finding, 
         for name, wanted in REQUIRED.items()
         if now.get(name) != wanted
     ]
-    if persistence.get("aof_rewrite_in_progress") or persistence.get("aof_rewrite_scheduled"):
+    rewriting = persistence.get("aof_rewrite_in_progress") or persistence.get("aof_rewrite_scheduled")
+    if rewriting and not _has_outgrown_its_base(persistence, *(now.get(name, "0") for name in _GROWTH)):
         findings.append(REWRITING)
     status = str(persistence.get("aof_last_write_status", "ok"))
     if status != "ok":
@@ -71,6 +75,13 @@ def check(client: redis.Redis, *, words: Words = OF_COMMANDS) -> tuple[Finding, 
     if replication.get("role") != "master":
         findings.append(Finding("role", str(replication.get("role")), "master: connect to the primary"))
     return tuple(findings)
+
+
+def _has_outgrown_its_base(persistence: dict[str, Any], percentage: str, least: str) -> bool:
+    """Whether the file is so large that the server rewrites it by itself."""
+    base, now = int(persistence.get("aof_base_size", 0)), int(persistence.get("aof_current_size", 0))
+    grown = now * 100 >= base * (100 + int(percentage))
+    return base > 0 and int(percentage) > 0 and now >= int(least) and grown
 
 
 def _in_text(found: dict[Any, Any]) -> dict[str, str]:
