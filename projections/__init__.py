@@ -4,7 +4,7 @@ Reading is `queries`, and `citations` to what was read; `Store` and `replay` are
 """
 
 from . import answers, citations, queries, replay
-from .asof import Asked, pinned
+from .asof import Asked, pinned, published_on
 from .bounds import Conflict
 from .checkpoint import Checkpoint
 from .differences import diff
@@ -52,6 +52,7 @@ __all__ = [
     "live_of",
     "pinned",
     "pointers_of",
+    "published_on",
     "queries",
     "replay",
 ]

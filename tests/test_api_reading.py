@@ -17,7 +17,7 @@ import pytest
 from approval_ledger import exporting, status
 from approval_ledger.api import answering, health
 from approval_ledger.api.problems import RequestRefused
-from events import BadQuestion, Log, StorageUnavailable, as_json_line, canonical, connect
+from events import BadQuestion, EventData, Log, StorageUnavailable, as_json_line, canonical, connect
 from projections import PROJECTIONS, Store, diff, queries
 from projections.replay import adopt, rebuild
 from workers import run_here
@@ -114,6 +114,41 @@ def test_what_is_published_is_seen_by_the_next_reader(api: Api, log: Log) -> Non
     for n in range(1, 4):
         api.post(log, text(event(f"e{n}")))
         assert api.get(log, "totals").json()["position"] == n
+
+
+def test_the_days_of_publication_are_those_between_which_what_was_published_changes(
+    api: Api, history: Log
+) -> None:
+    document = api.get(history, "publication").json()
+    first, last = document["first"], document["last"]
+    assert document == {"ledger": history.ledger, "position": 104, "first": "2023-05-30", "last": last}
+
+    def known(day: str) -> Any:
+        return api.get(history, f"sources?known_as=published&known_at={day}").json()["answers"]
+
+    assert known(last) == api.get(history, "sources").json()["answers"]
+    assert known(first)
+    assert not known("2023-05-29")
+
+
+def test_the_days_of_publication_follow_the_log_and_the_one_that_takes_its_place(api: Api, log: Log) -> None:
+    def days() -> Any:
+        document = api.get(log, "publication").json()
+        return document["first"], document["last"]
+
+    assert days() == (None, None)
+    log.append([called("t1", published("2023-09-04"))])
+    assert days() == ("2023-09-04", "2023-09-04")
+    log.append([called("t2", published("2023-09-01"))])
+    assert days() == ("2023-09-01", "2023-09-04")
+    log.client.delete(*log.client.keys(f"{{{log.ledger}}}:*"))
+    log.append([called(f"t{n}", published("2024-02")) for n in range(3)])
+    assert days() == ("2024-02-29", "2024-02-29")
+
+
+def published(on: str) -> EventData:
+    report = total("=8", "2023-08-31")
+    return report.model_copy(update={"source": report.source.model_copy(update={"published_on": on})})
 
 
 def test_a_position_that_the_ledger_has_not_reached_is_409(api: Api, history: Log) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import date
 from functools import partial
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -458,6 +459,42 @@ def test_the_slider_of_what_was_known_moves_by_positions_and_by_days_of_publicat
         assert slider.input_value() == "0"
         someone.follows(page.get_by_role("link", name="Pin this view"))
         assert state_of(page)["known_at"] == "0"
+
+
+def test_by_publication_the_slider_reaches_from_the_first_day_to_all_that_was_published(
+    visit: Visit, history: Log
+) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history))
+        expect(headline(page, "CAC, registration (application)")).to_have_text("≥ 731")
+        page.get_by_label("as sources published it").check()
+        page.wait_for_url(re.compile("known_as=published"))
+        slider = page.get_by_role("slider", name="Known at")
+        expect(slider).to_have_attribute("min", days_since_1970("2023-05-30"))
+        assert slider.input_value() == slider.get_attribute("max")
+        expect(headline(page, "CAC, registration (application)")).to_have_text("≥ 731")
+        slider.press("Home")
+        page.wait_for_url(re.compile("known_at=2023-05-30"))
+        someone.sees("The ledger holds nothing of this yet.")
+        slider.press("End")
+        expect(headline(page, "CAC, registration (application)")).to_have_text("≥ 731")
+
+
+def test_the_slider_of_days_reaches_over_the_days_that_the_view_speaks_of(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history))
+        slider = page.get_by_role("slider", name="Valid at")
+        expect(slider).to_have_attribute("min", days_since_1970("2023-08-31"))
+        # Of something that is about a year, each day of it may be the day.
+        for view in ("Shares", "Sources"):
+            someone.follows(page.get_by_role("link", name=view, exact=True))
+            expect(slider).to_have_attribute("min", days_since_1970("2023-01-01"))
+        someone.follows(page.get_by_role("link", name="Batches", exact=True))
+        expect(slider).to_have_attribute("min", days_since_1970("2023-08-31"))
+
+
+def days_since_1970(written: str) -> str:
+    return str((date.fromisoformat(written) - date(1970, 1, 1)).days)
 
 
 def test_pinned_an_address_shows_the_same_when_the_ledger_has_grown(

@@ -18,7 +18,19 @@ from starlette.middleware import Middleware
 from events import LedgerError
 
 from ..web import charts, page
-from . import documents, feeds, health, log, metrics, publishing, reading, rebuilding, streaming, subscribing
+from . import (
+    documents,
+    feeds,
+    health,
+    log,
+    metrics,
+    publication,
+    publishing,
+    reading,
+    rebuilding,
+    streaming,
+    subscribing,
+)
 from .access import counting
 from .answering import Answers
 from .guard import Guard
@@ -91,6 +103,7 @@ def create_app(
         streaming,
         log,
         reading,
+        publication,
         charts,
         feeds,
         rebuilding,

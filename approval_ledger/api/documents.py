@@ -234,6 +234,15 @@ class Difference(BaseModel):
     digest: str
 
 
+class Publication(Exact):
+    """The first and the last day on which anything that the ledger holds was published."""
+
+    ledger: str
+    position: int
+    first: str | None
+    last: str | None
+
+
 class Placed(Exact):
     status: Literal["appended", "already"]
     position: int
@@ -443,6 +452,7 @@ _DESCRIBED: list[type[BaseModel]] = [
     DeadLetters,
     Retried,
     Chart,
+    Publication,
     *_ANSWERS.values(),
 ]
 _TEXT: dict[str, Any] = {"schema": {"type": "string"}}
@@ -506,6 +516,11 @@ def chart() -> Responses:
 def diff() -> Responses:
     """Those of a comparison."""
     return _found({JSON: _schema(Difference)}, "What changed.", 406, 409, tagged=True)
+
+
+def publication() -> Responses:
+    """Those of the days of publication."""
+    return _found({JSON: _schema(Publication)}, "The days.", 406, tagged=True)
 
 
 def page() -> Responses:

@@ -35,6 +35,15 @@ export function moment(written, words) {
   return `${day(written.slice(0, 10), words)}, ${written.slice(11, 16)} UTC`;
 }
 
+/** The first and the last day of a day, a month or a year; of two with a slash, of both. */
+export const firstDay = (written) => `${written.split("/")[0]}-01-01`.slice(0, 10);
+export function lastDay(written) {
+  const last = written.split("/").at(-1);
+  if (/^\d{4}$/.test(last)) return `${last}-12-31`;
+  const month = /^(\d{4})-(\d{2})$/.exec(last);
+  return month ? fromDays(Date.UTC(Number(month[1]), Number(month[2]), 0) / DAY) : last;
+}
+
 /** The day of a date, counted from 1970; and back. */
 export const toDays = (written) => Math.round(Date.parse(`${written}T00:00:00Z`) / DAY);
 export const fromDays = (days) => new Date(days * DAY).toISOString().slice(0, 10);

@@ -4,6 +4,7 @@ import { addressOf, passedOver, stateOf, VIEWS } from "./address.js";
 import { claim } from "./claims.js";
 import { element } from "./elements.js";
 import { evidence } from "./evidence.js";
+import { extentIsOf, extentOf, publication } from "./extent.js";
 import { asking, fetched, follow, forget, Problem } from "./ledger.js";
 import { save } from "./saving.js";
 import { showTime } from "./time.js";
@@ -25,7 +26,7 @@ let state = stateOf(location.search);
 let controller = new AbortController(); // of what is being asked now
 const timers = new Map(); // one each: of a slider's move, of a search, of the next look, of news
 let rendering = null; // the promise of what is being asked and drawn
-let extent = null; // the days and positions that the axes have, with the standing they are of
+let extent = null; // how far the axes reach, and of what that is
 let connected = null;
 let source = null;
 let opener = null; // the key of the link that opened the evidence
@@ -95,6 +96,7 @@ function pageNow(signal) {
     },
     ask: (path, parameters = {}) => page.get(path, { ...axes(), ...parameters }),
     kinds: async () => (await extentNow(page)).kinds,
+    published: () => publication({ get: (path) => fetched(asking(ledger(), path)) }), // news in between do not end it
     placed: (act) => placed.push(act),
     after: (act) => later.push(act),
     render,
@@ -105,19 +107,9 @@ function pageNow(signal) {
   return page;
 }
 
-/** The days that the ledger speaks of, its head, and what is counted: all of it, whatever the axes are set to. */
 async function extentNow(page) {
-  if (extent?.ledger === page.ledger) return extent;
-  const answer = await page.get("totals", { steps: "true" });
-  const days = answer.answers.flatMap((each) => [each.as_of.split("/").at(-1), ...each.steps.map((step) => step.on)]).sort();
-  const today = new Date().toISOString().slice(0, 10);
-  extent = {
-    ledger: page.ledger,
-    head: answer.position,
-    first: days[0] ?? today,
-    last: days.at(-1) ?? today,
-    kinds: answer.answers.map(({ authority, instrument, unit }) => ({ authority, instrument, unit })),
-  };
+  const of = extentIsOf(page);
+  if (extent?.of !== of) extent = { of, ...await extentOf(page) };
   return extent;
 }
 

@@ -2,10 +2,9 @@
 
 import { addressOf } from "./address.js";
 import { element } from "./elements.js";
-import { day, fromDays, toDays } from "./figures.js";
+import { day, fromDays, lastDay, toDays } from "./figures.js";
 
-/** Shows both axes in `section`. `extent` has the first and the last day that the ledger speaks of, and its head; `position` is
- * that of the answer on the screen.
+/** Shows both axes in `section`. `extent` is how far they reach; `position` is that of the answer on the screen.
  *
  * What is there stays there, with the focus, and only its values change; not those of a slider that is `moving`, nor of a day
  * that is being typed. */
@@ -37,29 +36,26 @@ function axis(id, title, help) {
 
 function validAt(page, extent, moving) {
   const { state, words } = page;
-  const last = toDays(extent.last);
-  const at = inside(state.valid_at ? toDays(lastDay(state.valid_at)) : last, toDays(extent.first), last);
+  const [first, last] = [toDays(extent.days.first), toDays(extent.days.last)];
   set(page, "valid-at", moving, {
-    value: at, min: toDays(extent.first), max: last,
+    value: inside(state.valid_at ? toDays(lastDay(state.valid_at)) : last, first, last), min: first, max: last,
     says: (days) => day(fromDays(days), words),
     shown: state.valid_at ? day(state.valid_at, words) : words.latest,
     go: (days) => page.go({ valid_at: days === last ? null : fromDays(days) }, { replace: true }),
     reset: state.valid_at && [words.latest, { valid_at: null }],
   });
-  setDay("valid-at", words.validAt, state.valid_at ? lastDay(state.valid_at) : extent.last, (value) => page.go({ valid_at: value || null }));
+  setDay("valid-at", words.validAt, state.valid_at ? lastDay(state.valid_at) : extent.days.last, (value) => page.go({ valid_at: value || null }));
 }
 
 function knownAt(page, extent, position, moving) {
   const { state, words } = page;
   const published = state.known_as === "published";
-  setChoice(page, extent, published);
+  setChoice(page, published);
   const reset = state.known_at && [words.everything, { known_at: null, known_as: null }];
   if (published) {
-    const first = toDays(extent.first);
-    const last = toDays(extent.last);
-    const at = inside(toDays(lastDay(state.known_at)), first, last);
+    const [first, last] = [toDays(extent.published.first), toDays(extent.published.last)];
     set(page, "known-at", moving, {
-      value: at, min: first, max: last, reset,
+      value: inside(toDays(lastDay(state.known_at)), first, last), min: first, max: last, reset,
       says: (days) => day(fromDays(days), words),
       shown: words.byDay(day(state.known_at, words)),
       go: (days) => page.go({ known_at: fromDays(days) }, { replace: true }),
@@ -128,7 +124,9 @@ function setDay(id, title, asked, changed) {
   if (!("typed" in field.dataset)) field.value = value;
 }
 
-function setChoice(page, extent, published) {
+let chosen = null; // the choice that was made last: what an earlier one asked for may come after it
+
+function setChoice(page, published) {
   const { words } = page;
   const place = document.getElementById("known-at-choice");
   if (!place.firstChild) {
@@ -140,18 +138,13 @@ function setChoice(page, extent, published) {
   }
   for (const choice of place.querySelectorAll("input")) {
     choice.checked = (choice.value === "published") === published;
-    choice.onchange = () => page.go(choice.value === "published"
-      ? { known_as: "published", known_at: extent.last }
-      : { known_as: null, known_at: null });
+    choice.onchange = async () => {
+      chosen = choice;
+      if (choice.value === "recorded") return page.go({ known_as: null, known_at: null });
+      const { last } = await page.published().catch(page.failed) ?? {};
+      if (last && chosen === choice) page.go({ known_as: "published", known_at: last });
+    };
   }
 }
 
 const inside = (value, min, max) => (Number.isFinite(value) ? Math.min(max, Math.max(min, value)) : max);
-
-/** The last day of a day, a month or a year. */
-function lastDay(written) {
-  if (/^\d{4}$/.test(written)) return `${written}-12-31`;
-  const month = /^(\d{4})-(\d{2})$/.exec(written);
-  if (!month) return written;
-  return new Date(Date.UTC(Number(month[1]), Number(month[2]), 0)).toISOString().slice(0, 10);
-}
