@@ -25,7 +25,7 @@ export function outside(address, text) {
 }
 
 /** A table with a caption; each row is a list of cells, each a text or nodes. `figures` are the columns set to the right;
- * `texts` says that cells hold texts, which stand below one another where there is no room beside one another. */
+ * `texts` says that the first cells hold texts, of which a line may end anywhere. Where there is no room for columns, each row is a card. */
 export function table(caption, columns, rows, { figures = [], empty = "", texts = false } = {}) {
   const side = (index) => (figures.includes(index) ? "figure" : null);
   // The roles are those that the elements have, until a narrow screen lays them out otherwise.
