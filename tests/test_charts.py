@@ -463,6 +463,36 @@ def test_a_day_a_month_and_a_year_are_written_as_the_language_does(
     assert (EN.day(written), ZH.day(written)) == (english, chinese)
 
 
+@pytest.mark.parametrize(
+    ("asked", "english", "chinese"),
+    [
+        (
+            {"known_at": "2024-02-01", "known_as": "published"},
+            "as published by 1 Feb 2024",
+            "截至2024年2月1日已发布",
+        ),
+        ({"known_at": "2030-01"}, "as known at Jan 2030", "截至2030年1月已知"),
+        (
+            {"known_at": "2030-01-31T08:00:00Z"},
+            "as known at 2030-01-31T08:00:00Z",
+            "截至2030-01-31T08:00:00Z已知",
+        ),
+        (
+            {"known_at": 1, "valid_at": "2024-02"},
+            "valid at Feb 2024, as known at position 1",
+            "截至2024年2月，截至位置 1 已知",
+        ),
+    ],
+)
+def test_as_of_when_a_chart_is_is_written_as_the_language_does(
+    log: Log, asked: Any, english: str, chinese: str
+) -> None:
+    log.append([called("t1", total("=8", "2023-08-31"))])
+    answer = queries.totals(log, steps=True, **asked)
+    for look, expected in ((Look.of("en"), english), (Look.of("zh"), chinese)):
+        assert expected in " ".join(chart(log, answer, look)["title"]["subtitle"])
+
+
 @pytest.mark.parametrize("relation", ["=", ">=", ">", "<=", "<", "~"])
 def test_a_count_is_written_as_its_source_put_it(relation: Any) -> None:
     count = Count(relation=relation, value=40_000)
@@ -560,7 +590,7 @@ def test_a_chart_follows_both_axes(ledger: Ledger, tmp_path: Path) -> None:
         13,
     )
     found = json.loads(file.read_text("utf-8"))
-    assert "valid at 30 Sep 2023, as known at 13" in " ".join(found["title"]["subtitle"])
+    assert "valid at 30 Sep 2023, as known at position 13" in " ".join(found["title"]["subtitle"])
     assert len(rows(found, "row", "figure")) == 1
 
 

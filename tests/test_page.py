@@ -531,6 +531,8 @@ def test_the_language_is_in_the_address_and_whatever_a_source_wrote_stays_as_it_
     with visit(locale="zh-CN") as someone:
         page = someone.opens(at(history))
         assert page.title() == "总数 – 批准账本"
+        page = someone.opens(at(history, known_at="2024-02-01", known_as="published"))
+        expect(page.locator("#known-at-shown")).to_have_text("截至2024年2月1日")
 
 
 def test_a_view_and_the_axes_that_go_with_it_are_in_the_address(visit: Visit, history: Log) -> None:

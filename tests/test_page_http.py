@@ -251,7 +251,7 @@ def test_a_chart_that_looks_otherwise_is_another(api: Api, history: Log) -> None
 
 def test_a_chart_follows_both_axes_and_may_be_kept_where_it_is_pinned(api: Api, history: Log) -> None:
     answer = api.get(history, "charts/totals?valid_at=2024-01-31&known_at=13")
-    assert "as known at 13" in json.dumps(answer.json()["title"])
+    assert "as known at position 13" in json.dumps(answer.json()["title"])
     assert answer.headers["cache-control"] == "public, max-age=3600"
     assert api.get(history, "charts/totals").headers["cache-control"] == "public, no-cache"
 

@@ -297,7 +297,7 @@ def _provenance(answer: Answer, words: Words) -> str:
         parts.append(words.valid_at.format(day=words.day(answer["valid_at"])))
     if known is not None:
         said = words.known_as_published if by_publication else words.known_at
-        parts.append(said.format(known=known))
+        parts.append(said.format(known=words.known(known)))
     return words.listed(parts)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 Language = Literal["en", "zh"]
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DAYS = re.compile(r"\d{4}(-\d{2}){0,2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Words:
     valid_at: str
     known_at: str
     known_as_published: str
+    at_position: str
     more: str
     nothing: str
     contradiction: str
@@ -97,6 +99,12 @@ class Words:
             return f"{year}年" + "".join(f"{int(n)}{unit}" for n, unit in zip(rest, "月日", strict=False))
         parts = [str(int(rest[1]))] if len(rest) > 1 else []
         return " ".join([*parts, *([_MONTHS[int(rest[0]) - 1]] if rest else []), year])
+
+    def known(self, asked: int | str) -> str:
+        """What `known_at` was asked with: a position, a day, or an instant, which stays as it is."""
+        if isinstance(asked, int):
+            return self.at_position.format(position=asked)
+        return self.day(asked) if _DAYS.fullmatch(asked) else asked
 
     def batch_called(self, batch: Mapping[str, Any]) -> str:
         """By its ordinal, or else by its label: where it has neither, its day is all that it is known by."""
@@ -186,6 +194,7 @@ EN = Words(
     valid_at="valid at {day}",
     known_at="as known at {known}",
     known_as_published="as published by {known}",
+    at_position="position {position}",
     more="and {n} more that are not drawn",
     nothing="The ledger holds nothing of this yet",
     contradiction="in contradiction",
@@ -263,9 +272,10 @@ ZH = Words(
     says="{of}：{what}",
     sentence="。",
     provenance="账本 {ledger}，位置 {position}",
-    valid_at="截至 {day}",
-    known_at="按 {known} 时已知",
-    known_as_published="按 {known} 前已发布",
+    valid_at="截至{day}",
+    known_at="截至{known}已知",
+    known_as_published="截至{known}已发布",
+    at_position="位置 {position} ",
     more="另有 {n} 项未画出",
     nothing="账本中尚无此类记录",
     contradiction="相互矛盾",

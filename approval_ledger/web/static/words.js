@@ -212,7 +212,7 @@ const zh = {
   recorded: "以账本记录为准",
   published: "以来源发布为准",
   knownAs: "已知方式",
-  byDay: (day) => `${day}前`,
+  byDay: (day) => `截至${day}`,
   counted: "统计对象",
   all: "全部",
   nothing: "账本中尚无此类记录。",
