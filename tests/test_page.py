@@ -283,10 +283,20 @@ def test_a_company_is_found_by_any_of_its_names_and_has_one_timeline_under_all_o
         expect(page).to_have_url(re.compile(r"search=%E7%99%BE%E5%BA%A6"))
         someone.follows(page.locator("main tbody th a"))
         someone.sees("Also named: 百度, 北京百度网讯科技有限公司")
+        expect(headline(page, "CAC, approval (model)")).to_have_text("≥ 1")
+        expect(page.locator(".headlines")).to_contain_text("Share of all: ")
         page.wait_for_selector("[data-drawn] svg")
         table = page.get_by_role("table", name="What is reported of Baidu")
         expect(table.locator("tbody tr")).to_have_count(6)
         expect(table).to_contain_text("Ernie Bot: more than 100,000,000 users")
+        assert table.locator("tbody th").all_inner_texts() == [
+            "Aug 2023",
+            "31 Aug 2023",
+            "31 Aug 2023",
+            "31 Aug 2023",
+            "28 Dec 2023",
+            "16 Apr 2024",
+        ]
         page.go_back()
         expect(page.get_by_label("Search by any name")).to_have_value("百度")
         expect(page.locator("main tbody tr")).to_have_count(1)

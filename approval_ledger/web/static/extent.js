@@ -43,7 +43,7 @@ const OTHERS = {
   companies: async (page) => {
     if (!page.state.name) return [];
     const found = await page.get("companies", { name: page.state.name }).catch(nobody);
-    return found.answers.flatMap((each) => [...each.history.map(dayOf), ...each.merges.map((merge) => merge.on)]);
+    return found.answers.flatMap((each) => [...each.history, ...each.merges].map(dayOf));
   },
 };
 
@@ -53,8 +53,8 @@ function nobody(error) {
   throw error;
 }
 
-/** The day that an entry of a history is about. */
-export const dayOf = (entry) => entry.approved_on ?? entry.as_of ?? entry.amended_on ?? entry.batch?.announced_on;
+/** The day that an entry of a history, or a merger, is about. */
+export const dayOf = (entry) => entry.approved_on ?? entry.as_of ?? entry.amended_on ?? entry.batch?.announced_on ?? entry.on;
 
 function span(written) {
   const days = written.filter(Boolean);

@@ -3,7 +3,8 @@
 import { addressOf } from "./address.js";
 import { batchName, count, counted } from "./claims.js";
 import { element, table } from "./elements.js";
-import { bounds, day, percent } from "./figures.js";
+import { dayOf } from "./extent.js";
+import { bounds, day, firstDay, percent } from "./figures.js";
 import { bothSides, chart, contradictions, doubt, evidenceLink, publisher } from "./parts.js";
 
 const LISTED = 200; // companies; a search finds the others
@@ -76,7 +77,8 @@ async function one(page, name) {
   const { state, words } = page;
   const answer = await page.ask("companies", { name });
   const companies = answer.answers;
-  const entries = companies.flatMap((each) => each.history);
+  const entries = companies.flatMap((each) => [...each.history, ...each.merges]).toSorted(byDay);
+  const figures = companies.flatMap((each) => each.approvals.map((of) => headline(page, of)));
   const title = nameOf(companies[0]);
   return {
     answer,
@@ -86,20 +88,35 @@ async function one(page, name) {
     nodes: [
       element("p", null, element("a", { href: addressOf(state, { name: null, evidence: null }), "data-key": "back" }, `← ${words.backToCompanies}`)),
       companies.map((each) => element("p", { class: "names" }, `${words.alsoNamed}${words.colon}${each.names.slice(1).join(words.comma) || words.none}`)),
+      figures.length ? element("ul", { class: "headlines" }, figures) : null,
       chart(page, "companies", companies, { name }),
       contradictions(page, companies.flatMap((each) => each.contradictions), "approvals"),
       table(words.history(title), [words.day, words.what, words.source, words.later, words.evidence],
-        [...entries.map((entry) => row(page, entry)), ...companies.flatMap((each) => each.merges).map((merge) => [
-          day(merge.on, words), words.merged(merge.from, merge.into), "", "", evidenceLink(page, [merge.position]),
-        ])],
+        entries.map((entry) => row(page, entry)),
         { empty: words.nothing, texts: true }),
     ],
   };
 }
 
+function headline(page, { terms, approvals, share, evidence }) {
+  const { words } = page;
+  return element("li", null,
+    element("p", { class: "figure" }, bounds(approvals)),
+    element("p", { class: "counted" }, ofTerms(terms, words)),
+    element("p", { class: "parts" }, `${words.shareOfAll}${words.colon}${percent(share)}`),
+    element("p", null, `${words.evidence}${words.colon}`, evidenceLink(page, ...bothSides(evidence))));
+}
+
+/** As the chart has them: by the first day that each may be about, those about no day last; then by position. */
+function byDay(a, b) {
+  const first = (entry) => (dayOf(entry) ? firstDay(dayOf(entry)) : "none");
+  return first(a).localeCompare(first(b)) || a.position - b.position;
+}
+
 function row(page, entry) {
   const { words } = page;
-  const on = entry.approved_on ?? entry.as_of ?? entry.amended_on ?? entry.batch?.announced_on;
+  const on = dayOf(entry);
+  if (entry.into) return [day(on, words), words.merged(entry.from, entry.into), "", "", evidenceLink(page, [entry.position])];
   const later = (entry.later ?? []).map((change) => {
     const when = change.on ?? change.amended_on;
     return [words.kinds[change.kind], when && day(when, words)].filter(Boolean).join(" ");
