@@ -426,6 +426,8 @@ def test_the_axes_say_what_the_figures_are_of_whatever_has_the_focus(
         expect(field).to_have_value("2023-09-19")
         expect(latest).to_be_visible()
         page.go_back()
+        expect(field).to_have_value("2023-09-20")
+        page.go_back()
         expect(headline(page, "CAC, approval")).to_have_text("11")
         expect(shown).to_have_text("latest")
         expect(field).to_have_value("2023-09-30")
@@ -577,8 +579,70 @@ def test_evidence_is_one_click_away_with_its_sources_and_the_event_as_it_is_stor
         page.keyboard.press("Escape")
         expect(panel).to_be_hidden()
         expect(link).to_be_focused()
-        page.go_back()
+        page.go_forward()
         expect(panel).to_be_visible()
+
+
+def test_back_does_not_open_evidence_again_that_was_closed(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, view="log"))
+        someone.follows(page.get_by_role("link", name="Totals", exact=True))
+        before = page.url
+        links = page.locator(".headlines").get_by_role("link")
+        someone.follows(links.first)
+        someone.follows(links.last)  # other evidence in its place
+        page.get_by_role("link", name="Close", exact=True).evaluate(
+            "close => { close.click(); close.click(); }"
+        )
+        page.wait_for_url(before)
+        expect(page.get_by_role("complementary", name="Evidence")).to_be_hidden()
+        page.go_back()
+        expect(page.get_by_role("table", name="Events")).to_be_visible()
+        # Opened with the page, or with an axis that was moved meanwhile, there is nothing to go back to.
+        page = someone.opens(at(history, evidence="3"))
+        entries = page.evaluate("history.length")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("complementary", name="Evidence")).to_be_hidden()
+        assert page.evaluate("history.length") == entries + 1
+        someone.follows(links.first)
+        page.locator("#valid-at-day").fill("2024-01-31")
+        page.wait_for_url(re.compile("valid_at=2024-01-31"))
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("complementary", name="Evidence")).to_be_hidden()
+        assert state_of(page) == {"ledger": history.ledger, "valid_at": "2024-01-31"}
+
+
+def test_back_takes_back_a_move_of_a_slider_as_a_whole(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history))
+        start, entries = page.url, page.evaluate("history.length")
+        slider = page.get_by_role("slider", name="Valid at")
+        box = slider.bounding_box()
+        assert box is not None
+        height = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + box["width"] - 9, height)
+        page.mouse.down()
+        seen = {page.url}
+        for part in (0.8, 0.6, 0.4):
+            page.mouse.move(box["x"] + box["width"] * part, height)
+            page.wait_for_function("seen => !seen.includes(location.href)", arg=[*seen])
+            seen.add(page.url)
+        page.mouse.up()
+        moved = page.url
+        assert page.evaluate("history.length") == entries + 1
+        known = page.get_by_role("slider", name="Known at")
+        known.focus()
+        for position in (103, 102):
+            known.press("ArrowLeft")
+            page.wait_for_url(re.compile(f"known_at={position}"))
+        assert page.evaluate("history.length") == entries + 2
+        page.go_back()
+        page.wait_for_url(moved)
+        expect(page.locator("#known-at-shown")).to_have_text("everything so far")
+        page.go_back()
+        page.wait_for_url(start)
+        expect(page.locator("#valid-at-shown")).to_have_text("latest")
+        expect(headline(page, "CAC, filing (service)")).to_have_text("988")
 
 
 def test_evidence_that_is_more_than_an_answer_lists_is_counted_and_can_be_had_whole(

@@ -29,6 +29,7 @@ let rendering = null; // the promise of what is being asked and drawn
 let extent = null; // how far the axes reach, and of what that is
 let connected = null;
 let source = null;
+let mover = null; // the slider whose move made the present entry of the history
 let opener = null; // the key of the link that opened the evidence
 let panelOf = ""; // which evidence is on the screen,
 let panelHas = ""; // and which events and words that is
@@ -42,23 +43,44 @@ let atTheDoor = false; // whether the reader has just given a token, or taken it
 const ledger = () => state.ledger ?? document.documentElement.dataset.ledger;
 const axes = () => ({ valid_at: state.valid_at, known_at: state.known_at, known_as: state.known_as });
 
-/** Goes to the state with these changes: a new entry of the history, or in place of the present one. */
-function go(changes, { replace = false } = {}) {
+/** Goes to the state with these changes, which is a new entry of the history. Where a slider (`by`) makes it, further moves of
+ * that slider are of the same entry, until it is let go and taken again: Back is to take back a move, and not a part of one. */
+function go(changes, { by = null } = {}) {
   const address = addressOf(state, changes);
-  history[replace ? "replaceState" : "pushState"](null, "", address);
+  if (address === addressOf(state) || (by && by === mover)) history.replaceState(history.state, "", address);
+  else enter(address);
   arrived();
+  mover = by;
   return render();
+}
+
+/** Goes on to an address. Its entry knows how many entries back the evidence that it shows was not open yet. */
+function enter(address) {
+  const next = stateOf(address);
+  const same = addressOf(next, { evidence: null }) === addressOf(state, { evidence: null });
+  const before = state.evidence ? history.state?.opened : 0; // of an address that was opened with evidence nobody knows
+  history.pushState({ opened: same && next.evidence && before !== undefined ? before + 1 : undefined }, "", address);
 }
 
 /** The reader has gone on to what the address says now. */
 function arrived() {
   state = stateOf(location.search);
   turnedAway = "";
+  mover = null;
+}
+
+/** Closes the evidence by going back where it was opened here, so that Back does not open it again. */
+function close() {
+  if (!state.evidence) return;
+  const opened = history.state?.opened;
+  if (!opened) return go({ evidence: null });
+  delete state.evidence; // going back takes a moment, in which it may be closed again
+  history.go(-opened);
 }
 
 /** Writes changes into the address, of which the screen needs nothing new. */
 function note(changes) {
-  history.replaceState(null, "", addressOf(state, changes));
+  history.replaceState(history.state, "", addressOf(state, changes));
   state = stateOf(location.search);
   seenAt = location.search;
 }
@@ -403,10 +425,11 @@ document.addEventListener("click", (click) => {
   if (!link || click.defaultPrevented || click.button || click.metaKey || click.ctrlKey || click.shiftKey || click.altKey) return;
   click.preventDefault();
   cancel(...MOVES, "search");
+  if (link.classList.contains("close")) return close();
   if (link.classList.contains("evidence")) opener = link.dataset.key;
   const before = ledger();
-  history.pushState(null, "", link.getAttribute("href"));
   const { view, name } = state;
+  enter(link.getAttribute("href"));
   arrived();
   if (state.view !== view || state.name !== name) scrollTo(0, 0);
   if (ledger() !== before) connect();
@@ -430,10 +453,13 @@ addEventListener("popstate", () => {
 });
 
 document.addEventListener("keydown", (key) => {
-  if (key.key === "Escape" && state.evidence && !key.defaultPrevented) go({ evidence: null });
+  if (key.key === "Escape" && state.evidence && !key.defaultPrevented) close();
 });
 
+document.addEventListener("focusout", () => mover = null);
+
 document.addEventListener("pointerdown", () => {
+  mover = null;
   const tip = document.getElementById("tip");
   if (tip) tip.hidden = true;
 });

@@ -41,7 +41,7 @@ function validAt(page, extent, moving) {
     value: inside(state.valid_at ? toDays(lastDay(state.valid_at)) : last, first, last), min: first, max: last,
     says: (days) => day(fromDays(days), words),
     shown: state.valid_at ? day(state.valid_at, words) : words.latest,
-    go: (days) => page.go({ valid_at: days === last ? null : fromDays(days) }, { replace: true }),
+    go: (days) => page.go({ valid_at: days === last ? null : fromDays(days) }, { by: "valid-at" }),
     reset: state.valid_at && [words.latest, { valid_at: null }],
   });
   setDay("valid-at", words.validAt, state.valid_at ? lastDay(state.valid_at) : extent.days.last, (value) => page.go({ valid_at: value || null }));
@@ -58,7 +58,7 @@ function knownAt(page, extent, position, moving) {
       value: inside(toDays(lastDay(state.known_at)), first, last), min: first, max: last, reset,
       says: (days) => day(fromDays(days), words),
       shown: words.byDay(day(state.known_at, words)),
-      go: (days) => page.go({ known_at: fromDays(days) }, { replace: true }),
+      go: (days) => page.go({ known_at: fromDays(days) }, { by: "known-at" }),
     });
     setDay("known-at", words.knownAt, lastDay(state.known_at), (value) => value && page.go({ known_at: value }));
     return;
@@ -71,7 +71,7 @@ function knownAt(page, extent, position, moving) {
     shown: !state.known_at ? words.everything
       : byPosition ? words.positionOf(state.known_at, extent.head)
       : position === undefined ? state.known_at : `${state.known_at}${words.comma}${words.positionOf(position, extent.head)}`,
-    go: (value) => page.go({ known_at: value === extent.head ? null : String(value) }, { replace: true }),
+    go: (value) => page.go({ known_at: value === extent.head ? null : String(value) }, { by: "known-at" }),
   });
 }
 
