@@ -117,6 +117,9 @@ def test_a_day_alone_has_a_bar_of_its_own_where_its_figure_is_not_certain(log: L
     found = drawn(log, "totals", axes={"valid_at": "2024-03-01"})
     assert rows(found, "on", "low", "high") == [("2024-03-01", 0, 215)]
     assert "1 Mar 2024: 0 to 215" in found["description"]
+    (bar,) = (layer for layer in found["vconcat"][0]["layer"] if layer["mark"]["type"] == "bar")
+    assert bar["encoding"]["color"]["datum"] == "possible"  # so that the legend explains it
+    assert "xOffset" not in bar["mark"]
     assert rows(drawn(log, "totals"), "on", "low", "high") == []
 
 
@@ -133,6 +136,8 @@ def test_the_last_figure_is_drawn_though_the_axis_ends_on_its_day(log: Log) -> N
     assert bar[:2] == ("2026-08-31", 731)
     assert bar[2] > 731
     assert ("2026-08-31", 731, 0) in rows(found, "from", "low", "named")
+    (mark,) = (layer["mark"] for layer in found["vconcat"][0]["layer"] if layer["mark"]["type"] == "bar")
+    assert mark["xOffset"] == -mark["width"] / 2  # it does not stand out of the boxes before it
 
 
 def test_where_reports_name_more_than_there_surely_are_bars_end_at_what_is_sure_and_words_say_why(
@@ -213,6 +218,15 @@ def test_a_batch_is_a_row_with_the_sizes_that_its_reports_allow(log: Log) -> Non
         (1, "batch 2, Nov 2023", "CAC, approval (model)", "≥ 3"),
     ]
     assert rows(found, "row", "size") == [(0, 8), (0, 11)]
+
+
+def test_the_figure_of_a_batch_stands_by_its_bar_or_after_the_marks_that_are_in_its_way(
+    log: Log, history: Log
+) -> None:
+    assert ("≥ 3", 3) in rows(drawn(history, "batches"), "figure", "end")
+    report(log, batch(1, ">=3", "2023-08-31"), batch(2, "=90", "2023-09-30"))
+    report(log, *(batch(1, f"={n}", "2023-08-31", source=f"source {n}") for n in (8, 11)))
+    assert rows(drawn(log, "batches"), "figure", "end") == [("8–11", 11), ("90", 90)]
 
 
 @pytest.mark.parametrize(("language", "called"), [("en", "batch without a number"), ("zh", "未编号批次")])

@@ -309,6 +309,41 @@ def test_shares_are_ranges(visit: Visit, history: Log) -> None:
         expect(row).to_contain_text("39.51–40.5 %")
 
 
+def test_a_claim_is_told_once_with_its_origins_as_they_are_written(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, view="sources"))
+        table = page.locator("main table")
+        expect(table).to_contain_text("CLSA")
+        expect(table).not_to_contain_text("clsa")
+        expect(table).not_to_contain_text("Batch: Batch")
+        expect(table).to_contain_text("rounded to 1 percentage point")
+        expect(table.locator("tbody th", has_text="Batch 1: 11")).not_to_have_count(0)
+
+
+def test_where_no_company_has_a_name_like_that_none_is_drawn(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, view="companies", search="nobody"))
+        page.wait_for_selector("[data-drawn] svg", state="attached")
+        expect(page.locator(".chart")).to_have_css("visibility", "hidden")
+        page.get_by_label("Search by any name").fill("Baidu")
+        expect(page.locator(".chart")).to_have_css("visibility", "visible")
+        box, main = page.locator(".drawn svg").bounding_box(), page.locator("main").bounding_box()
+        assert box is not None
+        assert main is not None
+        assert box["width"] > 0.9 * main["width"]
+
+
+def test_no_line_of_a_header_ends_within_a_chinese_word(visit: Visit, history: Log) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, view="batches", language="zh"))
+        for word in ("规模", "未披露", "已知名称"):
+            header = page.locator("thead th", has_text=word)
+            lines = header.evaluate(
+                "(cell) => { const all = new Range(); all.selectNodeContents(cell); return all.getClientRects().length }"
+            )
+            assert (word, lines) == (word, 1)
+
+
 def test_projections_tell_how_far_they_are_and_what_is_parked(visit: Visit, server: Server) -> None:
     log = projected(server, [called("t1", total("=8", "2023-08-31"))])
     with visit() as someone:

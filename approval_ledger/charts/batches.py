@@ -13,6 +13,7 @@ from .theme import (
     Specification,
     contradicting,
     diamond,
+    extent,
     framed,
     nothing,
     told_contradictions,
@@ -21,6 +22,7 @@ from .theme import (
 
 MOST = 40  # rows
 STEP = 44  # pixels a row
+MARK = 8  # pixels from the middle of a mark of a contradiction to where text may be
 
 Row = dict[str, Any]
 
@@ -53,7 +55,9 @@ def _body(batches: list[Row], look: Look) -> Mapping[str, Any]:
     return {
         "width": width,
         "height": {"step": STEP},
-        "data": {"values": [_row(number, batch, look, top) for number, batch in enumerate(batches)]},
+        "data": {
+            "values": [_row(number, batch, look, top, width / top) for number, batch in enumerate(batches)]
+        },
         "encoding": {
             "y": rows.by_row(len(batches)),
             "x": rows.counts(top, width),
@@ -77,10 +81,10 @@ def _figures(batch: Row) -> Iterator[int | None]:
             yield from (alone["size"]["low"], alone["size"]["high"])
 
 
-def _row(number: int, batch: Row, look: Look, top: float) -> Row:
+def _row(number: int, batch: Row, look: Look, top: float, pixels: float) -> Row:
+    """`pixels` are those of one approval."""
     words = look.words
     size = batch["size"]
-    highest = [figure for figure in _figures(batch) if figure is not None]
     return {
         "row": number,
         **rows.named(look, _called(batch, look), words.counted(batch)),
@@ -89,11 +93,21 @@ def _row(number: int, batch: Row, look: Look, top: float) -> Row:
         "high": top if size["high"] is None else size["high"],
         "open": size["high"] is None,
         "named": min(batch["named"], size["low"]),  # reports in conflict may name more than there surely are
-        "end": max(highest),
+        "end": _end(batch, words.figure(size), pixels),
         "figure": words.figure(size),
         "says": _said(batch, look),
         **_because(batch),
     }
+
+
+def _end(batch: Row, written: str, pixels: float) -> int:
+    """Where the figure is written: where the bar ends, or else after marks of contradictions that are in its way."""
+    size = batch["size"]
+    end: int = size["low"] if size["high"] is None else size["high"]
+    for mark in sorted(alone["size"]["low"] for each in batch["contradictions"] for alone in each["alone"]):
+        if end < mark < end + (rows.BESIDE + extent(written, 12) + MARK) / pixels:
+            end = mark
+    return end
 
 
 def _because(batch: Row) -> Row:

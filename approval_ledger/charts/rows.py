@@ -12,6 +12,7 @@ Row = dict[str, Any]
 SIDE = 230  # pixels, at most, of the names at the side
 NARROW_SIDE = 150
 FILLED = ("named", "undisclosed", "possible")
+BESIDE = 12  # pixels from the end of a bar to its figure
 ROOM = 1.2  # of the highest figure: what stands at the end of a bar has room
 
 
@@ -67,7 +68,7 @@ def explained(look: Look, colour: str, names: Iterable[str] = FILLED) -> dict[st
 def figures(at: str) -> Specification:
     """The `figure` of each row in words, where its bar ends."""
     return {
-        "mark": {"type": "text", "align": "left", "baseline": "middle", "dx": 12},
+        "mark": {"type": "text", "align": "left", "baseline": "middle", "dx": BESIDE},
         "encoding": {"x": {"field": at}, "text": {"field": "figure", "type": "nominal"}},
     }
 

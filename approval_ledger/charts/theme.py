@@ -250,7 +250,7 @@ def wrapped(text: str, width: float, size: int) -> list[str]:
     """The lines of a text set `size` pixels high, so that none is much wider than `width` pixels."""
     lines, line, used = [], "", 0.0
     for word in _words(text):
-        wide = _extent(word, size)
+        wide = extent(word, size)
         if line and used + wide > width:
             lines.append(line.rstrip())
             line, used = "", 0.0
@@ -268,7 +268,8 @@ def _words(text: str) -> list[str]:
     return [word for word in words if word]
 
 
-def _extent(text: str, size: int) -> float:
+def extent(text: str, size: int) -> float:
+    """About how many pixels wide a text is that is set `size` pixels high."""
     return sum(size if _wide(character) else size * 0.52 for character in text)
 
 
@@ -278,11 +279,11 @@ def _wide(character: str) -> bool:
 
 def clipped(text: str, width: float, size: int) -> str:
     """As much of a text as has room, with an ellipsis where that is not all."""
-    if _extent(text, size) <= width:
+    if extent(text, size) <= width:
         return text
     kept, used = "", float(size)
     for character in text:
-        used += _extent(character, size)
+        used += extent(character, size)
         if used > width:
             break
         kept += character

@@ -32,6 +32,7 @@ LOW = 110
 ROOM = 1.12  # of the highest figure
 AXIS = 56  # pixels left of the panels, for
 EXTENT = 38  # labels
+ALONE = 9  # pixels of a figure that is of one day
 TEXT_STEPS = 24  # steps that the text alternative tells
 
 Row = dict[str, Any]
@@ -113,7 +114,7 @@ def _panel(
             _unbounded(_joined([span for span in spans if span["open"]]), look),
             _known(line, look, "named", "low", "undisclosed"),
             _known(line, look, "zero", "named", "named"),
-            *([_alone(found, top, look)] if found["steps"][-1]["on"] == days[1] else []),
+            *([_alone(found, top, look, days)] if found["steps"][-1]["on"] == days[1] else []),
             _floor(line, look),
             _columns(spans, top),
             _certain(found, look),
@@ -188,12 +189,14 @@ def _to_the_end(spans: list[Row], found: Row) -> list[Row]:
     return [*spans, *({**span, "from": span["to"], **end} for span in spans[-1:])]
 
 
-def _alone(found: Row, top: float, look: Look) -> Specification:
-    """The figure of the last day, where it is not certain: no box has it."""
+def _alone(found: Row, top: float, look: Look, days: tuple[str, str]) -> Specification:
+    """The figure of the last day, where it is not certain: no box has it. It ends where the boxes do, if there are other days."""
     step = found["steps"][-1]
     total = step["total"]
     unbounded = total["high"] is None
-    colour = fading(look.colours.possible, to="top") if unbounded else look.colours.possible
+    colour = {} if unbounded else {"color": _filled(look, "possible")}
+    fades = {"color": fading(look.colours.possible, to="top")} if unbounded else {}
+    before = {"xOffset": -ALONE / 2} if days[0] < days[1] else {}
     row = {
         "on": step["on"],
         "low": total["low"],
@@ -203,8 +206,8 @@ def _alone(found: Row, top: float, look: Look) -> Specification:
     }
     return {
         "data": {"values": [row] if total["low"] != total["high"] else []},
-        "mark": {"type": "bar", "width": 9, "cursor": "pointer", "color": colour},
-        "encoding": {"x": {"field": "on"}, "y": {"field": "low"}, "y2": {"field": "high"}},
+        "mark": {"type": "bar", "width": ALONE, "cursor": "pointer", **fades, **before},
+        "encoding": {"x": {"field": "on"}, "y": {"field": "low"}, "y2": {"field": "high"}, **colour},
     }
 
 

@@ -340,10 +340,12 @@ ZH = Words(
     terms={
         "approval": "批准",
         "filing": "备案",
+        "algorithm filing": "算法备案",
         "registration": "登记",
         "model": "模型",
         "service": "服务",
         "application": "应用",
+        "algorithm": "算法",
         "notable model": "知名模型",
         "world": "全球",
         "CN": "中国",

@@ -29,6 +29,12 @@ export function claim(type, says, words) {
   return tell ? tell(says, words) : type;
 }
 
+/** The same, after what kind of event it is; what a batch says begins with that anyway. */
+export function typedClaim(type, says, words) {
+  const told = claim(type, says, words);
+  return type === "batch.announced.v1" ? told : `${words.types[type] ?? type}${words.colon}${told}`;
+}
+
 const listed = (texts, words) => texts.filter(Boolean).join(words.comma);
 
 const CLAIMS = {

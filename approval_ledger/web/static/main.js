@@ -1,7 +1,7 @@
 // The page: reads its address, asks the ledger, shows the answer, and follows the log.
 
 import { addressOf, passedOver, stateOf, VIEWS } from "./address.js";
-import { claim } from "./claims.js";
+import { typedClaim } from "./claims.js";
 import { element } from "./elements.js";
 import { evidence } from "./evidence.js";
 import { extentIsOf, extentOf, publication } from "./extent.js";
@@ -374,7 +374,7 @@ function another(token) {
 /** A new event. */
 function come(event) {
   const words = wordsOf(state.language);
-  say(words.arrived(Number(event.sequence), `${words.types[event.type] ?? event.type}${words.colon}${claim(event.type, event.data ?? {}, words)}`));
+  say(words.arrived(Number(event.sequence), typedClaim(event.type, event.data ?? {}, words)));
   if (!timers.has("news")) soon(news, "news", NEWS); // not put off by the next event: they may come without a pause
 }
 

@@ -15,7 +15,12 @@ async function all(page) {
   const { state, words } = page;
   const answer = await page.ask("companies");
   const list = element("div", null);
-  const show = (search) => list.replaceChildren(...listed(page, answer.answers, search));
+  const drawn = chart(page, "companies", answer.answers);
+  const show = (search) => {
+    const found = foundBy(answer.answers, search);
+    list.replaceChildren(...listed(page, answer.answers, found));
+    drawn.classList.toggle("set-aside", !found.length && answer.answers.length > 0);
+  };
   const field = element("input", {
     type: "search", id: "search", value: state.search ?? "", "data-key": "search", autocomplete: "off", spellcheck: "false",
     oninput: () => {
@@ -31,7 +36,7 @@ async function all(page) {
     nodes: [
       element("p", { class: "choice" }, element("label", { for: "search" }, words.search), " ", field),
       list,
-      chart(page, "companies", answer.answers),
+      drawn,
     ],
   };
 }
@@ -39,10 +44,13 @@ async function all(page) {
 /** How names are compared while they are typed: without case, width or accents; the ledger itself compares more finely. */
 const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim();
 
-function listed(page, answers, search) {
-  const { words } = page;
+function foundBy(answers, search) {
   const wanted = plain(search);
-  const found = answers.filter((each) => [each.company, ...each.names].some((name) => plain(name).includes(wanted)));
+  return answers.filter((each) => [each.company, ...each.names].some((name) => plain(name).includes(wanted)));
+}
+
+function listed(page, answers, found) {
+  const { words } = page;
   return [
     element("p", { class: "note", "aria-live": "polite" }, words.found(found.length, answers.length),
       found.length > LISTED ? `. ${words.foundMore(LISTED)}` : null),

@@ -1,7 +1,7 @@
 // The log: its events, newest first, and new ones as they come.
 
 import { addressOf } from "./address.js";
-import { claim } from "./claims.js";
+import { typedClaim } from "./claims.js";
 import { element, table } from "./elements.js";
 import { moment } from "./figures.js";
 import { asking, fetched } from "./ledger.js";
@@ -32,7 +32,7 @@ function row(page, event) {
   const position = Number(event.sequence);
   return [
     evidenceLink(page, [position]),
-    `${words.types[event.type] ?? event.type}${words.colon}${claim(event.type, event.data ?? {}, words)}`,
+    typedClaim(event.type, event.data ?? {}, words),
     publisher(event.data ?? {}, words),
     moment(event.recordedtime, words),
   ];

@@ -1,6 +1,6 @@
 // Sources: every claim, who reports it, and how many independent origins that leaves.
 
-import { claim } from "./claims.js";
+import { typedClaim } from "./claims.js";
 import { table } from "./elements.js";
 import { chart, doubt, evidenceLink, spelled } from "./parts.js";
 
@@ -17,9 +17,9 @@ export async function view(page) {
       chart(page, "sources", answer.answers),
       table(words.sourcesTable, [words.claim, words.reports, words.origins, words.evidence],
         answer.answers.map((each) => [
-          [`${words.types[each.type] ?? each.type}${words.colon}${claim(each.type, each.says, words)}`, doubt(each, words)],
+          [typedClaim(each.type, each.says, words), doubt(each, words)],
           String(each.reports.length),
-          `${each.origins}${words.colon}${each.independent.map((origin) => spelled(origin, each.reports.map((report) => report.source))).join(words.comma)}`,
+          `${each.origins}${words.colon}${each.independent.map((origin) => spelled(origin, each.reports)).join(words.comma)}`,
           evidenceLink(page, each.reports.map((report) => report.position)),
         ]),
         { figures: [1], empty: words.nothing, texts: true }),

@@ -87,7 +87,7 @@ const en = {
   stock: "Models",
   share: "Share of the world’s",
   anyShare: "any",
-  rounding: (points) => `rounded to ${points}`,
+  rounding: (points) => `rounded to ${points} percentage ${points === 1 ? "point" : "points"}`,
   sharesTable: "Stocks and shares",
   claim: "Claim",
   reports: "Reports",
@@ -184,7 +184,8 @@ const en = {
 
 const TERMS = {
   __proto__: null, // a term may be called anything, "constructor", too
-  approval: "批准", filing: "备案", registration: "登记", model: "模型", service: "服务", application: "应用",
+  approval: "批准", filing: "备案", "algorithm filing": "算法备案", registration: "登记",
+  model: "模型", service: "服务", application: "应用", algorithm: "算法",
   "notable model": "知名模型", world: "全球", CN: "中国", US: "美国", KR: "韩国",
 };
 
@@ -284,7 +285,7 @@ const zh = {
   stock: "模型数量",
   share: "占全球比例",
   anyShare: "任何比例",
-  rounding: (points) => `四舍五入到 ${points}`,
+  rounding: (points) => `四舍五入到 ${points} 个百分点`,
   sharesTable: "存量与占比",
   claim: "说法",
   reports: "报道数",
