@@ -1,0 +1,86 @@
+"""How much work a question takes where many reports come together: counted, never timed."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events import Interval, date_range
+from projections.bounds import NAMED, REVOKED
+from projections.evidence import TotalReport, gather
+from projections.premises import Ended, Premises
+from projections.terms import key_of
+
+from .given import MODELS, EventData, ask, log, total, views
+
+
+def days(count: int) -> list[str]:
+    """So many days, a week between two of them."""
+    return [str(date(2020, 1, 6) + timedelta(weeks=n)) for n in range(count)]
+
+
+# Totals of each day, and what is in force on it.
+
+
+def totals_and_in_force(count: int) -> list[EventData]:
+    """Two figures of each of so many days: a total, and how many of these are in force. They agree with each other."""
+    return [
+        line
+        for n, day in enumerate(days(count))
+        for line in (total(f"={1000 + 10 * n}", day), total(f"={500 + n}", day, in_force=True))
+    ]
+
+
+def constraints_of(lines: list[EventData]) -> int:
+    """How many constraints are solved where all these events count."""
+    premises = Premises(gather(views(log(*lines)), key_of(*MODELS)))
+    counted = frozenset({*premises.evidence.origins, NAMED, REVOKED})
+    return len(premises.on(premises.days).constraints(counted))
+
+
+def test_given_a_total_and_one_in_force_of_each_day_then_constraints_grow_as_days_do() -> None:
+    few, some, many = (constraints_of(totals_and_in_force(count)) for count in (10, 20, 40))
+    assert many - some == 2 * (some - few)
+
+
+def test_given_a_total_and_one_in_force_of_each_day_then_each_is_its_own_evidence() -> None:
+    *_, last = ask(log(*totals_and_in_force(30)), "totals", steps=True)[0]["steps"]
+    assert last["total"] == {"low": 1290, "high": 1290}
+    assert last["evidence"] == {"low": [59], "high": [59], "more": 0}
+    assert last["in_force"] == {"low": 529, "high": 529, "evidence": {"low": [60], "high": [60], "more": 0}}
+
+
+figures = st.builds(
+    TotalReport,
+    position=st.integers(1, 99),
+    count=st.builds(Interval, st.integers(0, 5), st.none() | st.integers(5, 9)),
+    as_of=st.sampled_from(["2020", "2020-01", "2020-01-05", "2020-01-06", "2020-02"]).map(date_range),
+    since=st.none(),
+    to=st.none(),
+    in_force=st.booleans(),
+    source=st.just({}),
+    says=st.just(""),
+)
+
+
+@given(st.lists(figures, max_size=8, unique_by=lambda report: report.position))
+def test_of_all_pairs_of_a_total_and_one_in_force_the_first_and_the_last_that_say_most_count(
+    reports: list[TotalReport],
+) -> None:
+    ended = Ended(reports)
+    by_position = sorted(reports, key=lambda report: report.position)
+    for day in (date(2019, 12, 31), *(date(2020, 1, n) for n in (4, 5, 6, 31)), date(2020, 2, 29)):
+        pairs = [
+            (ever.count.low - in_force.count.high, frozenset({ever.position, in_force.position}))
+            for in_force, ever in product(by_position, by_position)
+            if in_force.in_force and not ever.in_force
+            if in_force.count and ever.count and in_force.as_of and ever.as_of
+            if in_force.count.high is not None
+            if ever.as_of.last <= in_force.as_of.first and in_force.as_of.last <= day
+        ]
+        most = max((count for count, _ in pairs), default=0)
+        that_say_most = [pair for pair in pairs if pair[0] == most > 0]
+        assert ended.by(day) == list(dict.fromkeys(that_say_most[:1] + that_say_most[-1:]))
