@@ -15,7 +15,7 @@ from events import Count, DateRange, Interval, date_range, name_key
 
 from . import batches, by_day, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
-from .identities import WHENEVER, Group, Identities, Marks
+from .identities import WHENEVER, Group, Identities, Marks, each_once
 from .projection import Documents
 from .repeats import Doubles, dated_otherwise, days_of, doubles_in, repeats_in
 
@@ -289,7 +289,7 @@ def gather(views: Views, counted: str) -> Evidence:
         granted={t: Days([*listed[t], *days_of(repeats[t].perhaps), *elsewhere.get(t, [])]) for t in one},
         perhaps={t: Days([*listed[t], *days_of(repeats[t].surely)]) for t in one},
         twice={t: repeats[t].twice for t in one},
-        granted_to={t: _granted_to(views["companies"], marks.groups.values(), t) for t in one},
+        granted_to={t: _granted_to(views["companies"], each_once(marks.groups), t) for t in one},
         revoked=_revoked(views, one),
         unplaced={
             t: sum(count for _, count, _ in listed[t])
@@ -313,7 +313,7 @@ def _named(views: Views, announced: Iterable[BatchReport]) -> list[str]:
     known = Identities(views["companies"], WHENEVER)
     while True:
         groups = known.groups(sorted(names))
-        disputed = {name for group in groups.values() for name in group.disputed} - names
+        disputed = {name for group in each_once(groups) for name in group.disputed} - names
         if not disputed:
             return sorted(names)
         names |= disputed

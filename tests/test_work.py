@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from itertools import product
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from events import Interval, date_range
+from projections import identities
 from projections.bounds import NAMED, REVOKED
 from projections.evidence import TotalReport, gather
+from projections.identities import Company, Group, Identities
 from projections.premises import Ended, Premises
 from projections.terms import key_of
 
-from .given import MODELS, EventData, ask, log, total, views
+from .given import MODELS, EventData, ask, identified, log, merged, total, views
 
 
 def days(count: int) -> list[str]:
@@ -84,3 +89,75 @@ def test_of_all_pairs_of_a_total_and_one_in_force_the_first_and_the_last_that_sa
         most = max((count for count, _ in pairs), default=0)
         that_say_most = [pair for pair in pairs if pair[0] == most > 0]
         assert ended.by(day) == list(dict.fromkeys(that_say_most[:1] + that_say_most[-1:]))
+
+
+# Names of one company.
+
+
+def test_given_many_names_of_one_company_then_they_are_put_together_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Group] = []
+
+    def group(*parts: Any) -> Group:
+        made.append(Group(*parts))
+        return made[-1]
+
+    monkeypatch.setattr(identities, "Group", group)
+    names = [f"name {n}" for n in range(60)]
+    documents = views(log(identified("s", *names), identified("t", "other", names[0])))["companies"]
+    groups = Identities(documents).groups(names)
+    assert {groups[name].mark for name in names} == {"name 0"}
+    assert sum(len(each.names) for each in made) == len(names) + 1
+
+
+companies = st.lists(
+    st.builds(identified, st.sampled_from("stuv"), st.sampled_from("abcdef"), st.sampled_from("abcdef"))
+    | st.lists(st.sampled_from("stuv"), min_size=2, max_size=2, unique=True).flatmap(
+        lambda slugs: st.builds(merged, *map(st.just, slugs), on=st.sampled_from(["2024-01-01", "2024"]))
+    ),
+    max_size=10,
+)
+
+
+@given(companies, st.lists(st.sampled_from("abcdefg")), st.sampled_from([None, "2023", "2024-03-01"]))
+def test_names_are_one_group_where_the_companies_that_may_have_them_share_a_name_that_nobody_disputes(
+    lines: list[EventData], names: list[str], valid_at: str | None
+) -> None:
+    known = Identities(views(log(*lines))["companies"], date_range(valid_at) if valid_at else None)
+    of_each = [may_have(known, name) for name in names]
+    groups = known.groups(names)
+    assert groups.keys() == {*names}.union(*(undisputed(companies) for companies in of_each))
+    for name, group in groups.items():
+        together, before = {name}, set[str]()
+        while together != before:
+            before = {*together}
+            for listed, companies in zip(names, of_each, strict=True):
+                if not together.isdisjoint({listed} | undisputed(companies)):
+                    together |= {listed} | undisputed(companies)
+        every = [
+            each for of, companies in zip(names, of_each, strict=True) if of in together for each in companies
+        ]
+        assert group.names == together
+        assert group.slugs == {slug for company in every for slug in company.slugs}
+        assert group.disputed == {of for company in every for of in company.disputed}
+        assert group.companies == {of: of for of in together} | {
+            of: min(undisputed([company])) for company in every for of in undisputed([company])
+        }
+
+
+def may_have(known: Identities, name: str) -> list[Company]:
+    """The companies that claim a name, and those that these, or one of those, may have been merged with."""
+    found = known.find(name)
+    for company in found:
+        found += [
+            other
+            for slug in company.perhaps
+            if (other := known.of_slug(slug)) is not None and other not in found
+        ]
+    return found
+
+
+def undisputed(companies: Iterable[Company]) -> set[str]:
+    """The names that none of these shares with another."""
+    return {name for company in companies for name in company.names if name not in company.disputed}
