@@ -230,7 +230,7 @@ class Evidence:
     are listed and no report says of which batch they are, at most.
     """
 
-    terms: dict[str, frozenset[int]]
+    terms: Mapping[str, frozenset[int]]
     totals: tuple[TotalReport, ...]
     announced: tuple[BatchReport, ...]
     members: dict[str, dict[str, dict[str, Any]]]

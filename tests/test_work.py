@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from itertools import product
 from typing import Any
@@ -17,7 +17,7 @@ from projections.bounds import NAMED, REVOKED
 from projections.evidence import TotalReport, gather
 from projections.identities import Company, Group, Identities
 from projections.premises import Ended, Premises
-from projections.terms import key_of
+from projections.terms import equal_to, key_of
 
 from .given import MODELS, EventData, ask, identified, log, merged, total, views
 
@@ -161,3 +161,44 @@ def may_have(known: Identities, name: str) -> list[Company]:
 def undisputed(companies: Iterable[Company]) -> set[str]:
     """The names that none of these shares with another."""
     return {name for company in companies for name in company.names if name not in company.disputed}
+
+
+# Terms that are one.
+
+
+class Equation(tuple[int, str, str]):
+    """An equation that counts how often one is looked at."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        Equation.looks += 1
+        return super().__iter__()
+
+
+def test_given_equations_that_lead_from_one_to_the_next_then_each_is_looked_at_a_few_times() -> None:
+    chain = [Equation((n, f"u{n}", f"u{n + 1}")) for n in range(200, 0, -1)]
+    Equation.looks = 0
+    one = equal_to("u1", chain)
+    assert Equation.looks <= 3 * len(chain)
+    assert list(one) == [f"u{n}" for n in range(1, 202)]
+    assert one["u4"] == {1, 2, 3}
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")), max_size=12))
+def test_terms_are_found_as_by_who_goes_through_all_equations_until_none_leads_on(
+    pairs: list[tuple[str, str]],
+) -> None:
+    equations = [(position, a, b) for position, (a, b) in enumerate(pairs, start=1)]
+    one = {"a": frozenset[int]()}
+    before = 0
+    while len(one) > before:
+        before = len(one)
+        for position, a, b in equations:
+            for known, new in ((a, b), (b, a)):
+                if known in one and new not in one:
+                    one[new] = one[known] | {position}
+    found = equal_to("a", equations)
+    assert list(found.items()) == list(one.items())
+    assert len(found) == len(one)
+    assert "z" not in found
