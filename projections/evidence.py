@@ -253,11 +253,6 @@ class Evidence:
         reports = [report for report in self.announced if report.position in counted]
         return _batches(reports, self.members if NAMED in counted else {})
 
-    def equating(self, counted: Iterable[str]) -> frozenset[int]:
-        """The events that make these terms one with each other."""
-        paths = [self.terms[t] for t in counted]
-        return frozenset[int]().union(*(paths[0] ^ path for path in paths))
-
 
 def fetch(views: Views, counted: Sequence[str]) -> None:
     """Reads ahead what `gather` will ask for first, for several keys of terms at once."""

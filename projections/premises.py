@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from events import DateRange, Interval
 
+from . import terms, totals
 from .bounds import BY_DAY, NAMED, ORIGIN, REVOKED, Constraint, Node, Resolution, resolve
 from .derived import DerivableViews, Derived
 from .evidence import Batch, Days, Evidence, TotalReport, Views, fetch, gather
@@ -117,11 +118,14 @@ class Ended:
 
 
 def premises_of(views: Views, counted: Collection[str]) -> dict[str, Premises]:
-    """What the evidence says for each of these terms, and for all that are equated with them."""
+    """What the evidence says for each of these terms, and for all that are equated with them: the same premises for all that are
+    one, so that they have the same evidence, and that of 80 it is not made 80 times (10 s)."""
     derivable = views if isinstance(views, DerivableViews) else DerivableViews(views, Derived(), {}, 0)
-    found: dict[str, Premises | None] = {one: derivable.find(one) for one in counted}
-    fetch(views, [one for one, premises in found.items() if premises is None])
-    return {one: premises or derivable.make(one, _premises) for one, premises in found.items()}
+    first = terms.first_of_each(counted, totals.equations(views["totals"]))
+    found: dict[str, Premises | None] = {one: derivable.find(one) for one in dict.fromkeys(first.values())}
+    fetch(views, [one for one in counted if found[first[one]] is None])
+    made = {one: premises or derivable.make(one, _premises) for one, premises in found.items()}
+    return {one: made[first[one]] for one in counted}
 
 
 def _premises(views: Views, counted: str) -> Premises:
@@ -273,8 +277,8 @@ class Premises:
         """Companies that announcements name, whose approvals nobody lists, stand beside those that are listed."""
         announced = {p.by for p in order if p.batch.on is not None}
         mentions = self._placed.mentions(order)
-        for terms, granted in self.evidence.granted.items():
-            granted_to = self.evidence.granted_to[terms] if named else {}
+        for counted, granted in self.evidence.granted.items():
+            granted_to = self.evidence.granted_to[counted] if named else {}
             # Approvals of a month are listed from its last day on: on that day they stand beside those announced in it.
             days = sorted(announced | {partial.last for partial, _ in granted.partial})
             for day, unlisted, because in _unlisted_by_each(mentions, granted_to, days):

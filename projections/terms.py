@@ -115,6 +115,12 @@ class Equal(Mapping[str, frozenset[int]]):
         return len(self._through)
 
 
+def equating(one: Mapping[str, frozenset[int]], counted: Iterable[str]) -> frozenset[int]:
+    """The equations that make these terms one with each other, of all that are `one`."""
+    first, *others = [one[terms] for terms in counted] or [frozenset[int]()]
+    return frozenset[int]().union(*(first ^ other for other in others))
+
+
 def equal_to(terms: str, equations: Iterable[tuple[int, str, str]]) -> Equal:
     """The terms that are one with `terms`, itself included, each with the equations (positions) that make it so.
 
@@ -137,6 +143,25 @@ def equal_to(terms: str, equations: Iterable[tuple[int, str, str]]) -> Equal:
             for other in about[new]:
                 heappush(turns, (time if other > index else time + 1, other))
     return one
+
+
+def first_of_each(counted: Iterable[str], equations: Iterable[tuple[int, str, str]]) -> dict[str, str]:
+    """For each of some terms the first, by their keys, of all that are one with it: the same for all of these."""
+    above: dict[str, str] = {}
+
+    def first(terms: str) -> str:
+        way = []
+        while terms in above:
+            way.append(terms)
+            terms = above[terms]
+        above.update(dict.fromkeys(way, terms))  # so that the next who comes this way is there at once
+        return terms
+
+    for _, a, b in equations:
+        one, other = sorted((first(a), first(b)))
+        if one != other:
+            above[other] = one
+    return {terms: first(terms) for terms in counted}
 
 
 def written(counts: Mapping[str, str]) -> str:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import projections.premises
 from events import Interval, date_range
 from projections import identities
 from projections.bounds import NAMED, REVOKED
-from projections.evidence import TotalReport, gather
+from projections.evidence import Evidence, TotalReport, gather
 from projections.identities import Company, Group, Identities
 from projections.premises import Ended, Premises
 from projections.terms import equal_to, key_of
 
-from .given import MODELS, EventData, ask, identified, log, merged, total, views
+from .given import MODELS, EventData, ask, equated, identified, log, merged, total, views
 
 
 def days(count: int) -> list[str]:
@@ -202,3 +203,23 @@ def test_terms_are_found_as_by_who_goes_through_all_equations_until_none_leads_o
     assert list(found.items()) == list(one.items())
     assert len(found) == len(one)
     assert "z" not in found
+
+
+def test_given_many_terms_that_are_one_then_what_the_evidence_says_of_them_is_made_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Premises] = []
+
+    def premises(evidence: Evidence) -> Premises:
+        made.append(Premises(evidence))
+        return made[-1]
+
+    monkeypatch.setattr(projections.premises, "Premises", premises)
+    terms = [("CAC", "filing", f"unit {n}") for n in range(10)]
+    lines = [equated(a, b) for a, b in pairwise(terms)]
+    answers = ask(
+        log(*lines, *(total(f"={100 + n}", days(10)[n], terms=of) for n, of in enumerate(terms))), "totals"
+    )
+    assert [answer["total"] for answer in answers] == 10 * [{"low": 109, "high": 109}]
+    assert answers[9]["equated"][0] == {"terms": "CAC/filing/unit 8", "evidence": [9]}
+    assert len(made) == 1
