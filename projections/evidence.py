@@ -15,7 +15,7 @@ from events import Count, DateRange, Interval, date_range, name_key
 
 from . import batches, by_day, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
-from .identities import WHENEVER, Group, Identities, Marks
+from .identities import WHENEVER, Group, Identities, Marks, each_once
 from .projection import Documents
 from .repeats import Doubles, dated_otherwise, days_of, doubles_in, repeats_in
 
@@ -230,7 +230,7 @@ class Evidence:
     are listed and no report says of which batch they are, at most.
     """
 
-    terms: dict[str, frozenset[int]]
+    terms: Mapping[str, frozenset[int]]
     totals: tuple[TotalReport, ...]
     announced: tuple[BatchReport, ...]
     members: dict[str, dict[str, dict[str, Any]]]
@@ -252,11 +252,6 @@ class Evidence:
             return _batches(self.announced, self.members)
         reports = [report for report in self.announced if report.position in counted]
         return _batches(reports, self.members if NAMED in counted else {})
-
-    def equating(self, counted: Iterable[str]) -> frozenset[int]:
-        """The events that make these terms one with each other."""
-        paths = [self.terms[t] for t in counted]
-        return frozenset[int]().union(*(paths[0] ^ path for path in paths))
 
 
 def fetch(views: Views, counted: Sequence[str]) -> None:
@@ -289,7 +284,7 @@ def gather(views: Views, counted: str) -> Evidence:
         granted={t: Days([*listed[t], *days_of(repeats[t].perhaps), *elsewhere.get(t, [])]) for t in one},
         perhaps={t: Days([*listed[t], *days_of(repeats[t].surely)]) for t in one},
         repeated={t: repeats[t].names for t in one},
-        granted_to={t: _granted_to(views["companies"], marks.groups.values(), t) for t in one},
+        granted_to={t: _granted_to(views["companies"], each_once(marks.groups), t) for t in one},
         revoked=_revoked(views, one),
         unplaced={
             t: sum(count for _, count, _ in listed[t])
@@ -313,7 +308,7 @@ def _named(views: Views, announced: Iterable[BatchReport]) -> list[str]:
     known = Identities(views["companies"], WHENEVER)
     while True:
         groups = known.groups(sorted(names))
-        disputed = {name for group in groups.values() for name in group.disputed} - names
+        disputed = {name for group in each_once(groups) for name in group.disputed} - names
         if not disputed:
             return sorted(names)
         names |= disputed

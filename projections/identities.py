@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from events import DateRange, date_range, name_key
@@ -59,7 +60,7 @@ class Company:
     perhaps: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for its mark is asked for once for each of its names
 class Group:
     """Names (as keys) that are one company, or may be one; `disputed` are further names that may be its. `companies` gives
     those that surely are one a mark of their own; `slugs` are those of all of them."""
@@ -69,10 +70,15 @@ class Group:
     disputed: Set[str]
     companies: dict[str, str]
 
-    @property
+    @cached_property
     def mark(self) -> str:
         """The same for all names of the group, and for no other."""
         return min(self.names)
+
+
+def each_once(groups: Mapping[str, Group]) -> list[Group]:
+    """The groups of some names, each once however many of the names are of it."""
+    return list({group.mark: group for group in groups.values()}.values())
 
 
 class Identities:
@@ -84,6 +90,7 @@ class Identities:
         self._documents = documents
         self._valid_at = valid_at
         self._found: dict[tuple[str, ...], Company] = {}
+        self._groups: dict[str, tuple[str, ...]] = {}
         self._lists: dict[str, list[tuple[int, Any]]] = {}
 
     def slugs(self) -> list[str]:
@@ -125,23 +132,39 @@ class Identities:
         """For each of the `names` (as keys), those that are the same company, or may be: where several companies claim
         one of the names, it may be any of them."""
         found: dict[str, Group] = {}
-        listed = list(names)
-        self.read_ahead(listed)
+        listed = dict.fromkeys(names)
+        self.read_ahead(list(listed))
         for alias in listed:
-            claimants = self._with_perhaps(self.find(alias))
-            companies = {alias: alias}
-            for company in claimants:
-                undisputed = [name for name in company.names if name not in company.disputed]
-                companies |= dict.fromkeys(undisputed, min(undisputed, default=""))
-            disputed = {name for company in claimants for name in company.disputed}
-            slugs = {slug for company in claimants for slug in company.slugs}
-            for other in [found[name] for name in companies if name in found]:
-                companies |= other.companies
-                disputed |= other.disputed
-                slugs |= other.slugs
-            group = Group(frozenset(companies), frozenset(slugs), disputed, companies)
-            found |= dict.fromkeys(group.names, group)
+            if alias not in found:  # a group is found with its first name: once for each of 400 took 2 s
+                group = self._group_of(alias, listed.keys())
+                found |= dict.fromkeys(group.names, group)
         return found
+
+    def _group_of(self, alias: str, listed: Set[str]) -> Group:
+        """The group of a name: the companies that may claim it, with the names that no other claims; and where they have any of
+        these, the `listed` names that others claim as well, each with its companies."""
+        marks: dict[str, str] = {}
+        slugs, disputed = set[str](), set[str]()
+        names = [alias]
+        while names:
+            name = names.pop()
+            marks[name] = name
+            for claimant in self.find(name):
+                if not slugs.isdisjoint(claimant.slugs):
+                    continue
+                leads_on = False
+                companies = self._with_perhaps(claimant)
+                for company in companies:
+                    undisputed = [of for of in company.names if of not in company.disputed]
+                    marks |= dict.fromkeys(undisputed, min(undisputed, default=""))
+                    leads_on |= bool(undisputed)
+                    slugs.update(company.slugs)
+                    disputed.update(company.disputed)
+                if leads_on:
+                    names += [
+                        of for each in companies for of in each.disputed if of in listed and of not in marks
+                    ]
+        return Group(frozenset(marks), frozenset(slugs), disputed, marks)
 
     def read_ahead(self, names: Sequence[str], of_slugs: Sequence[str] = ()) -> None:
         """Reads what it takes to find companies, by names (as keys) or slugs, but for those they were merged with, in a few
@@ -153,20 +176,24 @@ class Identities:
         texts = {text for slug in slugs for _, of_event in self._list(_slug(slug)) for text in of_event}
         pages.fetch(documents, {_alias(name_key(text)) for text in texts})
 
-    def _with_perhaps(self, companies: Iterable[Company]) -> list[Company]:
-        """The companies, with those that they may have been merged with."""
-        found = list(companies)
-        for company in found:
-            seen = {slug for other in found for slug in other.slugs}
-            found += [self._company(self._group(slug)) for slug in company.perhaps if slug not in seen]
+    def _with_perhaps(self, company: Company) -> list[Company]:
+        """The company, with those that it, or one of these, may have been merged with."""
+        found, seen = [company], {*company.slugs}
+        for each in found:
+            for slug in each.perhaps:
+                if slug not in seen:
+                    found.append(self._company(self._group(slug)))
+                    seen.update(found[-1].slugs)
         return found
 
     def _group(self, slug: str) -> tuple[str, ...]:
-        group, new = {slug}, {slug}
-        while new:
-            new = {one for _, a, b, _ in self._merges(new) for one in (a, b)} - group
-            group |= new
-        return tuple(sorted(group))
+        if slug not in self._groups:  # each of its slugs, and of its names, leads here
+            group, new = {slug}, {slug}
+            while new:
+                new = {one for _, a, b, _ in self._merges(new) for one in (a, b)} - group
+                group |= new
+            self._groups |= dict.fromkeys(group, tuple(sorted(group)))
+        return self._groups[slug]
 
     def _merges(self, slugs: Iterable[str]) -> list[Merge]:
         """The mergers of these companies that surely were, by position."""
@@ -235,13 +262,14 @@ class Marks:
         """Of the `names`, and of all that ever are, or may be, of their companies."""
         unmerged = Identities(documents, _NEVER)
         self.groups = Identities(documents, WHENEVER).groups(names)
-        every = sorted({name for group in self.groups.values() for name in group.names})
+        groups = each_once(self.groups)
+        every = sorted({name for group in groups for name in group.names})
         apart = unmerged.groups(every)
         self._may_be = {name: apart[name].mark for name in every}
         self._are = {name: apart[name].companies[name] for name in every}
         self._merges = [
             (date_range(on), self._name_of(unmerged.of_slug(a), a), self._name_of(unmerged.of_slug(b), b))
-            for _, a, b, on in unmerged.merges({slug for of in self.groups.values() for slug in of.slugs})
+            for _, a, b, on in unmerged.merges({slug for of in groups for slug in of.slugs})
         ]
         self._ever = {name: group.mark for name, group in self.groups.items()}
         self.claimants = {

@@ -11,7 +11,7 @@ from typing import Any
 from events import DateRange, date_range, name_key
 
 from . import approvals, batches, by_day, companies
-from .identities import Group, Identities, Marks
+from .identities import Group, Identities, Marks, each_once
 from .projection import Documents
 
 Changed = list[tuple[DateRange, int, list[int]]]
@@ -45,7 +45,7 @@ def repeats_in(documents: Documents, counted: str) -> Repeats:
     found = Repeats()
     claimed = Identities(documents).claimed(companies.unnumbered(documents, counted))
     marks = Marks(documents, sorted({*claimed, *(of for of, _ in companies.mixed(documents, counted))}))
-    groups = {group.mark: group for group in marks.groups.values()}.values()
+    groups = each_once(marks.groups)
     companies.fetch_granted(documents, {name for of in groups for name in of.names | of.disputed})
     for group in groups:
         names = sorted(group.names | group.disputed)
@@ -212,8 +212,7 @@ def _listed(
     of_number = {(terms, number): _as_listed(terms, on) for (terms, number), on in dates.items()}
     bare: list[tuple[_Listed, list[_Listed]]] = []
     for of_terms in by_item.values():
-        groups = {marks.groups[name].mark: marks.groups[name] for of in of_terms.values() for name in of}
-        for group in groups.values():
+        for group in each_once({name: marks.groups[name] for of in of_terms.values() for name in of}):
             bare += _bare(of_terms, group, marks, of_number)
     return of_number, bare
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
+from itertools import accumulate
 from math import ceil, floor
-from typing import Any
+from typing import Any, NamedTuple
 
 from events import Count, Interval, Share
 
 WORLD = "world"
 
-ROUNDS = 1_000
-"""A stock without a highest value may creep up by one a round where a share is very narrow. Every bound on the way holds."""
+VISITS = 2_000
+FEW = 20
+"""Each region is visited in turn until nothing changes, or until so many visits were made, in a FEW rounds at least. Shares that are
+very narrow may leave no world of a whole number of each for millions of rounds; every bound on the way there holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,48 +150,120 @@ def _as_reported(reported: Reported, regions: Iterable[str] = ()) -> dict[str, R
 
 def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
     world = regions[WORLD]
-    for _ in range(ROUNDS):
+    parts = [region for name, region in regions.items() if name != WORLD]
+    # A region of a country would be counted twice.
+    countries = [region for name, region in regions.items() if name != WORLD and "-" not in name]
+    for _ in range(max(FEW, VISITS // (len(parts) + 1))):
         changed = False
-        for name, region in regions.items():
-            if name == WORLD:
-                continue
-            share, stock = region.share, region.stock
-            because = region.share_because | region.stock_because
-            changed |= _narrow_stock(world, _world_of(stock, share), because)
+        for region in parts:
             changed |= _narrow_stock(
-                region, _part_of(world.stock, share), region.share_because | world.stock_because
+                world, _world_of(world.stock, region), region.share_because, region.stock_because
+            )
+            changed |= _narrow_stock(
+                region, _part_of(world.stock, region.share), region.share_because, world.stock_because
             )
             changed |= _narrow_share(
-                region, _ratio(region.stock, world.stock), region.stock_because | world.stock_because
+                region, _ratio(region.stock, world.stock), region.stock_because, world.stock_because
             )
-        changed |= _leave_room(regions)
+        changed |= _leave_room(countries)
         if not changed:
             break
     return regions
 
 
-def _leave_room(regions: dict[str, Region]) -> bool:
-    """The regions' shares add up to one at most (a region of a country would be counted twice, so it is left out)."""
-    countries = {name: r for name, r in regions.items() if name != WORLD and "-" not in name}
+def _leave_room(countries: Sequence[Region]) -> bool:
+    """The countries' shares add up to one at most."""
+    taken = sum((country.share.low for country in countries), Fraction(0))
+    rooms = [1 - (taken - country.share.low) for country in countries]
+    if all(country.share.high <= room for country, room in zip(countries, rooms, strict=True)):
+        return False
     changed = False
-    for name, region in countries.items():
-        others = [other for other_name, other in countries.items() if other_name != name]
-        room = 1 - sum((other.share.low for other in others), Fraction(0))
-        because = frozenset[int]().union(*(other.share_because for other in others))
-        changed |= _narrow_share(region, Percentage(Fraction(0), max(room, Fraction(0)), open=False), because)
+    before = frozenset[int]()
+    each_because = [country.share_because for country in reversed(countries)]
+    after = [*accumulate(each_because, frozenset.union, initial=frozenset[int]())][-2::-1]
+    for country, room, later in zip(countries, rooms, after, strict=True):
+        to = Percentage(Fraction(0), max(room, Fraction(0)), open=False)
+        changed |= _narrow_share(country, to, before, later)
+        before |= country.share_because
         if room < 0:
-            raise _Contradiction(because | region.share_because)
+            raise _Contradiction(before | later)
     return changed
 
 
-def _world_of(stock: Interval, share: Percentage) -> Interval:
-    """The world's stock where `stock` is `share` of it."""
+def _world_of(known: Interval, region: Region) -> Interval:
+    """The world's stock of which the region's is its share. Where that bounds the world more than is known, a whole number must
+    be that share of it: there may be none in millions of a very narrow one, and to count up to it took 1,000 rounds."""
+    stock, share = region.stock, region.share
     if share.high == 0:  # a share of nothing leaves the world open
         return Interval(0)
+    slopes = _Slopes(share.low, share.high, open_low=False, open_high=share.open)
     low = stock.low / share.high
     least = floor(low) + 1 if share.open and stock.low > 0 else ceil(low)
     most = None if stock.high is None or share.low == 0 else floor(stock.high / share.low)
+    if least > known.low:
+        least = _first(slopes, least)
+    if most is not None and (known.high is None or most < known.high):
+        most = _last(slopes, most)
     return Interval(least, most)
+
+
+class _Slopes(NamedTuple):
+    """What is between so many times a number and so many times (None: whatever more), these included unless they are open."""
+
+    low: Fraction
+    high: Fraction | None
+    open_low: bool
+    open_high: bool
+
+    def least(self, of: int) -> int:
+        """The least whole number that is so many times another, or more."""
+        return floor(self.low * of) + 1 if self.open_low else ceil(self.low * of)
+
+    def most(self, of: int) -> int:
+        """The highest that is no more; only where there is one."""
+        assert self.high is not None
+        return ceil(self.high * of) - 1 if self.open_high else floor(self.high * of)
+
+    def any(self, of: int) -> bool:
+        """Whether there is a whole number between."""
+        return self.high is None or self.least(of) <= self.most(of)
+
+    def part(self) -> _Slopes:
+        """Less what is whole of `low`: there are as many whole numbers between."""
+        whole = floor(self.low)
+        return self._replace(low=self.low - whole, high=None if self.high is None else self.high - whole)
+
+    def turned(self) -> _Slopes:
+        """Those the other way: where y is between so many times x, x is between so many times y."""
+        assert self.high is not None
+        return _Slopes(1 / self.high, 1 / self.low if self.low else None, self.open_high, self.open_low)
+
+
+def _first(slopes: _Slopes, start: int) -> int:
+    """The first number from `start` (1 or more) on with a whole number between so many times it.
+
+    Where there is none at `start`, it is that of the first whole number after this with a number between so many times it, the
+    other way: as in Euclid's algorithm each turn leaves smaller numbers, so that it takes as many steps as there are digits.
+    """
+    turns = []
+    while not (slopes := slopes.part()).any(start):
+        start = slopes.least(start)
+        turns.append(slopes := slopes.turned())
+    for slopes in reversed(turns):
+        start = slopes.least(start)
+    return start
+
+
+def _last(slopes: _Slopes, start: int) -> int:
+    """The last number until `start` with a whole number between so many times it, in the same way; 0 where there is none."""
+    turns = []
+    while not (slopes := slopes.part()).any(start):
+        if (start := slopes.most(start)) <= 0:
+            return 0
+        turns.append(slopes := slopes.turned())
+    for slopes in reversed(turns):
+        start = slopes.most(start)
+    return start
 
 
 def _part_of(world: Interval, share: Percentage) -> Interval:
@@ -209,23 +284,23 @@ def _ratio(stock: Interval, world: Interval) -> Percentage:
     return Percentage(low, high, open=False)
 
 
-def _narrow_stock(region: Region, to: Interval, because: frozenset[int]) -> bool:
+def _narrow_stock(region: Region, to: Interval, *because: frozenset[int]) -> bool:
     now = region.stock
     low = max(now.low, to.low)
     high = to.high if now.high is None else now.high if to.high is None else min(now.high, to.high)
     if (low, high) == (now.low, now.high):
         return False
-    region.stock, region.stock_because = Interval(low, high), region.stock_because | because
+    region.stock, region.stock_because = Interval(low, high), region.stock_because.union(*because)
     if region.stock.empty:
         raise _Contradiction(region.stock_because)
     return True
 
 
-def _narrow_share(region: Region, to: Percentage, because: frozenset[int]) -> bool:
+def _narrow_share(region: Region, to: Percentage, *because: frozenset[int]) -> bool:
     narrowed = region.share.meet(to)
     if narrowed == region.share:
         return False
-    region.share, region.share_because = narrowed, region.share_because | because
+    region.share, region.share_because = narrowed, region.share_because.union(*because)
     if narrowed.empty:
         raise _Contradiction(region.share_because)
     return True

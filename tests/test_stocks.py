@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import count
+from math import ceil
 from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import projections.stocks
 from events import Count, Interval, Share
-from projections.stocks import WORLD, Market, Percentage, infer
+from projections.stocks import WORLD, Market, Percentage, Region, infer
 
 from .given import ask, at_least, between, estimate, exactly, log
 from .long import examples
@@ -111,6 +114,53 @@ def test_a_share_of_a_world_without_models_says_nothing_of_it() -> None:
 def test_about_bounds_a_stock_only_where_the_source_says_how_far_off_it_may_be() -> None:
     assert stocks(inferred(estimated("CN", "~130"))) == {"CN": Interval(0), WORLD: Interval(0)}
     assert stocks(inferred(estimated("CN", "~130±5"))) == {"CN": Interval(125, 135), WORLD: Interval(125)}
+
+
+def test_given_a_very_narrow_share_then_the_world_is_the_least_of_which_a_whole_number_is_that_share() -> (
+    None
+):
+    """Counted up one by one that was 4,000 short of it when a thousand rounds were over."""
+    market = inferred(estimated("CN", ">1", share=12.345678, rounding=1e-6), estimated("US", share=40))
+    share = market.regions["CN"].share
+    whole = (world for world in count(1) if ceil(share.low * world) < share.high * world)
+    assert market.regions[WORLD].stock == Interval(next(world for world in whole if world > 16))
+
+
+def test_given_a_narrow_share_then_the_most_of_the_world_is_of_a_whole_number_too() -> None:
+    market = inferred(
+        estimated("CN", ">1", share=12.34, rounding=1e-4),
+        estimated(WORLD, "<=4990"),
+        estimated("US", share=40),
+    )
+    share = market.regions["CN"].share
+    whole = [world for world in range(17, 4991) if ceil(share.low * world) < share.high * world]
+    assert market.regions[WORLD].stock == Interval(whole[0], whole[-1])
+
+
+def test_given_a_share_of_which_no_world_that_is_small_enough_has_a_whole_number_then_they_contradict() -> (
+    None
+):
+    market = inferred(estimated("CN", ">1", share=12.345678, rounding=1e-6), estimated(WORLD, "<=800000"))
+    assert market.conflicts == (frozenset({1, 2}),)
+
+
+def test_given_narrow_shares_of_many_regions_then_each_is_visited_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    visits = 0
+    world_of = projections.stocks._world_of
+
+    def visited(known: Interval, region: Region) -> Interval:
+        nonlocal visits
+        visits += 1
+        return world_of(known, region)
+
+    monkeypatch.setattr(projections.stocks, "_world_of", visited)
+    regions = [a + b for a in "ABCDEFGH" for b in "ABCDEFGHIJ"]
+    narrow = [estimated(each, share=0.5 + 0.0137 * n / 80, rounding=1e-9) for n, each in enumerate(regions)]
+    market = inferred(*narrow, estimated(regions[0], ">1000"))
+    assert market.conflicts == ()
+    assert visits <= 50 * len(regions)  # 2,000 each, when what may creep did so a thousand rounds, twice
 
 
 # Contradictions.

@@ -7,6 +7,7 @@ from typing import Any
 
 from events import DateRange
 
+from .. import terms, totals
 from ..asof import perhaps, surely
 from ..evidence import Batch, Evidence, Views
 from ..figures import Figures
@@ -20,13 +21,19 @@ def batches_in(
 ) -> list[dict[str, Any]]:
     """The answers of `batches`: those that may have been announced by a day of `valid_at`."""
     found = []
-    terms = all_terms(views)
-    for counted, premises in premises_of(views, terms).items():
-        written, figures = terms[counted], Figures.of(premises)
-        shown = Shown(figures, views if whole_evidence else None)
+    counts = all_terms(views)
+    premises_for = premises_of(views, counts)
+    equations = totals.equations(views["totals"])
+    shown_of = {
+        premises: Shown(Figures.of(premises), views if whole_evidence else None)
+        for premises in dict.fromkeys(premises_for.values())
+    }
+    for counted, premises in premises_for.items():
+        written, figures, shown = counts[counted], Figures.of(premises), shown_of[premises]
+        one = terms.equal_to(counted, equations)
         # Equated terms share their batches: each is listed where it was announced.
         found += [
-            _batch(figures, shown, placed.batch, written) | _doubt(placed.on, valid_at)
+            _batch(figures, shown, placed.batch, written, one) | _doubt(placed.on, valid_at)
             for placed in figures.order
             if _of_terms(placed.batch, counted, figures.evidence)
             and (placed.on is None or perhaps(placed.on, valid_at))
@@ -43,7 +50,13 @@ def _of_terms(batch: Batch, counted: str, evidence: Evidence) -> bool:
     return len(evidence.terms) == 1 or counted in batch.terms
 
 
-def _batch(figures: Figures, shown: Shown, batch: Batch, written: Mapping[str, str]) -> dict[str, Any]:
+def _batch(
+    figures: Figures,
+    shown: Shown,
+    batch: Batch,
+    written: Mapping[str, str],
+    one: Mapping[str, frozenset[int]],
+) -> dict[str, Any]:
     size, before = figures.size(batch), figures.before(batch)
     last = DateRange(batch.on.last, batch.on.last) if batch.on is not None else None
     conflicts = [
@@ -67,7 +80,8 @@ def _batch(figures: Figures, shown: Shown, batch: Batch, written: Mapping[str, s
         },
         "sources": [{"position": report.position, **report.source} for report in batch.reports],
         "contradictions": [
-            shown.contradiction(conflict, "size", ("size", batch.key)) for conflict in conflicts
+            shown.with_equations(shown.contradiction(conflict, "size", ("size", batch.key)), conflict, one)
+            for conflict in conflicts
         ],
     }
 

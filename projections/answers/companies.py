@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from events import Count, DateRange, Interval, UnknownCompany, date_range, name_key
 
-from .. import approvals, by_day, terms
+from .. import approvals, by_day, terms, totals
 from .. import companies as fold
 from ..asof import perhaps, surely
 from ..bounds import NAMED
@@ -34,9 +34,14 @@ def companies_in(
     names = [name for company in found for name in company.names]
     fold.fetch_histories(views["companies"], names, whole=valid_at is not None)
     counts = all_terms(views)
+    equations = totals.equations(views["totals"])
     counting = [
         _Counting(
-            terms.written(counts[counted]), Figures.in_brief(premises, days_of(valid_at)), views, valid_at
+            terms.written(counts[counted]),
+            terms.equal_to(counted, equations),
+            Figures.in_brief(premises, days_of(valid_at)),
+            views,
+            valid_at,
         )
         for counted, premises in premises_of(views, counts).items()
     ]
@@ -154,9 +159,12 @@ Records = Mapping[str, Mapping[str, Any]]
 
 
 class _Counting:
-    """Counts the approvals of companies in one class of terms: those of any day, or those by one of the days `valid_at`."""
+    """Counts the approvals of companies in terms that are `one`, which are `written` so, and of several that list as many first in
+    those that come first: those of any day, or those by one of the days `valid_at`."""
 
-    def __init__(self, written: str, figures: Figures, views: Views, valid_at: DateRange | None) -> None:
+    def __init__(
+        self, written: str, one: Iterable[str], figures: Figures, views: Views, valid_at: DateRange | None
+    ) -> None:
         self._written = written
         self._figures = figures
         self._views = views
@@ -165,7 +173,7 @@ class _Counting:
         self._named_in = _named_in(figures, valid_at)
         self._announced_on = {placed.batch.key: placed.batch.on for placed in figures.order}
         self._different = {placed.batch.key for placed in figures.order if placed.sure}
-        self._repeated = figures.evidence.repeated
+        self._repeated = {counted: figures.evidence.repeated[counted] for counted in one}
         self._shared: dict[str, list[_Shared]] = {}  # by each name that it is given to
         for shared in _shared(views["companies"], self._repeated, valid_at):
             for name in shared.companies:

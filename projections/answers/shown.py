@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from events import DateRange, date_range, name_key
 
-from .. import approvals, batches, by_day, companies, totals
+from .. import approvals, batches, by_day, companies, terms, totals
 from ..bounds import BY_DAY, NAMED, REVOKED, Bound, Conflict, Node
 from ..evidence import Batch, Days, Evidence, Views
 from ..figures import Figures
@@ -62,9 +62,8 @@ class Shown:
         reports = sorted(conflict.events - together)
         says = [known.says[event] for event in reports]
         says += [words for event, words in TOGETHER.items() if event in together]
-        equating = known.equating(known.terms_of[event] for event in reports)
         return {
-            "events": sorted({*reports, *equating, *self.positions(together)[0]}),
+            "events": sorted({*reports, *self.positions(together)[0]}),
             "says": f"these cannot all be true: {'; '.join(says)}",
             "alone": [
                 {"origin": alone.origin, name: alone.solution.bound(node).interval.to_json()}
@@ -72,6 +71,15 @@ class Shown:
                 if alone.events & conflict.events
             ],
         }
+
+    def with_equations(
+        self, told: dict[str, Any], conflict: Conflict, one: Mapping[str, frozenset[int]]
+    ) -> dict[str, Any]:
+        """A contradiction as it is `told`, with the equations that make the terms of its reports `one`: which these are depends on
+        the terms that are asked about, where several lead from one to another."""
+        terms_of = self._figures.evidence.terms_of
+        counted = [terms_of[event] for event in sorted(conflict.events) if event in terms_of]
+        return told | {"events": sorted({*told["events"], *terms.equating(one, counted)})}
 
     def positions(
         self,

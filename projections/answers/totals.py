@@ -8,7 +8,8 @@ from typing import Any
 
 from events import DateRange, name_key
 
-from .. import terms
+from .. import terms, totals
+from ..bounds import Conflict
 from ..evidence import Views
 from ..figures import Figures
 from ..premises import Premises, premises_of
@@ -33,10 +34,26 @@ def totals_in(
         for counted, counts in written.items()
         if all(text is None or name_key(text) == name_key(counts[part]) for part, text in wanted.items())
     ]
-    return [
-        _total(premises, views if whole_evidence else None, written, counted, valid_at, steps)
-        for counted, premises in premises_of(views, chosen).items()
-    ]
+    found = premises_of(views, chosen)
+    # A diff asks for the same after each event, and most events change nothing of these terms.
+    told = {
+        premises: _told(premises, valid_at, steps, views)
+        if whole_evidence
+        else premises.kept(_told, valid_at, steps)
+        for premises in dict.fromkeys(found.values())
+    }
+    equations = totals.equations(views["totals"])
+    answers = []
+    for counted, premises in found.items():
+        one, (shown, conflicts, answer) = terms.equal_to(counted, equations), told[premises]
+        contradictions = [
+            shown.with_equations(of, conflict, one)
+            for of, conflict in zip(answer["contradictions"], conflicts, strict=True)
+        ]
+        answers.append(
+            {**written[counted], **_equated(one, written), **answer, "contradictions": contradictions}
+        )
+    return answers
 
 
 def days_of(valid_at: DateRange | None) -> Sequence[date]:
@@ -49,22 +66,10 @@ def all_terms(views: Views) -> dict[str, dict[str, str]]:
     return terms.all_seen(views["totals"]) | terms.all_seen(views["batches"])
 
 
-def _total(
-    premises: Premises,
-    views: Views | None,
-    written: Mapping[str, Mapping[str, str]],
-    counted: str,
-    valid_at: DateRange | None,
-    steps: bool,
-) -> dict[str, Any]:
-    # A diff asks for the same after each event, and most events change nothing of these terms.
-    told = premises.kept(_told, valid_at, steps) if views is None else _told(premises, valid_at, steps, views)
-    return {**written[counted], **_equated(premises.evidence.terms, written), **told}
-
-
 def _told(
     premises: Premises, valid_at: DateRange | None, steps: bool, views: Views | None = None
-) -> dict[str, Any]:
+) -> tuple[Shown, Sequence[Conflict], dict[str, Any]]:
+    """The answer for all terms that are one, without the equations that make them so, and what it takes to add these."""
     figures = Figures(premises, days_of(valid_at))
     shown = Shown(figures, views)
     days = valid_at or figures.last_day
@@ -79,7 +84,7 @@ def _told(
             for day in figures.days
             if day <= days.last
         ]
-    return answer
+    return shown, figures.resolution.conflicts, answer
 
 
 def _as_text(days: DateRange) -> str:
