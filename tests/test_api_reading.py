@@ -25,7 +25,7 @@ from workers import run_here
 from .api import Api, problem, running
 from .command import Ledger, event, text
 from .conftest import new_ledger
-from .given import HISTORY, MODELS, QUESTIONS, called, equated, estimate, total
+from .given import HISTORY, MODELS, QUESTIONS, append_raw, called, equated, estimate, total
 from .servers import Server
 from .strategies import report
 from .waiting import PATIENCE, until
@@ -141,6 +141,10 @@ def test_the_days_of_publication_follow_the_log_and_the_one_that_takes_its_place
     assert days() == ("2023-09-04", "2023-09-04")
     log.append([called("t2", published("2023-09-01"))])
     assert days() == ("2023-09-01", "2023-09-04")
+    append_raw(log, b"{\xffgarbage", id="garbage")
+    recorded = log.at(3)
+    assert recorded is not None
+    assert days() == ("2023-09-01", str(recorded.recorded_at.date()))
     log.client.delete(*log.client.keys(f"{{{log.ledger}}}:*"))
     log.append([called(f"t{n}", published("2024-02")) for n in range(3)])
     assert days() == ("2024-02-29", "2024-02-29")

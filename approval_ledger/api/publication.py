@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from fastapi import APIRouter, Query, Request, Response
 from redis import Redis
 
-from events import Log, RecordedEvent, canonical, decode
+from events import InvalidEvent, Log, RecordedEvent, canonical, decode
 from projections import published_on
 
 from . import documents, parameters
@@ -50,7 +50,10 @@ class _Span:
     last: date | None = None
 
     def widened(self, event: RecordedEvent) -> _Span:
-        on = published_on(decode(event))
+        try:
+            on = published_on(decode(event))
+        except InvalidEvent:  # no event, which every answer leaves out and lists as parked
+            on = event.recorded_at.date()
         return _Span(event.position, event.digest, min(self.first or on, on), max(self.last or on, on))
 
 
