@@ -30,6 +30,7 @@ from .command import APPROVALS, Ledger, Running, approvals, data_directory, even
 from .command import running as is_held
 from .forks import NOWHERE
 from .given import HISTORY
+from .long import only_long
 from .servers import Server
 from .waiting import until
 
@@ -178,6 +179,7 @@ class _OfFewFilesAtFirst(Running):
     executable = ("/bin/sh", "-c", 'ulimit -Sn 128; exec "$0" "$@"', APPROVALS)
 
 
+@only_long
 @pytest.mark.parametrize(
     ("kind", "room"),
     [(_OfFewFiles, 64), (_OfFewFilesAtFirst, None)],

@@ -23,7 +23,7 @@ from .api import Api, running
 from .browser import CHROMIUM, MISSING, Visitor, chromium, visitor
 from .conftest import new_ledger
 from .given import HISTORY, batch, called, estimate, granted, identified, merged, total, used
-from .long import LONG
+from .long import LONG, only_long
 from .servers import Server
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
@@ -211,6 +211,7 @@ def test_the_scripts_of_charts_are_asked_for_ahead_and_once(visit: Visit, histor
         assert kept == [0]  # the second time out of the browser's cache
 
 
+@only_long
 def test_each_view_has_a_chart_the_same_in_words_and_a_table(visit: Visit, history: Log, api: Api) -> None:
     with visit() as someone:
         for view in DRAWN:
@@ -1097,7 +1098,8 @@ def test_what_the_ledger_refuses_is_told_in_its_own_words(browser: Browser, api:
 # For everyone
 
 
-@pytest.mark.parametrize("scheme", ["light", *(["dark"] if LONG else [])])
+@only_long
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault_in_any_view(visit: Visit, history: Log, scheme: str) -> None:
     with visit(color_scheme=scheme) as someone:
         for view in VIEWS:

@@ -18,7 +18,7 @@ from events import Log
 from .api import Api, running
 from .browser import CHROMIUM, MISSING, PATIENCE, Visitor, chromium
 from .given import HISTORY, called, total
-from .long import LONG
+from .long import LONG, only_long
 from .servers import Server
 from .test_page import VIEWS, at, encoded, headline, projected
 
@@ -79,6 +79,7 @@ def is_shut(page: Page) -> None:
     expect(page.locator("#said")).to_have_text("")
 
 
+@only_long
 def test_a_token_that_is_pasted_opens_every_view_its_charts_and_its_evidence(
     visiting: Open, history: Log
 ) -> None:

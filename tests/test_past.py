@@ -32,7 +32,7 @@ from .given import (
     retract,
     views,
 )
-from .long import LONG
+from .long import LONG, only_long
 from .servers import Server
 
 EVERY = 7
@@ -82,6 +82,7 @@ class Reads:
         monkeypatch.setattr(Log, "read", read)
 
 
+@only_long
 def test_an_answer_at_any_position_is_that_of_the_log_up_to_there_and_folds_less_than_an_interval(
     server: Server, history: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
