@@ -533,6 +533,7 @@ def _of_batch(placed: Placed, others: Before, marks: Marks) -> Iterator[Constrai
 
 
 def _of_its_days(placed: Placed, before: Node, after: Node, with_this: Node) -> Iterator[Constraint]:
+    """What was granted by the days that a batch is known by, at least."""
     batch = placed.batch
     for day, because in _known_by(batch):
         if batch.reports:
