@@ -72,6 +72,35 @@ def test_an_event_that_was_read_has_the_bytes_that_the_plain_way_gives(event: Ev
     assert read == event
 
 
+@given(
+    st.sampled_from((*Envelope.model_fields, "sequence", "Id", "")),
+    st.one_of(
+        VALUES, st.just({}), st.sampled_from(["1.0", "1.1", "application/json", "2024-01-29T08:00:00Z"])
+    ),
+    st.booleans(),
+)
+@example("specversion", None, True)
+@example("datacontenttype", None, False)
+@example("source", None, True)
+def test_the_attributes_of_a_submitted_event_are_judged_as_their_model_does(
+    name: str, value: object, absent: bool
+) -> None:
+    document = {**json.loads(encode(report("e1"))), name: value}
+    if absent:
+        del document[name]
+
+    def outcome() -> object:
+        try:
+            return from_json(document)
+        except InvalidEvent as error:
+            return error.faults
+
+    quickly = outcome()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("events.codec._has_only_plain_attributes", lambda _: False)
+        assert repr(quickly) == repr(outcome())
+
+
 def test_a_model_in_the_values_of_an_event_is_checked_as_any_other() -> None:
     """Pydantic takes it as it is, and it may have been changed since it was made."""
     document = json.loads(encode(report("e1")))
