@@ -662,6 +662,21 @@ def _how_much(evidence: dict[str, Any]) -> int:
     return len(evidence["low"]) + len(evidence["high"]) + int(evidence["more"])
 
 
+@settings(max_examples=examples(60))
+@given(logs(*COUNTING, BatchAnnounced, TotalReported, most=10), DAYS_ASKED)
+def test_a_step_is_what_is_answered_about_its_day(reports: list[RecordedEvent], day: str | None) -> None:
+    known, valid_at = views(reports), None if day is None else date_range(day)
+    for answer in answers.totals_in(known, valid_at=valid_at, steps=True, whole_evidence=True):
+        for step in answer["steps"]:
+            (about_it,) = answers.totals_in(
+                known,
+                valid_at=date_range(step["on"]),
+                whole_evidence=True,
+                **{part: answer[part] for part in ("authority", "instrument", "unit")},
+            )
+            assert {**about_it, "on": about_it["as_of"]}.items() >= step.items()
+
+
 def _says_what_is_one(recorded: RecordedEvent) -> bool:
     return isinstance(decode(recorded).data, CompanyIdentified | CompanyMerged | TermsEquated)
 

@@ -45,16 +45,13 @@ export async function evidence(page) {
 /** All the evidence of the figure that the address names. */
 async function wholeEvidence(page) {
   const [view, ...of] = figureOf(page.state);
-  const parameters = { whole_evidence: "true" };
-  const answer = await page.ask(view, view === "totals" ? { ...parameters, steps: "true" } : parameters);
+  const day = view === "totals" ? of[3] : null;
+  const answer = await page.ask(view, { whole_evidence: "true", ...(day && { valid_at: day }) });
   const same = (...parts) => parts.every((part, index) => (part ?? null) === (of[index] ?? null));
   for (const each of answer.answers) {
     const terms = [each.authority, each.instrument, each.unit];
     if (view === "batches" && same(...terms, each.ordinal, each.label)) return bothSides(each.evidence.size)[0];
-    if (view === "totals" && same(...terms)) {
-      const found = of[3] ? each.steps.find((step) => step.on === of[3]) : each;
-      return found ? bothSides(found.evidence)[0] : [];
-    }
+    if (view === "totals" && same(...terms)) return bothSides(each.evidence)[0];
   }
   return [];
 }
