@@ -204,11 +204,12 @@ def test_a_file_that_is_being_turned_on_keeps_nothing_yet(
 def test_while_a_server_rewrites_a_file_that_has_grown_appends_go_on_and_are_kept(
     start_server: StartServer, kind: str
 ) -> None:
-    server = start_server(kind, auto_aof_rewrite_min_size="1kb", auto_aof_rewrite_percentage="100")
+    server = start_server(kind, auto_aof_rewrite_min_size="1kb", auto_aof_rewrite_percentage="0")
     client, log = server.client(), Log(server.client(), "a")
     client.mset({f"slow{n}": n for n in range(100)})
-    rewrite(client)
+    rewrite(client)  # no other is under way: the server begins none by itself yet
     client.config_set("rdb-key-save-delay", SLOW)
+    client.config_set("auto-aof-rewrite-percentage", "100")
     number = count()
     while not client.info("persistence")["aof_rewrite_in_progress"]:
         client.set(f"grows{next(number)}", "x" * 1000)

@@ -23,7 +23,7 @@ from .command import Ledger
 from .given import append, url_of
 from .receiver import Receiver, Reply, Request
 from .servers import Server
-from .worker_main import Supervised, eventually
+from .worker_main import LEASE, Supervised, eventually
 
 
 @pytest.fixture
@@ -134,10 +134,14 @@ def test_a_receiver_that_hangs_holds_up_neither_projections_nor_the_end(
 
 
 def test_two_processes_deliver_each_event_once_and_in_order(
-    log: Log, receiver: Receiver, subscription: Subscription, supervised: Supervised
+    log: Log, receiver: Receiver, subscription: Subscription
 ) -> None:
-    with Supervised(url_of(log), log.ledger):
-        eventually(supervised.courier)
+    never_over = {LEASE: "600"}
+    with (
+        Supervised(url_of(log), log.ledger, environment=never_over) as supervised,
+        Supervised(url_of(log), log.ledger, environment=never_over),
+    ):
+        eventually(lambda: len(supervised.couriers()) == 2)
         for figure in range(40, 60):
             append(log, figure, figure)
         eventually(lambda: cursor(log, subscription) == 40)

@@ -39,7 +39,7 @@ GATED = "LEDGER_TEST_GATED"  # set, where `Gated` is to be one of the projection
 PERIOD = "LEDGER_TEST_PERIOD"  # seconds between two looks of the reconciler
 LINGER = "LEDGER_TEST_LINGER"  # seconds that a worker waits for the next event
 BELL_MS = 500
-LEASE = 2.0  # seconds that a webhook is a worker's own
+LEASE = "LEDGER_TEST_LEASE"  # seconds that a webhook is a worker's own
 GATE = 4_000_000  # a report of so many is not counted by `Gated` until its gate is open
 
 
@@ -112,9 +112,13 @@ class Supervised:
 
     def courier(self) -> int | None:
         """The process that delivers to webhooks, where one is connected."""
+        return next(iter(self.couriers()), None)
+
+    def couriers(self) -> list[int]:
+        """The processes that deliver to webhooks, of other supervisors too."""
         prefix = self._prefix.replace("worker", "courier", 1)
         names = [str(each["name"]) for each in self._client.client_list(_type="normal")]
-        return next((int(n.rsplit("-", 2)[1]) for n in names if n.rsplit("-", 2)[0] == prefix), None)
+        return [int(name.rsplit("-", 2)[1]) for name in names if name.rsplit("-", 2)[0] == prefix]
 
     def when_alive(self, count: int = 1) -> list[int]:
         """The numbers of the processes, once exactly `count` workers wait for a job."""
@@ -197,7 +201,7 @@ def configure() -> None:
     processes._BACKOFF = (0.1, 0.4)
     processes._SETTLED = float("inf")
     doorbell.BELL_MS = deliver.BELL_MS = BELL_MS
-    deliver.PERIOD, deliver.LEASE = 0.1, LEASE
+    deliver.PERIOD, deliver.LEASE = 0.1, float(os.environ.get(LEASE, "2"))
     schedule.DELAYS = (0.01,) * len(schedule.DELAYS)
     processes.LINGER = linger = float(os.environ.get(LINGER, "0.2"))  # type: ignore[attr-defined]  # it imports it
     jobs.SLICE = max(jobs.SLICE, linger)
