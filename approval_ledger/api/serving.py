@@ -24,6 +24,7 @@ from workers import collect_rarely, deaf_to_interrupts, stop_with_parent
 
 from ..web import page
 from .app import create_app
+from .connections import Connection
 from .settings import Settings
 from .tracing import asked_for
 
@@ -144,7 +145,7 @@ def server_of(app: FastAPI) -> uvicorn.Server:
         proxy_headers=False,  # nothing that a client says of its address is believed
         ws="none",
         lifespan="on",
-        http="h11",  # strict, in Python alone, with a limit for headers
+        http=Connection,  # h11: strict, in Python alone, with a limit for headers
         loop="asyncio",
         timeout_graceful_shutdown=GRACE,
     )
