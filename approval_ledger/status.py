@@ -37,12 +37,15 @@ def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
     the server's address, which is left out where it is not given."""
     from workers import queue_length
 
-    says: list[str] = []
-    head = _or_say(log.head, says)
     findings = [str(finding) for finding in durability.check(log.client)]
-    says += findings
     with storage():
         server = log.client.info("server")
+    of_log, says = list[str](), list[str]()
+    projections = _projections(log, says)
+    # After the projections: before them, it could be behind one that a worker has moved on meanwhile.
+    head = _or_say(log.head, of_log)
+    webhooks = _or_say(lambda: _webhooks(log, says), says)
+    queue = _or_say(lambda: queue_length(log.client, log.ledger), says)
     return {
         "ledger": log.ledger,
         "server": {
@@ -53,12 +56,20 @@ def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
             "settings": durability.settings(log.client),
         },
         "head": head,
-        "projections": _projections(log, head, says),
-        "webhooks": _or_say(lambda: _webhooks(log, says), says),
+        "projections": [_with_lag(told, head) for told in projections],
+        "webhooks": webhooks,
         "workers": workers_alive(log.client, log.ledger),
-        "queue": queue_length(log.client, log.ledger),
-        "says": says,
+        "queue": queue or 0,  # what is no queue holds no job
+        "says": list(dict.fromkeys([*of_log, *findings, *says])),
     }
+
+
+def _with_lag(told: dict[str, Any], head: int | None) -> dict[str, Any]:
+    """What is told of a projection, with how far it is behind the head. One whose position is no number is told as at 0, and has no
+    lag; nor has one beyond the head, which is of another log, and not ahead of this one."""
+    position = told["position"]
+    lag = None if head is None or position is None or head < position else head - position
+    return {**told, "position": position or 0, "lag": lag}
 
 
 def _webhooks(log: Log, says: list[str]) -> dict[str, int]:
@@ -72,7 +83,7 @@ def _webhooks(log: Log, says: list[str]) -> dict[str, int]:
     return subscriptions.counts(log, there)
 
 
-def _projections(log: Log, head: int | None, says: list[str]) -> list[dict[str, Any]]:
+def _projections(log: Log, says: list[str]) -> list[dict[str, Any]]:
     """How each is, of what was asked of all of them at once: a round trip for each thing of each took most of the time."""
     from workers import last_rebuilds
 
@@ -88,11 +99,7 @@ def _projections(log: Log, head: int | None, says: list[str]) -> list[dict[str, 
             "projection": name,
             "version": projection.version,
             "rebuild": told_rebuild(_or_say(rebuilds[name], says)),
-            **(
-                _told(live[name], pointers[name], states[name], head, entry_at, says)
-                if name in live
-                else _NOTHING
-            ),
+            **(_told(live[name], pointers[name], states[name], entry_at, says) if name in live else _NOTHING),
         }
         for name, projection in PROJECTIONS.items()
     ]
@@ -117,7 +124,7 @@ def _states(log: Log, live: Mapping[str, Generation]) -> dict[str, list[Any]]:
 
 
 _NOTHING = {
-    "position": 0,
+    "position": None,
     "lag": None,
     "generation": 0,
     "previous": None,
@@ -149,12 +156,11 @@ def _told(
     generation: Generation,
     pointers: Pointers,
     replies: list[Any],
-    head: int | None,
     entry_at: Callable[[int], RecordedEvent | None],
     says: list[str],
 ) -> dict[str, Any]:
     """What is told of the live generation of a projection. `replies` are its state, and how many documents and parked events
-    it has, or what the server says instead. A position that is no number is told as 0, and has no lag."""
+    it has, or what the server says instead."""
     state, held, parked = (_or_say(partial(_answered, generation, reply), says) for reply in replies)
     checkpoint = position = digest = None
     if state is not None and held is not None:
@@ -168,9 +174,8 @@ def _told(
     if position is not None and held is not None and held <= DIGESTED:
         position, digest = _or_say(partial(_digested, generation), says) or (position, None)
     return {
-        "position": position or 0,
-        # A checkpoint beyond the head is of another log: it is not ahead of this one.
-        "lag": None if head is None or position is None or head < position else head - position,
+        "position": position,
+        "lag": None,  # until the head is read
         "generation": generation.number,
         "previous": pointers.previous or None,
         "beside": _or_say(partial(_beside, generation.store, pointers), says),

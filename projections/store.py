@@ -99,6 +99,10 @@ class Store:
     def switch_function(self) -> Script:
         return self.client.register_script(load_function("switch", "projections.functions"))
 
+    @cached_property
+    def drop_function(self) -> Script:
+        return self.client.register_script(load_function("drop", "projections.functions", frees=True))
+
     def live(self) -> int:
         """The generation that readers see; 0 where nothing was ever projected."""
         return self._pointer("live")[0]
@@ -156,22 +160,15 @@ class Store:
 
         Raises BadQuestion, and removes nothing, where it is the live one or the way back.
         """
-
-        # No script, which a server without memory would refuse: this is what makes room.
-        def unlink(pipeline: Pipeline) -> None:
-            live, previous = map(
-                whole_number, cast(list[Any], pipeline.hmget(self.pointer, ["live", "previous"]))
-            )
-            if number in (live, previous):
-                which = "live" if number == live else "the way back"
-                raise BadQuestion(
-                    f"{self.projection.name}: generation {number} is {which}, and is not removed"
-                )
-            pipeline.multi()
-            pipeline.unlink(*_keys_of(self, number))
-
         with storage(writing=True):
-            self.client.transaction(unlink, self.pointer)
+            reply = cast(
+                list[bytes | None],
+                self.drop_function(keys=[self.pointer, *_keys_of(self, number)], args=[number]),
+            )
+        live, previous = map(whole_number, reply)
+        if number in (live, previous):
+            which = "live" if number == live else "the way back"
+            raise BadQuestion(f"{self.projection.name}: generation {number} is {which}, and is not removed")
 
     def drop_old(self) -> None:
         """Removes every generation but the live one and the way back."""

@@ -121,6 +121,18 @@ def test_given_a_projection_that_cannot_be_read_when_it_is_watched_then_all_else
     assert {labels for _, labels in set(before) - set(after)} == {(mine, ("projection", "totals"))}
 
 
+def test_given_a_queue_that_something_else_wrote_when_it_is_watched_then_all_else_is_told(
+    server: Server, log: Log
+) -> None:
+    with running(server, ledger=log.ledger) as api:
+        api.post(log, text(event()))
+        run_here(log.client, log.ledger)
+        before = read(api)
+        log.client.set(f"rq:queue:{{{log.ledger}}}:doorbell", "something else's")
+        after = read(api)
+    assert {name for name, _ in set(before) - set(after)} == {"approvals_queue_jobs"}
+
+
 def test_it_is_for_who_may_read(server: Server, log: Log) -> None:
     with running(server, ledger=log.ledger, public_reads=False) as api:
         problem(api.client.get("/metrics"), 401, "unauthenticated")

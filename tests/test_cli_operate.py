@@ -18,8 +18,9 @@ import pytest
 
 from approval_ledger import embedded, telemetry
 from approval_ledger.embedded import SETTINGS
+from approval_ledger.status import status_of
 from events import Log, StorageUnavailable, connect, keys, parse, valid_events
-from projections import PROJECTIONS, Store, replay
+from projections import PROJECTIONS, Generation, Store, replay
 from workers import ask_for_rebuild, queue_length, run_here, workers_alive
 from workers.webhooks import subscriptions
 
@@ -41,6 +42,7 @@ from .command import (
 from .forks import clean_environment
 from .given import NEWS, as_bytes
 from .servers import BINARIES, Server
+from .strategies import report
 from .waiting import until
 
 LOST_ENTRY = "return redis.call('XDEL', KEYS[1], redis.call('XRANGE', KEYS[1], 5, 5)[1][1])"
@@ -318,6 +320,37 @@ def test_given_a_projection_that_something_else_wrote_to_when_the_status_is_aske
     assert (first["digest"] is None) is (broken not in ("parked", "asked"))
     assert {(p["position"], p["lag"], p["readable"]) for p in others} == {(17, 0, True)}
     assert None not in {p["digest"] for p in others}
+
+
+def test_given_a_queue_that_something_else_wrote_when_the_status_is_asked_for_then_all_else_is_told(
+    projected: Ledger,
+) -> None:
+    queue = f"rq:queue:{{{projected.name}}}:doorbell"
+    projected.log.client.set(queue, "something else's")
+    told = projected.run("status", "--json", code=1).document
+    (says,) = told["says"]
+    assert says.startswith(f"unreadable: {queue} is no list: something else wrote to it")
+    assert (told["head"], told["queue"]) == (17, 0)
+    assert {(p["position"], p["lag"], p["readable"]) for p in told["projections"]} == {(17, 0, True)}
+    projected.log.append([report("another")])
+    projected.run("work", "--burst")
+    projected.run("status")
+
+
+def test_given_a_projection_that_moves_on_while_a_status_is_taken_then_it_is_not_beyond_the_head(
+    projected: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = Generation.digest
+
+    def slowly(generation: Generation) -> tuple[int, str]:
+        projected.log.append([report("another")])  # once: what comes again is there
+        run_here(projected.log.client, projected.name)
+        return digest(generation)
+
+    monkeypatch.setattr(Generation, "digest", slowly)
+    told = status_of(projected.log)
+    assert told["head"] == 18
+    assert {(p["position"], p["lag"]) for p in told["projections"]} == {(18, 0)}
 
 
 def test_a_damaged_log_stops_what_reads_it_and_a_forked_one_can_be_replayed(server: Server) -> None:

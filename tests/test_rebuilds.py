@@ -202,8 +202,13 @@ def test_documents_that_somebody_changed_are_told_as_different(built: Log) -> No
     assert (found.state, found.differs) == ("done", True)
 
 
-def test_what_something_else_wrote_gives_way_to_the_next_one(built: Log) -> None:
-    built.client.hset(keys.rebuild(built.ledger, "totals"), "state", "nonsense")
+@pytest.mark.parametrize("wrote", ["a field", "a string"])
+def test_what_something_else_wrote_gives_way_to_the_next_one(built: Log, wrote: str) -> None:
+    place = keys.rebuild(built.ledger, "totals")
+    if wrote == "a field":
+        built.client.hset(place, "state", "nonsense")
+    else:
+        built.client.set(place, "nonsense")
     with pytest.raises(Unreadable, match="something else wrote to it"):
         last_rebuild(built, "totals")
     assert ask_for_rebuild(built, "shares")[1] is True

@@ -41,6 +41,7 @@ from workers import (
     processes,
     progress,
     queue_length,
+    queues,
     ring,
     run_here,
     run_here_in,
@@ -185,6 +186,19 @@ def test_a_job_that_waited_too_long_is_gone_without_a_word(log: Log) -> None:
         assert run_jobs(log) == 0
     assert said == []
     assert queue_length(log.client, log.ledger) == 0
+
+
+def test_given_nobody_who_takes_jobs_when_bells_ring_on_and_on_then_the_oldest_jobs_go(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "WAITING", 7)
+    append(log, 40)
+    for _ in range(4):
+        answer(log.client, log.ledger, PROJECTIONS)  # as they go off by themselves
+        assert ring(log.client, log.ledger, PROJECTIONS) == list(PROJECTIONS)
+    assert queue_length(log.client, log.ledger) == 7
+    assert run_jobs(log) == 7
+    assert digests(log) == all_folded(log)
 
 
 def test_who_cannot_ring_hears_why(start_server: Callable[..., Server]) -> None:
@@ -952,6 +966,27 @@ def test_a_lost_reply_costs_one_job_and_counts_nothing_twice(server: Server, log
             ring_and_run()
         assert proxy.lost == 1
         run_here(client, log.ledger)
+    assert digests(log) == all_folded(log)
+
+
+@pytest.mark.parametrize(
+    "word", [b"HSET", b"LREM", b"LMOVE", b"CLIENT", b"SET", b"EVALSHA", b"last_heartbeat"]
+)
+def test_given_a_worker_when_a_reply_is_lost_then_it_goes_on_with_the_next_job(
+    server: Server, log: Log, signals: None, word: bytes
+) -> None:
+    append(log, 40)
+    run_here(log.client, log.ledger)  # as above
+    append(log, 41)
+    ring(log.client, log.ledger, [*PROJECTIONS])
+    with Proxy(server) as proxy, connect(proxy.url, timeout=20) as client, capture_logs() as said:
+        worker = BellWorker.of(client, log.ledger, "worker")
+        worker.register_birth = lambda: proxy.lose_replies_to(word, 1)  # type: ignore[method-assign]  # as it begins
+        worker.work(burst=True, logging_level="ERROR")
+        assert proxy.lost == 1
+    assert not [line for line in said if line.get("exc_info")]
+    assert queue_length(log.client, log.ledger) == 0
+    run_here(log.client, log.ledger)
     assert digests(log) == all_folded(log)
 
 

@@ -18,7 +18,7 @@ from types import FrameType
 import structlog
 from redis import Redis
 
-from events import LedgerError, Log, StorageUnavailable, connect, storage
+from events import LedgerError, Log, LogDamaged, StorageUnavailable, Unreadable, connect, storage
 from projections import PROJECTIONS
 
 from . import deliver, rebuild
@@ -76,8 +76,7 @@ def _drain_queue(client: Redis, ledger: str, errors: dict[str, Exception], share
     """Runs the jobs that wait, and returns how many there were. Adds to `errors` the projections that cannot go on."""
     queue, ran = doorbell(client, ledger), 0
     while True:
-        with storage():
-            names = take(queue, client, share)
+        names = take(queue, client, share)
         if not names:
             return ran
         try:
@@ -90,9 +89,16 @@ def _drain_queue(client: Redis, ledger: str, errors: dict[str, Exception], share
 
 
 def queue_length(client: Redis, ledger: str) -> int:
-    """How many jobs wait."""
-    with storage():
-        return len(doorbell(client, ledger))
+    """How many jobs wait. Raises Unreadable where somebody made something else of the queue."""
+    queue = doorbell(client, ledger)
+    try:
+        with storage():
+            return len(queue)
+    except LogDamaged:
+        raise Unreadable(
+            f"{queue.key} is no list: something else wrote to it. A worker puts it aside, or delete that key: what waits in it "
+            "is rung for again"
+        ) from None
 
 
 def supervise(

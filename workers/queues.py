@@ -14,14 +14,15 @@ from collections.abc import Iterable
 from typing import Any, NoReturn, cast
 
 import structlog
-from redis import Redis
-from redis.exceptions import ResponseError
+from redis import Redis, exceptions
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from rq import Queue
 from rq.exceptions import DequeueTimeout, NoSuchJobError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 
+from events import storage
 from projections import PROJECTIONS
 
 from .webhooks import subscriptions
@@ -36,6 +37,9 @@ QUEUES = {ADVANCE: "doorbell", DELIVER: "webhooks", REBUILD: "rebuilds"}
 
 JOB_TIMEOUT = 30  # seconds, whatever the hash says
 JOB_TTL = 300  # seconds that a job may wait in the queue
+WAITING = 10_000
+"""Jobs that a queue holds: more than there are webhooks. Where nobody takes any, the oldest go: their hashes expire, and they do not.
+A year of appends without a worker would leave 30 million, which the first one passes over before it comes to a job."""
 _DATA_LIMIT = 4096  # bytes of a job's data, before and after decompression
 _ARGUMENT_LIMIT = 200  # characters
 _KEPT = frozenset({b"created_at", b"enqueued_at", b"status"})
@@ -129,6 +133,10 @@ class DoorbellQueue(Queue):
         (queue,) = queues  # one queue a worker: with several, RQ pops without a trace (BLPOP)
         try:
             popped = cls.lmove(connection, queue.key, timeout)
+        except (OutOfMemoryError, ReadOnlyError) as error:
+            if timeout is None:
+                raise
+            raise exceptions.ConnectionError(str(error)) from error  # for which the worker's loop waits
         except ResponseError as error:
             if "WRONGTYPE" not in str(error):
                 raise
@@ -184,22 +192,24 @@ def _enqueue(queue: DoorbellQueue, ledger: str, chosen: Iterable[str], function:
                 ttl=JOB_TTL,
                 pipeline=pipeline,
             )
+        pipeline.ltrim(queue.key, -WAITING, -1)
         pipeline.execute()
 
 
 def take(queue: DoorbellQueue, connection: Redis, at_most: int) -> list[str]:
-    """Takes jobs that wait, to be run together: the projection of each."""
+    """Takes jobs that wait, to be run together: the projection of each. Raises StorageUnavailable."""
     names: list[str] = []
-    while len(names) < at_most:
-        try:
-            popped = DoorbellQueue.dequeue_any([queue], None, connection)
-        except DequeueTimeout:
-            continue  # it was refused and put away
-        if popped is None:
-            break
-        job, _ = popped
-        take_out(job, queue, connection)
-        names.append(job.args[1])
+    with storage():
+        while len(names) < at_most:
+            try:
+                popped = DoorbellQueue.dequeue_any([queue], None, connection)
+            except DequeueTimeout:
+                continue  # it was refused and put away
+            if popped is None:
+                break
+            job, _ = popped
+            take_out(job, queue, connection)
+            names.append(job.args[1])
     return names
 
 

@@ -16,10 +16,10 @@ from typing import Any, Literal, NoReturn, cast, get_args
 import structlog
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import LockNotOwnedError
+from redis.exceptions import LockNotOwnedError, ResponseError
 from redis.lock import Lock
 
-from events import LedgerError, Log, StorageUnavailable, Unreadable, keys, storage
+from events import LedgerError, Log, LogDamaged, StorageUnavailable, Unreadable, keys, storage
 from projections import PROJECTIONS, Store, replay
 
 from .queues import REBUILD, DoorbellQueue, doorbell, enqueue
@@ -76,7 +76,11 @@ def ask_for_rebuild(log: Log, name: str) -> tuple[Rebuild, bool]:
 
     def write(pipeline: Pipeline) -> None:
         found.clear()
-        stored = cast(dict[bytes, bytes], pipeline.hgetall(place))
+        stored: dict[bytes, bytes] | ResponseError
+        try:
+            stored = cast(dict[bytes, bytes], pipeline.hgetall(place))
+        except ResponseError as error:
+            stored = error
         with suppress(Unreadable):  # what something else wrote gives way
             if (there := _read(name, stored)) is not None and there.is_open:
                 found.append(there)
@@ -270,8 +274,11 @@ def _written(rebuild: Rebuild) -> dict[str, str | int]:
 
 def _read(name: str, stored: dict[bytes, bytes] | Exception) -> Rebuild | None:
     if isinstance(stored, Exception):
-        with storage():
-            raise stored
+        try:
+            with storage():
+                raise stored
+        except LogDamaged as error:  # it is no hash
+            raise _unreadable(name, error) from None
     if not stored:
         return None
     try:
@@ -290,7 +297,11 @@ def _read(name: str, stored: dict[bytes, bytes] | Exception) -> Rebuild | None:
             **numbers,
         )
     except (KeyError, ValueError) as error:
-        raise Unreadable(
-            f"what is noted of the rebuild of {name} is not what this software writes ({error!r}): something else wrote to it. "
-            "Ask for one anew"
-        ) from None
+        raise _unreadable(name, error) from None
+
+
+def _unreadable(name: str, error: Exception) -> Unreadable:
+    return Unreadable(
+        f"what is noted of the rebuild of {name} is not what this software writes ({error!r}): something else wrote to it. "
+        "Ask for one anew"
+    )

@@ -93,7 +93,8 @@ class OfLedger(Collector):
         yield self._gauge(
             "approvals_workers", "Workers that are connected.", workers_alive(log.client, log.ledger)
         )
-        yield self._gauge("approvals_queue_jobs", "Jobs that wait.", queue_length(log.client, log.ledger))
+        with suppress(Unreadable):
+            yield self._gauge("approvals_queue_jobs", "Jobs that wait.", queue_length(log.client, log.ledger))
         lag = {name: head - position for name, position in reached.items()}
         yield self._by_projection("approvals_projection_position", "The position it has reached.", reached)
         yield self._by_projection("approvals_projection_lag_events", "Events it is behind the head.", lag)
