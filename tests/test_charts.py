@@ -194,7 +194,7 @@ def test_a_report_in_a_contradiction_of_a_later_day_is_told_and_does_not_stretch
     found = drawn(log, "totals", axes={"valid_at": "1950-01-01"})
     assert "Contradiction between positions 1, 2" in found["description"]
     (panel,) = found["vconcat"]
-    days = [row.get("on", row.get("end")) for values in _data(panel) for row in values]
+    days = [row["on"] if "on" in row else row["end"] for values in _data(panel) for row in values]
     assert max(days) == "1950-01-02"  # the end of the axis, a little after its only day
 
 
