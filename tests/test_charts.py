@@ -189,6 +189,15 @@ def test_each_report_in_a_contradiction_is_marked_at_its_figure_and_leads_to_all
     assert leads == [[1, 2], [1, 2]]
 
 
+def test_a_report_in_a_contradiction_of_a_later_day_is_told_and_does_not_stretch_the_axis(log: Log) -> None:
+    report(log, total("=800", "2023-08-31"), total("=1100", "2023-08-31", source="Xinhua"))
+    found = drawn(log, "totals", axes={"valid_at": "1950-01-01"})
+    assert "Contradiction between positions 1, 2" in found["description"]
+    (panel,) = found["vconcat"]
+    days = [row["on"] if "on" in row else row["end"] for values in _data(panel) for row in values]
+    assert max(days) == "1950-01-02"  # the end of the axis, a little after its only day
+
+
 def test_the_reports_of_all_contradictions_are_read_in_one_round_trip(log: Log) -> None:
     report(log, *(total(f"={n}", "2023-08-31", source=f"paper {n}") for n in range(5)))
     answer = queries.totals(log, at_least=log.head())

@@ -17,6 +17,7 @@ from typing import IO, Any, cast
 import pytest
 from typer.testing import CliRunner
 
+from approval_ledger.cli import show
 from approval_ledger.cli.app import MODULES, app
 from events import Log, canonical, connect, keys, parse, valid_events
 from projections import PROJECTIONS, Store, replay
@@ -219,6 +220,39 @@ def test_totals_have_one_shape_with_bounds_and_evidence_and_can_be_asked_for_by_
     for words in ("≥ 41", "≥ 35", "2024-01-28", f"ledger {news.name} at position 17, totals version "):
         assert words in shown.out
     assert shown.out.count("≥ 41") > 1
+
+
+def test_totals_of_terms_that_nothing_counts_say_where_to_find_those_that_are_counted(news: Ledger) -> None:
+    for wrong in (("--authority", "cca"), ("--instrument", "aproval"), ("--unit", "")):
+        ran = news.run("totals", *wrong)
+        assert ran.out.startswith("nothing of these terms: `approvals totals` without --authority")
+        assert news.run("totals", *wrong, "--json").document["answers"] == []
+
+
+def test_totals_tell_what_is_in_force_where_anything_is_known_to_have_ended(ledger: Ledger) -> None:
+    ledger.log.append(
+        [
+            called("e1", granted("Baidu", "Ernie", "2023-08-31", number="1")),
+            called("e2", granted("Xiaomi", "MiLM", "2024-01-26", number="2")),
+        ]
+    )
+    assert "in force" not in ledger.run("totals").out
+    ledger.log.append([called("e3", revoked("1", on="2024-03-01"))])
+    columns, row, *_ = ledger.run("totals", "--steps").out.splitlines()
+    assert columns.split("  ")[-3:] == ["undisclosed", "in force", "evidence"]
+    in_force = ledger.run("totals", "--json").document["answers"][0]["in_force"]
+    assert re.split(r"\s{2,}", row)[-2] == show.bounds(in_force)
+
+
+@pytest.mark.parametrize("command", ["totals", "batches"])
+def test_given_more_names_than_there_surely_are_when_figures_are_shown_then_they_say_why(
+    command: str, ledger: Ledger
+) -> None:
+    said = "more are known by name than there surely are, for reports contradict one another"
+    ledger.log.append([called("e1", batch(1, "=2", "2023-08-31", named=["Baidu", "Xiaomi"]))])
+    assert said not in ledger.run(command).out
+    ledger.log.append([called("e2", batch(1, "=1", "2023-08-31", source="Xinhua"))])
+    assert said in ledger.run(command).out
 
 
 def test_batches_shares_sources_and_companies_have_the_shape_of_every_answer(news: Ledger) -> None:

@@ -92,6 +92,21 @@ def test_a_choice_that_is_none_is_wrong_usage_in_our_words(ledger: Ledger) -> No
     )
 
 
+def test_a_name_by_which_no_client_can_call_a_server_is_wrong_usage(ledger: Ledger) -> None:
+    complains(
+        ledger,
+        {
+            ("serve", "--allow-host", "https://ledger.example.org/"): "without http://",
+            ("serve", "--allow-host", "ledger.example.org:8765"): "without a port",
+            ("up", "--allow-host", "ledger.example.org", "--allow-host", "*"): "no client calls a server '*'",
+            ("up", "--allow-host", ""): "no client calls a server ''",
+            ("serve", "--allow-host", "2001:db8::7"): "[2001:db8::7]",
+            ("serve", "--host", ""): "'' is no address",
+            ("up", "--host", "[::1]"): "'[::1]' is no address",
+        },
+    )
+
+
 def test_a_file_that_may_not_be_read_is_no_wrong_usage(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_ = Path.open
 

@@ -17,12 +17,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .access import counting
 from .problems import RequestRefused, problem
-from .settings import Settings
+from .settings import NAME, Settings
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PROBES = frozenset({"/healthz", "/readyz"})
 _ABSOLUTE = re.compile(rb"https?://([^/]*)(/.*)?", re.IGNORECASE)
-_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
+_HOST = re.compile(rf"(?P<name>{NAME})(?::\d{{1,5}})?", re.ASCII | re.IGNORECASE)
 
 
 class Guard:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
 DEFAULT_RATE = 200.0
+NAME = r"\[[0-9a-f:.]+\]|[a-z0-9._-]+"  # what a Host header calls a server, before the port and in any case
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,9 +48,13 @@ def totals(answer: Answer, look: Look, reports: Mapping[int, Report]) -> Specifi
     body: Mapping[str, Any] = nothing(look)
     if drawn:
         days = [day for found in drawn for day in (*_days(found), found["as_of"].split("/")[-1])]
-        marked = any(_marked(found, look, reports) for found in drawn)
+        # A mark beyond the axis would stretch it, by decades where somebody asks for a day long ago, with a tick for every day.
+        within = {
+            position: report for position, report in reports.items() if str(report.on.last) <= max(days)
+        }
+        marked = any(_marked(found, look, within) for found in drawn)
         panels = [
-            _panel(found, look, reports, (min(days), max(days)), height=LOW if index else HIGH, marked=marked)
+            _panel(found, look, within, (min(days), max(days)), height=LOW if index else HIGH, marked=marked)
             for index, found in enumerate(drawn)
         ]
         body = {"vconcat": panels, "resolve": {"scale": {"color": "shared"}}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -139,7 +139,8 @@ def totals(
         whole_evidence=whole_evidence,
     )
     asked = asked_as_of(valid_at, known_at, known_as, at_least)
-    _answer(ask, asked, show_totals, url, data, ledger, json)
+    shown = show_totals if authority is instrument is unit is None else _show_totals_of_terms
+    _answer(ask, asked, shown, url, data, ledger, json)
 
 
 def batches(
@@ -337,41 +338,60 @@ def _doubt(answer: dict[str, Any]) -> str:
     return " ?" if answer.get("perhaps") is True else ""
 
 
-def show_totals(answer: Answer) -> None:
+def show_totals(answer: Answer, *, empty: str = "nothing yet") -> None:
     """A row for each figure; with steps, one for each day."""
+    found = answer["answers"]
     show.table(
-        ["authority", "counted", "as of", "total", "named", "undisclosed", "evidence"],
-        (_total_row(total) for total in answer["answers"]),
+        ["authority", "counted", "as of", *_figure_columns(found)],
+        (
+            [
+                total["authority"],
+                f"{total['instrument']} ({total['unit']})",
+                total["as_of"],
+                *_figures(total, found),
+            ]
+            for total in found
+        ),
+        empty=empty,
     )
-    for total in answer["answers"]:
-        if "steps" in total:
+    for total in found:
+        if steps := total.get("steps"):
             show.heading(f"{total['authority']}, {total['instrument']} ({total['unit']}), by day")
             show.table(
-                ["on", "total", "named", "undisclosed", "evidence"],
-                (
-                    [
-                        step["on"],
-                        show.bounds(step["total"]),
-                        step["named"],
-                        show.bounds(step["undisclosed"]),
-                        evidence(step["evidence"]),
-                    ]
-                    for step in total["steps"]
-                ),
+                ["on", *_figure_columns(steps)], ([step["on"], *_figures(step, steps)] for step in steps)
             )
-    show.contradictions(answer["answers"])
+    show.contradictions(found)
+    figures = [figure for total in found for figure in (total, *total.get("steps", ()))]
+    _more_named(figure["named"] > figure["total"]["low"] for figure in figures)
 
 
-def _total_row(total: dict[str, Any]) -> list[object]:
+def _show_totals_of_terms(answer: Answer) -> None:
+    show_totals(
+        answer,
+        empty="nothing of these terms: `approvals totals` without --authority, --instrument and --unit lists what is counted",
+    )
+
+
+def _figure_columns(figures: list[dict[str, Any]]) -> list[str]:
+    ended = any("in_force" in figure for figure in figures)
+    return ["total", "named", "undisclosed", *(["in force"] if ended else []), "evidence"]
+
+
+def _figures(figure: dict[str, Any], beside: list[dict[str, Any]]) -> list[object]:
+    ended = any("in_force" in each for each in beside)
+    in_force = show.bounds(figure["in_force"]) if "in_force" in figure else ""
     return [
-        total["authority"],
-        f"{total['instrument']} ({total['unit']})",
-        total["as_of"],
-        show.bounds(total["total"]),
-        total["named"],
-        show.bounds(total["undisclosed"]),
-        evidence(total["evidence"]),
+        show.bounds(figure["total"]),
+        figure["named"],
+        show.bounds(figure["undisclosed"]),
+        *([in_force] if ended else []),
+        evidence(figure["evidence"]),
     ]
+
+
+def _more_named(found: Iterable[bool]) -> None:
+    if any(found):
+        show.plain("more are known by name than there surely are, for reports contradict one another")
 
 
 def evidence(found: dict[str, Any]) -> str:
@@ -406,6 +426,7 @@ def show_batches(answer: Answer) -> None:
         ),
     )
     show.contradictions(answer["answers"])
+    _more_named(batch["named"] > batch["size"]["low"] for batch in answer["answers"])
 
 
 def show_companies(answer: Answer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Annotated
 
@@ -10,11 +11,33 @@ import typer
 from events import BadQuestion, Log
 
 from .. import tokens
-from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE, Settings
+from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE, NAME, Settings
 from . import show
 from .options import Data, Ledger, Url, open_ledger
 
-Host = Annotated[str, typer.Option(metavar="ADDRESS", help="The address that HTTP listens on.")]
+
+def _as_address(value: str) -> str:
+    if not value or set(value) & set("[]/"):
+        raise typer.BadParameter(
+            f"{value!r} is no address: write 127.0.0.1, ::1, a name, or 0.0.0.0 for every address of this machine"
+        )
+    return value
+
+
+def _as_names(values: list[str] | None) -> list[str] | None:
+    for value in values or ():
+        if re.fullmatch(NAME, value, re.ASCII | re.IGNORECASE) is None:
+            raise typer.BadParameter(
+                f"no client calls a server {value!r}: write a name or an address, without http:// and without a port, as "
+                "ledger.example.org, 192.0.2.7 or [2001:db8::7]"
+            )
+    return values
+
+
+Host = Annotated[
+    str,
+    typer.Option(metavar="ADDRESS", help="The address that HTTP listens on.", callback=_as_address),
+]
 Port = Annotated[int, typer.Option(metavar="N", min=0, max=65_535, help="Its port; 0 is any that is free.")]
 AllowHost = Annotated[
     list[str] | None,
@@ -22,6 +45,7 @@ AllowHost = Annotated[
         metavar="NAME",
         help="A name by which clients may call this server (Host). May be repeated.",
         show_default=False,
+        callback=_as_names,
     ),
 ]
 PublicReads = Annotated[
