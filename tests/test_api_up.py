@@ -86,7 +86,7 @@ def test_up_serves_the_real_history_and_an_event_is_projected_and_streamed(tmp_p
         assert (ended.code, "Traceback" in ended.err) == (0, False), ended
 
 
-@pytest.mark.parametrize("since", [[], [text(event())]])
+@pytest.mark.parametrize("since", [pytest.param([], marks=only_long), [text(event())]])
 def test_a_ledger_that_has_the_history_is_served_as_it_is(ledger: Ledger, since: list[bytes]) -> None:
     ledger.log.append(HISTORY)
     for line in since:
@@ -205,7 +205,11 @@ class _ToFullDisk(Running):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no file that is always full")
-@pytest.mark.parametrize("kind", [_ToFullDisk, Running], ids=["its disk is full", "its reader is gone"])
+@pytest.mark.parametrize(
+    "kind",
+    [_ToFullDisk, pytest.param(Running, marks=only_long)],
+    ids=["its disk is full", "its reader is gone"],
+)
 def test_given_a_log_that_cannot_be_written_when_there_is_something_to_say_then_it_is_lost_and_all_goes_on(
     ledger: Ledger, server: Server, kind: type[Running]
 ) -> None:

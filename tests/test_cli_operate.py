@@ -41,6 +41,7 @@ from .command import (
 )
 from .forks import clean_environment
 from .given import NEWS, as_bytes
+from .long import only_long
 from .servers import BINARIES, Server
 from .strategies import report
 from .waiting import until
@@ -392,7 +393,7 @@ def test_work_burst_catches_everything_up_and_stops(server: Server) -> None:
         assert workers_alive(each.log.client, each.name) == queue_length(each.log.client, each.name) == 0
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=only_long), "2"])
 def test_given_a_projection_of_another_version_when_work_bursts_then_the_rebuild_that_was_asked_for_is_done(
     projected: Ledger, workers: str
 ) -> None:

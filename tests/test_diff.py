@@ -36,7 +36,7 @@ from .given import (
     superseded,
     total,
 )
-from .long import examples
+from .long import LONG, examples
 from .servers import Server
 
 
@@ -199,7 +199,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counted
 
 
-@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize("name", PROJECTIONS if LONG else ["totals"])
 def test_given_many_events_when_a_diff_walks_over_them_then_it_keeps_the_figures_of_two_positions(
     log: Log, at_once: list[int], name: str
 ) -> None:

@@ -667,7 +667,9 @@ def test_given_an_index_that_something_else_wrote_to_when_it_is_read_then_the_lo
         lambda: log.positions_of([("urn:desk", "e1")]),
         lambda: list(log.read_subject("s")),
     ):
-        with pytest.raises(LogDamaged, match=r"names b'(first|-1)' as a position: something else wrote to it"):
+        with pytest.raises(
+            LogDamaged, match=r"names b'(first|-1)' as a position: something else wrote to it"
+        ):
             question()
 
 
