@@ -13,7 +13,7 @@ from typing import Any
 
 from events import Count, DateRange, Interval, date_range, name_key
 
-from . import batches, by_day, companies, sources, terms, totals
+from . import approvals, batches, by_day, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
 from .identities import WHENEVER, Group, Identities, Marks, each_once
 from .projection import Documents
@@ -442,11 +442,17 @@ def _batch(
 
 
 def _granted_to(documents: Documents, groups: Iterable[Group], counted: str) -> dict[str, int]:
-    """How many approvals were granted to each company that an announcement names, under all names that may be its."""
+    """How many approvals may have been granted to each company that an announcement names, under all names that may be its."""
     names_of = {group.mark: group.names | group.disputed for group in groups}
     held = companies.records(documents, sorted(frozenset[str]().union(*names_of.values())))
+    shared = approvals.reports_of(documents, counted, companies.shared(documents, counted))
     return {
         mark: sum(held[name]["granted"].get(counted, 0) for name in names if name in held)
+        # One whose number several companies are given counts under the name of the first report, and may be of any of them.
+        + sum(
+            told[0].company not in names and any(report.company in names for report in told)
+            for told in shared
+        )
         for mark, names in names_of.items()
     }
 
