@@ -477,6 +477,23 @@ def test_a_registry_number_that_is_given_to_another_company_first_may_be_what_a_
     assert (answer["total"], answer["named"], answer["contradictions"]) == (exactly(1), 1, [])
 
 
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_a_member_of_a_batch_that_a_later_list_gives_to_another_company_may_be_what_the_batch_names(
+    order: tuple[int, ...],
+) -> None:
+    lines = [
+        granted("Kunlun", "Ernie", "2023-07-30", number="N1", batch=1),
+        granted("Zhipu", "Ernie", "2023-07-30", number="N1"),
+        batch(1, "=1", "2023-08-05", named=["Zhipu"]),
+    ]
+    reports = log(*(lines[n] for n in order), amended("N1", company="Kunlun", on="2023-10-01"))
+    (answer,) = ask(reports, "totals")
+    assert (answer["total"], answer["named"], answer["contradictions"]) == (at_least(1), 1, [])
+    (of_batch,) = ask(reports, "batches")
+    assert (of_batch["size"], of_batch["named"], of_batch["contradictions"]) == (exactly(1), 1, [])
+    assert company_of(reports, "Kunlun")["approvals"] == []
+
+
 @pytest.mark.parametrize("names", [("Omega", "Alpha"), ("Alpha", "Omega"), ("Omega", "Psi")])
 def test_a_registry_number_under_a_name_that_two_companies_claim_may_be_either_s_and_both_are_told(
     names: tuple[str, str],
