@@ -21,7 +21,7 @@ from . import approvals, buckets, identities, pages, terms
 from .projection import Documents
 
 name = "companies"
-version = 7
+version = 8
 handles = frozenset(
     model.TYPE
     for model in (
@@ -116,17 +116,20 @@ def mixed(documents: Documents, counted: str) -> list[tuple[str, str]]:
     return [(company, item) for _, (company, item) in pages.read(documents, _mixed(counted))]
 
 
-def shared(documents: Documents, counted: str) -> list[str]:
-    """Every registry number (as a key) that reports give to several companies, and that no amendment gave to another one."""
+def shared(documents: Documents, counted: str) -> dict[str, set[str]]:
+    """Every registry number (as a key) that reports give to several companies, with the names (as keys) that amendments give it to."""
     authority, instrument, _ = counted.split("\t")
     numbers = [number for _, number in pages.read(documents, _shared(counted))]
     places = {number: _of_number(authority, instrument, number) for number in numbers}
     pages.fetch(documents, places.values())
-    return [
-        number
+    return {
+        number: {
+            name_key(change["changes"]["company"]["name"])
+            for _, change in pages.read(documents, place)
+            if "company" in change.get("changes", {})
+        }
         for number, place in places.items()
-        if not any("company" in change.get("changes", {}) for _, change in pages.read(documents, place))
-    ]
+    }
 
 
 def granted(documents: Documents, company: str, counted: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from events import Count, DateRange, Interval, date_range, name_key
 
-from . import batches, by_day, companies, sources, terms, totals
+from . import approvals, batches, by_day, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
 from .identities import WHENEVER, Group, Identities, Marks, each_once
 from .projection import Documents
@@ -62,6 +62,7 @@ class Batch:
     """One batch: every announcement of it, and the approvals that say that they are of it.
 
     There are `members` of it at least, so many `members_of` each company (as the key of its name), and `members_at_most`;
+    `perhaps_of` has, for each member whose number reports give to several names, the one that it counts under and the others;
     `sample` has the positions of some, and `days` says, for each of its terms, how many may be of which days (as it is told).
     `linked` are the reports that say which ordinal its label has.
     """
@@ -75,6 +76,7 @@ class Batch:
     members: int
     members_at_most: int
     members_of: dict[str, int]
+    perhaps_of: list[tuple[str, list[str]]]
     sample: list[int]
     days: tuple[tuple[str, list[dict[str, Any]]], ...]
 
@@ -138,6 +140,9 @@ class Batch:
     def named(self, marks: Mapping[str, str]) -> int:
         """How many of it are known by name, at least: its members, and whom the announcements name beside them."""
         of = self._members_of(marks)
+        for counted_as, others in self.perhaps_of:
+            for mark in {marks[name] for name in others if name in marks} - {marks.get(counted_as)}:
+                of[mark] = of.get(mark, 0) + 1
         return self.members + sum(max(0, n - of.get(mark, 0)) for mark, n in self.mentioned(marks).items())
 
     def perhaps_beside(self, companies: Mapping[str, str], claimants: Mapping[str, int]) -> int:
@@ -272,7 +277,8 @@ def gather(views: Views, counted: str) -> Evidence:
     elsewhere = dated_otherwise(views["companies"], [t for t in one if listed[t]])
     marks = Marks(views["companies"], _named(views, announced))
     doubles = {t: doubles_in(views["batches"], t, repeats[t]) for t in one}
-    members = {t: _members(views["batches"], t, marks, doubles[t]) for t in one}
+    shared = {t: _shared(views["companies"], t) for t in one}
+    members = {t: _members(views["batches"], t, marks, doubles[t], shared[t]) for t in one}
     reports: list[TotalReport | BatchReport] = [*(report for _, report in figures), *announced]
     return Evidence(
         terms=one,
@@ -284,7 +290,7 @@ def gather(views: Views, counted: str) -> Evidence:
         granted={t: Days([*listed[t], *days_of(repeats[t].perhaps), *elsewhere.get(t, [])]) for t in one},
         perhaps={t: Days([*listed[t], *days_of(repeats[t].surely)]) for t in one},
         repeated={t: repeats[t].names for t in one},
-        granted_to={t: _granted_to(views["companies"], each_once(marks.groups), t) for t in one},
+        granted_to={t: _granted_to(views["companies"], each_once(marks.groups), t, shared[t]) for t in one},
         revoked=_revoked(views, one),
         unplaced={
             t: sum(count for _, count, _ in listed[t])
@@ -314,8 +320,34 @@ def _named(views: Views, announced: Iterable[BatchReport]) -> list[str]:
         names |= disputed
 
 
-def _members(documents: Documents, counted: str, marks: Marks, doubles: Doubles) -> dict[str, dict[str, Any]]:
+Shared = Mapping[str, list[str]]
+"""By registry number (as a key), the names (as keys) that reports give it to, where they are several: the first one's first."""
+
+
+def _shared(documents: Documents, counted: str) -> Shared:
+    numbers = companies.shared(documents, counted)
+    return {
+        number: list(dict.fromkeys(report.company for report in told))
+        for number, told in zip(numbers, approvals.reports_of(documents, counted, numbers), strict=True)
+    }
+
+
+def _perhaps_of(documents: Documents, counted: str, shared: Shared) -> dict[str, list[tuple[str, list[str]]]]:
+    """By batch, the members whose number reports give to several names: the one that the fold of batches counts it under, and
+    the others."""
+    found: dict[str, list[tuple[str, list[str]]]] = {}
+    for number, in_batches in batches.companies_of(documents, counted, shared).items():
+        for batch, counted_as in in_batches.items():
+            others = [name for name in shared[number] if name != counted_as]
+            found.setdefault(batch, []).append((counted_as, others))
+    return found
+
+
+def _members(
+    documents: Documents, counted: str, marks: Marks, doubles: Doubles, shared: Shared
+) -> dict[str, dict[str, Any]]:
     of_companies = batches.members_of(documents, counted, marks.groups)
+    perhaps_of = _perhaps_of(documents, counted, shared)
     return {
         key: {
             "count": count - doubles.members.get(key, 0),
@@ -323,6 +355,7 @@ def _members(documents: Documents, counted: str, marks: Marks, doubles: Doubles)
             "sample": sample,
             "days": batches.members_by_day(documents, counted, key),
             "companies": of_companies.get(key, {}),
+            "perhaps_of": perhaps_of.get(key, []),
         }
         for key, (count, sample) in batches.members(documents, counted).items()
     }
@@ -419,7 +452,7 @@ def _batch(
     linked: frozenset[int],
 ) -> Batch:
     # Equated terms may both report an approval: the larger count of members is sure, their sum is not.
-    none: dict[str, Any] = {"count": 0, "at_most": 0, "companies": {}}
+    none: dict[str, Any] = {"count": 0, "at_most": 0, "companies": {}, "perhaps_of": []}
     # By their names where there are as many in each, so that a batch is the same whichever of the terms is asked about.
     most = max(
         (held for _, held in sorted(members, key=itemgetter(0))),
@@ -436,17 +469,22 @@ def _batch(
         most["count"],
         sum(held["at_most"] for _, held in members),
         most["companies"],
+        most["perhaps_of"],
         sorted({position for _, held in members for position in held["sample"]}),
         tuple((terms, held["days"]) for terms, held in members),
     )
 
 
-def _granted_to(documents: Documents, groups: Iterable[Group], counted: str) -> dict[str, int]:
-    """How many approvals were granted to each company that an announcement names, under all names that may be its."""
+def _granted_to(
+    documents: Documents, groups: Iterable[Group], counted: str, shared: Shared
+) -> dict[str, int]:
+    """How many approvals may have been granted to each company that an announcement names, under all names that may be its."""
     names_of = {group.mark: group.names | group.disputed for group in groups}
     held = companies.records(documents, sorted(frozenset[str]().union(*names_of.values())))
     return {
         mark: sum(held[name]["granted"].get(counted, 0) for name in names if name in held)
+        # One whose number several companies are given counts under the name of the first report, and may be of any of them.
+        + sum(first not in names and not names.isdisjoint(others) for first, *others in shared.values())
         for mark, names in names_of.items()
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 
 from events import BadQuestion, EventData, RecordedEvent, date_range
@@ -410,6 +412,20 @@ def test_a_batch_that_a_later_one_dates_named_a_company_before_it_was_announced(
     assert approvals["evidence"] == {"low": [1, 2], "high": [4], "more": 0}
 
 
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_batches_of_which_two_may_be_one_name_a_company_as_often_in_whatever_order_they_are_told(
+    order: tuple[int, ...],
+) -> None:
+    lines = [
+        batch(None, ">=1", "2024-01", named=["Xiaomi"]),
+        batch(None, ">=1", "2024-01", named=["Baidu"]),
+        batch(None, ">=1", "2023-09-10", named=["Baidu"]),
+    ]
+    reports = log(*(lines[n] for n in order))
+    assert company_of(reports, "Baidu")["approvals"][0]["named"] == 2
+    assert company_of(reports, "Xiaomi")["approvals"][0]["named"] == 1
+
+
 def test_two_batches_that_name_a_company_name_two_approvals() -> None:
     reports = log(
         batch(1, "=8", "2023-08-31", named=["Baidu"]), batch(2, "=9", "2023-11-03", named=["Baidu"])
@@ -445,6 +461,37 @@ def test_a_registry_number_that_is_given_to_two_companies_may_be_either_s_and_is
     assert found["Zhipu"]["approvals"][0]["evidence"]["high"] == [1, 2, 4]
     (of_that_day,) = company_of(reports, "Zhipu")["approvals"]
     assert of_that_day["named"] == 0
+
+
+@pytest.mark.parametrize("first", ["Baidu", "Zhipu"])
+def test_a_registry_number_that_is_given_to_another_company_first_may_be_what_a_batch_names(
+    first: str,
+) -> None:
+    reports = log(
+        granted(first, "Ernie", "2023-08-31", number="N1"),
+        granted("Zhipu" if first == "Baidu" else "Baidu", "Ernie", "2023-08-31", number="N1"),
+        batch(1, ">=1", "2023-09-30", named=["Baidu"]),
+        total("<=1", "2023-12-31"),
+    )
+    (answer,) = ask(reports, "totals")
+    assert (answer["total"], answer["named"], answer["contradictions"]) == (exactly(1), 1, [])
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_a_member_of_a_batch_that_a_later_list_gives_to_another_company_may_be_what_the_batch_names(
+    order: tuple[int, ...],
+) -> None:
+    lines = [
+        granted("Kunlun", "Ernie", "2023-07-30", number="N1", batch=1),
+        granted("Zhipu", "Ernie", "2023-07-30", number="N1"),
+        batch(1, "=1", "2023-08-05", named=["Zhipu"]),
+    ]
+    reports = log(*(lines[n] for n in order), amended("N1", company="Kunlun", on="2023-10-01"))
+    (answer,) = ask(reports, "totals")
+    assert (answer["total"], answer["named"], answer["contradictions"]) == (at_least(1), 1, [])
+    (of_batch,) = ask(reports, "batches")
+    assert (of_batch["size"], of_batch["named"], of_batch["contradictions"]) == (exactly(1), 1, [])
+    assert company_of(reports, "Kunlun")["approvals"] == []
 
 
 @pytest.mark.parametrize("names", [("Omega", "Alpha"), ("Alpha", "Omega"), ("Omega", "Psi")])
@@ -496,14 +543,84 @@ def test_a_registry_number_of_two_companies_is_the_one_s_where_they_may_have_mer
     }
 
 
-def test_a_registry_number_that_an_amendment_gave_to_another_company_is_no_contradiction() -> None:
-    reports = log(
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+@pytest.mark.parametrize("day", [None, "2023-12-31"])
+def test_a_registry_number_that_an_amendment_gave_to_another_company_is_whose_it_was_first_in_any_order(
+    order: tuple[int, ...], day: str | None
+) -> None:
+    """A later edition of a list has the company that holds it now; which edition is imported first decides nothing."""
+    lines = [
         granted("Baidu", "Ernie", "2023-08-31", number="N1"),
-        amended("N1", company="Zhipu", on="2023-10-01"),
+        amended("N1", company="智谱", on="2023-10-01"),
         granted("Zhipu", "Ernie", "2023-08-31", number="N1"),
+    ]
+    reports = log(*(lines[n] for n in order), total("=1", "2023-12-31"), identified("zhipu", "Zhipu", "智谱"))
+    asked = {} if day is None else {"valid_at": date_range(day)}
+    found = {answer["company"]: answer for answer in ask(reports, "companies", **asked)}
+    (approvals,) = found["Baidu"]["approvals"]
+    granted_at = sorted(n for n, line in enumerate(order, start=1) if line != 1)
+    assert (approvals["named"], approvals["approvals"]) == (1, exactly(1))
+    assert set(approvals["evidence"]["low"]) <= {*granted_at}
+    assert approvals["evidence"]["low"] != []
+    assert found["zhipu"]["approvals"] == []
+    assert [answer["contradictions"] for answer in found.values()] == [[], []]
+
+
+@pytest.mark.parametrize("first", ["Baidu", "Zhipu"])
+def test_a_registry_number_of_two_companies_that_an_amendment_gave_to_a_third_may_be_either_s(
+    first: str,
+) -> None:
+    other = "Zhipu" if first == "Baidu" else "Baidu"
+    reports = log(
+        granted(first, "Ernie", "2023-08-31", number="N1"),
+        granted(other, "Ernie", "2023-08-31", number="N1"),
+        amended("N1", company="Kunlun", on="2023-10-01"),
+        total("=1", "2023-12-31"),
     )
-    assert company_of(reports, "Baidu")["approvals"][0]["approvals"] == at_least(1)
-    assert company_of(reports, "Baidu")["contradictions"] == []
+    for name in ("Baidu", "Zhipu"):
+        answer = company_of(reports, name)
+        assert answer["approvals"][0]["approvals"] == between(0, 1)
+        assert events_in_conflict(answer) == [[1, 2]]
+    assert company_of(reports, "Kunlun")["approvals"] == []
+
+
+@pytest.mark.parametrize("first", ["Alpha", "Gamma"])
+def test_a_registry_number_that_an_amendment_gave_to_a_name_of_two_companies_may_be_whoever_s_reports_say(
+    first: str,
+) -> None:
+    """Omega may be the company of Alpha, who had it later then, or another one's, who had it from either."""
+    reports = log(
+        identified("a", "Alpha", "Omega"),
+        identified("b", "Beta", "Omega"),
+        granted(first, "M", "2023-12-15", number="N1"),
+        granted("Gamma" if first == "Alpha" else "Alpha", "M", "2023-12-15", number="N1"),
+        amended("N1", company="Omega"),
+        total("=1", "2023-12-31"),
+    )
+    for name in ("Alpha", "Gamma"):
+        (approvals,) = company_of(reports, name)["approvals"]
+        assert (approvals["named"], approvals["approvals"]) == (0, between(0, 1))
+
+
+@pytest.mark.parametrize("merged_on", ["2023-09-15", "2023-06-01"])
+def test_a_registry_number_that_went_over_to_the_company_that_its_holder_was_merged_into_was_the_holder_s(
+    merged_on: str,
+) -> None:
+    reports = log(
+        identified("a", "Alpha"),
+        identified("b", "Beta"),
+        merged("a", "b", on=merged_on),
+        granted("Beta", "M", "2023-08-31", number="N1"),
+        granted("Alpha", "M", "2023-08-31", number="N1"),
+        amended("N1", company="Beta", on="2023-10-01"),
+        total("=1", "2023-12-31"),
+    )
+    by_then = {
+        answer["company"]: [each["approvals"] for each in answer["approvals"]]
+        for answer in ask(reports, "companies", valid_at=date_range("2023-08-31"))
+    }
+    assert by_then == ({"a": [exactly(1)], "b": []} if merged_on > "2023-08-31" else {"b": [exactly(1)]})
+    assert company_of(reports, "Beta")["approvals"][0]["approvals"] == exactly(1)
 
 
 def test_a_registry_number_is_one_company_s_again_when_the_report_that_gave_it_to_another_is_retracted() -> (

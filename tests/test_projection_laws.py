@@ -58,6 +58,7 @@ from .given import (
     MODELS,
     SERVICES,
     Line,
+    amended,
     ask,
     batch,
     called,
@@ -259,6 +260,29 @@ def test_the_conclusions_do_not_depend_on_the_order_in_which_events_arrive(
 ) -> None:
     moved = log(*data.draw(st.permutations([recorded.payload for recorded in reports])))
     assert unordered(conclusions(moved)) == unordered(conclusions(reports))
+
+
+@st.composite
+def lines_of_one_number(draw: st.DrawFn) -> list[EventData]:
+    """Reports that give a registry number to several companies, amendments of it, and announcements that name these."""
+    of = st.sampled_from(["Baidu", "百度", "Zhipu", "Kunlun"])
+    days = st.sampled_from(["2023-09-10", "2023-12-01", "2024-01"])
+    grants = st.builds(granted, of, st.sampled_from("mn"), days, number=st.sampled_from([None, "N1", "N1"]))
+    amendments = st.builds(amended, st.just("N1"), company=of)
+    announced = st.builds(
+        batch, st.sampled_from([1, 2]), st.just(">=1"), days, named=st.lists(of, min_size=1, max_size=2)
+    )
+    known = st.sampled_from([identified("baidu", "Baidu", "百度"), identified("other", "Kunlun", "百度")])
+    return draw(st.lists(st.one_of(grants, grants, amendments, announced, known), min_size=3, max_size=7))
+
+
+@settings(max_examples=examples(100))
+@given(lines=lines_of_one_number(), data=st.data())
+def test_whose_a_registry_number_is_does_not_depend_on_the_order_in_which_events_arrive(
+    lines: list[EventData], data: st.DataObject
+) -> None:
+    moved = data.draw(st.permutations(lines))
+    assert unordered(conclusions(log(*moved))) == unordered(conclusions(log(*lines)))
 
 
 @settings(max_examples=examples(40))

@@ -15,9 +15,9 @@ from .. import approvals, by_day, terms, totals
 from .. import companies as fold
 from ..asof import perhaps, surely
 from ..bounds import NAMED
-from ..evidence import Views
+from ..evidence import Batch, Views
 from ..figures import Figures
-from ..identities import Company, Identities, Marks
+from ..identities import WHENEVER, Company, Identities, Marks
 from ..premises import Placed, premises_of
 from ..projection import Documents
 from ..stocks import Percentage
@@ -171,12 +171,12 @@ class _Counting:
         self._valid_at = valid_at
         self._then = _Then(views["companies"])
         self._named_in = _named_in(figures, valid_at)
-        self._announced_on = {placed.batch.key: placed.batch.on for placed in figures.order}
+        self._batches = {placed.batch.key: placed.batch for placed in figures.order}
         self._different = {placed.batch.key for placed in figures.order if placed.sure}
         self._repeated = {counted: figures.evidence.repeated[counted] for counted in one}
         self._shared: dict[str, list[_Shared]] = {}  # by each name that it is given to
-        for shared in _shared(views["companies"], self._repeated, valid_at):
-            for name in shared.companies:
+        for shared in _shared(views["companies"], self._then, self._repeated, valid_at):
+            for name in {shared.first, *shared.companies}:
                 self._shared.setdefault(name, []).append(shared)
         days = valid_at or figures.last_day
         self._total, self._undisclosed = figures.total_in(days).interval, figures.undisclosed(days)
@@ -236,10 +236,16 @@ class _Counting:
             yield {"events": sorted(each.positions), "says": says}
 
     def _shared_by(self, company: Company, may_be: Set[str]) -> list[_Shared]:
-        """Those that are not surely its own, whether or not they may be."""
+        """Those of several names that are not surely its own, whether or not they may be."""
         own, surely_own = {*company.names, *may_be}, {*_undisputed(company)}
         given = {(each.counted, each.number): each for name in own for each in self._shared.get(name, ())}
-        return [each for _, each in sorted(given.items()) if not each.companies <= surely_own]
+        return [
+            each
+            for _, each in sorted(given.items())
+            if len(each.companies) > 1
+            and not each.companies.isdisjoint(own)
+            and not each.companies <= surely_own
+        ]
 
     def _concerns(self, name: str, records: Records) -> bool:
         """Whether anything is counted here under a name: mostly, of a company there is not."""
@@ -261,14 +267,33 @@ class _Counting:
             for batch, naming in self._named_in.get(name, {}).items():
                 by_batch.setdefault(batch, {})[name] = naming
         named = {batch: list(self._mentions(batch, of)) for batch, of in by_batch.items()}
-        # One that may be another one's batch names no more than that, or those that it names itself.
-        different = [each for of, mentions in named.items() if of in self._different for each in mentions]
-        alone = [mentions for of, mentions in named.items() if of not in self._different]
-        return max([different, *alone], key=lambda mentions: sum(each.approvals for each in mentions))
+        if named.keys() <= self._different:  # mostly
+            return [each for mentions in named.values() for each in mentions]
+        most = {batch: sum(each.approvals for each in mentions) for batch, mentions in named.items()}
+        # Which of two that may be one is taken does not depend on which came first, for their days and counts decide.
+        orders = (
+            sorted(most, key=lambda of: (-most[of], *self._by_days(of))),
+            sorted(most, key=lambda of: (*self._by_days(of), -most[of])),
+        )
+        chosen = max(map(self._surely_different, orders), key=lambda of: sum(most[batch] for batch in of))
+        return [each for batch in chosen for each in named[batch]]
+
+    def _by_days(self, batch: str) -> tuple[date, date, bool, bool]:
+        days = self._batches[batch].on or WHENEVER
+        of = self._batches[batch]
+        return days.last, days.first, of.ordinal is None, of.label is None
+
+    def _surely_different(self, batches: Iterable[str]) -> list[str]:
+        """Those of them that are surely none of those before them which are."""
+        chosen: list[str] = []
+        for batch in batches:
+            if all(_are_two(self._batches[batch], self._batches[other]) for other in chosen):
+                chosen.append(batch)
+        return chosen
 
     def _mentions(self, batch: str, named: Mapping[str, _Naming]) -> Iterator[Reported]:
         """What a batch names of one company: what was two companies when it was announced was named as two."""
-        one = self._then.may_be_one(frozenset(named), self._announced_on[batch])
+        one = self._then.may_be_one(frozenset(named), self._batches[batch].on)
         of_company: dict[str, _Naming] = {}
         for name, naming in named.items():
             of_company.setdefault(one[name], _Naming(set(), set())).add(*naming)
@@ -279,18 +304,21 @@ class _Counting:
         held = [records[name]["granted"] for name in names if name in records]
         known: list[tuple[int, list[Reported]]] = [(0, [])]
         for counted, repeated in self._repeated.items():
-            if not any(counted in of for of in held):
+            shared = {
+                each.number: each
+                for name in names
+                for each in self._shared.get(name, ())
+                if each.counted == counted
+            }.values()
+            if not shared and not any(counted in of for of in held):
                 continue
             # What a name has on its own the fold has counted, so that no history is read to its end.
             by_fold = self._valid_at is None and repeated.isdisjoint(names)
-            # Whose it is, reports do not agree about.
-            shared = [
-                each
-                for name in names
-                for each in self._shared.get(name, ())
-                if each.counted == counted and each.first == name and not each.companies <= set(names)
-            ]
-            apart = frozenset[int]().union(*(each.positions for each in shared))
+            # Whose it is, reports do not agree about, or another one had it first; or these had it, and it counts as another's.
+            others = [each for each in shared if each.first in names and not each.companies <= set(names)]
+            own = [each for each in shared if each.first not in names and each.companies <= set(names)]
+            own = [each for each in own if surely(each.on, self._valid_at)]
+            apart = frozenset[int]().union(*(each.positions for each in others))
             reported = [
                 Reported(1, positions)
                 for on, positions in _distinct(
@@ -300,8 +328,9 @@ class _Counting:
             ]
             count = len(reported)
             if by_fold:
-                count = sum(of.get(counted, 0) for of in held) - len(shared)
-            known.append((count, reported))
+                count = sum(of.get(counted, 0) for of in held) - len(others)
+            reported += [Reported(1, each.positions) for each in own]
+            known.append((count + len(own), reported))
         return max(known, key=lambda each: each[0])
 
 
@@ -317,23 +346,42 @@ class Reported(NamedTuple):
 
 
 class _Shared(NamedTuple):
-    """A registry number that reports give to several `companies` (names, as keys), and that is counted as that of the `first`."""
+    """A registry number that reports give to several names (as keys): the `companies` are those of whom it may be, and it is
+    counted as that of the `first`. `on` are the days that it may be of."""
 
     counted: str
     number: str
     first: str
     companies: Set[str]
     positions: Set[int]
+    on: DateRange
 
 
-def _shared(documents: Documents, counted: Iterable[str], valid_at: DateRange | None) -> Iterator[_Shared]:
+def _shared(
+    documents: Documents, then: _Then, counted: Iterable[str], valid_at: DateRange | None
+) -> Iterator[_Shared]:
     for of in counted:
         numbers = fold.shared(documents, of)
-        for number, told in zip(numbers, approvals.reports_of(documents, of, numbers), strict=True):
-            companies = {report.company for report in told}
-            if perhaps(by_day.day_range(approvals.span([report.on for report in told])), valid_at):
+        reports = approvals.reports_of(documents, of, numbers)
+        for (number, given_on), told in zip(numbers.items(), reports, strict=True):
+            on = by_day.day_range(approvals.span([report.on for report in told]))
+            if perhaps(on, valid_at):
+                companies = _granted_first(then, {report.company for report in told}, given_on, on)
                 positions = {report.position for report in told}
-                yield _Shared(of, number, told[0].company, companies, positions)
+                yield _Shared(of, number, told[0].company, companies, positions, on)
+
+
+def _granted_first(then: _Then, companies: set[str], given_on: set[str], on: DateRange) -> set[str]:
+    """Those of the `companies` that amendments did not give it to, whichever report came first; all, where that leaves none, or
+    where it is not known which these are."""
+    if not given_on:  # mostly
+        return companies
+    names = frozenset(companies | given_on)
+    later, perhaps_later = (
+        {name for name in companies if one[name] in {one[given] for given in given_on}}
+        for one in (then.are_one(names, on), then.may_be_one(names, on))
+    )
+    return companies - later or companies if later == perhaps_later else companies
 
 
 class _Naming(NamedTuple):
@@ -366,6 +414,16 @@ def _dated_by(placed: Placed, shown: Shown) -> set[int]:
     """The positions of what says when a batch was granted: of the members of a later one, which nobody announced, one is enough."""
     positions, _ = shown.positions(placed.placed_by)
     return {*(positions[:1] if NAMED in placed.placed_by else positions)}
+
+
+def _are_two(one: Batch, other: Batch) -> bool:
+    """Whether two batches that are known by different ordinals, labels or days cannot be one."""
+    if one.ordinal is not None and other.ordinal is not None:
+        return True
+    if one.ordinal is other.ordinal is None and one.label is not None and other.label is not None:
+        return True
+    a, b = one.on or WHENEVER, other.on or WHENEVER
+    return a.last < b.first or b.last < a.first
 
 
 Told = tuple[str, int, dict[str, Any]]
@@ -416,6 +474,10 @@ class _Then:
 
     def __init__(self, documents: Documents) -> None:
         self._marks = cache(lambda names: Marks(documents, sorted(names)))
+
+    def are_one(self, names: frozenset[str], on: DateRange) -> Mapping[str, str]:
+        """A mark for each of the names, the same for those that surely were one on each of these days."""
+        return self._marks(names).are_one(on)
 
     def may_be_one(self, names: frozenset[str], on: DateRange | None) -> Mapping[str, str]:
         """A mark for each of the names, the same for those that may have been one on one of these days, or ever."""
