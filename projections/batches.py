@@ -12,7 +12,7 @@ from . import approvals, by_day, pages, terms
 from .projection import Documents
 
 name = "batches"
-version = 7
+version = 8
 handles = frozenset({BatchAnnounced.TYPE, ApprovalGranted.TYPE})
 
 
@@ -118,6 +118,17 @@ def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> di
     places = {number: approvals.place_of(counted, number) for number in numbers}
     documents.fetch(places.values())
     return {number: {report[-1] for report in documents.get(place) or []} for number, place in places.items()}
+
+
+def holders(documents: Documents, counted: str, numbers: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Under whose name (as a key) each of these registry numbers (as keys) counts in each batch that reports put it in."""
+    places = {number: approvals.place_of(counted, number) for number in numbers}
+    documents.fetch(places.values())
+    found: dict[str, dict[str, str]] = {}
+    for number, place in places.items():
+        for _, _, company, _, batch in documents.get(place) or []:
+            found.setdefault(number, {}).setdefault(batch, company)
+    return found
 
 
 def _report(batch: BatchAnnounced) -> dict[str, Any]:

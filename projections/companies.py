@@ -21,7 +21,7 @@ from . import approvals, buckets, identities, pages, terms
 from .projection import Documents
 
 name = "companies"
-version = 7
+version = 8
 handles = frozenset(
     model.TYPE
     for model in (
@@ -116,10 +116,15 @@ def mixed(documents: Documents, counted: str) -> list[tuple[str, str]]:
     return [(company, item) for _, (company, item) in pages.read(documents, _mixed(counted))]
 
 
+def given_twice(documents: Documents, counted: str) -> list[str]:
+    """Every registry number (as a key) that reports give to several companies, by their names as they are written."""
+    return [number for _, number in pages.read(documents, _shared(counted))]
+
+
 def shared(documents: Documents, counted: str) -> list[str]:
-    """Every registry number (as a key) that reports give to several companies, and that no amendment gave to another one."""
+    """Those of them that no amendment gave to another one."""
     authority, instrument, _ = counted.split("\t")
-    numbers = [number for _, number in pages.read(documents, _shared(counted))]
+    numbers = given_twice(documents, counted)
     places = {number: _of_number(authority, instrument, number) for number in numbers}
     pages.fetch(documents, places.values())
     return [

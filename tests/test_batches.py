@@ -501,7 +501,7 @@ def test_a_batch_is_held_down_by_what_was_granted_after_the_day_of_another_that_
 def test_what_dates_a_batch_is_evidence_of_the_total_before_it() -> None:
     """It is only with the second report that the total of January is one that has the batch as its latest."""
     reports = log(
-        batch(1, "<=4", "2024-02"), batch(1, "~4", "2024-01-29", named=["Zhipu"]), total(">4", "2024-01-20")
+        batch(1, "<=4", "2024"), batch(1, "~4", "2024-01-29", named=["Zhipu"]), total(">4", "2024-01-20")
     )
     before = batch_of(reports, 1)
     assert (before["before"]["low"], before["evidence"]["before"]["low"]) == (1, [1, 2, 3])
