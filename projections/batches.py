@@ -120,9 +120,8 @@ def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> di
     return {number: {report[-1] for report in documents.get(place) or []} for number, place in places.items()}
 
 
-def companies_of(documents: Documents, counted: str, numbers: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The batches that reports with these registry numbers (as keys) put each of them in, and the company (the key of its name) of
-    which it counts there."""
+def holders(documents: Documents, counted: str, numbers: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Under whose name (as a key) each of these registry numbers (as keys) counts in each batch that reports put it in."""
     places = {number: approvals.place_of(counted, number) for number in numbers}
     documents.fetch(places.values())
     found: dict[str, dict[str, str]] = {}

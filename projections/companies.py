@@ -116,10 +116,15 @@ def mixed(documents: Documents, counted: str) -> list[tuple[str, str]]:
     return [(company, item) for _, (company, item) in pages.read(documents, _mixed(counted))]
 
 
+def given_twice(documents: Documents, counted: str) -> list[str]:
+    """Every registry number (as a key) that reports give to several companies, by their names as they are written."""
+    return [number for _, number in pages.read(documents, _shared(counted))]
+
+
 def shared(documents: Documents, counted: str) -> dict[str, set[str]]:
-    """Every registry number (as a key) that reports give to several companies, with the names (as keys) that amendments give it to."""
+    """Each of them, with the names (as keys) that amendments give it to."""
     authority, instrument, _ = counted.split("\t")
-    numbers = [number for _, number in pages.read(documents, _shared(counted))]
+    numbers = given_twice(documents, counted)
     places = {number: _of_number(authority, instrument, number) for number in numbers}
     pages.fetch(documents, places.values())
     return {

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from hashlib import sha256
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from events import Count, DateRange, Interval, date_range, name_key
 
 from . import approvals, batches, by_day, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
-from .identities import WHENEVER, Group, Identities, Marks, each_once
+from .identities import WHENEVER, Identities, Marks, each_once, joined
 from .projection import Documents
-from .repeats import Doubles, dated_otherwise, days_of, doubles_in, repeats_in
+from .repeats import Doubles, across, days_of, doubles_in, repeats_in
 
 Views = Mapping[str, Documents]
 """The documents of each projection that a question needs, by its name, all at one position."""
@@ -57,14 +58,56 @@ class BatchReport:
     says: str
 
 
+Holders = tuple[str, ...]
+"""The names (as keys) to which reports give one registry number: first the one that it counts under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """How many approvals companies (by their marks) have: their `own`, and so many that are `either`'s of several."""
+
+    own: Mapping[str, int]
+    either: Sequence[tuple[Set[str], int]] = ()
+
+    @classmethod
+    def among(cls, marks: Mapping[str, str], counts: Mapping[str, int], shared: Iterable[Holders]) -> Granted:
+        """What `counts` by mark has, of which some may be of others than those that it counts under."""
+        own, pairs, in_doubt = dict(counts), list[tuple[str, str]](), list[str]()
+        for holders in shared:
+            first, *others = (marks.get(name, name) for name in holders)
+            if any(other != first for other in others):
+                own[first] = own.get(first, 0) - 1
+                in_doubt.append(first)
+                pairs += [(first, other) for other in others]
+        # No two sets have a company in common, so that what one company lacks is taken from one of them only.
+        set_of = joined({mark: mark for pair in pairs for mark in pair}, pairs)
+        sets: dict[str, set[str]] = {}
+        for mark, of in set_of.items():
+            sets.setdefault(of, set()).add(mark)
+        counted = Counter(set_of[first] for first in in_doubt)
+        return cls({m: n for m, n in own.items() if n > 0}, [(sets[of], n) for of, n in counted.items()])
+
+    def beyond(self, mark: str, wanted: int) -> int:
+        """How many more than its own a company has, where it has as many as are `wanted`."""
+        return max(0, wanted - self.own.get(mark, 0))
+
+    def of_either(self, wanted: Mapping[str, int]) -> int:
+        """How many of those that are either's may be among those that are `wanted` of each company, at most."""
+        return sum(
+            min(n, sum(self.beyond(mark, wanted[mark]) for mark in marks if mark in wanted))
+            for marks, n in self.either
+        )
+
+
 @dataclass(frozen=True)  # without slots, for what is asked for again and again is made once
 class Batch:
     """One batch: every announcement of it, and the approvals that say that they are of it.
 
-    There are `members` of it at least, so many `members_of` each company (as the key of its name), and `members_at_most`;
-    `perhaps_of` has, for each member whose number reports give to several names, the one that it counts under and the others;
+    There are `members` of it at least, so many `members_of` each company (as the key of its name), and `members_at_most` that are
+    counted, with `members_beside` these; they are `known_under` some keys. `shared` are those with a registry number that
+    reports give to several companies;
     `sample` has the positions of some, and `days` says, for each of its terms, how many may be of which days (as it is told).
-    `linked` are the reports that say which ordinal its label has.
+    Which batch a label means other reports say: of each announcement (by its position) its `links`, and for the members `linked`.
     """
 
     key: str
@@ -72,11 +115,14 @@ class Batch:
     ordinal: int | None
     label: str | None
     reports: tuple[BatchReport, ...]
+    links: dict[int, frozenset[int]]
     linked: frozenset[int]
+    known_under: frozenset[str]
     members: int
     members_at_most: int
+    members_beside: int
     members_of: dict[str, int]
-    perhaps_of: list[tuple[str, list[str]]]
+    shared: tuple[Holders, ...]
     sample: list[int]
     days: tuple[tuple[str, list[dict[str, Any]]], ...]
 
@@ -88,6 +134,14 @@ class Batch:
             return None
         first, last = max(r.on.first for r in self.reports), min(r.on.last for r in self.reports)
         return DateRange(first if first <= last else min(r.on.first for r in self.reports), last)
+
+    @cached_property
+    def named_on(self) -> DateRange | None:
+        """The days on which companies had the names that announcements give them: where these disagree, from the earliest to the
+        latest, for a name is no less of a day because another report has an earlier one."""
+        if not self.reports or self.on is None or all(r.on.first <= self.on.last for r in self.reports):
+            return self.on
+        return DateRange(self.on.first, max(r.on.last for r in self.reports))
 
     @cached_property
     def dated_by(self) -> frozenset[int]:
@@ -131,7 +185,7 @@ class Batch:
 
     def because(self, report: BatchReport) -> frozenset[int]:
         """The report, with whatever else says that it is of this batch."""
-        return frozenset({report.position}) | (self.linked if report.ordinal is None else frozenset())
+        return frozenset({report.position}) | self.links.get(report.position, frozenset())
 
     def mentioned(self, marks: Mapping[str, str]) -> dict[str, int]:
         """How many approvals each company (by its mark) has in it at least, by the announcements."""
@@ -139,17 +193,15 @@ class Batch:
 
     def named(self, marks: Mapping[str, str]) -> int:
         """How many of it are known by name, at least: its members, and whom the announcements name beside them."""
-        of = self._members_of(marks)
-        for counted_as, others in self.perhaps_of:
-            for mark in {marks[name] for name in others if name in marks} - {marks.get(counted_as)}:
-                of[mark] = of.get(mark, 0) + 1
-        return self.members + sum(max(0, n - of.get(mark, 0)) for mark, n in self.mentioned(marks).items())
+        of, mentioned = self._members_of(marks), self.mentioned(marks)
+        beside = sum(of.beyond(mark, n) for mark, n in mentioned.items())
+        return self.members + beside - of.of_either(mentioned)
 
     def perhaps_beside(self, companies: Mapping[str, str], claimants: Mapping[str, int]) -> int:
         """How many of it the announcements name beside its members, at most: an item may be none of theirs, and a company
         named alone stands for the approvals that are known of it. Under a name that several companies claim each of them may
         have been meant."""
-        of, most = self._members_of(companies), 0
+        of, most = self._members_of(companies).own, 0
         disputed = {companies[name]: count for name, count in claimants.items() if name in companies}
         for mark, items in self._items(companies).items():
             if mark in disputed:
@@ -166,12 +218,12 @@ class Batch:
                     found.setdefault(marks[name], set()).update(items)
         return found
 
-    def _members_of(self, marks: Mapping[str, str]) -> dict[str, int]:
+    def _members_of(self, marks: Mapping[str, str]) -> Granted:
         of: dict[str, int] = {}
         for name, n in self.members_of.items():
             if name in marks:
                 of[marks[name]] = of.get(marks[name], 0) + n
-        return of
+        return Granted.among(marks, of, self.shared)
 
 
 class Days:
@@ -230,7 +282,7 @@ class Evidence:
     may be counted too often.
 
     `marks` says which names are one company; `claimants` how many companies claim a name, where they are several.
-    `granted_to` has, by terms and mark, how many approvals may be that company's.
+    `granted_to` has, by terms, how many approvals may be each company's.
     Each of `revoked` counts some ended approvals, which may be those of another. `unplaced` is how many approvals, by terms,
     are listed and no report says of which batch they are, at most.
     """
@@ -244,7 +296,7 @@ class Evidence:
     granted: dict[str, Days]
     perhaps: dict[str, Days]
     repeated: dict[str, Set[str]]
-    granted_to: dict[str, dict[str, int]]
+    granted_to: dict[str, Granted]
     revoked: tuple[Days, ...]
     unplaced: dict[str, int]
     origins: dict[int, str]
@@ -272,13 +324,15 @@ def gather(views: Views, counted: str) -> Evidence:
     one = terms.equal_to(counted, totals.equations(views["totals"]))
     figures = [(t, _total(at, r)) for t in one for at, r in totals.reports(views["totals"], t)]
     announced = [_batch_report(at, t, r) for t in one for at, r in batches.reports(views["batches"], t)]
-    repeats = {t: repeats_in(views["companies"], t) for t in one}
     listed = {t: totals.granted(views["totals"], t) for t in one}
-    elsewhere = dated_otherwise(views["companies"], [t for t in one if listed[t]])
+    elsewhere, given_twice = across(views["companies"], [t for t in one if listed[t]])
+    repeats = {t: repeats_in(views["companies"], t, given_twice) for t in one}
     marks = Marks(views["companies"], _named(views, announced))
     doubles = {t: doubles_in(views["batches"], t, repeats[t]) for t in one}
-    shared = {t: _shared(views["companies"], t) for t in one}
-    members = {t: _members(views["batches"], t, marks, doubles[t], shared[t]) for t in one}
+    members = {
+        t: _members(views["batches"], t, marks, doubles[t], given_twice, repeats[t].members_beside)
+        for t in one
+    }
     reports: list[TotalReport | BatchReport] = [*(report for _, report in figures), *announced]
     return Evidence(
         terms=one,
@@ -288,14 +342,15 @@ def gather(views: Views, counted: str) -> Evidence:
         marks=marks,
         claimants=marks.claimants,
         granted={t: Days([*listed[t], *days_of(repeats[t].perhaps), *elsewhere.get(t, [])]) for t in one},
-        perhaps={t: Days([*listed[t], *days_of(repeats[t].surely)]) for t in one},
+        perhaps={t: Days([*listed[t], *days_of(repeats[t].surely), *repeats[t].beside]) for t in one},
         repeated={t: repeats[t].names for t in one},
-        granted_to={t: _granted_to(views["companies"], each_once(marks.groups), t, shared[t]) for t in one},
+        granted_to={t: _granted_to(views["companies"], marks, t, given_twice) for t in one},
         revoked=_revoked(views, one),
         unplaced={
             t: sum(count for _, count, _ in listed[t])
             - batches.placed(views["batches"], t)
             + doubles[t].placed
+            + sum(n for _, n, _ in repeats[t].beside)
             for t in one
         },
         origins={r.position: sources.origin(r.source) for r in reports},
@@ -320,42 +375,28 @@ def _named(views: Views, announced: Iterable[BatchReport]) -> list[str]:
         names |= disputed
 
 
-Shared = Mapping[str, list[str]]
-"""By registry number (as a key), the names (as keys) that reports give it to, where they are several: the first one's first."""
-
-
-def _shared(documents: Documents, counted: str) -> Shared:
-    numbers = companies.shared(documents, counted)
-    return {
-        number: list(dict.fromkeys(report.company for report in told))
-        for number, told in zip(numbers, approvals.reports_of(documents, counted, numbers), strict=True)
-    }
-
-
-def _perhaps_of(documents: Documents, counted: str, shared: Shared) -> dict[str, list[tuple[str, list[str]]]]:
-    """By batch, the members whose number reports give to several names: the one that the fold of batches counts it under, and
-    the others."""
-    found: dict[str, list[tuple[str, list[str]]]] = {}
-    for number, in_batches in batches.companies_of(documents, counted, shared).items():
-        for batch, counted_as in in_batches.items():
-            others = [name for name in shared[number] if name != counted_as]
-            found.setdefault(batch, []).append((counted_as, others))
-    return found
-
-
 def _members(
-    documents: Documents, counted: str, marks: Marks, doubles: Doubles, shared: Shared
+    documents: Documents,
+    counted: str,
+    marks: Marks,
+    doubles: Doubles,
+    given_twice: Mapping[str, Set[str]],
+    members_beside: Mapping[str, int],
 ) -> dict[str, dict[str, Any]]:
     of_companies = batches.members_of(documents, counted, marks.groups)
-    perhaps_of = _perhaps_of(documents, counted, shared)
+    shared: dict[str, list[Holders]] = {}
+    for number, of_batches in batches.holders(documents, counted, given_twice).items():
+        for key, first in of_batches.items():
+            shared.setdefault(key, []).append((first, *sorted(given_twice[number] - {first})))
     return {
         key: {
             "count": count - doubles.members.get(key, 0),
             "at_most": count,
+            "beside": members_beside.get(key, 0),
             "sample": sample,
             "days": batches.members_by_day(documents, counted, key),
             "companies": of_companies.get(key, {}),
-            "perhaps_of": perhaps_of.get(key, []),
+            "shared": shared.get(key, []),
         }
         for key, (count, sample) in batches.members(documents, counted).items()
     }
@@ -411,31 +452,50 @@ def _batches(
     reports: Iterable[BatchReport], members: Mapping[str, Mapping[str, dict[str, Any]]]
 ) -> list[Batch]:
     """The batches: announcements of one ordinal are of one batch, so are those of one label, else those of one day."""
-    ordinals: dict[str, tuple[int, int]] = {}
+    given: dict[str, dict[int, int]] = {}
     for report in reports:
         if report.label and report.ordinal is not None:
-            ordinals.setdefault(name_key(report.label), (report.ordinal, report.position))
+            given.setdefault(name_key(report.label), {}).setdefault(report.ordinal, report.position)
+    labels = {label: _Label(tuple(of), frozenset([*of.values()][:2])) for label, of in given.items()}
     by_key: dict[str, list[BatchReport]] = {}
     for report in reports:
-        by_key.setdefault(_key(report, ordinals), []).append(report)
-    of_batch: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        by_key.setdefault(_key(report, labels), []).append(report)
+    of_batch: dict[str, list[_Members]] = {}
     for counted, by_batch in members.items():
         for key, held in by_batch.items():
-            ordinal, _ = ordinals.get(_label(key), (None, 0))
-            of_batch.setdefault(batches.batch_key(ordinal) if ordinal else key, []).append((counted, held))
-    linked = {batches.batch_key(ordinal): frozenset({at}) for ordinal, at in ordinals.values()}
+            label = labels.get(_label(key), _Label())
+            of = batches.batch_key(label.ordinals[0]) if len(label.ordinals) == 1 else key
+            of_batch.setdefault(of, []).append(_Members(counted, key, held, label.because))
     return [
-        _batch(key, tuple(by_key.get(key, [])), of_batch.get(key, []), linked.get(key, frozenset()))
+        _batch(key, tuple(by_key.get(key, [])), of_batch.get(key, []), labels)
         for key in dict.fromkeys([*by_key, *of_batch])
     ]
 
 
-def _key(report: BatchReport, ordinals: Mapping[str, tuple[int, int]]) -> str:
+class _Label(NamedTuple):
+    """The ordinals that reports give a label, and those that say so: one, or two that say it of several batches. Such a label is
+    as good as none."""
+
+    ordinals: tuple[int, ...] = ()
+    because: frozenset[int] = frozenset()
+
+
+class _Members(NamedTuple):
+    """What some terms hold of the members of a batch, and under which key; and which reports say that it is the batch's."""
+
+    terms: str
+    key: str
+    held: dict[str, Any]
+    linked: frozenset[int]
+
+
+def _key(report: BatchReport, labels: Mapping[str, _Label]) -> str:
     if report.ordinal is not None:
         return batches.batch_key(report.ordinal)
     if report.label is not None:
-        ordinal, _ = ordinals.get(name_key(report.label), (None, 0))
-        return batches.batch_key(ordinal or report.label)
+        ordinals = labels.get(name_key(report.label), _Label()).ordinals
+        if len(ordinals) < 2:
+            return batches.batch_key(ordinals[0] if ordinals else report.label)
     # Two reports of a batch of one month may be of two batches.
     which = report.announced_on if report.on.first == report.on.last else str(report.position)
     return f"on\t{which}"
@@ -448,45 +508,58 @@ def _label(key: str) -> str:
 def _batch(
     key: str,
     reports: tuple[BatchReport, ...],
-    members: list[tuple[str, dict[str, Any]]],
-    linked: frozenset[int],
+    members: list[_Members],
+    labels: Mapping[str, _Label],
 ) -> Batch:
     # Equated terms may both report an approval: the larger count of members is sure, their sum is not.
-    none: dict[str, Any] = {"count": 0, "at_most": 0, "companies": {}, "perhaps_of": []}
+    none: dict[str, Any] = {"count": 0, "companies": {}, "shared": []}
     # By their names where there are as many in each, so that a batch is the same whichever of the terms is asked about.
-    most = max(
-        (held for _, held in sorted(members, key=itemgetter(0))),
-        key=lambda held: int(held["count"]),
-        default=none,
+    _, _, most, linked = max(
+        sorted(members, key=itemgetter(0)),
+        key=lambda of: int(of.held["count"]),
+        default=_Members("", "", none, frozenset()),
     )
+    links = {
+        report.position: labels[name_key(report.label)].because
+        for report in reports
+        if report.ordinal is None and report.label and name_key(report.label) in labels
+    }
     return Batch(
         key,
-        frozenset([*(r.terms for r in reports), *(terms for terms, _ in members)]),
+        frozenset([*(r.terms for r in reports), *(of.terms for of in members)]),
         int(key[1:]) if key.startswith("#") else None,
         next((r.label for r in reports if r.label is not None), _label(key) or None),
         reports,
+        links,
         linked,
+        frozenset(of.key for of in members),
         most["count"],
-        sum(held["at_most"] for _, held in members),
+        sum(of.held["at_most"] for of in members),
+        sum(of.held["beside"] for of in members),
         most["companies"],
-        most["perhaps_of"],
-        sorted({position for _, held in members for position in held["sample"]}),
-        tuple((terms, held["days"]) for terms, held in members),
+        tuple(most["shared"]),
+        sorted({position for of in members for position in of.held["sample"]}),
+        tuple((of.terms, of.held["days"]) for of in members),
     )
 
 
 def _granted_to(
-    documents: Documents, groups: Iterable[Group], counted: str, shared: Shared
-) -> dict[str, int]:
-    """How many approvals may have been granted to each company that an announcement names, under all names that may be its."""
-    names_of = {group.mark: group.names | group.disputed for group in groups}
+    documents: Documents, marks: Marks, counted: str, given_twice: Mapping[str, Set[str]]
+) -> Granted:
+    """How many approvals were granted to each company that an announcement names, under all names that may be its."""
+    names_of = {group.mark: group.names | group.disputed for group in each_once(marks.groups)}
     held = companies.records(documents, sorted(frozenset[str]().union(*names_of.values())))
-    return {
+    counts = {
         mark: sum(held[name]["granted"].get(counted, 0) for name in names if name in held)
-        # One whose number several companies are given counts under the name of the first report, and may be of any of them.
-        + sum(first not in names and not names.isdisjoint(others) for first, *others in shared.values())
         for mark, names in names_of.items()
     }
+    told = approvals.reports_of(documents, counted, given_twice)
+    shared = [
+        (of[0].company, *sorted(names - {of[0].company}))
+        for names, of in zip(given_twice.values(), told, strict=True)
+        if of
+    ]
+    return Granted.among(marks.may_be_one(), counts, shared)
 
 
 def _revoked(views: Views, one: Mapping[str, frozenset[int]]) -> tuple[Days, ...]:

@@ -100,11 +100,12 @@ class Figures:
     def undisclosed(self, days: DateRange) -> Interval:
         """How many approvals by one of these days nobody names: from the bounds of the total and the named.
 
-        Whoever an announcement names may have been granted long before it, and beside all that is listed; equated terms
-        may list different approvals.
+        Whoever an announcement names may have been granted long before it, and beside all that is listed; a member of a batch
+        before the day that a list gives it; equated terms may list different approvals.
         """
         total = self.total_in(days).interval
         perhaps = sum(listed.perhaps_by(days.last) for listed in self.evidence.perhaps.values())
+        perhaps += sum(listed.perhaps_before(days.last) for listed in self.premises.listed_in.values())
         perhaps += self._perhaps_beside
         high = None if total.high is None else max(0, total.high - self.named(days.first))
         return Interval(max(0, total.low - perhaps), high)
@@ -114,11 +115,11 @@ class Figures:
         return sum(self._perhaps_beside_of(placed.batch) for placed in self.order)
 
     def _perhaps_beside_of(self, batch: Batch) -> int:
-        return batch.perhaps_beside(self.evidence.marks.are_one(batch.on), self.evidence.claimants)
+        return batch.perhaps_beside(self.evidence.marks.are_one(batch.named_on), self.evidence.claimants)
 
     def named_of(self, batch: Batch) -> int:
         """How many approvals of the batch are known by name, at least."""
-        return batch.named(self.evidence.marks.may_be_one(batch.on))
+        return batch.named(self.evidence.marks.may_be_one(batch.named_on))
 
     def size(self, batch: Batch) -> Bound:
         """How many approvals the batch has, from every report of it and what the totals leave room for."""
@@ -146,7 +147,7 @@ class Figures:
         if high is None or (of_all is not None and of_all < high):
             high = of_all
         perhaps = sum(
-            each.members_at_most + self._perhaps_beside_of(each)
+            each.members_at_most + each.members_beside + self._perhaps_beside_of(each)
             for each in (batch, *self.premises.may_be_the_same(batch))
         )
         perhaps += sum(

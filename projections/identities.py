@@ -281,13 +281,13 @@ class Marks:
         """A mark for each name, the same for those that surely are one company on each of these days."""
         if on is None:
             return self._are
-        return _join(self._are, [(a, b) for days, a, b in self._merges if days.last <= on.first])
+        return joined(self._are, [(a, b) for days, a, b in self._merges if days.last <= on.first])
 
     def may_be_one(self, on: DateRange | None = None) -> dict[str, str]:
         """A mark for each name, the same for those that may be one company on one of these days, or ever."""
         if on is None:
             return self._ever
-        return _join(self._may_be, [(a, b) for days, a, b in self._merges if days.first <= on.last])
+        return joined(self._may_be, [(a, b) for days, a, b in self._merges if days.first <= on.last])
 
     def _name_of(self, company: Company | None, slug: str) -> str:
         """A name of a company that no other claims; of a slug without one the slug, after what no name begins with."""
@@ -299,7 +299,7 @@ _NEVER = DateRange(date.min, date.min)  # days before all mergers
 WHENEVER = DateRange(date.min, date.max)  # days on one of which each may have been
 
 
-def _join(marks: dict[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def joined(marks: dict[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The marks, where the companies of each pair of names are one too."""
     above: dict[str, str] = {}
 

@@ -17,7 +17,7 @@ from events import DateRange, Interval
 from . import terms, totals
 from .bounds import BY_DAY, NAMED, ORIGIN, REVOKED, Constraint, Node, Resolution, resolve
 from .derived import DerivableViews, Derived
-from .evidence import Batch, Days, Evidence, TotalReport, Views, fetch, gather
+from .evidence import Batch, Days, Evidence, Granted, TotalReport, Views, fetch, gather
 from .identities import Marks
 
 DAY = timedelta(days=1)
@@ -144,9 +144,10 @@ class Premises:
         listed = {day for of in evidence.granted.values() for day in of.exact_days()}
         # Approvals that are listed in one of several terms add up to no more on further days. But what is listed in one on one
         # day, and in another on the next, are different approvals: only with these days do they stand one after the other.
-        self.days = sorted(_days(evidence) | (listed if len(evidence.granted) > 1 else set()))
-        self.listed = sorted(listed)
         self.listed_in = {of: _listed_in(of, days, self.order) for of, days in evidence.granted.items()}
+        late = {day for of in self.listed_in.values() for days in of.late for day in _around(days)}
+        self.days = sorted(_days(evidence) | late | (listed if len(evidence.granted) > 1 else set()))
+        self.listed = sorted(listed)
         self.speaks_of_force = any(of.any() for of in evidence.revoked) or any(
             report.in_force for report in evidence.totals
         )
@@ -180,7 +181,7 @@ class Premises:
         return [
             other
             for other_kind, others in self._by_what_is_known.items()
-            if other_kind != kind or kind == "day"
+            if other_kind != kind or kind == "on"
             for other in others
             if other is not batch
             and _days_of(other).first <= days.last
@@ -278,7 +279,7 @@ class Premises:
         announced = {p.by for p in order if p.batch.on is not None}
         mentions = self._placed.mentions(order)
         for counted, granted in self.evidence.granted.items():
-            granted_to = self.evidence.granted_to[counted] if named else {}
+            granted_to = self.evidence.granted_to[counted] if named else Granted({})
             # Approvals of a month are listed from its last day on: on that day they stand beside those announced in it.
             days = sorted(announced | {partial.last for partial, _ in granted.partial})
             for day, unlisted, because in _unlisted_by_each(mentions, granted_to, days):
@@ -369,7 +370,7 @@ class Listed:
 
     def __init__(self, granted: Days, late: Iterable[tuple[date, DateRange, int]]) -> None:
         self.granted = granted
-        in_order = sorted(late, key=lambda each: each[1].last)
+        self._late = in_order = sorted(late, key=lambda each: each[1].last)
         self._exact = [each for each in in_order if each[1].first == each[1].last]
         self._exact_days = [days.last for _, days, _ in self._exact]
         self._partial = [each for each in in_order if each[1].first != each[1].last]
@@ -384,6 +385,15 @@ class Listed:
             n for since, days, n in self._partial if since <= after < days.last and days.first <= upto
         )
         return max(0, listed - late)
+
+    @property
+    def late(self) -> set[DateRange]:
+        """The days from the one by which some of these were granted to the last that they are listed on."""
+        return {DateRange(since, days.last) for since, days, _ in self._late}
+
+    def perhaps_before(self, day: date) -> int:
+        """How many may have been granted by the end of a day, of those that are listed later."""
+        return sum(n for since, days, n in self._late if since <= day < days.first)
 
 
 def _listed_in(terms: str, granted: Days, order: Iterable[Placed]) -> Listed:
@@ -408,10 +418,16 @@ def _of_granted(
 
 
 def _of_partly_granted(listed: Listed) -> Iterator[Constraint]:
-    """A month's or a year's approvals lie somewhere inside it: days without a year (2024), and months in it, nest."""
-    for partial, _ in listed.granted.partial:
-        first = partial.first - DAY
-        yield Constraint(at(partial.last), at(first), listed.within(first, partial.last), LISTED)
+    """A month's or a year's approvals lie somewhere inside it: days without a year (2024), and months in it, nest. So do members
+    of a batch that a list dates later than its announcement."""
+    for days in [*(partial for partial, _ in listed.granted.partial), *sorted(listed.late, key=_around)]:
+        before, last = _around(days)
+        yield Constraint(at(last), at(before), listed.within(before, last), LISTED)
+
+
+def _around(days: DateRange) -> tuple[date, date]:
+    """The days at the end of which there was nothing yet, and all, of what was granted on some of these."""
+    return days.first - DAY, days.last
 
 
 class Before(NamedTuple):
@@ -546,7 +562,7 @@ def _of_its_days(placed: Placed, before: Node, after: Node, with_this: Node) -> 
 
 def _sizes_at_least(batch: Batch, marks: Marks) -> Iterator[tuple[int, frozenset[int]]]:
     """How many approvals a batch has at least, by those who are named in it and by each report, and who says so."""
-    if named := batch.named(marks.may_be_one(batch.on)):
+    if named := batch.named(marks.may_be_one(batch.named_on)):
         naming = frozenset[int]().union(*(batch.because(r) for r in batch.reports if r.named))
         yield named, naming | batch.membership | batch.linked if batch.members else naming
     for report in batch.reports:
@@ -606,24 +622,23 @@ def _mention(placed: Placed, marks: Marks) -> Mention | None:
         return None
     because = placed.placed_by.union(*(naming.because(report) for report in naming.reports))
     whenever, companies = marks.may_be_one(), dict[str, int]()
-    for mark, n in naming.mentioned(marks.may_be_one(batch.on)).items():
+    for mark, n in naming.mentioned(marks.may_be_one(batch.named_on)).items():
         companies[whenever[mark]] = companies.get(whenever[mark], 0) + n
     return Mention(placed.sure, placed.by, because, companies)
 
 
-def unlisted_by(
-    mentions: Iterable[Mention], granted_to: Mapping[str, int], day: date
-) -> tuple[int, frozenset[int]]:
+def unlisted_by(mentions: Iterable[Mention], granted_to: Granted, day: date) -> tuple[int, frozenset[int]]:
     """How many approvals, announced by `day` with a company's name, are beyond those granted to it; and who says so."""
     ((_, unlisted, because),) = _unlisted_by_each(mentions, granted_to, [day])
     return unlisted, because
 
 
 def _unlisted_by_each(
-    mentions: Iterable[Mention], granted_to: Mapping[str, int], days: Iterable[date]
+    mentions: Iterable[Mention], granted_to: Granted, days: Iterable[date]
 ) -> Iterator[tuple[date, int, frozenset[int]]]:
     """The same for each of these days, which are in their order, as the mentions are: each is counted once for all of them."""
     mentioned: dict[str, _Mentioned] = {}
+    in_doubt = [mark for marks, _ in granted_to.either for mark in marks]
     unlisted, because = 0, set[int]()
     later = deque(mentions)
     for day in days:
@@ -632,12 +647,12 @@ def _unlisted_by_each(
             for mark, n in mention.companies.items():
                 before = mentioned.get(mark, _Mentioned(0, 0))
                 after = mentioned[mark] = before.with_those_of(mention, n)
-                granted = granted_to.get(mark, 0)
-                unlisted += max(0, after.least - granted) - max(0, before.least - granted)
+                unlisted += granted_to.beyond(mark, after.least) - granted_to.beyond(mark, before.least)
                 # What adds to a sum is needed, whatever was more until then.
                 if mention.sure or after.least > before.least:
                     because |= mention.because
-        yield day, unlisted, frozenset(because)
+        wanted = {mark: mentioned[mark].least for mark in in_doubt if mark in mentioned}
+        yield day, unlisted - granted_to.of_either(wanted), frozenset(because)
 
 
 class _Mentioned(NamedTuple):
@@ -760,11 +775,11 @@ def _distinct(batches: list[Batch]) -> list[Batch]:
 def _surely_different(batches: Iterable[Batch]) -> list[Batch]:
     """Those that are surely none of those before them which are."""
     chosen: list[Batch] = []
-    known_by = {what: _Announcements() for what in ("ordinal", "label", "day")}
+    known_by = {what: _Announcements() for what in ("ordinal", "label", "on")}
     for batch in batches:
         days, what = _days_of(batch), _known_by_what(batch)
         if not any(
-            others.may_be_of(days) for other, others in known_by.items() if other != what or what == "day"
+            others.may_be_of(days) for other, others in known_by.items() if other != what or what == "on"
         ):
             known_by[what].add(days)
             chosen.append(batch)
@@ -778,7 +793,7 @@ def _least(batch: Batch) -> int:
 
 def _known_by_what(batch: Batch) -> str:
     """Two ordinals are two batches, and so are two labels."""
-    return "ordinal" if batch.ordinal is not None else "label" if batch.label is not None else "day"
+    return batch.key.partition("\t")[0] if batch.ordinal is None else "ordinal"
 
 
 class _Announcements:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import combinations
@@ -28,6 +28,9 @@ class Repeats:
 
     Beside those, an approval that reports give no number, and that may have one of some numbers: `numbered` has these by the
     batches that it is a member of for its own, and `placed` where it is for its own one of those that are in any batch.
+
+    `beside` are the days of approvals that there may be beside those that are counted, and `members_beside` how many of these
+    may be members of a batch.
     """
 
     surely: Changes = field(default_factory=dict)
@@ -36,24 +39,31 @@ class Repeats:
     members: dict[str, int] = field(default_factory=dict)
     numbered: dict[str, list[set[str]]] = field(default_factory=dict)
     placed: list[set[str]] = field(default_factory=list)
+    beside: Changed = field(default_factory=list)
+    members_beside: dict[str, int] = field(default_factory=dict)
 
 
-def repeats_in(documents: Documents, counted: str) -> Repeats:
+def repeats_in(documents: Documents, counted: str, given_twice: Mapping[str, Set[str]]) -> Repeats:
     """Folds count an approval without a number by its item and its company as it is written. Where events say that several
     names are one company, what they have of one item is one approval, or one of those that have a number; but not what
-    they had when they were two."""
+    they had when they were two. `given_twice` are the registry numbers that reports give to several names (see `across`)."""
     found = Repeats()
     claimed = Identities(documents).claimed(companies.unnumbered(documents, counted))
     marks = Marks(documents, sorted({*claimed, *(of for of, _ in companies.mixed(documents, counted))}))
     groups = each_once(marks.groups)
     companies.fetch_granted(documents, {name for of in groups for name in of.names | of.disputed})
+    mark = marks.may_be_one()
+    others = {number for number, of in given_twice.items() if len({mark.get(name, name) for name in of}) > 1}
     for group in groups:
         names = sorted(group.names | group.disputed)
         granted = {name: companies.granted(documents, name, counted) for name in names}
         for of_item in _by(granted, _item_of).values():
+            _note_beside(found, of_item, marks.claimants, others)
             days = _days_that_span(of_item)
             for one in _parts(of_item, marks.are_one(days)):
-                found.surely.setdefault(frozenset(one), []).extend(_where_one(one))
+                numbers = set[str]().union(*map(_numbers, one.values()))
+                if not numbers or numbers - others:  # else another may have what is theirs
+                    found.surely.setdefault(frozenset(one), []).extend(_where_one(one))
             # A name that several companies claim may be of whichever has the item.
             disputed = group.disputed & of_item.keys()
             for one in [of_item] if disputed else _parts(of_item, marks.may_be_one(days)):
@@ -65,6 +75,26 @@ def repeats_in(documents: Documents, counted: str) -> Repeats:
                     found.members[key] = found.members.get(key, 0) + repeated
                 _note_numbers(found, one)
     return found
+
+
+def _note_beside(found: Repeats, of_item: Entries, claimants: Mapping[str, int], others: Set[str]) -> None:
+    """Of the reports of one item: under a name that several companies claim each of them may have an approval of it that has no
+    number, and so may a company that has one of which others may be the holders. One of these is counted, or none."""
+    for name, entries in of_item.items():
+        bare = [entry for entry in entries if "registry_number" not in entry["item"]]
+        if n := _beside(entries, claimants.get(name, 1), others):
+            found.beside.append((_days_that_span({name: bare}), n, []))
+        for key, of_batch in _by({name: entries}, _batch_of).items():
+            if n := _beside(of_batch[name], claimants.get(name, 1), others):
+                found.members_beside[key] = found.members_beside.get(key, 0) + n
+
+
+def _beside(entries: list[Entry], claimants: int, others: Set[str]) -> int:
+    """How many approvals there may be beside those that are counted of these reports of one item under one name."""
+    numbers = _numbers(entries)
+    bare = sum("registry_number" not in entry["item"] for entry in entries)
+    without = claimants - 1 if numbers - others else claimants  # companies whose approval may have no number
+    return max(0, min(bare, without) - (0 if numbers else 1))
 
 
 def _note_numbers(found: Repeats, one: Entries) -> None:
@@ -165,12 +195,26 @@ class _Listed:
         return self.days.last < other.days.first or other.days.last < self.days.first
 
 
-def dated_otherwise(documents: Documents, counted: Sequence[str]) -> dict[str, Changed]:
+def across(
+    documents: Documents, counted: Sequence[str]
+) -> tuple[dict[str, Changed], dict[str, frozenset[str]]]:
+    """What terms that are one list together: see `_dated_otherwise`; and every registry number (as a key) that reports give to
+    several companies, with the names (as keys) of these."""
+    if len(counted) < 2:
+        numbers = [number for of in counted for number in companies.given_twice(documents, of)]
+        told = [reports for of in counted for reports in approvals.reports_of(documents, of, numbers)]
+        holders = [frozenset(report.company for report in reports) for reports in told]
+        return {}, dict(zip(numbers, holders, strict=True))
+    of_number, bare, holders_of = _listed(documents, counted)
+    given_twice = {number: frozenset(names) for number, names in holders_of.items() if len(names) > 1}
+    return _dated_otherwise(of_number, bare), given_twice
+
+
+def _dated_otherwise(
+    of_number: Mapping[tuple[str, str], _Listed], bare: list[tuple[_Listed, list[_Listed]]]
+) -> dict[str, Changed]:
     """What changes in the days of terms that are one where several of them list one approval, or what can only be one, on days
     that exclude each other. Counted on the days of each it would be two, one after the other: it is of some day between."""
-    if len(counted) < 2:
-        return {}
-    of_number, bare = _listed(documents, counted)
     numbered: dict[str, list[_Listed]] = {}
     for (_, number), each in of_number.items():
         numbered.setdefault(number, []).append(each)
@@ -195,26 +239,29 @@ def dated_otherwise(documents: Documents, counted: Sequence[str]) -> dict[str, C
 
 def _listed(
     documents: Documents, counted: Sequence[str]
-) -> tuple[dict[tuple[str, str], _Listed], list[tuple[_Listed, list[_Listed]]]]:
-    """What each of the terms counts: by terms and number; and what has none, each with all of other terms that it may be."""
+) -> tuple[dict[tuple[str, str], _Listed], list[tuple[_Listed, list[_Listed]]], dict[str, set[str]]]:
+    """What each of the terms counts: by terms and number; and what has none, each with all of other terms that it may be; and
+    the names (as keys) to which each number is given."""
     names = companies.all_names(documents)
     companies.fetch_granted(documents, names)
     marks = Marks(documents, names)
     dates: dict[tuple[str, str], list[str]] = {}
+    holders: dict[str, set[str]] = {}
     by_item: dict[str, dict[str, Entries]] = {}
     for terms in counted:
         granted = {name: companies.granted(documents, name, terms) for name in names}
         for item, of_item in _by(granted, _item_of).items():
             by_item.setdefault(item, {})[terms] = of_item
-        for entry in (entry for entries in granted.values() for entry in entries):
+        for name, entry in ((name, entry) for name, entries in granted.items() for entry in entries):
             for number in _numbers([entry]):
                 dates.setdefault((terms, number), []).append(entry["approved_on"])
+                holders.setdefault(number, set()).add(name)
     of_number = {(terms, number): _as_listed(terms, on) for (terms, number), on in dates.items()}
     bare: list[tuple[_Listed, list[_Listed]]] = []
     for of_terms in by_item.values():
         for group in each_once({name: marks.groups[name] for of in of_terms.values() for name in of}):
             bare += _bare(of_terms, group, marks, of_number)
-    return of_number, bare
+    return of_number, bare, holders
 
 
 def _bare(

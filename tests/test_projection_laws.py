@@ -47,7 +47,7 @@ from projections import (
 from projections import batches as batches_fold
 from projections.answers import shown
 from projections.bounds import NAMED, REVOKED, Constraint, contradict, resolve
-from projections.evidence import Batch, gather
+from projections.evidence import Batch, Granted, gather
 from projections.figures import Figures
 from projections.premises import Premises, unlisted_by
 from projections.projection import correction_key
@@ -740,13 +740,13 @@ def test_batches_and_whom_they_name_are_placed_as_a_look_at_each_two_of_them_pla
                 mentions
             ):  # as a union of what is counted: one that may be another names no more than that, or its own
                 named |= Counter(mention.companies)
-            unlisted, because = unlisted_by(premises.mentions, {}, day)
+            unlisted, because = unlisted_by(premises.mentions, Granted({}), day)
             assert unlisted == named.total()
             assert because <= frozenset[int]().union(*(mention.because for mention in mentions))
 
 
 def _are_two(a: Batch, b: Batch) -> bool:
-    if a.label and b.label and a.ordinal is b.ordinal is None:
+    if a.key.startswith("label") and b.key.startswith("label"):
         return True
     return a.on is not None and b.on is not None and (a.on.last < b.on.first or b.on.last < a.on.first)
 
@@ -887,8 +887,7 @@ def histories(draw: st.DrawFn, *, all_in_batches: bool = False) -> History:
     approvals: list[Approval] = []
     for n, (day, of) in enumerate(places):
         company = draw(st.sampled_from("abc"))
-        # Two companies may call their products alike, but not two that share a name.
-        item = f"{'n' if company == 'b' else 'm'}{sum(a.company == company for a in approvals)}"
+        item = f"m{sum(a.company == company for a in approvals)}"  # companies may call their products alike
         number = draw(st.none() | st.just(f"CN-{n}"))
         ended = draw(st.none() | st.none() | days.map(timedelta).map(day.__add__))
         approvals.append(Approval(company, item, number, day, of, ended))
@@ -896,9 +895,9 @@ def histories(draw: st.DrawFn, *, all_in_batches: bool = False) -> History:
 
 
 @st.composite
-def tellings(draw: st.DrawFn, history: History) -> list[Told]:
-    """True reports of the history, in any order, and false ones that are retracted."""
-    several = draw(st.booleans())
+def tellings(draw: st.DrawFn, history: History, *, in_one: bool = False) -> list[Told]:
+    """True reports of the history, in any order, and false ones that are retracted; `in_one` class of terms, or in two."""
+    several = not in_one and draw(st.booleans())
     kinds = ["total", "in force", "period"]
     kinds += ["batch"] * 3 if history.announced else []
     kinds += ["grant"] * 3 if history.approvals else []
@@ -1127,6 +1126,36 @@ def test_true_reports_never_lead_to_a_false_figure_on_any_day_that_is_asked_abou
                 if approved:
                     percent = 100 * of_company / len(approved)
                     assert counted["share"]["low"] <= percent <= counted["share"]["high"], answer
+
+
+@settings(max_examples=examples(120))
+@given(st.data())
+def test_a_registry_number_that_reports_give_to_several_companies_is_either_s(data: st.DataObject) -> None:
+    history = data.draw(histories())
+    told = data.draw(tellings(history, in_one=True))
+    for approval in history.approvals:
+        if approval.number is not None and data.draw(st.booleans()):
+            another = data.draw(st.sampled_from("abc".replace(approval.company, "")))
+            told += [
+                Told(
+                    granted(
+                        data.draw(st.sampled_from(ALIASES[company])),
+                        approval.item,
+                        str(approval.on),
+                        number=approval.number,
+                        batch=of,
+                    ),
+                    of,
+                    frozenset({approval}),
+                    frozenset({approval} if of else ()),
+                )
+                for company in (approval.company, another)
+                for of in [approval.batch and data.draw(st.sampled_from([None, approval.batch]))]
+            ]
+    told = data.draw(st.permutations(told))
+    documents = views(log(*(report.line for report in told)))
+    check_totals(history, told, documents)
+    check_batches(history, told, documents, before=False)
 
 
 @given(st.data())

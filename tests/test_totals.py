@@ -933,6 +933,69 @@ def test_of_a_name_that_is_disputed_nobody_knows_whether_an_approval_is_one_or_t
     assert total_of(reports)["undisclosed"] == between(1, 2)
 
 
+def test_an_item_that_is_granted_under_a_disputed_name_may_be_of_each_company_that_claims_it() -> None:
+    one = granted("Yi", "GLM", "2023-08-31")
+    lines = [
+        identified("baidu", "Baidu", "Yi"),
+        identified("zhipu", "Zhipu", "Yi"),
+        total("=3", "2023-08-31"),
+        one,
+    ]
+    assert total_of(log(*lines))["undisclosed"] == exactly(2)
+    for again in (one, granted("Yi", "GLM", "2023-08-31", number="CN-1")):
+        assert total_of(log(*lines, again))["undisclosed"] == between(1, 2)
+    # Two companies claim the name, so there is no third.
+    assert total_of(log(*lines, *[one] * 2))["undisclosed"] == between(1, 2)
+
+
+# Registry numbers that reports give to several companies.
+
+TO_ZHIPU = granted("Zhipu", "GLM", "2023-08-31", number="CN-1")
+TO_BAIDU = granted("Baidu", "GLM", "2023-08-31", number="CN-1")
+
+
+@pytest.mark.parametrize("of", [None, 1])
+def test_a_batch_that_names_one_of_two_companies_with_one_number_may_mean_the_approval_of_that_number(
+    of: int | None,
+) -> None:
+    listed = [grant.model_copy(update={"batch": of}) for grant in (TO_ZHIPU, TO_BAIDU)]
+    for lines in (listed, listed[::-1]):
+        reports = log(*lines, batch(1, "=1", "2023-08-31", named=["Baidu"]), total("=1", "2023-12-31"))
+        answer = total_of(reports)
+        assert (answer["total"], answer["named"], answer["contradictions"]) == (exactly(1), 1, [])
+        assert (batch_of(reports, 1)["named"], batch_of(reports, 1)["contradictions"]) == (1, [])
+
+
+def test_an_approval_of_one_number_is_not_that_of_both_companies_that_a_batch_names() -> None:
+    reports = log(TO_ZHIPU, TO_BAIDU, batch(1, ">=1", "2023-08-31", named=["Baidu", "Zhipu"]))
+    assert (total_of(reports)["named"], total_of(reports)["total"]) == (2, at_least(2))
+
+
+def test_a_number_that_equated_terms_give_to_two_companies_is_one_approval() -> None:
+    reports = log(
+        TO_ZHIPU,
+        TO_BAIDU.model_copy(update={"instrument": "filing", "unit": "service"}),
+        equated(),
+        batch(1, "=1", "2023-08-31", named=["Baidu"]),
+    )
+    assert total_of(reports)["total"] == total_of(reports, SERVICES)["total"] == at_least(1)
+
+
+def test_a_number_under_two_names_of_one_company_is_one_approval_of_it() -> None:
+    reports = log(
+        identified("baidu", "Baidu", "百度"),
+        TO_BAIDU,
+        granted("百度", "GLM", "2023-08-31", number="CN-1"),
+        batch(1, ">=1", "2023-08-31", named=[("Baidu", "GLM"), ("百度", "Ernie")]),
+    )
+    assert total_of(reports)["total"] == at_least(2)
+
+
+def test_an_approval_without_a_number_may_be_none_that_is_numbered_where_another_has_the_number() -> None:
+    reports = log(TO_ZHIPU, TO_BAIDU, granted("Baidu", "GLM", "2023-08-31"), total("=3", "2023-12-31"))
+    assert total_of(reports)["undisclosed"] == between(1, 2)
+
+
 # All the evidence
 
 
@@ -1095,3 +1158,54 @@ def test_more_reports_than_approvals_are_no_negative_number_of_others() -> None:
         granted("零一万物", "Yi", "2024-01"),
     )
     assert total_of(reports)["evidence"] == {"low": [2, 3], "high": [], "more": 0}
+
+
+# Figures that a comparison with every possible history showed to be wrong
+
+
+def test_a_member_that_a_list_dates_later_may_be_named_from_the_announcement_of_its_batch_on() -> None:
+    reports = log(batch(1, "=1", "2024-01-10"), granted("Baidu", "Ernie", "2024-03-01", batch=1))
+    assert total_of(reports, valid_at=date_range("2024-01-10"))["undisclosed"] == at_least(0)
+    assert total_of(reports, valid_at=date_range("2024-03-01"))["undisclosed"] == at_least(0)
+
+
+def test_of_announcements_that_disagree_about_the_day_of_a_batch_each_says_by_when_it_was_granted() -> None:
+    lines = [
+        batch(1, "=5", "2024-01-10"),
+        batch(1, "=5", "2024-02-10", source="VON"),
+        total("=9", "2024-03-01"),
+    ]
+    reports = log(*lines)
+    assert total_of(reports, valid_at=date_range("2024-01-20"))["total"] == between(5, 9)
+    contradicted = total_of(log(*lines, total("=3", "2024-01-20", source="Xinhua")))
+    assert [each["events"] for each in contradicted["contradictions"]] == [[1, 4]]
+    agreed = log(batch(1, "=5", "2024-01"), batch(1, "=5", "2024-01-20", source="VON"))
+    assert total_of(agreed, valid_at=date_range("2024-01-20"))["total"] == at_least(5)
+
+
+def test_companies_that_merged_between_the_days_of_a_batch_may_be_one_in_it() -> None:
+    companies = [identified("a", "Baidu"), identified("b", "Zhipu"), merged("a", "b", "2024-01-31")]
+    named = ["Baidu", "Zhipu"]
+    disagree = [batch(1, ">=1", "2024-01-10", named=named), batch(1, ">=1", "2024-02-10", named=named)]
+    assert total_of(log(*companies, *disagree))["total"] == at_least(1)
+    assert total_of(log(*companies, disagree[0]))["total"] == at_least(2)
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_label_that_reports_give_two_ordinals_tells_no_batch_from_another(first: int) -> None:
+    numbered = [batch(1, ">=3", "2024-01-10", label="models"), batch(2, ">=4", "2024-02-10", label="models")]
+    labelled = batch(None, "=9", "2024-02-10", label="models", source="VON")
+    reports = log(*(numbered if first == 1 else numbered[::-1]), labelled)
+    assert (batch_of(reports, 1)["size"], batch_of(reports, 2)["size"]) == (at_least(3), at_least(4))
+    assert total_of(reports)["total"] == at_least(3 + 9)  # it is the second, or another of its day
+    assert total_of(reports)["evidence"]["low"] == [1, 2, 3]
+    assert total_of(reports)["contradictions"] == []
+
+
+def test_of_two_labels_of_one_batch_each_report_has_the_event_that_links_its_own() -> None:
+    reports = log(
+        batch(1, ">=1", "2024-01-10", label="first"),
+        batch(1, ">=1", "2024-01-10", label="spring"),
+        batch(None, "=9", "2024-01-10", label="first"),
+    )
+    assert batch_of(reports, 1)["evidence"]["size"]["low"] == [1, 3]

@@ -293,7 +293,7 @@ class _Counting:
 
     def _mentions(self, batch: str, named: Mapping[str, _Naming]) -> Iterator[Reported]:
         """What a batch names of one company: what was two companies when it was announced was named as two."""
-        one = self._then.may_be_one(frozenset(named), self._batches[batch].on)
+        one = self._then.may_be_one(frozenset(named), self._batches[batch].named_on)
         of_company: dict[str, _Naming] = {}
         for name, naming in named.items():
             of_company.setdefault(one[name], _Naming(set(), set())).add(*naming)

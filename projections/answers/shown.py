@@ -180,9 +180,8 @@ class _Grants:
         return (position for days, positions in inside if after < days.first for position in positions)
 
     def of(self, batch: Batch) -> Iterator[int]:
-        """Those that put an approval in a batch, by its ordinal or by its label."""
-        keys = {batch.key, *([] if batch.label is None else [batches.batch_key(batch.label)])}
-        return (position for key in keys for position in self._by_batch.get(key, ()))
+        """Those that put an approval in a batch, by its ordinal or by a label of it."""
+        return (position for key in batch.known_under for position in self._by_batch.get(key, ()))
 
 
 def _days_of_reports(evidence: Evidence) -> Iterator[tuple[int, tuple[date, ...]]]:
