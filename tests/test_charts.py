@@ -367,6 +367,12 @@ def test_a_chart_is_no_wider_than_was_asked_but_for_a_label(
     assert wide <= width + LABELS
 
 
+def test_chinese_names_below_an_english_title_make_a_chart_no_wider(history: Log) -> None:
+    png = to_png(drawn(history, "companies", name="小米"), 1)
+    (wide,) = struct.unpack(">I", png[16:20])
+    assert wide <= 760 + LABELS
+
+
 @pytest.mark.parametrize("language", get_args(Language))
 @pytest.mark.parametrize("width", [NARROWEST, 760, 1_240, WIDEST])
 @pytest.mark.parametrize(

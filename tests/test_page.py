@@ -22,7 +22,7 @@ from workers import run_here
 from .api import Api, running
 from .browser import CHROMIUM, MISSING, Visitor, chromium, visitor
 from .conftest import new_ledger
-from .given import HISTORY, batch, called, estimate, granted, identified, merged, total, used
+from .given import HISTORY, batch, called, estimate, granted, identified, merged, revoked, total, used
 from .long import LONG, only_long
 from .servers import Server
 
@@ -230,6 +230,7 @@ def test_a_contradiction_is_marked_on_the_chart_and_its_reports_stand_side_by_si
     with visit() as someone:
         page = someone.opens(at(history, view="batches"))
         first = page.locator(".contradiction").first
+        expect(first).to_contain_text("The reports at positions 3, 6 cannot all be true")
         expect(first.locator(".side-by-side li")).to_have_count(2)
         page.wait_for_selector("[data-drawn]")
         left, right = first.locator(".side-by-side li").evaluate_all(
@@ -264,6 +265,23 @@ def test_where_more_are_known_by_name_than_there_surely_are_the_page_says_why(
         expect(page.locator("main tbody tr")).to_contain_text("for reports contradict one another")
         page = someone.opens(at(log))
         expect(page.locator(".headlines .parts")).to_contain_text("for reports contradict one another")
+        expect(page.locator("main tbody tr")).to_contain_text("for reports contradict one another")
+
+
+def test_what_is_in_force_stands_with_the_total_where_anything_is_known_to_have_ended(
+    visit: Visit, server: Server
+) -> None:
+    log = projected(
+        server,
+        [
+            called("g1", granted("Baidu", "Ernie", "2023-08-31", number="1")),
+            called("r1", revoked("1", on="2024-03-01")),
+            called("t1", total("=3", "2024-03-01")),
+        ],
+    )
+    with visit() as someone:
+        page = someone.opens(at(log))
+        expect(page.locator(".headlines .parts")).to_contain_text("in force: 0–2")
 
 
 def test_a_company_is_found_by_any_of_its_names_and_has_one_timeline_under_all_of_them(
@@ -284,6 +302,9 @@ def test_a_company_is_found_by_any_of_its_names_and_has_one_timeline_under_all_o
         expect(page).to_have_url(re.compile(r"search=%E7%99%BE%E5%BA%A6"))
         someone.follows(page.locator("main tbody th a"))
         someone.sees("Also named: 百度, 北京百度网讯科技有限公司")
+        assert (
+            page.get_by_role("heading", name="Baidu", exact=True).evaluate("(each) => each.clientHeight") > 20
+        )
         expect(headline(page, "CAC, approval (model)")).to_have_text("≥ 1")
         expect(page.locator(".headlines")).to_contain_text("Share of all: ")
         page.wait_for_selector("[data-drawn] svg")
@@ -301,6 +322,22 @@ def test_a_company_is_found_by_any_of_its_names_and_has_one_timeline_under_all_o
         page.go_back()
         expect(page.get_by_label("Search by any name")).to_have_value("百度")
         expect(page.locator("main tbody tr")).to_have_count(1)
+
+
+def test_where_companies_have_one_name_each_of_them_says_which_it_is(visit: Visit, server: Server) -> None:
+    log = projected(
+        server,
+        [
+            called("i1", identified("moon", "Moon", "MS")),
+            called("i2", identified("microsoft", "Microsoft", "MS")),
+        ],
+    )
+    with visit() as someone:
+        page = someone.opens(at(log, view="companies", name="MS"))
+        expect(page.locator("main .names")).to_have_text(
+            ["Microsoft: Also named: MS", "Moon: Also named: MS"]
+        )
+        expect(page.locator(".contradiction")).to_contain_text("Two companies claim the name")
 
 
 def test_shares_are_ranges(visit: Visit, history: Log) -> None:

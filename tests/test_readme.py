@@ -117,6 +117,13 @@ def test_every_command_and_option_that_exists_is_in_the_readme_or_in_its_help() 
         assert f"approvals {command}" in README or f"make {command}" in README, command
 
 
+def test_the_unit_for_systemd_runs_a_command_with_options_that_there_are() -> None:
+    operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    (words,) = re.findall(r"^ExecStart=/\S+/approvals (.*)$", operations, re.MULTILINE)
+    asked = subprocess.run([APPROVALS, *words.split(), "--help"], capture_output=True, check=False)
+    assert asked.returncode == 0, asked
+
+
 def test_every_error_code_is_documented() -> None:
     operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
     sources = "".join(

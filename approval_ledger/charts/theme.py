@@ -115,16 +115,12 @@ def framed(
 ) -> Specification:
     """A whole chart: its title, what it shows, of which ledger and position, and the same in words. `beside` are the pixels
     left of the plot, where its legend cannot be."""
+    below = [*wrapped(note, look.room, 13), *wrapped(_provenance(answer, look.words), look.room, 13)]
+    fonts = {"subtitleFont": _SANS} if any(map(_wide, "".join(below))) else {}
     return {
         "$schema": SCHEMA,
         "description": description,
-        "title": {
-            "text": wrapped(title, look.room, 20),
-            "subtitle": [
-                *wrapped(note, look.room, 13),
-                *wrapped(_provenance(answer, look.words), look.room, 13),
-            ],
-        },
+        "title": {"text": wrapped(title, look.room, 20), "subtitle": below, **fonts},
         "background": look.colours.paper,
         "padding": PADDING,
         "config": _config(look, look.room - beside),

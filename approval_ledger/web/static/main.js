@@ -163,7 +163,7 @@ async function show(page) {
     for (const asked of [seen, panel, within]) if (asked.status === "rejected") throw asked.reason;
     const title = seen.value.title ?? words.views[state.view];
     document.title = `${title} – ${words.title}`;
-    inPlace(element("h1", { class: "hidden" }, title), ...seen.value.nodes);
+    inPlace(element("h1", seen.value.title ? null : { class: "hidden" }, title), ...seen.value.nodes);
     page.settle();
     keepingFocus(() => place.foot.replaceChildren(...foot(page, seen.value)));
     say(words.said(words.views[state.view], seen.value.said.slice(0, 12).join(words.comma)));

@@ -95,7 +95,7 @@ async function one(page, name) {
     said: [title, words.evidenceOf(entries.length)],
     nodes: [
       element("p", null, element("a", { href: addressOf(state, { name: null, evidence: null }), "data-key": "back" }, `← ${words.backToCompanies}`)),
-      companies.map((each) => element("p", { class: "names" }, `${words.alsoNamed}${words.colon}${each.names.slice(1).join(words.comma) || words.none}`)),
+      companies.map((each) => element("p", { class: "names" }, names(each, companies.length > 1, words))),
       figures.length ? element("ul", { class: "headlines" }, figures) : null,
       chart(page, "companies", companies, { name }),
       contradictions(page, companies.flatMap((each) => each.contradictions), "approvals"),
@@ -104,6 +104,12 @@ async function one(page, name) {
         { empty: words.nothing, texts: true }),
     ],
   };
+}
+
+/** Where several companies have a name, each begins with the one that it is listed by. */
+function names(each, amongOthers, words) {
+  const others = words.said(words.alsoNamed, each.names.slice(1).join(words.comma) || words.none);
+  return amongOthers ? words.said(nameOf(each), others) : others;
 }
 
 function headline(page, { terms, approvals, share, evidence }) {

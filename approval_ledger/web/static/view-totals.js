@@ -37,6 +37,7 @@ function headline(page, each) {
     element("p", { class: "parts" },
       `${words.named}${words.colon}${bounds({ low: each.named, high: each.named })}; `,
       `${words.undisclosed.toLowerCase()}${words.colon}${bounds(each.undisclosed)}`,
+      each.in_force ? `; ${words.inForce.toLowerCase()}${words.colon}${bounds(each.in_force)}` : null,
       overNamed(each.named, each.total, words)),
     element("p", null, `${words.evidence}${words.colon}`, evidenceLink(page, ...bothSides(each.evidence), figure(each))));
 }
@@ -66,7 +67,8 @@ function steps(page, each) {
   return table(words.steps(counted(each, words)),
     [words.day, words.total, words.named, words.undisclosed, ...(force ? [words.inForce] : []), words.evidence],
     each.steps.toReversed().map((step) => [
-      day(step.on, words), bounds(step.total), bounds({ low: step.named, high: step.named }), bounds(step.undisclosed),
+      [day(step.on, words), overNamed(step.named, step.total, words)],
+      bounds(step.total), bounds({ low: step.named, high: step.named }), bounds(step.undisclosed),
       ...(force ? [step.in_force ? bounds(step.in_force) : ""] : []),
       evidenceLink(page, ...bothSides(step.evidence), figure(each, step)),
     ]),

@@ -1,5 +1,11 @@
 // Every text of the page that is not from a ledger, in English and in Chinese.
 
+/** What contradicts reports beside other reports, in the words for it; null where no reports contradict one another. */
+function besideReports(says, named, revoked) {
+  if (!says.startsWith("these cannot all be true: ")) return null;
+  return [says.includes("; the approvals known by name") && named, says.endsWith("; the revocations") && revoked].filter(Boolean);
+}
+
 const en = {
   language: "en",
   title: "Approval ledger",
@@ -45,7 +51,12 @@ const en = {
   cells: "The row, as published",
   contradictions: "Contradictions",
   contradictionsNote: "These reports cannot all be true. A figure above holds whichever of them is right.",
-  contradiction: (says) => says,
+  contradiction: (says, events) => {
+    const others = besideReports(says, "the approvals known by name", "the revocations");
+    if (!others) return says.charAt(0).toUpperCase() + says.slice(1);
+    const reports = events.length === 1 ? "report at position" : "reports at positions";
+    return `The ${reports} ${events.join(", ")}${others.map((each) => ` and ${each}`).join("")} cannot all be true`;
+  },
   moreNamed: "more by name than there surely are, for reports contradict one another",
   alone: (origin, figure) => `on the word of ${origin} alone: ${figure}`,
   day: "Day",
@@ -238,11 +249,9 @@ const zh = {
     if (name) return `两家公司都使用名称 ${name}`;
     const [, ring] = /^these merges form a ring: (.*)$/.exec(says) ?? [];
     if (ring) return `这些合并形成循环（${ring}）`;
-    if (!says.startsWith("these cannot all be true: ")) return says;
-    const together = [
-      says.includes("; the approvals known by name") && "已知名称的获批", says.endsWith("; the revocations") && "撤销",
-    ].filter(Boolean);
-    return `位置 ${events.join("、")} 的报道${together.map((each) => `与${each}`).join("")}不可能同时为真`;
+    const others = besideReports(says, "已知名称的获批", "撤销");
+    if (!others) return says;
+    return `位置 ${events.join("、")} 的报道${others.map((each) => `与${each}`).join("")}不可能同时为真`;
   },
   moreNamed: "已知名称多于确定的数量，因为报道相互矛盾",
   alone: (origin, figure) => `仅按 ${origin}：${figure}`,
