@@ -208,7 +208,8 @@ class Log:
             require_position(before)
         key = keys.subject(self.ledger, subject)
         with storage():
-            positions = [int(p) for p in cast(list[bytes], self.client.lrange(key, 0, -1))]
+            listed = cast(list[bytes], self.client.lrange(key, 0, -1))
+        positions = [self._position(each) for each in listed]
         wanted = [p for p in positions if p > after and (before is None or p < before)]
         if backwards:
             wanted.reverse()
@@ -296,7 +297,7 @@ class Log:
             found = cast(
                 bytes | None, self.client.hget(keys.ids(self.ledger), cast(str, keys.identity(source, id)))
             )
-        return None if found is None else int(found)
+        return None if found is None else self._position(found)
 
     def positions_of(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """Where those of the events with these sources and ids are that the log holds, in one round trip."""
@@ -308,7 +309,16 @@ class Log:
             found = cast(
                 list[bytes | None], self.client.hmget(keys.ids(self.ledger), cast(list[str], fields))
             )
-        return {each: int(at) for each, at in zip(wanted, found, strict=True) if at is not None}
+        return {each: self._position(at) for each, at in zip(wanted, found, strict=True) if at is not None}
+
+    def _position(self, indexed: bytes) -> int:
+        """A position as the index of ids or of a subject names it. Raises LogDamaged where that is none."""
+        if not indexed.isdigit():
+            raise LogDamaged(
+                f"ledger {self.ledger}: an index of the log names {indexed!r:.80} as a position: something else wrote to it. "
+                "Restore a backup."
+            )
+        return int(indexed)
 
     def _require_durable(self) -> None:
         if time.monotonic() < self._durable_until:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -654,6 +654,23 @@ def test_nothing_notices_the_loss_of_what_is_known_of_subjects(log: Log, every_s
     assert receipts(log.append([report("e2", subject="s")], expected_subject=("s", "none"))) == [(2, False)]
     assert positions(log.read_subject("s")) == [2]
     assert positions(log.read()) == [1, 2]
+
+
+def test_given_an_index_that_something_else_wrote_to_when_it_is_read_then_the_log_counts_as_damaged(
+    log: Log, every_server: Server
+) -> None:
+    log.append([report("e1", subject="s")])
+    every_server.client().hset(keys.ids(log.ledger), cast(str, keys.identity("urn:desk", "e1")), "first")
+    every_server.client().rpush(keys.subject(log.ledger, "s"), "-1")
+    for question in (
+        lambda: log.position_of("urn:desk", "e1"),
+        lambda: log.positions_of([("urn:desk", "e1")]),
+        lambda: list(log.read_subject("s")),
+    ):
+        with pytest.raises(
+            LogDamaged, match=r"names b'(first|-1)' as a position: something else wrote to it"
+        ):
+            question()
 
 
 def test_every_reader_names_a_key_of_another_type(log: Log, every_server: Server) -> None:
