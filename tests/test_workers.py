@@ -41,6 +41,7 @@ from workers import (
     processes,
     progress,
     queue_length,
+    queues,
     ring,
     run_here,
     run_here_in,
@@ -185,6 +186,19 @@ def test_a_job_that_waited_too_long_is_gone_without_a_word(log: Log) -> None:
         assert run_jobs(log) == 0
     assert said == []
     assert queue_length(log.client, log.ledger) == 0
+
+
+def test_given_nobody_who_takes_jobs_when_bells_ring_on_and_on_then_the_oldest_jobs_go(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "WAITING", 7)
+    append(log, 40)
+    for _ in range(4):
+        answer(log.client, log.ledger, PROJECTIONS)  # as they go off by themselves
+        assert ring(log.client, log.ledger, PROJECTIONS) == list(PROJECTIONS)
+    assert queue_length(log.client, log.ledger) == 7
+    assert run_jobs(log) == 7
+    assert digests(log) == all_folded(log)
 
 
 def test_who_cannot_ring_hears_why(start_server: Callable[..., Server]) -> None:

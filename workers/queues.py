@@ -36,6 +36,9 @@ QUEUES = {ADVANCE: "doorbell", DELIVER: "webhooks", REBUILD: "rebuilds"}
 
 JOB_TIMEOUT = 30  # seconds, whatever the hash says
 JOB_TTL = 300  # seconds that a job may wait in the queue
+WAITING = 10_000
+"""Jobs that a queue holds: more than there are webhooks. Where nobody takes any, the oldest go: their hashes expire, and they do not.
+A year of appends without a worker would leave 30 million, which the first one passes over before it comes to a job."""
 _DATA_LIMIT = 4096  # bytes of a job's data, before and after decompression
 _ARGUMENT_LIMIT = 200  # characters
 _KEPT = frozenset({b"created_at", b"enqueued_at", b"status"})
@@ -184,6 +187,7 @@ def _enqueue(queue: DoorbellQueue, ledger: str, chosen: Iterable[str], function:
                 ttl=JOB_TTL,
                 pipeline=pipeline,
             )
+        pipeline.ltrim(queue.key, -WAITING, -1)
         pipeline.execute()
 
 
