@@ -21,7 +21,7 @@ from workers.queues import doorbell as queue_of
 
 from .conftest import new_ledger
 from .given import HISTORY, append, folded, stored, url_of
-from .servers import Server
+from .servers import BINARIES, Server, execute
 from .strategies import report
 from .worker_main import BELL_MS, GATE, GATED, LINGER, PATIENCE, Gated, Supervised, eventually
 
@@ -335,21 +335,50 @@ def test_workers_outlast_a_server_that_is_killed_and_catch_up(
     server = start_server()
     log = Log(server.client(), "cac")
     workers = supervise(log, 2)
-    workers.when_alive(2)
+    before = workers.when_alive(2)
     append(log, 40, GATE, 42)
-    busy = eventually(workers.waiting_at_the_gate)
+    eventually(workers.waiting_at_the_gate)
     server.kill()
     workers.open_the_gate()
-    eventually(lambda: {line["pid"] for line in workers.said("worker_died")} & {*busy})
+    eventually(lambda: workers.said("job_failed"))
     server.start()
     with closing(server.client()) as client:
         log = Log(client, "cac")
         append(log, 43)
         caught_up(log)
-    assert workers.ended() is None
+    assert sorted(workers.when_quiet(2)) == sorted(before)
+    assert not workers.said("worker_died")
+    assert {line["code"] for line in workers.said("job_failed")} <= {"storage-unavailable", "outcome-unknown"}
     complaints = [line["says"] for line in workers.said("reconciler")]
     assert all("server" in says for says in complaints)
     assert len(complaints) == len({*complaints})
+
+
+FULL = ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0")
+READ_ONLY = ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE")
+
+
+@pytest.mark.parametrize(("begins", "ends"), [FULL, READ_ONLY], ids=["full", "read-only"])
+@pytest.mark.parametrize("kind", BINARIES)
+def test_given_a_server_that_takes_no_writes_when_it_takes_them_again_then_the_same_workers_go_on(
+    start_server: Callable[..., Server], supervise: Supervise, kind: str, begins: str, ends: str
+) -> None:
+    server = start_server(kind)
+    log = Log(server.client(), "cac")
+    workers = supervise(log, 2)
+    before = workers.when_alive(2)
+    append(log, 40, GATE, 42)
+    eventually(workers.waiting_at_the_gate)
+    execute(server.client(), *begins.split())
+    workers.open_the_gate()
+    eventually(lambda: workers.said("job_failed"))
+    eventually(lambda: len({line["says"].split(":")[0] for line in workers.said("rq")}) == 2)
+    execute(server.client(), *ends.split())
+    append(log, 43)
+    caught_up(log)
+    assert sorted(workers.when_quiet(2)) == sorted(before)
+    assert not workers.said("worker_died")
+    assert not workers.said("job_refused")
 
 
 def test_workers_that_cannot_start_are_tried_again_later_and_later_and_the_supervisor_stays(

@@ -969,6 +969,27 @@ def test_a_lost_reply_costs_one_job_and_counts_nothing_twice(server: Server, log
     assert digests(log) == all_folded(log)
 
 
+@pytest.mark.parametrize(
+    "word", [b"HSET", b"LREM", b"LMOVE", b"CLIENT", b"SET", b"EVALSHA", b"last_heartbeat"]
+)
+def test_given_a_worker_when_a_reply_is_lost_then_it_goes_on_with_the_next_job(
+    server: Server, log: Log, signals: None, word: bytes
+) -> None:
+    append(log, 40)
+    run_here(log.client, log.ledger)  # as above
+    append(log, 41)
+    ring(log.client, log.ledger, [*PROJECTIONS])
+    with Proxy(server) as proxy, connect(proxy.url, timeout=20) as client, capture_logs() as said:
+        worker = BellWorker.of(client, log.ledger, "worker")
+        worker.register_birth = lambda: proxy.lose_replies_to(word, 1)  # type: ignore[method-assign]  # as it begins
+        worker.work(burst=True, logging_level="ERROR")
+        assert proxy.lost == 1
+    assert not [line for line in said if line.get("exc_info")]
+    assert queue_length(log.client, log.ledger) == 0
+    run_here(log.client, log.ledger)
+    assert digests(log) == all_folded(log)
+
+
 # The supervisor, in this process
 
 

@@ -76,8 +76,7 @@ def _drain_queue(client: Redis, ledger: str, errors: dict[str, Exception], share
     """Runs the jobs that wait, and returns how many there were. Adds to `errors` the projections that cannot go on."""
     queue, ran = doorbell(client, ledger), 0
     while True:
-        with storage():
-            names = take(queue, client, share)
+        names = take(queue, client, share)
         if not names:
             return ran
         try:

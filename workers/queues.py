@@ -14,14 +14,15 @@ from collections.abc import Iterable
 from typing import Any, NoReturn, cast
 
 import structlog
-from redis import Redis
-from redis.exceptions import ResponseError
+from redis import Redis, exceptions
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from rq import Queue
 from rq.exceptions import DequeueTimeout, NoSuchJobError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 
+from events import storage
 from projections import PROJECTIONS
 
 from .webhooks import subscriptions
@@ -132,6 +133,10 @@ class DoorbellQueue(Queue):
         (queue,) = queues  # one queue a worker: with several, RQ pops without a trace (BLPOP)
         try:
             popped = cls.lmove(connection, queue.key, timeout)
+        except (OutOfMemoryError, ReadOnlyError) as error:
+            if timeout is None:
+                raise
+            raise exceptions.ConnectionError(str(error)) from error  # for which the worker's loop waits
         except ResponseError as error:
             if "WRONGTYPE" not in str(error):
                 raise
@@ -192,18 +197,19 @@ def _enqueue(queue: DoorbellQueue, ledger: str, chosen: Iterable[str], function:
 
 
 def take(queue: DoorbellQueue, connection: Redis, at_most: int) -> list[str]:
-    """Takes jobs that wait, to be run together: the projection of each."""
+    """Takes jobs that wait, to be run together: the projection of each. Raises StorageUnavailable."""
     names: list[str] = []
-    while len(names) < at_most:
-        try:
-            popped = DoorbellQueue.dequeue_any([queue], None, connection)
-        except DequeueTimeout:
-            continue  # it was refused and put away
-        if popped is None:
-            break
-        job, _ = popped
-        take_out(job, queue, connection)
-        names.append(job.args[1])
+    with storage():
+        while len(names) < at_most:
+            try:
+                popped = DoorbellQueue.dequeue_any([queue], None, connection)
+            except DequeueTimeout:
+                continue  # it was refused and put away
+            if popped is None:
+                break
+            job, _ = popped
+            take_out(job, queue, connection)
+            names.append(job.args[1])
     return names
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from contextlib import suppress
 from types import FrameType
 from typing import Self
 
 import structlog
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.queue import Queue
@@ -24,7 +26,7 @@ from rq.utils import now
 from rq.worker import SimpleWorker
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
-from events import LedgerError
+from events import LedgerError, storage
 from projections import PROJECTIONS
 
 from .alive import share_of, workers_alive
@@ -74,14 +76,17 @@ class BellWorker(SimpleWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Runs a job together with those that wait behind it, up to this worker's share, and lingers."""
         assert isinstance(queue, DoorbellQueue)
-        take_out(job, queue, self.connection)
-        with self.connection.pipeline() as pipeline:
-            self.set_state("busy", pipeline=pipeline)  # a first Ctrl-C looks at it, and lets the job finish
-            pipeline.expire(self.key, self.job_seconds + WORKER_TTL)
-            pipeline.execute()
         ledger, first = job.args
         started = time.monotonic()
         try:
+            with storage(writing=True):
+                take_out(job, queue, self.connection)
+                with self.connection.pipeline() as pipeline:
+                    self.set_state(
+                        "busy", pipeline=pipeline
+                    )  # a first Ctrl-C looks at it, and lets the job finish
+                    pipeline.expire(self.key, self.job_seconds + WORKER_TTL)
+                    pipeline.execute()
             with UnixSignalDeathPenalty(self.job_seconds, JobTimedOut):  # type: ignore[no-untyped-call]  # RQ has none here
                 self.run(ledger, first, queue)
         except LedgerError as error:
@@ -125,10 +130,18 @@ class BellWorker(SimpleWorker):
         if pipeline is not None:
             super().heartbeat(timeout or self.worker_ttl, pipeline=pipeline)
         elif time.monotonic() - self._last_heartbeat >= _HEARTBEAT:
-            with self.connection.pipeline(transaction=False) as batched:
+            with suppress(RedisError), self.connection.pipeline(transaction=False) as batched:
                 super().heartbeat(timeout or self.worker_ttl, pipeline=batched)
                 batched.execute()
             self._last_heartbeat = time.monotonic()
+
+    # What the server has of a worker is for RQ's tools alone. Where it cannot be written the worker does not end: the server may
+    # have, in the middle of a job, and the loop waits for it where it asks for the next one.
+
+    def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
+        """Says what the worker does."""
+        with suppress(RedisError):
+            super().set_state(state, pipeline)
 
     def subscribe(self) -> None:
         """No second connection, and nobody who can publish a message may stop a worker."""
