@@ -76,11 +76,10 @@ def start(directory: Path) -> Server:
 class Server:
     """A server that this process, with its forks, uses until `close`; made by `start`.
 
-    `url` is for `events.connect`, here and in child processes; `attached` is whether the server ran before.
+    `url` is for `events.connect`, here and in child processes; `pid` is the server's.
     """
 
     pid: int
-    attached: bool
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -143,7 +142,7 @@ class Server:
                             raise self._death(started_at)
                         started_at = self._spawn(lock)
                 if lock is None and info is not None and not info["loading"]:
-                    self.pid, self.attached = info["process_id"], started_at is None
+                    self.pid = info["process_id"]
                     return
                 if lock is not None or info is not None:
                     heard = time.monotonic()

@@ -86,6 +86,14 @@ def rebuild(ledger: str, name: str) -> str:
     return f"{{{ledger}}}:rebuild:{name}"
 
 
+def rebuild_bell(ledger: str, name: str) -> str:
+    return f"{rebuild(ledger, name)}:bell"
+
+
+def rebuild_lease(ledger: str, name: str) -> str:
+    return f"{rebuild(ledger, name)}:lease"
+
+
 def deliveries(ledger: str) -> str:
     return f"{{{ledger}}}:deliveries"
 

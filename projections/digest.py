@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from hashlib import sha256
 from heapq import merge
 from itertools import islice
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -43,8 +44,8 @@ def digests_of_documents(documents: Iterable[tuple[str, bytes, bytes]]) -> tuple
 def digests_of_set(marked: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
     """SHA-256, in hex, of digests in their order, each once, and of digests with their marks; in little memory, however many."""
     plain, whole, last = sha256(), sha256(), b""
-    with TemporaryFile(buffering=0) as file:
-        for each in merge(*_sorted_runs((digest + mark.rjust(MARK) for digest, mark in marked), file)):
+    with ExitStack() as files:
+        for each in merge(*_sorted_runs((digest + mark.rjust(MARK) for digest, mark in marked), files)):
             if each != last:
                 plain.update(each[:-MARK])
                 whole.update(each)
@@ -52,9 +53,11 @@ def digests_of_set(marked: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
     return plain.hexdigest(), whole.hexdigest()
 
 
-def _sorted_runs(digests: Iterator[bytes], file: IO[bytes]) -> Iterator[Iterable[bytes]]:
-    run = sorted(islice(digests, RUN))
+def _sorted_runs(digests: Iterator[bytes], files: ExitStack) -> Iterator[Iterable[bytes]]:
+    run, file = sorted(islice(digests, RUN)), None
     while len(run) == RUN:
+        if file is None:  # most need none, and some machines have no place for one
+            file = files.enter_context(TemporaryFile(buffering=0))  # noqa: SIM115  # it is closed with `files`
         start = file.tell()
         file.write(b"".join(run))
         yield _read_run(file.fileno(), start, file.tell())

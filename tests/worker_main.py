@@ -200,7 +200,7 @@ def configure() -> None:
     processes.PERIOD = float(os.environ.get(PERIOD, "0.1"))  # type: ignore[attr-defined]  # it imports it
     processes._BACKOFF = (0.1, 0.4)
     processes._SETTLED = float("inf")
-    doorbell.BELL_MS = deliver.BELL_MS = BELL_MS
+    doorbell.BELL_MS = BELL_MS
     deliver.PERIOD, deliver.LEASE = 0.1, float(os.environ.get(LEASE, "2"))
     schedule.DELAYS = (0.01,) * len(schedule.DELAYS)
     processes.LINGER = linger = float(os.environ.get(LINGER, "0.2"))  # type: ignore[attr-defined]  # it imports it

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NoReturn
 
 import structlog
 from redis import Redis
-from redis.exceptions import LockNotOwnedError
-from redis.lock import Lock
 
-from events import LedgerError, Log, StorageUnavailable, Unreadable, keys, storage
+from events import LedgerError, Log, StorageUnavailable, Unreadable, keys
 
-from . import webhooks
-from .queues import DELIVER, JOB_TIMEOUT, DoorbellQueue, doorbell, enqueue
+from . import doorbell, lease, webhooks
+from .queues import DELIVER, JOB_TIMEOUT, DoorbellQueue
 from .watching import watching
 from .webhooks import Attempt, subscriptions
 from .worker import BellWorker
@@ -31,7 +28,6 @@ CONNECTION_NAME = "approvals-courier"
 PERIOD = 2.0  # seconds between two looks, where nothing is appended
 SLICE = 5.0  # seconds after which a job begins no further try, and rings for the rest: other subscriptions have their turn
 LEASE = JOB_TIMEOUT + 5.0  # seconds that a subscription is a worker's own: the time of a job, and some more
-BELL_MS = 5_000
 
 
 class Courier(BellWorker):
@@ -51,11 +47,9 @@ def deliver(client: Redis, ledger: str, id: str, *, stopping: Callable[[], bool]
     One worker at a time does so: another one that comes by leaves it alone. A worker that dies keeps the others out until its
     lease is over. Raises what `webhooks.deliveries` raises.
     """
-    lease = client.lock(keys.webhook_lease(ledger, id), timeout=LEASE, blocking=False, thread_local=False)
-    with storage(writing=True):
-        client.delete(keys.webhook_bell(ledger, id))  # before the cursor is read: who rings later has a job
-        if not lease.acquire():
-            return False
+    held = lease.take(client, keys.webhook_lease(ledger, id), keys.webhook_bell(ledger, id), LEASE)
+    if held is None:
+        return False
     until, is_left = time.monotonic() + SLICE, False
     try:
         for attempt in webhooks.deliveries(Log(client, ledger), id):
@@ -63,16 +57,11 @@ def deliver(client: Redis, ledger: str, id: str, *, stopping: Callable[[], bool]
             if is_left := stopping() or time.monotonic() >= until:
                 break
     except LedgerError:
-        _release(lease)
+        lease.release(held)
         raise
     # Whatever else ends a job (its time is over, a mistake of ours) leaves the lease to expire: it is not tried again at once.
-    _release(lease)
+    lease.release(held)
     return is_left
-
-
-def _release(lease: Lock) -> None:
-    with suppress(LockNotOwnedError, LedgerError), storage(writing=True):  # else it expires
-        lease.release()
 
 
 def deliver_here(client: Redis, ledger: str) -> None:
@@ -106,12 +95,7 @@ def due(log: Log, head: int, errors: list[Exception]) -> list[str]:
 
 def ring(client: Redis, ledger: str, ids: list[str]) -> None:
     """Asks for deliveries, unless that is asked for already."""
-    with storage(writing=True):
-        rung = [
-            each for each in ids if client.set(keys.webhook_bell(ledger, each), "rung", nx=True, px=BELL_MS)
-        ]
-        if rung:
-            enqueue(doorbell(client, ledger, DELIVER), ledger, rung, DELIVER)
+    doorbell.ring(client, ledger, ids, bell=keys.webhook_bell, function=DELIVER)
 
 
 def watch(log: Log) -> NoReturn:

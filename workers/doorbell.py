@@ -6,7 +6,7 @@ as it looks after the projection, so that nobody rings for what is being done.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from redis import Redis
 
@@ -15,22 +15,32 @@ from events import keys, storage
 BELL_MS = 5_000
 """For so long a bell is on that nobody takes off, or keeps on: a job, or a worker, that is lost mutes it no longer."""
 
+ADVANCE = "workers.jobs.advance"
+
 _RUNG = "rung"
 _FOR_EVER = -1  # what PTTL says
 
 
-def ring(client: Redis, ledger: str, projections: Iterable[str]) -> list[str]:
-    """Asks for each of `projections` to be moved on, unless its bell is on already, and returns those it rang for."""
-    names = list(projections)
+def ring(
+    client: Redis,
+    ledger: str,
+    names: Iterable[str],
+    *,
+    bell: Callable[[str, str], str] = keys.bell,
+    function: str = ADVANCE,
+) -> list[str]:
+    """Asks for each of these projections to be moved on, unless its bell is on already, and returns those it rang for. Or for
+    what else has a `bell` of its own, and jobs that call a `function` of their own."""
+    names = list(names)
     with storage(writing=True):
         pipeline = client.pipeline(transaction=False)
         for name in names:
-            pipeline.set(keys.bell(ledger, name), _RUNG, nx=True, px=BELL_MS)
+            pipeline.set(bell(ledger, name), _RUNG, nx=True, px=BELL_MS)
         rung = [name for name, was_off in zip(names, pipeline.execute(), strict=True) if was_off]
         if rung:
             from .queues import doorbell, enqueue  # RQ: not for whoever only looks
 
-            enqueue(doorbell(client, ledger), ledger, rung)
+            enqueue(doorbell(client, ledger, function), ledger, rung, function)
     return rung
 
 

@@ -26,7 +26,7 @@ from .alive import CONNECTION_NAME, connection_name, share_of, workers_alive
 from .collector import collect_rarely
 from .doorbell import not_held, ring
 from .jobs import LINGER, advance
-from .queues import DoorbellQueue, doorbell, enqueue, take
+from .queues import DoorbellQueue, doorbell, take
 from .reconcile import PERIOD, Reconciler, behind
 from .watching import Complaints
 from .webhooks import subscriptions
@@ -46,21 +46,21 @@ def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
     """Runs the jobs of `ledger` in this process until every projection is caught up, and returns how many it ran.
 
     No signal handler, no thread: Ctrl-C is Ctrl-C. At most `share` of them run together (all, by default): where others run
-    jobs too, they have theirs. A worker elsewhere may take some; then this one waits for it, or rings again where that one
-    does not keep its bells on, until nothing is left to do. A projection that cannot go on does not keep it from the
+    jobs too, they have theirs. A worker elsewhere may take some; then this one waits for it, or does without a job what that one
+    does not keep its bells on for, until nothing is left to do. A projection that cannot go on does not keep it from the
     others; what it raises, is raised when they are caught up.
     """
     log, queue, ran = Log(client, ledger), doorbell(client, ledger), 0
     errors: dict[str, Exception] = {}
+    together = share or len(PROJECTIONS)
     idle = False
     while names := behind(log, errors):
         free = not_held(client, ledger, names)
-        if not idle:
+        if idle and free:  # whoever took the job is lost, or is of another version, and takes each
+            took = _run(client, ledger, free[:together], errors)
+        else:
             ring(client, ledger, free)
-        elif free:  # somebody has rung, and whoever took the job is lost
-            with storage():
-                enqueue(queue, ledger, free)
-        took = _drain_queue(client, ledger, errors, share or len(PROJECTIONS))
+            took = _drain_queue(client, ledger, errors, together)
         if idle := not took:
             time.sleep(_TICK)
         ran += took
@@ -79,13 +79,18 @@ def _drain_queue(client: Redis, ledger: str, errors: dict[str, Exception], share
         names = take(queue, client, share)
         if not names:
             return ran
-        try:
-            advance(client, ledger, names, failed=errors.__setitem__)
-        except StorageUnavailable:
-            raise
-        except LedgerError as error:
-            errors.update(dict.fromkeys(names, error))
-        ran += len(names)
+        ran += _run(client, ledger, names, errors)
+
+
+def _run(client: Redis, ledger: str, names: list[str], errors: dict[str, Exception]) -> int:
+    """Moves these on, as a job for each does, and returns how many they are. Adds to `errors` those that cannot go on."""
+    try:
+        advance(client, ledger, names, failed=errors.__setitem__)
+    except StorageUnavailable:
+        raise
+    except LedgerError as error:
+        errors.update(dict.fromkeys(names, error))
+    return len(names)
 
 
 def queue_length(client: Redis, ledger: str) -> int:

@@ -25,11 +25,11 @@ from rq.timeouts import BaseDeathPenalty
 from events import storage
 from projections import PROJECTIONS
 
+from .doorbell import ADVANCE
 from .webhooks import subscriptions
 
 logger = structlog.get_logger("workers")
 
-ADVANCE = "workers.jobs.advance"
 DELIVER = "workers.deliver.deliver"
 REBUILD = "workers.rebuild.rebuild"
 QUEUES = {ADVANCE: "doorbell", DELIVER: "webhooks", REBUILD: "rebuilds"}

@@ -22,7 +22,9 @@ from redis.lock import Lock
 from events import LedgerError, Log, LogDamaged, StorageUnavailable, Unreadable, keys, storage
 from projections import PROJECTIONS, Store, replay
 
-from .queues import REBUILD, DoorbellQueue, doorbell, enqueue
+from . import doorbell, lease
+from .queues import REBUILD, DoorbellQueue
+from .queues import doorbell as queue_of
 from .watching import watching
 from .worker import BellWorker
 
@@ -33,7 +35,6 @@ PERIOD = 2.0  # seconds between two looks for what is asked for, and bells that 
 JOB_SECONDS = 6 * 3600  # a log of 300 million events
 LEASE = 60.0  # seconds that a rebuild is a worker's own, unless it says so again,
 KEEP = 15.0  # which it does so often
-BELL_MS = 5_000
 
 State = Literal["waiting", "running", "done", "failed"]
 _STATES: dict[str, State] = {state: state for state in get_args(State)}
@@ -125,12 +126,7 @@ def wanted(log: Log) -> list[str]:
 
 def ring(client: Redis, ledger: str, names: list[str]) -> None:
     """Puts a job for each into the queue, unless there is one already."""
-    with storage(writing=True):
-        rung = [
-            n for n in names if client.set(f"{keys.rebuild(ledger, n)}:bell", "rung", nx=True, px=BELL_MS)
-        ]
-        if rung:
-            enqueue(doorbell(client, ledger, REBUILD), ledger, rung, REBUILD)
+    doorbell.ring(client, ledger, names, bell=keys.rebuild_bell, function=REBUILD)
 
 
 class Rebuilder(BellWorker):
@@ -152,39 +148,36 @@ def rebuild(
 
     Raises StorageUnavailable, after which it is begun anew, too. Whatever else ends it is its outcome.
     """
-    log, place = Log(client, ledger), keys.rebuild(ledger, name)
-    lease = client.lock(f"{place}:lease", timeout=LEASE, blocking=False, thread_local=False)
-    with storage(writing=True):
-        client.delete(f"{place}:bell")
-        if not lease.acquire():
-            return None
+    log = Log(client, ledger)
+    held = lease.take(client, keys.rebuild_lease(ledger, name), keys.rebuild_bell(ledger, name), LEASE)
+    if held is None:
+        return None
     try:
         asked = last_rebuild(log, name)
         if asked is None or not asked.is_open:
             return None
         running = replace(asked, state="running", began_ms=_now_ms())
-        _note(log, running, lease)
-        ended = _outcome(log, running, lease, stopping)
-        _note(log, ended, lease)
+        _note(log, running, held)
+        ended = _outcome(log, running, held, stopping)
+        _note(log, ended, held)
     except (_Stopped, LockNotOwnedError):
         return None
     else:
         return ended
     finally:
-        with suppress(LockNotOwnedError, LedgerError), storage(writing=True):  # else it expires
-            lease.release()
+        lease.release(held)
 
 
-def _outcome(log: Log, running: Rebuild, lease: Lock, stopping: Callable[[], bool]) -> Rebuild:
-    store, held = Store(log, PROJECTIONS[running.projection]), [time.monotonic()]
+def _outcome(log: Log, running: Rebuild, held: Lock, stopping: Callable[[], bool]) -> Rebuild:
+    store, since = Store(log, PROJECTIONS[running.projection]), [time.monotonic()]
 
     def keep(_: int) -> None:
         if stopping():
             raise _Stopped
-        if time.monotonic() - held[0] > KEEP:
-            held[0] = time.monotonic()
+        if time.monotonic() - since[0] > KEEP:
+            since[0] = time.monotonic()
             with storage(writing=True):
-                lease.reacquire()
+                held.reacquire()
 
     try:
         rebuilt = replay.rebuild(store, keep)
@@ -225,7 +218,7 @@ def watch(log: Log) -> NoReturn:
 
     def look() -> list[Exception]:
         with storage():
-            waits = len(doorbell(log.client, log.ledger, REBUILD))
+            waits = len(queue_of(log.client, log.ledger, REBUILD))
         if not waits:
             ring(log.client, log.ledger, [name for name in wanted(log) if not _is_held(log, name)])
         time.sleep(PERIOD)
@@ -236,21 +229,21 @@ def watch(log: Log) -> NoReturn:
 
 def _is_held(log: Log, name: str) -> bool:
     with storage():
-        return bool(log.client.exists(f"{keys.rebuild(log.ledger, name)}:lease"))
+        return bool(log.client.exists(keys.rebuild_lease(log.ledger, name)))
 
 
-def _note(log: Log, rebuild: Rebuild, lease: Lock) -> None:
+def _note(log: Log, rebuild: Rebuild, held: Lock) -> None:
     """Raises LockNotOwnedError, and writes nothing, where the lease went to another meanwhile."""
     place = keys.rebuild(log.ledger, rebuild.projection)
 
     def write(pipeline: Pipeline) -> None:
-        if not lease.owned():
-            raise LockNotOwnedError(f"{lease.name} is another worker's")
+        if not held.owned():
+            raise LockNotOwnedError(f"{held.name} is another worker's")
         pipeline.multi()
         pipeline.hset(place, mapping=cast(Any, _written(rebuild)))
 
     with storage(writing=True):
-        log.client.transaction(write, lease.name)
+        log.client.transaction(write, held.name)
 
 
 def _now_ms() -> int:

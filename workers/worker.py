@@ -30,8 +30,9 @@ from events import LedgerError, storage
 from projections import PROJECTIONS
 
 from .alive import share_of, workers_alive
+from .doorbell import ADVANCE
 from .jobs import advance
-from .queues import ADVANCE, JOB_TIMEOUT, AllowedJob, DoorbellQueue, doorbell, take, take_out
+from .queues import JOB_TIMEOUT, AllowedJob, DoorbellQueue, doorbell, take, take_out
 
 logger = structlog.get_logger("workers")
 
