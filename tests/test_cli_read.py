@@ -149,6 +149,14 @@ def test_follow_shows_new_events_as_they_come_until_it_is_interrupted(ledger: Le
         assert (ran.code, ran.out.count("\n"), ran.err) == (0, 1, "")
 
 
+def test_given_a_position_beyond_the_end_when_it_is_followed_then_it_is_refused_for_that_is_another_log(
+    ledger: Ledger,
+) -> None:
+    ledger.log.append([parse(text(event("e1")))])
+    ran = ledger.run("events", "--follow", "--after", "2", code=1)
+    assert ran.err == f"lagging: ledger {ledger.name} ends at position 1: it has no position 2 yet\n"
+
+
 def test_follow_ends_with_the_words_of_the_error_where_the_server_dies(
     start_server: Callable[..., Server],
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from events import Event, InvalidEvent, Log, RecordedEvent, as_json_line, loads
+from events import Event, InvalidEvent, Lagging, Log, RecordedEvent, as_json_line, loads
 from projections import Answer, Asked, queries
 
 from ..listing import listed
@@ -64,6 +64,8 @@ def events(
     with open_ledger(url, data, ledger) as opened:
         log = opened.log
         line = _as_json if json else _as_text
+        if follow and after > (head := log.head()):
+            raise Lagging(f"ledger {log.ledger} ends at position {head}: it has no position {after} yet")
         try:
             last = after
             for recorded in listed(log, after=after, limit=limit, subject=subject, backwards=backwards):
