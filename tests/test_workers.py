@@ -824,6 +824,17 @@ def test_who_catches_up_leaves_to_others_what_they_look_after_as_long_as_they_do
     assert digests(log) == all_folded(log)
 
 
+@pytest.mark.parametrize("on", [None, 86_400_000])
+def test_given_a_bell_that_stays_on_too_long_when_one_catches_up_then_it_does_not_wait_for_it(
+    log: Log, on: int | None
+) -> None:
+    """The holder is gone, and the server's clock was put back meanwhile."""
+    append(log, 40)
+    log.client.set(keys.bell(log.ledger, "totals"), "another", px=on)
+    assert run_here(log.client, log.ledger) == len(PROJECTIONS)
+    assert digests(log) == all_folded(log)
+
+
 def test_what_cannot_go_on_is_raised_when_the_others_have_gone_on(log: Log) -> None:
     append(log, 40, 41)
     run_here(log.client, log.ledger)

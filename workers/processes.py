@@ -24,7 +24,7 @@ from projections import PROJECTIONS
 from . import deliver, rebuild
 from .alive import CONNECTION_NAME, connection_name, share_of, workers_alive
 from .collector import collect_rarely
-from .doorbell import not_held, ring
+from .doorbell import free, not_held, ring
 from .jobs import LINGER, advance
 from .queues import DoorbellQueue, doorbell, take
 from .reconcile import PERIOD, Reconciler, behind
@@ -55,11 +55,12 @@ def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
     together = share or len(PROJECTIONS)
     idle = False
     while names := behind(log, errors):
-        free = not_held(client, ledger, names)
-        if idle and free:  # whoever took the job is lost, or is of another version, and takes each
-            took = _run(client, ledger, free[:together], errors)
+        free(client, ledger, names)
+        alone = not_held(client, ledger, names)
+        if idle and alone:  # whoever took the job is lost, or is of another version, and takes each
+            took = _run(client, ledger, alone[:together], errors)
         else:
-            ring(client, ledger, free)
+            ring(client, ledger, alone)
             took = _drain_queue(client, ledger, errors, together)
         if idle := not took:
             time.sleep(_TICK)

@@ -37,9 +37,9 @@ QUEUES = {ADVANCE: "doorbell", DELIVER: "webhooks", REBUILD: "rebuilds"}
 
 JOB_TIMEOUT = 30  # seconds, whatever the hash says
 JOB_TTL = 300  # seconds that a job may wait in the queue
-WAITING = 10_000
-"""Jobs that a queue holds: more than there are webhooks. Where nobody takes any, the oldest go: their hashes expire, and they do not.
-A year of appends without a worker would leave 30 million, which the first one passes over before it comes to a job."""
+WAITING = 1_000
+"""Jobs that a queue holds, unless more are put into it at once. Where nobody takes any, the oldest go: their hashes expire, and they
+do not. A year of appends without a worker would leave 30 million, and to pass over one takes two writes that are synced."""
 _DATA_LIMIT = 4096  # bytes of a job's data, before and after decompression
 _ARGUMENT_LIMIT = 200  # characters
 _KEPT = frozenset({b"created_at", b"enqueued_at", b"status"})
@@ -181,9 +181,9 @@ def enqueue(queue: DoorbellQueue, ledger: str, chosen: Iterable[str], function: 
         _enqueue(queue, ledger, names, function)
 
 
-def _enqueue(queue: DoorbellQueue, ledger: str, chosen: Iterable[str], function: str) -> None:
+def _enqueue(queue: DoorbellQueue, ledger: str, names: list[str], function: str) -> None:
     with queue.connection.pipeline() as pipeline:
-        for each in chosen:
+        for each in names:
             queue.enqueue_call(
                 function,
                 args=(ledger, each),
@@ -192,7 +192,7 @@ def _enqueue(queue: DoorbellQueue, ledger: str, chosen: Iterable[str], function:
                 ttl=JOB_TTL,
                 pipeline=pipeline,
             )
-        pipeline.ltrim(queue.key, -WAITING, -1)
+        pipeline.ltrim(queue.key, -max(WAITING, len(names)), -1)
         pipeline.execute()
 
 
