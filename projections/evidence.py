@@ -13,7 +13,7 @@ from typing import Any
 
 from events import Count, DateRange, Interval, date_range, name_key
 
-from . import approvals, batches, by_day, companies, sources, terms, totals
+from . import batches, by_day, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
 from .identities import WHENEVER, Group, Identities, Marks, each_once
 from .projection import Documents
@@ -277,8 +277,8 @@ def gather(views: Views, counted: str) -> Evidence:
     elsewhere = dated_otherwise(views["companies"], [t for t in one if listed[t]])
     marks = Marks(views["companies"], _named(views, announced))
     doubles = {t: doubles_in(views["batches"], t, repeats[t]) for t in one}
-    shared = {t: _shared(views["companies"], t) for t in one}
-    members = {t: _members(views["batches"], t, marks, doubles[t], shared[t]) for t in one}
+    shared = _shared(views["companies"], [t for t in one if listed[t]])
+    members = {t: _members(views["batches"], t, marks, doubles[t], shared.get(t, {})) for t in one}
     reports: list[TotalReport | BatchReport] = [*(report for _, report in figures), *announced]
     return Evidence(
         terms=one,
@@ -290,7 +290,9 @@ def gather(views: Views, counted: str) -> Evidence:
         granted={t: Days([*listed[t], *days_of(repeats[t].perhaps), *elsewhere.get(t, [])]) for t in one},
         perhaps={t: Days([*listed[t], *days_of(repeats[t].surely)]) for t in one},
         repeated={t: repeats[t].names for t in one},
-        granted_to={t: _granted_to(views["companies"], each_once(marks.groups), t, shared[t]) for t in one},
+        granted_to={
+            t: _granted_to(views["companies"], each_once(marks.groups), t, shared.get(t, {})) for t in one
+        },
         revoked=_revoked(views, one),
         unplaced={
             t: sum(count for _, count, _ in listed[t])
@@ -321,15 +323,18 @@ def _named(views: Views, announced: Iterable[BatchReport]) -> list[str]:
 
 
 Shared = Mapping[str, list[str]]
-"""By registry number (as a key), the names (as keys) that reports give it to, where they are several: the first one's first."""
+"""By registry number (as a key), the names (as keys) that reports give it to, where they are several: that under which it counts
+first."""
 
 
-def _shared(documents: Documents, counted: str) -> Shared:
-    numbers = companies.shared(documents, counted)
-    return {
-        number: list(dict.fromkeys(report.company for report in told))
-        for number, told in zip(numbers, approvals.reports_of(documents, counted, numbers), strict=True)
-    }
+def _shared(documents: Documents, one: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """By each of these terms, which are one, the numbers that are reported in it and given to several names in any."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for number, told in companies.shared(documents, one).items():
+        names = [report.company for of in told.values() for report in of]
+        for counted, of in told.items():
+            found.setdefault(counted, {})[number] = list(dict.fromkeys([of[0].company, *names]))
+    return found
 
 
 def _perhaps_of(documents: Documents, counted: str, shared: Shared) -> dict[str, list[tuple[str, list[str]]]]:
