@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from events import DecodedEvent, name_key
@@ -116,24 +117,54 @@ def mixed(documents: Documents, counted: str) -> list[tuple[str, str]]:
     return [(company, item) for _, (company, item) in pages.read(documents, _mixed(counted))]
 
 
-def given_twice(documents: Documents, counted: str) -> list[str]:
-    """Every registry number (as a key) that reports give to several companies, by their names as they are written."""
-    return [number for _, number in pages.read(documents, _shared(counted))]
+ByTerms = Mapping[str, list[approvals.Told]]
+"""By terms, what is reported of one registry number."""
 
 
-def shared(documents: Documents, counted: str) -> dict[str, set[str]]:
-    """Each of them, with the names (as keys) that amendments give it to."""
-    authority, instrument, _ = counted.split("\t")
-    numbers = given_twice(documents, counted)
-    places = {number: _of_number(authority, instrument, number) for number in numbers}
-    pages.fetch(documents, places.values())
+def shared(documents: Documents, counted: Sequence[str]) -> dict[str, ByTerms]:
+    """Every registry number (as a key) that reports in these terms, which are one, give to several companies: by terms, what is
+    reported of it."""
+    numbers = {number for of in counted for _, number in pages.read(documents, _shared(of))}
+    if len(counted) > 1:
+        numbers |= _shared_between(documents, counted)
+    listed = sorted(numbers)
+    told = {of: approvals.reports_of(documents, of, listed) for of in counted}
+    return {
+        number: {of: reports[index] for of, reports in told.items() if reports[index]}
+        for index, number in enumerate(listed)
+    }
+
+
+def _shared_between(documents: Documents, counted: Sequence[str]) -> set[str]:
+    """Those that are given to several companies where all of these terms are looked at."""
+    names = all_names(documents)
+    fetch_granted(documents, names)
+    given: dict[str, set[str]] = {}
+    for of, name in product(counted, names):
+        for entry in granted(documents, name, of):
+            if (number := entry["item"].get("registry_number")) is not None:
+                given.setdefault(name_key(number), set()).add(name)
+    return {number for number, of in given.items() if len(of) > 1}
+
+
+def amended_to(documents: Documents, counted: Iterable[str], numbers: Iterable[str]) -> dict[str, set[str]]:
+    """By registry number (as a key), the names (as keys) of the companies that amendments give it to."""
+    instruments = sorted(
+        {(authority, instrument) for authority, instrument, _ in (of.split("\t") for of in counted)}
+    )
+    places = {
+        number: [_of_number(authority, instrument, number) for authority, instrument in instruments]
+        for number in numbers
+    }
+    pages.fetch(documents, [place for of in places.values() for place in of])
     return {
         number: {
             name_key(change["changes"]["company"]["name"])
+            for place in of
             for _, change in pages.read(documents, place)
             if "company" in change.get("changes", {})
         }
-        for number, place in places.items()
+        for number, of in places.items()
     }
 
 

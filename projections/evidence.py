@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 from events import Count, DateRange, Interval, date_range, name_key
 
-from . import approvals, batches, by_day, companies, sources, terms, totals
+from . import batches, by_day, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
 from .identities import WHENEVER, Identities, Marks, each_once, joined
 from .projection import Documents
-from .repeats import Doubles, across, days_of, doubles_in, repeats_in
+from .repeats import Doubles, dated_otherwise, days_of, doubles_in, repeats_in
 
 Views = Mapping[str, Documents]
 """The documents of each projection that a question needs, by its name, all at one position."""
@@ -282,7 +282,8 @@ class Evidence:
     may be counted too often.
 
     `marks` says which names are one company; `claimants` how many companies claim a name, where they are several.
-    `granted_to` has, by terms, how many approvals may be each company's.
+    `shared` has each registry number (as a key) that reports give to several companies, with what they tell of it; `granted_to`,
+    by terms, how many approvals may be each company's.
     Each of `revoked` counts some ended approvals, which may be those of another. `unplaced` is how many approvals, by terms,
     are listed and no report says of which batch they are, at most.
     """
@@ -296,6 +297,7 @@ class Evidence:
     granted: dict[str, Days]
     perhaps: dict[str, Days]
     repeated: dict[str, Set[str]]
+    shared: Mapping[str, companies.ByTerms]
     granted_to: dict[str, Granted]
     revoked: tuple[Days, ...]
     unplaced: dict[str, int]
@@ -325,7 +327,10 @@ def gather(views: Views, counted: str) -> Evidence:
     figures = [(t, _total(at, r)) for t in one for at, r in totals.reports(views["totals"], t)]
     announced = [_batch_report(at, t, r) for t in one for at, r in batches.reports(views["batches"], t)]
     listed = {t: totals.granted(views["totals"], t) for t in one}
-    elsewhere, given_twice = across(views["companies"], [t for t in one if listed[t]])
+    listing = [t for t in one if listed[t]]
+    elsewhere = dated_otherwise(views["companies"], listing)
+    shared = companies.shared(views["companies"], listing)
+    given_twice = {number: _holders(told) for number, told in shared.items()}
     repeats = {t: repeats_in(views["companies"], t, given_twice) for t in one}
     marks = Marks(views["companies"], _named(views, announced))
     doubles = {t: doubles_in(views["batches"], t, repeats[t]) for t in one}
@@ -344,7 +349,8 @@ def gather(views: Views, counted: str) -> Evidence:
         granted={t: Days([*listed[t], *days_of(repeats[t].perhaps), *elsewhere.get(t, [])]) for t in one},
         perhaps={t: Days([*listed[t], *days_of(repeats[t].surely), *repeats[t].beside]) for t in one},
         repeated={t: repeats[t].names for t in one},
-        granted_to={t: _granted_to(views["companies"], marks, t, given_twice) for t in one},
+        shared=shared,
+        granted_to={t: _granted_to(views["companies"], marks, t, shared) for t in one},
         revoked=_revoked(views, one),
         unplaced={
             t: sum(count for _, count, _ in listed[t])
@@ -544,7 +550,7 @@ def _batch(
 
 
 def _granted_to(
-    documents: Documents, marks: Marks, counted: str, given_twice: Mapping[str, Set[str]]
+    documents: Documents, marks: Marks, counted: str, shared: Mapping[str, companies.ByTerms]
 ) -> Granted:
     """How many approvals were granted to each company that an announcement names, under all names that may be its."""
     names_of = {group.mark: group.names | group.disputed for group in each_once(marks.groups)}
@@ -553,13 +559,16 @@ def _granted_to(
         mark: sum(held[name]["granted"].get(counted, 0) for name in names if name in held)
         for mark, names in names_of.items()
     }
-    told = approvals.reports_of(documents, counted, given_twice)
-    shared = [
-        (of[0].company, *sorted(names - {of[0].company}))
-        for names, of in zip(given_twice.values(), told, strict=True)
-        if of
+    holders = [
+        (first := told[counted][0].company, *sorted(_holders(told) - {first}))
+        for told in shared.values()
+        if counted in told
     ]
-    return Granted.among(marks.may_be_one(), counts, shared)
+    return Granted.among(marks.may_be_one(), counts, holders)
+
+
+def _holders(told: companies.ByTerms) -> frozenset[str]:
+    return frozenset(report.company for of in told.values() for report in of)
 
 
 def _revoked(views: Views, one: Mapping[str, frozenset[int]]) -> tuple[Days, ...]:

@@ -46,7 +46,7 @@ class Repeats:
 def repeats_in(documents: Documents, counted: str, given_twice: Mapping[str, Set[str]]) -> Repeats:
     """Folds count an approval without a number by its item and its company as it is written. Where events say that several
     names are one company, what they have of one item is one approval, or one of those that have a number; but not what
-    they had when they were two. `given_twice` are the registry numbers that reports give to several names (see `across`)."""
+    they had when they were two. `given_twice` are the registry numbers that reports give to several names (see `companies.shared`)."""
     found = Repeats()
     claimed = Identities(documents).claimed(companies.unnumbered(documents, counted))
     marks = Marks(documents, sorted({*claimed, *(of for of, _ in companies.mixed(documents, counted))}))
@@ -195,26 +195,12 @@ class _Listed:
         return self.days.last < other.days.first or other.days.last < self.days.first
 
 
-def across(
-    documents: Documents, counted: Sequence[str]
-) -> tuple[dict[str, Changed], dict[str, frozenset[str]]]:
-    """What terms that are one list together: see `_dated_otherwise`; and every registry number (as a key) that reports give to
-    several companies, with the names (as keys) of these."""
-    if len(counted) < 2:
-        numbers = [number for of in counted for number in companies.given_twice(documents, of)]
-        told = [reports for of in counted for reports in approvals.reports_of(documents, of, numbers)]
-        holders = [frozenset(report.company for report in reports) for reports in told]
-        return {}, dict(zip(numbers, holders, strict=True))
-    of_number, bare, holders_of = _listed(documents, counted)
-    given_twice = {number: frozenset(names) for number, names in holders_of.items() if len(names) > 1}
-    return _dated_otherwise(of_number, bare), given_twice
-
-
-def _dated_otherwise(
-    of_number: Mapping[tuple[str, str], _Listed], bare: list[tuple[_Listed, list[_Listed]]]
-) -> dict[str, Changed]:
+def dated_otherwise(documents: Documents, counted: Sequence[str]) -> dict[str, Changed]:
     """What changes in the days of terms that are one where several of them list one approval, or what can only be one, on days
     that exclude each other. Counted on the days of each it would be two, one after the other: it is of some day between."""
+    if len(counted) < 2:
+        return {}
+    of_number, bare = _listed(documents, counted)
     numbered: dict[str, list[_Listed]] = {}
     for (_, number), each in of_number.items():
         numbered.setdefault(number, []).append(each)
@@ -239,29 +225,26 @@ def _dated_otherwise(
 
 def _listed(
     documents: Documents, counted: Sequence[str]
-) -> tuple[dict[tuple[str, str], _Listed], list[tuple[_Listed, list[_Listed]]], dict[str, set[str]]]:
-    """What each of the terms counts: by terms and number; and what has none, each with all of other terms that it may be; and
-    the names (as keys) to which each number is given."""
+) -> tuple[dict[tuple[str, str], _Listed], list[tuple[_Listed, list[_Listed]]]]:
+    """What each of the terms counts: by terms and number; and what has none, each with all of other terms that it may be."""
     names = companies.all_names(documents)
     companies.fetch_granted(documents, names)
     marks = Marks(documents, names)
     dates: dict[tuple[str, str], list[str]] = {}
-    holders: dict[str, set[str]] = {}
     by_item: dict[str, dict[str, Entries]] = {}
     for terms in counted:
         granted = {name: companies.granted(documents, name, terms) for name in names}
         for item, of_item in _by(granted, _item_of).items():
             by_item.setdefault(item, {})[terms] = of_item
-        for name, entry in ((name, entry) for name, entries in granted.items() for entry in entries):
+        for entry in (entry for entries in granted.values() for entry in entries):
             for number in _numbers([entry]):
                 dates.setdefault((terms, number), []).append(entry["approved_on"])
-                holders.setdefault(number, set()).add(name)
     of_number = {(terms, number): _as_listed(terms, on) for (terms, number), on in dates.items()}
     bare: list[tuple[_Listed, list[_Listed]]] = []
     for of_terms in by_item.values():
         for group in each_once({name: marks.groups[name] for of in of_terms.values() for name in of}):
             bare += _bare(of_terms, group, marks, of_number)
-    return of_number, bare, holders
+    return of_number, bare
 
 
 def _bare(

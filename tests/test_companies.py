@@ -10,6 +10,7 @@ from events import BadQuestion, EventData, RecordedEvent, date_range
 from projections.answers.shown import SHOWN
 
 from .given import (
+    MODELS,
     SERVICES,
     Line,
     amended,
@@ -492,6 +493,30 @@ def test_a_member_of_a_batch_that_a_later_list_gives_to_another_company_may_be_w
     (of_batch,) = ask(reports, "batches")
     assert (of_batch["size"], of_batch["named"], of_batch["contradictions"]) == (exactly(1), 1, [])
     assert company_of(reports, "Kunlun")["approvals"] == []
+
+
+@pytest.mark.parametrize("terms", [(MODELS, SERVICES), (SERVICES, MODELS)])
+def test_a_registry_number_that_is_given_to_two_companies_in_terms_that_are_one_may_be_either_s(
+    terms: tuple[tuple[str, str, str], tuple[str, str, str]],
+) -> None:
+    lines = [
+        granted("Baidu", "Ernie", "2023-08-31", number="N1", terms=terms[0]),
+        granted("Zhipu", "Ernie", "2023-08-31", number="N1", terms=terms[1]),
+        total("<=1", "2023-12-31", terms=terms[0]),
+    ]
+    apart, one = log(*lines), log(*lines, equated())
+    for name in ("Baidu", "Zhipu"):
+        assert company_of(apart, name)["contradictions"] == []
+        answer = company_of(one, name)
+        assert [each["approvals"] for each in answer["approvals"]] == [between(0, 1)] * 2
+        assert events_in_conflict(answer) == [[1, 2]]
+    announced = batch(1, ">=1", "2023-09-30", named=["Zhipu"], terms=terms[0])
+    for answer in ask(log(*lines, equated(), announced), "totals"):
+        assert (answer["total"], answer["contradictions"]) == (exactly(1), [])
+    with_amendment = log(*lines, equated(), amended("N1", company="Zhipu", on="2023-11-01"))
+    for each in company_of(with_amendment, "Baidu")["approvals"]:
+        assert (each["named"], each["approvals"]) == (1, exactly(1))
+    assert company_of(with_amendment, "Zhipu")["contradictions"] == []
 
 
 @pytest.mark.parametrize("names", [("Omega", "Alpha"), ("Alpha", "Omega"), ("Omega", "Psi")])

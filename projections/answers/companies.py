@@ -15,7 +15,7 @@ from .. import approvals, by_day, terms, totals
 from .. import companies as fold
 from ..asof import perhaps, surely
 from ..bounds import NAMED
-from ..evidence import Batch, Views
+from ..evidence import Batch, Evidence, Views
 from ..figures import Figures
 from ..identities import WHENEVER, Company, Identities, Marks
 from ..premises import Placed, premises_of
@@ -132,7 +132,7 @@ def _company(
         "merges": [{"position": at, "from": a, "into": b, "on": on} for at, a, b, on in company.merges],
         "contradictions": [
             *_identity_contradictions(company),
-            *(each for counted in counting for each in counted.contradictions(company, may_be)),
+            *_each_once(each for counted in counting for each in counted.contradictions(company, may_be)),
         ],
     }
     if perhaps:
@@ -175,7 +175,7 @@ class _Counting:
         self._different = {placed.batch.key for placed in figures.order if placed.sure}
         self._repeated = {counted: figures.evidence.repeated[counted] for counted in one}
         self._shared: dict[str, list[_Shared]] = {}  # by each name that it is given to
-        for shared in _shared(views["companies"], self._then, self._repeated, valid_at):
+        for shared in _shared(views["companies"], self._then, figures.evidence, valid_at):
             for name in {shared.first, *shared.companies}:
                 self._shared.setdefault(name, []).append(shared)
         days = valid_at or figures.last_day
@@ -238,7 +238,7 @@ class _Counting:
     def _shared_by(self, company: Company, may_be: Set[str]) -> list[_Shared]:
         """Those of several names that are not surely its own, whether or not they may be."""
         own, surely_own = {*company.names, *may_be}, {*_undisputed(company)}
-        given = {(each.counted, each.number): each for name in own for each in self._shared.get(name, ())}
+        given = {each.number: each for name in own for each in self._shared.get(name, ())}
         return [
             each
             for _, each in sorted(given.items())
@@ -358,17 +358,17 @@ class _Shared(NamedTuple):
 
 
 def _shared(
-    documents: Documents, then: _Then, counted: Iterable[str], valid_at: DateRange | None
+    documents: Documents, then: _Then, evidence: Evidence, valid_at: DateRange | None
 ) -> Iterator[_Shared]:
-    for of in counted:
-        numbers = fold.shared(documents, of)
-        reports = approvals.reports_of(documents, of, numbers)
-        for (number, given_on), told in zip(numbers.items(), reports, strict=True):
-            on = by_day.day_range(approvals.span([report.on for report in told]))
-            if perhaps(on, valid_at):
-                companies = _granted_first(then, {report.company for report in told}, given_on, on)
-                positions = {report.position for report in told}
-                yield _Shared(of, number, told[0].company, companies, positions, on)
+    amended_to = fold.amended_to(documents, evidence.terms, evidence.shared)
+    for number, told in evidence.shared.items():
+        reports = [report for of in told.values() for report in of]
+        on = by_day.day_range(approvals.span([report.on for report in reports]))
+        if perhaps(on, valid_at):
+            companies = _granted_first(then, {report.company for report in reports}, amended_to[number], on)
+            positions = {report.position for report in reports}
+            for of, in_terms in told.items():
+                yield _Shared(of, number, in_terms[0].company, companies, positions, on)
 
 
 def _granted_first(then: _Then, companies: set[str], given_on: set[str], on: DateRange) -> set[str]:
@@ -493,6 +493,11 @@ def _share(named: int, others: int, total: Interval) -> dict[str, float]:
     low = Fraction(0) if total.high is None else Fraction(named, max(total.high, named, 1))
     high = Fraction(1) if total.high is None else 1 - Fraction(others, max(total.high, named + others, 1))
     return Percentage(low, high, open=False).to_json()
+
+
+def _each_once(contradictions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Terms that are one have the same."""
+    return list({(each["says"], *each["events"]): each for each in contradictions}.values())
 
 
 def _identity_contradictions(company: Company) -> list[dict[str, Any]]:
