@@ -280,8 +280,10 @@ class Premises:
         mentions = self._placed.mentions(order)
         for counted, granted in self.evidence.granted.items():
             granted_to = self.evidence.granted_to[counted] if named else Granted({})
-            # Approvals of a month are listed from its last day on: on that day they stand beside those announced in it.
-            days = sorted(announced | {partial.last for partial, _ in granted.partial})
+            # Approvals of a month are listed from its last day on: on that day they stand beside those announced in it. So do
+            # members of a batch that are listed after they were announced.
+            late = {days.last for days in self.listed_in[counted].late}
+            days = sorted(announced | {partial.last for partial, _ in granted.partial} | late)
             for day, unlisted, because in _unlisted_by_each(mentions, granted_to, days):
                 if unlisted:
                     listed = granted.surely_by(day) if named else 0

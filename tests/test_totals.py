@@ -1209,3 +1209,25 @@ def test_of_two_labels_of_one_batch_each_report_has_the_event_that_links_its_own
         batch(None, "=9", "2024-01-10", label="first"),
     )
     assert batch_of(reports, 1)["evidence"]["size"]["low"] == [1, 3]
+
+
+def test_members_that_a_list_dates_later_stand_beside_whom_announcements_name() -> None:
+    """Three are listed by March, beside the one that the announcement names."""
+    reports = log(
+        batch(3, ">=1", "2024-01-10", named=["Baidu"]),
+        granted("01.AI", "Yi", "2024-01-05"),
+        granted("Zhipu", "GLM", "2024-03-01", batch=2),
+        granted("Xiaomi", "MiLM", "2024-03-01", batch=1),
+    )
+    assert total_of(reports)["total"] == at_least(4)
+
+
+def test_a_figure_between_takes_nothing_from_the_member_of_a_batch_that_a_list_dates_later() -> None:
+    lines = [
+        granted("Zhipu", "GLM", "2023-12-31", batch=2),
+        batch(None, ">=1", "2024-01", label="new year"),
+        granted("Baidu", "Ernie", "2024-01-10", batch="new year"),
+    ]
+    for between_them in ([], [total("~9", "2024-01-01")]):
+        reports = log(*lines, *between_them)
+        assert total_of(reports, valid_at=date_range("2024-01-10"))["total"] == at_least(3)
