@@ -83,8 +83,6 @@ def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[No
     """
     try:
         yield
-    except redis.exceptions.NoScriptError:
-        raise
     except redis.exceptions.MaxConnectionsError as error:  # a kind of ConnectionError; yet nobody was asked
         raise StorageUnavailable(
             f"this program holds as many connections to the server as it may.{words.untouched} Try again; where it stays so, "

@@ -177,6 +177,7 @@ def test_a_text_that_is_not_utf_8_is_wrong_usage_of_every_command_that_takes_one
             ("park", "retry", NO_TEXT): r"\udcff: no such projection",
             ("replay", NO_TEXT): r"\udcff: no such projection",
             ("park", "show", NO_TEXT): "Invalid value for 'POSITION'",
+            ("diff", "totals", "--from", ""): "--from takes a position, or a file with an answer",
             (NO_TEXT,): r"No such command '\udcff'",
         },
     )

@@ -177,6 +177,18 @@ def test_the_script_is_loaded_again_where_the_server_lost_it(log: Log, every_ser
     assert receipts(log.append([report("e2")])) == [(2, False)]
 
 
+def test_given_a_server_that_loses_each_script_at_once_when_something_is_appended_then_nothing_is_stored(
+    log: Log, every_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append([report("e1")])
+    every_server.client().script_flush()
+    sha = log._append.sha
+    monkeypatch.setattr(log.client, "script_load", lambda _: sha)
+    with pytest.raises(StorageUnavailable, match=r"NOSCRIPT|No matching script"):
+        log.append([report("e2")])
+    assert log.head() == 1
+
+
 def test_two_ledgers_on_one_server_know_nothing_of_each_other(log: Log, every_server: Server) -> None:
     other = Log(every_server.client(), new_ledger())
     log.append([report("e1", 1, subject="s")])

@@ -79,6 +79,8 @@ def sent(url: str, *, private: bool = False) -> Answer:
         "http://receiver.example/例",
         "http://[::1",
         "http://[v1.x]/",
+        "http://[fe80::1%25eth0]/",
+        "http://[fe80::1%eth0]/",
         "http://.example/",
         "http://a..example/",
         "http://-a.example/",

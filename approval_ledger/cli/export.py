@@ -102,8 +102,17 @@ def _named(out: str) -> Path | None:
 
 
 def _format_of(file: Path | None) -> Format:
-    ending = "" if file is None else file.suffix.lower()
-    return "parquet" if ending == ".parquet" else "json" if ending == ".json" else "csv"
+    match "" if file is None else file.suffix.lower():
+        case "" | ".csv":
+            return "csv"
+        case ".json":
+            return "json"
+        case ".parquet":
+            return "parquet"
+        case ending:
+            raise typer.BadParameter(
+                f"what ends with {ending} is none of csv, json and parquet: give --format, or another name to -o"
+            )
 
 
 def _check(

@@ -85,6 +85,8 @@ class Address:
 
 def target(url: str) -> Target:
     """What `url` says. Raises AddressRefused where it is none that events can be sent to."""
+    if not url:
+        _refuse("it is empty")
     if len(url) > URL_LIMIT:
         _refuse(f"it has {len(url):,} characters, and at most {URL_LIMIT:,} are taken")
     if re.fullmatch(r"[!-~]+", url) is None or "\\" in url:
@@ -102,6 +104,8 @@ def target(url: str) -> Target:
         _refuse("it has a fragment (#), which no server sees")
     host = parts.hostname or ""
     is_bracketed = "[" in parts.netloc  # as IPv6 addresses are, and nothing else is
+    if "%" in host:
+        _refuse("its host has a zone (%), which only this machine knows")
     if (_as_ip(host) is None) if is_bracketed else (_NAME.fullmatch(host) is None):
         _refuse("its host is no name and no address")
     if port == 0:
