@@ -41,14 +41,14 @@ from workers import ask_for_rebuild, queue_length, rebuild_here, run_here
 
 from .given import ASK, QUESTIONS, views
 from .line import Line
-from .long import LONG
+from .long import only_long
 from .producing import TIMEOUT, Producer, Record
 from .servers import BINARIES, Server, execute
 from .worker_main import Supervised, eventually
 
 ROOT = Path(__file__).parents[1]
 LEDGER, NEIGHBOUR = "cac", "cac-2"
-FAULTS = 60 if LONG else 10  # in one run
+FAULTS = 60  # in one run
 PAUSES = (0.05, 0.2, 0.5)  # seconds between two of them
 REPLAY = """
 import sys
@@ -386,8 +386,9 @@ def what_the_workers_should_not_say(workers: Supervised) -> Iterator[str]:
             yield str(line)
 
 
-@pytest.mark.parametrize("kind", BINARIES if LONG else ["valkey-9.1"])
-@pytest.mark.parametrize("seed", range(3) if LONG else [0])
+@only_long
+@pytest.mark.parametrize("kind", BINARIES)
+@pytest.mark.parametrize("seed", range(3))
 def test_given_many_at_work_when_faults_come_at_random_then_nothing_is_lost_doubled_or_mixed(
     kind: str, seed: int
 ) -> None:
