@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help demo up test test-long check bench bench-peers bench-readme lock wheel clean
+.PHONY: help demo up test test-long test-faults check bench bench-peers bench-readme lock wheel clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -30,6 +30,9 @@ test: $(READY) ## the tests, against real servers
 
 test-long: $(READY) ## the same with more examples, and the tests that take long; each command is started anew
 	@LEDGER_TESTS=long $(BIN)/python -m pytest -n 3
+
+test-faults: $(READY) ## faults at random, with producers, workers, rebuilds and readers at work, on each server
+	@LEDGER_TESTS=faults $(BIN)/python -m pytest tests/test_faults_at_random.py
 
 check: $(READY) ## lint, format, types, import rules
 	@$(BIN)/ruff check .

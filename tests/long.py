@@ -8,6 +8,11 @@ LONG = os.environ.get("LEDGER_TESTS") == "long"
 
 only_long = pytest.mark.skipif(not LONG, reason="it takes long: `make test-long` runs it")
 
+only_faults = pytest.mark.skipif(
+    os.environ.get("LEDGER_TESTS") != "faults",
+    reason="it takes a quarter of an hour: `make test-faults` runs it",
+)
+
 
 def examples(most: int) -> int:
     """How many examples of a property are tried: half of `most`, unless it may take longer."""

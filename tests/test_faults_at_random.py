@@ -41,7 +41,7 @@ from workers import ask_for_rebuild, queue_length, rebuild_here, run_here
 
 from .given import ASK, QUESTIONS, views
 from .line import Line
-from .long import only_long
+from .long import only_faults
 from .producing import TIMEOUT, Producer, Record
 from .servers import BINARIES, Server, execute
 from .worker_main import Supervised, eventually
@@ -386,7 +386,7 @@ def what_the_workers_should_not_say(workers: Supervised) -> Iterator[str]:
             yield str(line)
 
 
-@only_long
+@only_faults
 @pytest.mark.parametrize("kind", BINARIES)
 @pytest.mark.parametrize("seed", range(3))
 def test_given_many_at_work_when_faults_come_at_random_then_nothing_is_lost_doubled_or_mixed(
