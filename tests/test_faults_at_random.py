@@ -44,7 +44,7 @@ from .line import Line
 from .long import only_faults
 from .producing import TIMEOUT, Producer, Record
 from .servers import BINARIES, Server, execute
-from .worker_main import Supervised, eventually
+from .worker_main import PATIENCE, Supervised, eventually
 
 ROOT = Path(__file__).parents[1]
 LEDGER, NEIGHBOUR = "cac", "cac-2"
@@ -356,13 +356,23 @@ def what_is_wrong_with_the_log(recorded: list[RecordedEvent], records: list[Reco
     yield from (f"nobody was told of {each}" for each in positions)
 
 
+def _rebuilt(store: Store) -> replay.Rebuilt:
+    """Where a replay that was begun before is adopted meanwhile, this one is refused, with the word to replay again."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return replay.rebuild(store)
+        except BadQuestion:
+            assert time.monotonic() < deadline
+
+
 def what_is_wrong_with_the_projections(log: Log, recorded: list[RecordedEvent]) -> Iterator[str]:
     for name, documents in views(recorded).items():
         store = Store(log, PROJECTIONS[name])
         live = store.open_live()
         if live.digest() != (len(recorded), digest(documents)) or live.parked() or not live.keeps_past():
             yield f"{name} is no fold of the log"
-        rebuilt = replay.rebuild(store)
+        rebuilt = _rebuilt(store)
         if rebuilt.differs or rebuilt.digest != digest(documents):
             yield f"{name} replayed: {rebuilt}"
         replay.adopt(store, rebuilt)
