@@ -22,7 +22,7 @@ from . import approvals, buckets, identities, pages, terms
 from .projection import Documents
 
 name = "companies"
-version = 8
+version = 9
 handles = frozenset(
     model.TYPE
     for model in (

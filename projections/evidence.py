@@ -18,7 +18,8 @@ from . import batches, by_day, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
 from .identities import WHENEVER, Identities, Marks, each_once, joined
 from .projection import Documents
-from .repeats import Doubles, dated_otherwise, days_of, doubles_in, repeats_in
+from .redated import Redated, redated
+from .repeats import Doubles, days_of, doubles_in, repeats_in
 
 Views = Mapping[str, Documents]
 """The documents of each projection that a question needs, by its name, all at one position."""
@@ -277,7 +278,8 @@ class Days:
 class Evidence:
     """What bounds the totals of one class of terms: `terms` maps each to the events that make it one with the first.
 
-    `granted` counts the approvals that are surely different by the days they may be of, `perhaps` all that may be. Approvals
+    `granted` counts the approvals that are surely different by the days they may be of, `perhaps` all that may be; where reports
+    disagree about its days, `redated` has those of an approval. Approvals
     without a number that several names of one company have may be one: `repeated` has, by terms, the names under which some
     may be counted too often.
 
@@ -296,6 +298,7 @@ class Evidence:
     claimants: dict[str, int]
     granted: dict[str, Days]
     perhaps: dict[str, Days]
+    redated: Redated
     repeated: dict[str, Set[str]]
     shared: Mapping[str, companies.ByTerms]
     granted_to: dict[str, Granted]
@@ -328,10 +331,10 @@ def gather(views: Views, counted: str) -> Evidence:
     announced = [_batch_report(at, t, r) for t in one for at, r in batches.reports(views["batches"], t)]
     listed = {t: totals.granted(views["totals"], t) for t in one}
     listing = [t for t in one if listed[t]]
-    elsewhere = dated_otherwise(views["companies"], listing)
     shared = companies.shared(views["companies"], listing)
     given_twice = {number: _holders(told) for number, told in shared.items()}
     repeats = {t: repeats_in(views["companies"], t, given_twice) for t in one}
+    dated = redated(views["companies"], listing, {t: repeats[t].mixed for t in listing})
     marks = Marks(views["companies"], _named(views, announced))
     doubles = {t: doubles_in(views["batches"], t, repeats[t]) for t in one}
     members = {
@@ -346,8 +349,19 @@ def gather(views: Views, counted: str) -> Evidence:
         members=members,
         marks=marks,
         claimants=marks.claimants,
-        granted={t: Days([*listed[t], *days_of(repeats[t].perhaps), *elsewhere.get(t, [])]) for t in one},
-        perhaps={t: Days([*listed[t], *days_of(repeats[t].surely), *repeats[t].beside]) for t in one},
+        granted={t: Days([*listed[t], *days_of(repeats[t].perhaps), *dated.changes.get(t, [])]) for t in one},
+        perhaps={
+            t: Days(
+                [
+                    *listed[t],
+                    *days_of(repeats[t].surely),
+                    *repeats[t].beside,
+                    *dated.changes.get(t, []),
+                ]
+            )
+            for t in one
+        },
+        redated=dated,
         repeated={t: repeats[t].names for t in one},
         shared=shared,
         granted_to={t: _granted_to(views["companies"], marks, t, shared) for t in one},

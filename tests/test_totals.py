@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from events import date_range
 from events.catalog import ApprovalGranted
@@ -32,6 +36,7 @@ from .given import (
     total_of,
     total_on,
 )
+from .long import LONG
 
 # What a count says.
 
@@ -270,6 +275,102 @@ def test_reports_of_one_approval_that_give_it_different_days_leave_it_the_days_b
     assert total_on(reports, "2023-09-05")["named"] == 1
     assert total_on(reports, "2023-08-30")["named"] == 0
     assert "2023-08-31" not in {step["on"] for step in total_of(reports, steps=True)["steps"]}
+
+
+@pytest.mark.parametrize(
+    ("with_number", "without", "zero"),
+    [("2023-11-03", "2023-08-31", "2023-08-30"), ("2023-08-31", "2023-11-03", "2023-08-30")],
+)
+def test_a_report_without_a_number_that_gives_the_approval_another_day_leaves_it_the_days_between(
+    with_number: str, without: str, zero: str
+) -> None:
+    either = [
+        granted("Baidu", "Ernie", with_number, number="CN-1"),
+        granted("Baidu", "Ernie", without, source="Reuters"),
+    ]
+    for reports in (either, either[::-1]):
+        recorded = log(*reports, total("=1", "2023-12-31"))
+        assert total_of(recorded)["contradictions"] == []
+        assert total_of(recorded, valid_at=date_range(zero))["total"] == exactly(0)
+        either_way = total_of(recorded, valid_at=date_range("2023-09-30"))
+        assert (either_way["total"], either_way["named"]) == (between(0, 1), 0)
+        assert total_of(recorded, valid_at=date_range("2023-11-03"))["total"] == exactly(1)
+        by_then = ask(recorded, "companies", "Baidu", valid_at=date_range("2023-09-30"))
+        assert all(of["approvals"]["low"] == 0 for company in by_then for of in company["approvals"])
+
+
+def test_a_report_without_a_number_is_of_the_number_whose_days_it_agrees_with() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+        granted("Baidu", "Ernie", "2023-11-03", number="CN-2"),
+        granted("Baidu", "Ernie", "2023-08", source="Reuters"),
+    )
+    assert total_of(reports, valid_at=date_range("2023-09-30"))["total"] == at_least(1)
+    none = log(
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+        granted("Baidu", "Ernie", "2023-11-03", number="CN-2"),
+        granted("Baidu", "Ernie", "2023-12", source="Reuters"),
+    )
+    assert total_of(none, valid_at=date_range("2023-11-03"))["total"] == at_least(0)
+    assert total_of(none, valid_at=date_range("2023-12-31"))["total"] == at_least(2)
+
+
+def test_a_report_without_a_number_says_the_day_of_the_only_approval_that_it_can_be_of() -> None:
+    list_of_the_month = [
+        granted("Baidu", "Ernie", "2023-08", number="CN-1"),
+        granted("Baidu", "Ernie", "2023-08-10", source="Reuters"),
+    ]
+    for reports in (list_of_the_month, list_of_the_month[::-1]):
+        on_the_day = total_of(log(*reports), valid_at=date_range("2023-08-10"))
+        assert on_the_day["total"] == at_least(1)
+        assert reports[on_the_day["evidence"]["low"][0] - 1].source.publisher == "Reuters"
+    perhaps_another = log(*list_of_the_month, granted("Baidu", "Ernie", "2023-08", number="CN-2"))
+    assert total_of(perhaps_another, valid_at=date_range("2023-08-10"))["total"] == at_least(0)
+
+
+@settings(max_examples=1_000 if LONG else 150)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["2023", "2023-08", "2023-08-10", "2023-08-31", "2023-11", "2023-11-03"]),
+            st.sampled_from([None, "CN-1"]),
+            st.sampled_from(["Baidu", "百度"]),
+            st.sampled_from([MODELS, SERVICES]),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_one_approval_may_be_of_any_day_that_its_most_exact_reports_give_it(
+    told: list[tuple[str, str | None, str, tuple[str, str, str]]],
+) -> None:
+    reports = [
+        granted(name, "Ernie", on, number=number, terms=terms, source=f"paper {n}")
+        for n, (on, number, name, terms) in enumerate(told)
+    ]
+    recorded = log(*reports, equated(), identified("baidu", "Baidu", "百度"), total("=1", "2023-12-31"))
+    answer = total_of(recorded)
+    assert (answer["total"], answer["contradictions"]) == (exactly(1), [])
+    ranges = {date_range(on) for on, *_ in told}
+    most_exact = [
+        one
+        for one in ranges
+        if not any(other != one and one.first <= other.first and other.last <= one.last for other in ranges)
+    ]
+    for asked in ("2023-07-31", "2023-08-20", "2023-09-30", "2023-12-31"):
+        day = date.fromisoformat(asked)
+        at_day = total_of(recorded, valid_at=date_range(asked))["total"]
+        (company,) = ask(recorded, "companies", "Baidu", valid_at=date_range(asked))
+        of_company = [of["approvals"] for of in company["approvals"]]
+        for days in most_exact:
+            for granted_on in (days.first, days.last):
+                for figure in (at_day, *of_company):
+                    assert figure["low"] <= (granted_on <= day) <= figure["high"], (
+                        told,
+                        asked,
+                        granted_on,
+                        figure,
+                    )
 
 
 def test_a_company_that_an_announcement_names_counts_where_no_approval_of_it_is_listed() -> None:

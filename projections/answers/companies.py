@@ -20,6 +20,7 @@ from ..figures import Figures
 from ..identities import WHENEVER, Company, Identities, Marks
 from ..premises import Placed, premises_of
 from ..projection import Documents
+from ..redated import Redated
 from ..stocks import Percentage
 from .shown import SHOWN, Shown
 from .totals import all_terms, days_of
@@ -174,6 +175,7 @@ class _Counting:
         self._batches = {placed.batch.key: placed.batch for placed in figures.order}
         self._different = {placed.batch.key for placed in figures.order if placed.sure}
         self._repeated = {counted: figures.evidence.repeated[counted] for counted in one}
+        self._redated = figures.evidence.redated
         self._shared: dict[str, list[_Shared]] = {}  # by each name that it is given to
         for shared in _shared(views["companies"], self._then, figures.evidence, valid_at):
             for name in {shared.first, *shared.companies}:
@@ -322,7 +324,12 @@ class _Counting:
             reported = [
                 Reported(1, positions)
                 for on, positions in _distinct(
-                    self._views["companies"], self._then, names, counted, 2 * SHOWN if by_fold else None
+                    self._views["companies"],
+                    self._then,
+                    names,
+                    counted,
+                    self._redated,
+                    2 * SHOWN if by_fold else None,
                 )
                 if surely(on, self._valid_at) and not positions <= apart
             ]
@@ -431,7 +438,12 @@ Told = tuple[str, int, dict[str, Any]]
 
 
 def _distinct(
-    documents: Documents, then: _Then, names: Collection[str], counted: str, most: int | None
+    documents: Documents,
+    then: _Then,
+    names: Collection[str],
+    counted: str,
+    redated: Redated,
+    most: int | None,
 ) -> Iterator[tuple[DateRange, set[int]]]:
     """Each approval of one company, by its days and the positions of its reports under these names: those of one number are
     one, and, without a number, those of one item, unless it has one with a number. What several of its names had when they
@@ -447,12 +459,16 @@ def _distinct(
     numbers = sorted(by_number)
     for number, approval in zip(numbers, approvals.of_numbers(documents, counted, numbers), strict=True):
         if approval is not None and approval.company in names:
-            yield by_day.day_range(approval.on), {position for _, position, _ in by_number[number]}
-    for of_item in by_item.values():
+            days = redated.numbered.get((counted, number)) or by_day.day_range(approval.on)
+            yield days, {position for _, position, _ in by_number[number]}
+    for item, of_item in by_item.items():
         for part in _by_company(then, of_item):
             if not any("registry_number" in entry["item"] for _, _, entry in part):
-                days = approvals.span([entry["approved_on"] for _, _, entry in part])
-                yield by_day.day_range(days), {position for _, position, _ in part}
+                (name, *_), dates = zip(
+                    *((name, entry["approved_on"]) for name, _, entry in part), strict=True
+                )
+                days = redated.bare.get((counted, item, name)) or by_day.day_range(approvals.span([*dates]))
+                yield days, {position for _, position, _ in part}
 
 
 def _by_company(then: _Then, of_item: list[Told]) -> Iterable[list[Told]]:

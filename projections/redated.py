@@ -1,0 +1,204 @@
+"""The days of approvals whose reports disagree about them, where the folds count each on the days that some of its reports say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import combinations
+
+from events import DateRange, date_range
+
+from . import approvals, by_day, companies
+from .identities import Group, Marks, each_once
+from .projection import Documents
+from .repeats import Changed, Entries, Mixed, by_part, days_that_span, item_of, numbers_of, parts_by_mark
+
+
+@dataclass(frozen=True, slots=True)
+class Redated:
+    """What changes, by terms, where approvals are counted by their days; and which days those are of: with a registry number
+    by terms and number (as a key), without one by terms, item, and name of the company (as keys)."""
+
+    changes: dict[str, Changed] = field(default_factory=dict)
+    numbered: dict[tuple[str, str], DateRange] = field(default_factory=dict)
+    bare: dict[tuple[str, str, str], DateRange] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Listed:
+    """What is `counted` on some days as one approval: its number, else its item and the names that it has. The `days` are those
+    that it may be of where all its reports are looked at, of which some (`positions`) say just these; it is in doubt where they
+    disagree."""
+
+    terms: str
+    counted: DateRange
+    days: DateRange
+    in_doubt: bool
+    positions: list[int] = field(default_factory=list)
+
+    def agrees(self, other: _Listed) -> bool:
+        """Whether what is said of both may be true of one approval."""
+        exclude = self.days.last < other.days.first or other.days.last < self.days.first
+        return not (exclude or self.in_doubt or other.in_doubt)
+
+
+_ByNumber = dict[tuple[str, str], _Listed]  # by terms and number (as a key)
+_Bare = list[tuple[list[tuple[str, str, str]], _Listed, list[_Listed]]]
+"""What has no number: by terms, item and each name (as keys), and with all of other terms that it may be."""
+
+
+def redated(documents: Documents, counted: Sequence[str], mixed: Mapping[str, Sequence[Mixed]]) -> Redated:
+    """A report without a registry number says the day of the approval that has one, too. And where one approval, or what can only
+    be one, is listed on days that exclude each other, it is of some day between: counted on the days of each it would be two,
+    one after the other.
+
+    `mixed` has, by terms, the reports without a number; each of several terms that are one may list an approval.
+    """
+    of_number: _ByNumber = {}
+    for terms, of_terms in mixed.items():
+        of_number |= _of_mixed(documents, terms, of_terms)
+    bare = _read_all(documents, counted, of_number) if len(counted) > 1 else []
+    _believe_any_of_several(of_number, mixed)
+    _believe_other_terms(of_number, bare)
+    found = Redated(
+        numbered={place: one.days for place, one in of_number.items() if one.days != one.counted},
+        bare={place: one.days for of, one, _ in bare for place in of if one.days != one.counted},
+    )
+    for each in (*of_number.values(), *(one for _, one, _ in bare)):
+        if each.days != each.counted:
+            changes = [(each.counted, -1, []), (each.days, 1, each.positions)]
+            found.changes.setdefault(each.terms, []).extend(changes)
+    return found
+
+
+def _of_mixed(documents: Documents, terms: str, mixed: Sequence[Mixed]) -> _ByNumber:
+    """The numbers that what has none may have; where it surely has this one, its reports say its days as well."""
+    numbers = sorted({number for each in mixed for number in each.numbers})
+    without: dict[str, list[tuple[int, str]]] = {number: [] for number in numbers}
+    for each in mixed:
+        if (number := _its_number(each)) is not None:
+            without[number] += each.reports
+    return {
+        (terms, number): _listed(terms, [report.on for report in reports], without[number])
+        for number, reports in zip(numbers, approvals.reports_of(documents, terms, numbers), strict=True)
+    }
+
+
+def _its_number(mixed: Mixed) -> str | None:
+    """The number that an approval has which reports give none; None where that may be another one."""
+    return next(iter(mixed.numbers)) if mixed.surely and len(mixed.numbers) == 1 else None
+
+
+def _believe_any_of_several(of_number: _ByNumber, mixed: Mapping[str, Sequence[Mixed]]) -> None:
+    """Of several numbers a report without one has one whose days it agrees with; where there is none, it may have any of them."""
+    believed: list[list[_Listed]] = []
+    for terms, of_terms in mixed.items():
+        for each in of_terms:
+            related = [of_number[terms, number] for number in each.numbers]
+            told = [] if _its_number(each) is not None else [_listed(terms, [on]) for _, on in each.reports]
+            if apart := [one for one in told if not any(map(one.agrees, related))]:
+                believed.append([*related, *apart])
+    for together in believed:  # not before all are compared, or it mattered which came first
+        _believe_all(together)
+
+
+def _believe_other_terms(of_number: _ByNumber, bare: _Bare) -> None:
+    """A number is one approval in all of the terms. What has none may be any of those of its item and company, as long as
+    these agree; whatever is in doubt then may leave none for what has been compared with it."""
+    numbered: dict[str, list[_Listed]] = {}
+    for (_, number), each in of_number.items():
+        numbered.setdefault(number, []).append(each)
+    changed = True
+    while changed:
+        changed = False
+        for same in numbered.values():
+            if not all(one.agrees(other) for one, other in combinations(same, 2)):
+                changed |= _believe_all(same)
+        for _, one, related in bare:
+            if any(
+                not any(one.agrees(other) for other in related if other.terms == terms)
+                for terms in {other.terms for other in related}
+            ):
+                changed |= _believe_all([one, *related])
+
+
+def _believe_all(together: Sequence[_Listed]) -> bool:
+    """Gives each all the days that any of them may be of; whether that changes anything."""
+    every = DateRange(min(one.days.first for one in together), max(one.days.last for one in together))
+    changed = [one for one in together if one.days != every or not one.in_doubt]
+    for one in changed:
+        one.days, one.in_doubt, one.positions = every, True, []
+    return bool(changed)
+
+
+def _read_all(documents: Documents, counted: Sequence[str], of_number: _ByNumber) -> _Bare:
+    """What several terms count that has no number; the numbers that they count, but for those that are known already, are put
+    into `of_number`."""
+    names = companies.all_names(documents)
+    companies.fetch_granted(documents, names)
+    marks = Marks(documents, names)
+    dates: dict[tuple[str, str], list[str]] = {}
+    by_item: dict[str, dict[str, Entries]] = {}
+    for terms in counted:
+        granted = {name: companies.granted(documents, name, terms) for name in names}
+        for item, of_item in by_part(granted, item_of).items():
+            by_item.setdefault(item, {})[terms] = of_item
+        for entry in (entry for entries in granted.values() for entry in entries):
+            for number in numbers_of([entry]):
+                dates.setdefault((terms, number), []).append(entry["approved_on"])
+    for (terms, number), on in dates.items():
+        of_number.setdefault((terms, number), _listed(terms, on))
+    bare: _Bare = []
+    for item, of_terms in by_item.items():
+        for group in each_once({name: marks.groups[name] for of in of_terms.values() for name in of}):
+            bare += _of_item(item, of_terms, group, marks, of_number)
+    return bare
+
+
+_AT_LAST = DateRange(date.max, date.max)  # when all mergers have been
+
+
+def _of_item(
+    item: str, of_terms: Mapping[str, Entries], group: Group, marks: Marks, of_number: _ByNumber
+) -> _Bare:
+    """What has no number, of one item and company."""
+    every = {
+        terms: {name: entries for name, entries in of_item.items() if name in group.names | group.disputed}
+        for terms, of_item in of_terms.items()
+    }
+    together = [(f"{name}\t{terms}", entries) for terms, of in every.items() for name, entries in of.items()]
+    if len({place.partition("\t")[2] for place, _ in together}) < 2:
+        return []
+    disputed = any(group.disputed & of.keys() for of in every.values())
+    ever = marks.may_be_one(days_that_span(dict(together)))
+    found: list[tuple[str, str, _Listed, tuple[str, ...]]] = []
+    for terms, of_item in every.items():
+        days = days_that_span(of_item) if of_item else _AT_LAST
+        for one in [of_item] if disputed else parts_by_mark(of_item, marks.may_be_one(days)):
+            mark = "" if disputed else ever[next(iter(one))]
+            numbers = set[str]().union(*map(numbers_of, one.values()))
+            found += [(terms, mark, of_number[terms, number], ()) for number in numbers]
+            if one and not numbers:
+                listed = _listed(terms, [e["approved_on"] for entries in one.values() for e in entries])
+                found.append((terms, mark, listed, tuple(one)))
+    return [
+        (
+            [(terms, item, name) for name in names],
+            one,
+            [other for at, same, other, _ in found if at != terms and same == mark],
+        )
+        for terms, mark, one, names in found
+        if names
+    ]
+
+
+def _listed(terms: str, dates: Sequence[str], without: Sequence[tuple[int, str]] = ()) -> _Listed:
+    """From the dates of its reports, and the positions and dates of those `without` its number."""
+    every = [*dates, *(on for _, on in without)]
+    on, ranges = approvals.span(every), [*map(date_range, every)]
+    in_doubt = max(r.first for r in ranges) > min(r.last for r in ranges)
+    positions = sorted(at for at, told in without if told == on)[: by_day.SAMPLE]
+    return _Listed(
+        terms, by_day.day_range(approvals.span([*dates])), by_day.day_range(on), in_doubt, positions
+    )
