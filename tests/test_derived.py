@@ -34,7 +34,7 @@ from .given import (
     retract,
     views,
 )
-from .long import LONG
+from .long import LONG, examples
 from .servers import Server
 from .strategies import corrects_another, event_data
 
@@ -109,7 +109,7 @@ events = st.lists(event_data(), min_size=1, max_size=20).map(
 )
 
 
-@settings(max_examples=60 if LONG else 15)
+@settings(max_examples=examples(60))
 @given(st.lists(events, min_size=1, max_size=3), st.data())
 def test_answers_are_the_same_whatever_was_derived_before_of_whichever_log(
     logs: list[list[RecordedEvent]], data: st.DataObject

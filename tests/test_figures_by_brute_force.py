@@ -20,7 +20,7 @@ from events import Interval
 from events.catalog import BatchAnnounced, TotalReported
 
 from .given import ask, batch, by, log, total, total_on
-from .long import LONG
+from .long import examples
 
 DAYS = (
     "2023-08-31",
@@ -119,7 +119,7 @@ def batches_of(reports: Sequence[Report]) -> int:
     return max((getattr(report.line, "ordinal", 0) for report in reports), default=0)
 
 
-@settings(max_examples=400 if LONG else 150)
+@settings(max_examples=examples(400))
 @given(st.lists(totals() | totals() | periods() | announcements(), min_size=1, max_size=4))
 def test_the_figures_are_the_least_and_the_most_of_all_worlds_in_which_the_reports_are_true(
     reports: list[Report],
@@ -145,7 +145,7 @@ def test_the_figures_are_the_least_and_the_most_of_all_worlds_in_which_the_repor
         assert_reached(found["size"], sizes, MOST + 1)
 
 
-@settings(max_examples=400 if LONG else 100)
+@settings(max_examples=examples(400))
 @given(st.lists(totals() | periods() | announcements(), min_size=2, max_size=5))
 def test_figures_hold_whichever_origins_in_conflict_are_right_where_nothing_else_is_wrong(
     reports: list[Report],

@@ -41,7 +41,7 @@ from projections.stored import StoredDocuments
 from .conftest import new_ledger
 from .given import HISTORY, Tally, append, batch, called, folded, granted, retract, total
 from .proxy import Proxy
-from .servers import BINARIES, Server, execute
+from .servers import KINDS, Server, execute
 from .strategies import events
 
 NAMES = ["first", "second", "third"]
@@ -379,7 +379,7 @@ def test_where_no_answer_comes_the_checkpoints_tell_and_nothing_counts_twice(
         assert are_folded(log, generations)
 
 
-@pytest.mark.parametrize("kind", BINARIES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_a_full_server_refuses_is_committed_when_there_is_room(
     start_server: Callable[..., Server], kind: str
 ) -> None:

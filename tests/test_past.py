@@ -32,7 +32,7 @@ from .given import (
     retract,
     views,
 )
-from .long import LONG, only_long
+from .long import LONG, examples, only_long
 from .servers import Server
 
 EVERY = 7
@@ -101,7 +101,7 @@ def test_an_answer_at_any_position_is_that_of_the_log_up_to_there_and_folds_less
         monkeypatch.setattr(past, "VOLUME", VOLUME)
 
 
-@settings(max_examples=30 if LONG else 10)
+@settings(max_examples=examples(30))
 @given(
     figures=st.lists(st.integers(20, 24), min_size=1, max_size=40),
     withdrawn=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=6, unique=True),

@@ -73,7 +73,7 @@ from .given import (
     unknown,
     views,
 )
-from .long import LONG, examples
+from .long import examples
 from .strategies import IDS, SOURCES, event_data
 
 CORRECTIONS = (EventRetracted, EventSuperseded)
@@ -551,7 +551,7 @@ def test_the_events_that_force_a_total_force_it_without_any_other(data: st.DataO
         assert bound.interval.high is None or (high is not None and high <= bound.interval.high)
 
 
-@settings(max_examples=400 if LONG else 150)
+@settings(max_examples=examples(400))
 @given(
     logs(*COUNTING, ApprovalGranted, ApprovalGranted, most=10),
     st.sampled_from(["2023-10", "2024-01-10", "2024"]),
@@ -635,7 +635,7 @@ def lines_of_batches(draw: st.DrawFn) -> list[EventData]:
 DAYS_ASKED = st.none() | st.sampled_from(["2024-01-10", "2024-01-20", "2024-01", "2024"])
 
 
-@settings(max_examples=400 if LONG else 120)
+@settings(max_examples=examples(400))
 @given(lines_of_batches(), DAYS_ASKED, st.integers(0, 3))
 def test_evidence_lists_and_counts_no_more_than_there_is(
     lines: list[EventData], day: str | None, most: int
@@ -646,7 +646,7 @@ def test_evidence_lists_and_counts_no_more_than_there_is(
         assert _how_much(told) <= _how_much(all_of_it)
 
 
-@settings(max_examples=400 if LONG else 120)
+@settings(max_examples=examples(400))
 @given(lines_of_batches(), DAYS_ASKED, st.integers(0, 3))
 def test_where_no_two_reports_are_of_one_approval_evidence_lists_and_counts_all_there_is(
     lines: list[EventData], day: str | None, most: int

@@ -33,7 +33,7 @@ from projections.together import read_together
 from .conftest import new_ledger
 from .given import HISTORY, Tally, append, append_newer, documents, drain, folded, stored
 from .proxy import Proxy
-from .servers import BINARIES, Server
+from .servers import KINDS, Server
 
 MANY = range(20, 1_120)  # figures of so many reports that a rebuild takes three pages
 
@@ -500,7 +500,7 @@ def test_what_a_killed_rebuild_left_behind_goes_with_the_next_one(store: Store) 
     assert generations(store) == {1, 3}
 
 
-@pytest.mark.parametrize("kind", BINARIES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_rebuild_for_which_the_server_has_no_room_leaves_nothing(
     start_server: Callable[..., Server], kind: str
 ) -> None:

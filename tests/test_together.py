@@ -33,8 +33,7 @@ from projections.together import Busy, fold_all, known_at, read_together
 
 from .conftest import new_ledger
 from .given import HISTORY, QUESTIONS, Once, Tally, append, append_newer, ask, drain, folded, retract, stored
-from .long import LONG
-from .servers import BINARIES, Server, execute
+from .servers import KINDS, Server, execute
 from .strategies import report
 
 FIGURES = range(20, 26)
@@ -448,7 +447,7 @@ def test_an_empty_ledger_can_be_read_and_the_reader_leaves_nothing(log: Log) -> 
     assert stored(log) == {}
 
 
-@pytest.mark.parametrize("kind", BINARIES if LONG else ["valkey-9.1", "redis-7.0"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_full_server_can_still_be_read(start_server: Callable[..., Server], kind: str) -> None:
     server = start_server(kind)
     log = Log(server.client(), "ledger")

@@ -36,7 +36,7 @@ from .given import (
     total_of,
     total_on,
 )
-from .long import LONG
+from .long import examples
 
 # What a count says.
 
@@ -328,7 +328,7 @@ def test_a_report_without_a_number_says_the_day_of_the_only_approval_that_it_can
     assert total_of(perhaps_another, valid_at=date_range("2023-08-10"))["total"] == at_least(0)
 
 
-@settings(max_examples=1_000 if LONG else 150)
+@settings(max_examples=examples(450))
 @given(
     st.lists(
         st.tuples(

@@ -39,7 +39,7 @@ from .given import (
     total,
     views,
 )
-from .long import LONG
+from .long import examples
 from .strategies import event_data
 
 DAYS = ("2023-08-31", "2023-11-30", "2023-12-31", "2024-01-20")
@@ -177,7 +177,7 @@ meeting = st.one_of(
 )
 
 
-@settings(max_examples=60 if LONG else 30)
+@settings(max_examples=examples(60))
 @given(meeting)
 def test_the_names_that_no_announcement_is_about_decide_nothing(reports: list[RecordedEvent]) -> None:
     documents = views(reports)
@@ -192,7 +192,7 @@ def _claimed(documents: MemoryDocuments) -> list[str]:
     return [name.removeprefix("alias\t") for name in documents if name.startswith("alias\t")]
 
 
-@settings(max_examples=60 if LONG else 30)
+@settings(max_examples=examples(60))
 @given(meeting, st.dates(date(2023, 8, 1), date(2024, 2, 29)))
 def test_figures_in_brief_are_those_of_every_day(reports: list[RecordedEvent], asked: date) -> None:
     documents = views(reports)
@@ -207,7 +207,7 @@ def test_figures_in_brief_are_those_of_every_day(reports: list[RecordedEvent], a
             assert brief.named(days.first) == whole.named(days.first)
 
 
-@settings(max_examples=60 if LONG else 30)
+@settings(max_examples=examples(60))
 @given(meeting, st.lists(st.dates(date(2023, 8, 1), date(2024, 2, 29)), max_size=3))
 def test_days_asked_about_have_the_bounds_that_they_have_where_all_days_are_solved_together(
     reports: list[RecordedEvent], asked: list[date]
@@ -225,7 +225,7 @@ def test_days_asked_about_have_the_bounds_that_they_have_where_all_days_are_solv
             assert beside.resolution.bound(after).interval == together.bound(after).interval
 
 
-@settings(max_examples=200 if LONG else 60)
+@settings(max_examples=examples(200))
 @given(
     meeting, st.lists(st.dates(date(2023, 8, 1), date(2024, 2, 29)), max_size=3), st.sets(st.integers(-1, 20))
 )

@@ -21,7 +21,7 @@ from workers.queues import doorbell as queue_of
 
 from .conftest import new_ledger
 from .given import HISTORY, append, folded, stored, url_of
-from .servers import BINARIES, Server, execute
+from .servers import KINDS, Server, execute
 from .strategies import report
 from .worker_main import BELL_MS, GATE, GATED, LINGER, PATIENCE, Gated, Supervised, eventually
 
@@ -359,7 +359,7 @@ READ_ONLY = ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE")
 
 
 @pytest.mark.parametrize(("begins", "ends"), [FULL, READ_ONLY], ids=["full", "read-only"])
-@pytest.mark.parametrize("kind", BINARIES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_given_a_server_that_takes_no_writes_when_it_takes_them_again_then_the_same_workers_go_on(
     start_server: Callable[..., Server], supervise: Supervise, kind: str, begins: str, ends: str
 ) -> None:
