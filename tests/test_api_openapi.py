@@ -121,6 +121,21 @@ def test_each_position_that_may_be_left_out_says_what_counts_then(api: Api) -> N
     }
 
 
+def test_events_alone_are_to_be_sent_again_where_the_answer_was_lost(api: Api) -> None:
+    """Sent twice, a subscription would be two."""
+    paths = api.client.get("/openapi.json").json()["paths"]
+    said = {
+        path: operation["responses"]["504"]["description"]
+        for path, operations in paths.items()
+        for operation in operations.values()
+        if "504" in operation["responses"]
+    }
+    assert [path for path, says in said.items() if "send the same again" in says] == [
+        "/ledgers/{ledger}/events"
+    ]
+    assert len(said) > 5
+
+
 def test_each_operation_has_a_name_for_people(api: Api) -> None:
     paths = api.client.get("/openapi.json").json()["paths"]
     names = [operation["summary"] for operations in paths.values() for operation in operations.values()]
