@@ -1,4 +1,4 @@
-"""Cost as work grows: five costs, each against what might make it grow; `charts.py` draws them."""
+"""Cost as work grows: four costs, each against what might make it grow; `charts.py` draws them."""
 
 from __future__ import annotations
 

@@ -158,10 +158,6 @@ def _position_of(log: Log, name: str, kept: Answer, valid_at: str | None) -> int
     for part, wanted in asked.items():
         if kept.get(part) != wanted:
             raise BadQuestion(f"the kept answer has {part} {kept.get(part)!r}, and {wanted!r} is asked for")
-    if "asked" in kept:
-        raise BadQuestion(
-            "the kept answer is to a narrower question: give one to the question without parameters"
-        )
     if "known_as" in kept:
         raise BadQuestion(
             "the kept answer is of what was known as published, which is no position of the log"

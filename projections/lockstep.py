@@ -13,6 +13,7 @@ from events import (
     DecodedEvent,
     InvalidEvent,
     Log,
+    LogDamaged,
     LogForked,
     RecordedEvent,
     StorageUnavailable,
@@ -89,7 +90,13 @@ class Lookup:
         if recorded is None or recorded.position > upto:
             return None
         if wanted not in self._decoded:
-            self._decoded[wanted] = decode(recorded)
+            event = decode(recorded)
+            if (event.source, event.id) != wanted:
+                raise LogDamaged(
+                    f"ledger {self._log.ledger}: the index of ids names position {recorded.position} for {id!r} of {source!r}, and "
+                    "another event is there: something else wrote to it. Restore a backup."
+                )
+            self._decoded[wanted] = event
         return self._decoded[wanted]
 
     def hint(self, source: str, id: str) -> DecodedEvent | Exception | None:

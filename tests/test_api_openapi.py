@@ -106,6 +106,42 @@ def test_what_it_says_of_an_event_is_what_is_taken(
     assert (api.post(log, text(sent)).status_code == 201) is taken
 
 
+def test_each_position_that_may_be_left_out_says_what_counts_then(api: Api) -> None:
+    paths = api.client.get("/openapi.json").json()["paths"]
+    said = {
+        path.rpartition("/")[2]: parameter["description"]
+        for path, operations in paths.items()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "after" and "default" not in parameter["schema"]
+    }
+    assert said == {
+        "stream": "By default the head: what comes from now on.",
+        "enable": "By default where it was.",
+    }
+
+
+def test_events_alone_are_to_be_sent_again_where_the_answer_was_lost(api: Api) -> None:
+    """Sent twice, a subscription would be two."""
+    paths = api.client.get("/openapi.json").json()["paths"]
+    said = {
+        path: operation["responses"]["504"]["description"]
+        for path, operations in paths.items()
+        for operation in operations.values()
+        if "504" in operation["responses"]
+    }
+    assert [path for path, says in said.items() if "send the same again" in says] == [
+        "/ledgers/{ledger}/events"
+    ]
+    assert len(said) > 5
+
+
+def test_each_operation_has_a_name_for_people(api: Api) -> None:
+    paths = api.client.get("/openapi.json").json()["paths"]
+    names = [operation["summary"] for operations in paths.values() for operation in operations.values()]
+    assert [name for name in names if name != name.strip()] == []
+
+
 def test_an_answer_that_is_never_json_is_not_said_to_be_some(api: Api) -> None:
     paths = api.client.get("/openapi.json").json()["paths"]
     said = {

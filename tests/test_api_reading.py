@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -202,6 +203,20 @@ def test_parquet_is_what_the_command_exports(
     about = exporting.described(history, answer, "parquet", question)
     found = api.get(history, path, Accept="application/vnd.apache.parquet")
     assert found.content == exporting.to_parquet(exporting.tabulated(answer), about)
+
+
+def test_where_the_library_for_parquet_is_missing_the_other_forms_are_offered(
+    api: Api, history: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the image: it was a failure of this software (500), also for who would have taken another form."""
+    monkeypatch.setitem(sys.modules, "arro3.core", None)
+    found = problem(api.get(history, "totals?format=parquet"), 422, "bad-question")
+    assert "install approval-ledger[parquet]" in found["detail"]
+    assert [(fault["in"], fault["parameter"]) for fault in found["faults"]] == [("query", "format")]
+    none = problem(api.get(history, "totals", Accept="application/vnd.apache.parquet"), 406, "not-acceptable")
+    assert none["detail"] == "this can be had as application/json, text/csv; charset=utf-8"
+    other = api.get(history, "totals", Accept="text/csv;q=0.5, application/vnd.apache.parquet")
+    assert (other.status_code, other.headers["content-type"]) == (200, "text/csv; charset=utf-8")
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,7 @@ def test_the_same_id_with_other_content_is_refused_with_its_line_and_where_the_o
         (2, "appended", "new", 3),
         (4, "refused", "e1", None),
     ]
+    assert "othing was stored" not in mixed.out + mixed.err  # the other was
     assert repeated.err.startswith(
         "line 4: refused: duplicate-id: id: with its source it is that of line 2\n"
     )

@@ -128,8 +128,8 @@ def test_every_error_code_is_documented() -> None:
     operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
     sources = "".join(
         path.read_text("utf-8")
-        for folder in ("events", "projections")
-        for path in (ROOT / folder).glob("*.py")
+        for folder in ("events", "projections", "workers", "approval_ledger")
+        for path in (ROOT / folder).rglob("*.py")
     )
     codes = set(re.findall(r'\bcode = "([a-z-]+)"', sources)) | set(
         re.findall(r'(?:Fault|_fail)\(\s*"([a-z-]+)"', sources)

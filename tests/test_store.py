@@ -24,6 +24,7 @@ from events import (
     Unreadable,
     canonical,
     connect,
+    decode,
     keys,
 )
 from projections import PROJECTIONS, Documents, Fenced, Generation, Store, digest, fold, queries
@@ -518,6 +519,23 @@ def test_a_key_that_something_else_wrote_parks_nothing(log: Log) -> None:
     log.client.hset(keys.ids(log.ledger), mapping=dict(ids.items()))
     drain(live)
     assert live.digest() == folded(log, Tally())
+
+
+def test_an_index_that_names_another_event_takes_nothing_back(log: Log) -> None:
+    """It was seen to take back the other event, without a word, in every replay too."""
+    append(log, 40, 41)
+    first, second = (decode(event) for event in log.read())
+    log.append([retract(first.id, "taken back", first.source)])
+    log.client.hset(
+        keys.ids(log.ledger),
+        mapping={keys.identity(first.source, first.id): second.position},
+    )
+    live = Store(log, Tally()).open_live()
+    with pytest.raises(LogDamaged, match=rf"position {second.position} .* '{first.id}'.* Restore a backup"):
+        live.advance()
+    assert (live.checkpoint().position, live.parked()) == (0, {})
+    with pytest.raises(LogDamaged):
+        queries.totals(log, at_least=3)
 
 
 # Events that cannot be applied

@@ -483,7 +483,7 @@ _SAYS = {
     429: "Too many requests.",
     500: "The log is damaged, or this software failed.",
     503: "The store is away, not durable, or not there yet; or too much is asked at once.",
-    504: "The store's answer was lost: send the same again.",
+    504: "The store's answer was lost: see whether it was done before you ask again.",
 }
 
 
@@ -631,7 +631,12 @@ def published() -> Responses:
         200: {"description": "All of it was there already.", "headers": location, "content": content},
         201: {"description": "It is on the server's disk.", "headers": location, "content": content},
     }
-    return own | problems(408, 409, 412, 413, 415, 504)
+    lost = "The store's answer was lost: send the same again, with the same ids."
+    return (
+        own
+        | problems(408, 409, 412, 413, 415)
+        | {504: {"description": lost, "content": {PROBLEM: _schema(Problem)}}}
+    )
 
 
 # The request of a POST of events

@@ -202,6 +202,10 @@ class Following(Parameters):
     )
 
 
+class Enabling(Parameters):
+    after: Annotated[Position | None, Field(description="By default where it was.")] = None
+
+
 class CompanyFeed(Parameters):
     name: Annotated[Text, Field(description="Any name of the company.")]
 

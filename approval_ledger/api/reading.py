@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from events import Log
+from events import BadQuestion, Log
 from projections import diff, queries
 
 from .. import exporting
@@ -15,10 +15,11 @@ from . import documents, parameters
 from .access import READING
 from .answering import MEDIA_TYPES, PINNED_SECONDS, Standing, answered, form_of, needed_by, sent
 from .ledgers import LogOf
-from .problems import RequestRefused, fault_in
+from .problems import RequestRefused, fault_in, wrong_in
 
 router = APIRouter(prefix="/ledgers/{ledger}", tags=["figures"], dependencies=[READING])
 _JSON = {"json": MEDIA_TYPES["json"]}
+_WITHOUT_PARQUET = {form: media_type for form, media_type in MEDIA_TYPES.items() if form != "parquet"}
 OF_A_STOCK = ("authority", "instrument", "unit", "estimator", "region")
 _AXES = {"valid_at", "known_at", "known_as", "at_least", "format"}
 
@@ -98,8 +99,21 @@ def _tabular(
     request: Request, log: Log, projection: str, ask: Any, query: parameters.Tabular, **in_path: Any
 ) -> Response:
     question = _question(query) | in_path
-    form = form_of(request, query.format, MEDIA_TYPES)
+    form = _form_of_a_table(request, query.format)
     return _of(request, log, projection, partial(ask, **question), query, question, form)
+
+
+def _form_of_a_table(request: Request, asked_for: str | None) -> str:
+    """Parquet only where its library is installed, which is looked for when Parquet is wanted. Raises RequestRefused."""
+    form = form_of(request, asked_for, MEDIA_TYPES)
+    if form == "parquet":
+        try:
+            exporting.require_parquet()
+        except BadQuestion as error:
+            if asked_for is not None:
+                raise wrong_in("query", "format", error.code, str(error)) from None
+            return form_of(request, None, _WITHOUT_PARQUET)
+    return form
 
 
 def _of(

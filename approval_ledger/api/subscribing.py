@@ -34,7 +34,7 @@ Id = Annotated[
 Nothing = Annotated[parameters.Nothing, Query()]
 
 
-@router.get("", responses=documents.webhooks())
+@router.get("", responses=documents.webhooks(), summary="List")
 def list_(log: LogOf, query: Nothing) -> Response:  # noqa: ARG001  # it refuses every parameter
     """The subscriptions: where each is, and what is wrong."""
     return _json({"ledger": log.ledger, "webhooks": subscribed.reports(log, subscriptions.all_of(log))})
@@ -69,7 +69,7 @@ def remove(log: LogOf, webhook: Id, query: Nothing) -> Response:  # noqa: ARG001
 
 
 @router.post("/{webhook}/enable", responses=documents.changed_webhook())
-def enable(log: LogOf, webhook: Id, query: Annotated[parameters.Following, Query()]) -> Response:
+def enable(log: LogOf, webhook: Id, query: Annotated[parameters.Enabling, Query()]) -> Response:
     """Goes on at once, where it was or after a position: after it was disabled, or without waiting for the next try."""
     _existing(log, webhook)
     return _json(_report(log, subscriptions.enable(log, webhook, after=query.after)))

@@ -1,4 +1,5 @@
-"""The command's parts put together, and its way out: 0 done, 1 refused or failed, 2 wrong usage, 130 broken off by Ctrl-C."""
+"""The command's parts put together, and its way out: 0 done, 1 refused or failed, 2 wrong usage, 130 broken off by Ctrl-C, 143 by
+SIGTERM."""
 
 from __future__ import annotations
 

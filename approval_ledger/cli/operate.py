@@ -379,7 +379,7 @@ def park_list(
 
 
 def park_show(
-    position: Annotated[int, typer.Argument(metavar="POSITION", min=1)],
+    position: Annotated[int, typer.Argument(metavar="POSITION", min=1, help="As `list` shows it.")],
     *,
     url: Url = None,
     data: Data = None,

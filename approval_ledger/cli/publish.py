@@ -144,7 +144,7 @@ def _whole(log: Log, submissions: Sequence[Submission]) -> Iterator[Outcome]:
         receipts = log.append(events)
     except IdConflict as error:
         # A file is counted in lines, and the outcome has its own.
-        message = str(error).removeprefix(f"event {error.index}: ")
+        message = _of_one(error).removeprefix(f"event {error.index}: ")
         yield from _nothing_of(submissions, {error.index: [Fault(error.code, message)]})
     except InvalidEvent as error:
         yield from _nothing_of(submissions, _by_event(error, submissions))
@@ -202,8 +202,13 @@ def _one(log: Log, submission: Submission) -> Outcome:
     try:
         (outcome,) = _whole(log, [submission])
     except TooLarge as error:
-        return _refused(submission, [Fault(error.code, str(error))])
+        return _refused(submission, [Fault(error.code, _of_one(error))])
     return outcome
+
+
+def _of_one(error: LedgerError) -> str:
+    """What is wrong with one event, without what became of it: of a file others may be stored, and that is told of all."""
+    return "".join(str(error).rsplit(" Nothing was stored.", 1))
 
 
 def _refused(submission: Submission, faults: Sequence[Fault]) -> Outcome:

@@ -73,7 +73,12 @@ def list_(*, url: Url = None, data: Data = None, ledger: Ledger = None, json: Js
 
 
 def revoke(
-    id: Annotated[str, typer.Argument(metavar="ID", callback=as_utf8)],
+    id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", callback=as_utf8, help="As `list` shows it; the part of a token after `alt.`."
+        ),
+    ],
     *,
     url: Url = None,
     data: Data = None,
