@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -256,8 +257,10 @@ def _causes(state: State) -> list[dict[str, Any]]:
 def figures_of(name: str, found: Iterable[dict[str, Any]]) -> Figures:
     """The figures of some answers of a projection."""
     figures: Figures = {}
-    for answer in found:
-        of = _of(name, answer)
+    listed = [*found]
+    labels = Counter(_labelled(batch) for batch in listed) if name == "batches" else Counter()
+    for answer in listed:
+        of = _of(name, answer, labels)
         for what, value in _FIGURES[name](answer):
             figures[of, what] = value
         if conflicts := [contradiction["events"] for contradiction in answer.get("contradictions", [])]:
@@ -265,7 +268,7 @@ def figures_of(name: str, found: Iterable[dict[str, Any]]) -> Figures:
     return figures
 
 
-def _of(name: str, answer: dict[str, Any]) -> Of:
+def _of(name: str, answer: dict[str, Any], labels: Mapping[Of, int]) -> Of:
     match name:
         case "companies":
             # A slug, or, where no event gives one, a name: each may read as the other.
@@ -276,16 +279,27 @@ def _of(name: str, answer: dict[str, Any]) -> Of:
         case "sources":
             return (f"{answer['type']} {canonical(answer['says']).decode()}",)
     authority, instrument, unit = (str(answer[part]) for part in ("authority", "instrument", "unit"))
-    return authority, instrument, unit if name == "totals" else f"{unit} batch {_which(answer)}"
+    return authority, instrument, unit if name == "totals" else f"{unit} batch {_which(answer, labels)}"
 
 
-def _which(batch: dict[str, Any]) -> str:
+def _which(batch: dict[str, Any], labels: Mapping[Of, int]) -> str:
     if batch["ordinal"] is not None:
         return str(batch["ordinal"])
-    if batch["label"] is not None:
+    # A label that others have as well is given to two ordinals, and as good as none.
+    if batch["label"] is not None and labels[_labelled(batch)] == 1:
         return repr(batch["label"])
-    # One that has a day alone is told from another of that day by its first report.
-    return f"of {batch['announced_on'][0]}, position {batch['sources'][0]['position']}"
+    on = batch["announced_on"][0]
+    # All reports of one day are of one batch; of a month or a year each is of another.
+    return (
+        f"of {on}" if len(on) == len("2024-01-31") else f"of {on}, position {batch['sources'][0]['position']}"
+    )
+
+
+def _labelled(batch: dict[str, Any]) -> Of:
+    """The terms and the label of a batch, as keys; nothing where it has no label."""
+    if batch["label"] is None:
+        return ()
+    return tuple(name_key(batch[part]) for part in ("authority", "instrument", "unit", "label"))
 
 
 def _of_totals(answer: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -243,6 +243,25 @@ def test_two_batches_of_one_day_are_two_and_so_are_an_ordinal_and_a_label_of_the
     }
 
 
+def test_batches_of_a_label_that_is_as_good_as_none_are_told_apart_by_their_days(log: Log) -> None:
+    append(log, *(batch(n, "=5", f"2024-0{n}-26", label="spring") for n in (1, 2)))
+    append(log, *(batch(None, "=5", on, label="spring") for on in ("2024-03-26", "2024-04-26", "2024-05")))
+    append(log, retracted("e4"), retracted("e5"), batch(None, "=5", "2024-06-26", label="Spring"))
+    assert {key for key in changed(log, "batches", 5) if key.endswith("size")} == {
+        "CAC/approval/model batch of 2024-04-26 size",
+        "CAC/approval/model batch of 2024-05, position 5 size",
+        "CAC/approval/model batch of 2024-06-26 size",
+    }
+    assert {of for of in changed(log, "batches", 7) if of.endswith("size")} == {
+        "CAC/approval/model batch of 2024-06-26 size"
+    }
+
+
+def test_a_batch_that_has_a_day_alone_is_the_same_without_its_first_report(log: Log) -> None:
+    append(log, *2 * [batch(None, "=5", "2024-01-26")], retracted("e1"))
+    assert changed(log, "batches", 2) == {}
+
+
 def test_terms_whose_names_are_written_alike_when_joined_are_two(log: Log) -> None:
     one, other = ("A/B", "C", "model"), ("A", "B/C", "model")
     append(log, total("=5", "2024-01-01", terms=one), total("=7", "2024-01-01", terms=other))
