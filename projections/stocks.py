@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from events import Count, Interval, Share
 
 WORLD = "world"
+UNIONS = frozenset({"EU", "EZ", "UN"})
+"""What ISO 3166 reserves codes for that is of countries with codes of their own."""
 
 VISITS = 2_000
 FEW = 20
@@ -151,8 +153,10 @@ def _as_reported(reported: Reported, regions: Iterable[str] = ()) -> dict[str, R
 def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
     world = regions[WORLD]
     parts = [region for name, region in regions.items() if name != WORLD]
-    # A region of a country would be counted twice.
-    countries = [region for name, region in regions.items() if name != WORLD and "-" not in name]
+    # A region of a country would be counted twice, and so would a country of a union.
+    countries = [
+        region for name, region in regions.items() if name not in {WORLD, *UNIONS} and "-" not in name
+    ]
     for _ in range(max(FEW, VISITS // (len(parts) + 1))):
         changed = False
         for region in parts:

@@ -100,6 +100,12 @@ def test_a_province_is_part_of_its_country_and_takes_no_room_beside_it() -> None
     assert market.regions["CN-BJ"].share.low == Fraction(495, 1000)
 
 
+def test_a_union_is_of_countries_and_takes_no_room_beside_them() -> None:
+    market = inferred(estimated("EU", share=40), estimated("DE", share=35), estimated("US", share=30))
+    assert market.conflicts == ()
+    assert market.regions["DE"].share.high == Fraction(355, 1000)
+
+
 def test_a_region_without_models_has_no_share() -> None:
     market = inferred(estimated("CN", "=0"), estimated(WORLD, "=100"), estimated("US", share=50))
     assert market.regions["CN"].share == Percentage(Fraction(0), Fraction(0), open=False)
