@@ -169,10 +169,20 @@ def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
             changed |= _narrow_share(
                 region, _ratio(region.stock, world.stock), region.stock_because, world.stock_because
             )
-        changed |= _leave_room(countries)
+        changed |= _leave_room(countries) | _add_up(world, countries)
         if not changed:
             break
     return regions
+
+
+def _add_up(world: Region, countries: Sequence[Region]) -> bool:
+    """The world has the stocks of the countries together, at least."""
+    least = sum(country.stock.low for country in countries)
+    if least <= world.stock.low:
+        return False
+    return _narrow_stock(
+        world, Interval(least), *(country.stock_because for country in countries if country.stock.low)
+    )
 
 
 def _leave_room(countries: Sequence[Region]) -> bool:

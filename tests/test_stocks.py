@@ -94,6 +94,20 @@ def test_shares_add_up_to_the_world_so_what_is_left_bounds_the_last_region() -> 
     assert market.regions["FR"].stock == Interval(1, 22)
 
 
+def test_the_world_has_the_stocks_of_its_countries_together() -> None:
+    market = inferred(
+        estimated("CN", "=130"), estimated("US", ">=165"), estimated("CN-BJ", "=90"), estimated("FR", "~5")
+    )
+    assert market.regions[WORLD].stock == Interval(295)
+    assert market.regions[WORLD].stock_because == {1, 2}
+    assert market.regions["CN"].share.high == Fraction(130, 295)
+
+
+def test_stocks_of_countries_that_the_world_has_no_room_for_contradict_it() -> None:
+    market = inferred(estimated("CN", "=6"), estimated("US", "=6"), estimated(WORLD, "<=11"))
+    assert market.conflicts == (frozenset({1, 2, 3}),)
+
+
 def test_a_province_is_part_of_its_country_and_takes_no_room_beside_it() -> None:
     market = inferred(estimated("CN", share=60), estimated("CN-BJ", share=50))
     assert market.conflicts == ()
