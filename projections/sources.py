@@ -13,7 +13,7 @@ from . import pages
 from .projection import Documents
 
 name = "sources"
-version = 3
+version = 4
 handles = frozenset(CATALOG)
 
 
