@@ -10,7 +10,9 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Literal, TypedDict, cast
 
 from events import BadQuestion, DateRange, DecodedEvent, Lagging, Log, date_range, decode
-from events.catalog import EventSuperseded
+from events.catalog import EventRetracted, EventSuperseded
+
+from .projection import in_force
 
 KnownAs = Literal["recorded", "published"]
 
@@ -93,16 +95,26 @@ def as_of(
 
 def counting(log: Log, when: AsOf, upto: int) -> Callable[[DecodedEvent], bool]:
     """Which of the events up to a position were known. A replacement was not, while nobody had said that it replaces another:
-    both would count."""
+    both would count. Unless that was taken back since: then both do."""
+    # So that few are decoded.
+    maybe = (
+        recorded for recorded in log.read(limit=upto) if any(t in recorded.payload for t in _CORRECTIONS)
+    )
+    corrections = [event for event in map(decode, maybe) if event.newer is None]
+    stand = in_force(corrections)
     known, later = set[tuple[str, str]](), set[tuple[str, str]]()
-    for recorded in log.read(limit=upto):
-        if EventSuperseded.TYPE.encode() in recorded.payload:  # so that few are decoded
-            event = decode(recorded)
-            if isinstance(event.data, EventSuperseded):
-                replacement = event.data.replacement.source, event.data.replacement.id
-                (known if when.counts(event) else later).add(replacement)
+    for event in corrections:
+        if isinstance(event.data, EventSuperseded):
+            replacement = event.data.replacement.source, event.data.replacement.id
+            if when.counts(event):
+                known.add(replacement)
+            elif event.position in stand:
+                later.add(replacement)
     ahead = later - known
     return lambda event: when.counts(event) and (event.source, event.id) not in ahead
+
+
+_CORRECTIONS = (EventRetracted.TYPE.encode(), EventSuperseded.TYPE.encode())
 
 
 def pinned(position: int, valid_at: str | None, published: int | str | None) -> Asked:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from events import BadQuestion, DecodedEvent, Log, canonical
+from events import BadQuestion, DecodedEvent, Log, canonical, name_key
 from events.catalog import EventRetracted, EventSuperseded
 
 from . import answers
@@ -32,7 +33,8 @@ NEW_EVENT, CORRECTION, NEW_VERSION = "new event", "correction", "new projection 
 Of = tuple[str, ...]
 """What a figure is of, in parts, any of which may hold what they are joined with to be shown."""
 
-Figures = dict[tuple[Of, str], Any]
+Figure = tuple[Of, str]
+Figures = dict[Figure, Any]
 """What is compared: a value by what it is of and what it is, such as `("CAC", "approval", "model")` and `total`."""
 
 BUILDS: Mapping[str, Callable[..., list[Any]]] = {
@@ -74,7 +76,7 @@ def diff(
         raise BadQuestion(f"from position {first} to {last} leads backwards: exchange the two", "from")
     needed = COUNTING if name in ("totals", "batches", "companies") else [PROJECTIONS[name]]
     build = partial(BUILDS[name], valid_at=on)
-    begin = Changes if kept is None else partial(_since, kept, name)
+    begin = partial(Changes, name) if kept is None else partial(_since, kept, name)
     changes = _changes(log, needed, first, last, lambda views: figures_of(name, build(views)), begin)
     answer = {
         "ledger": log.ledger,
@@ -99,47 +101,65 @@ class State:
 
 
 class Changes:
-    """The figures that became others, and what made them so."""
+    """The figures of a projection that became others, and what made them so."""
 
-    def __init__(self, figures: Figures) -> None:
-        self._last = figures
-        self._because: dict[tuple[Of, str], list[dict[str, Any]]] = {}
+    def __init__(self, name: str, figures: Figures) -> None:
+        self._name, self._last = name, figures
+        self._because: dict[Figure, list[dict[str, Any]]] = {}
+        self._written: dict[Figure, Figure] = {}
 
     def note(self, state: State) -> None:
         """Takes the figures after further events."""
         causes = _causes(state)
-        for figure, before, after in _differing(self._last, state.figures):
-            for cause in causes:
-                self._because.setdefault(figure, []).append(cause | {"from": before, "to": after})
-        self._last = state.figures
+        self._take(state.figures, *causes)
 
     def note_version(self, figures: Figures, before: int, now: int) -> None:
         """Takes the figures that another version of the projection gives for the same events."""
-        for figure, then, since in _differing(self._last, figures):
-            cause = {"cause": NEW_VERSION, "versions": [before, now], "from": then, "to": since}
-            self._because.setdefault(figure, []).append(cause)
+        self._take(figures, {"cause": NEW_VERSION, "versions": [before, now]})
+
+    def _take(self, figures: Figures, *causes: dict[str, Any]) -> None:
+        for figure, before, after in _differing(self._name, self._last, figures):
+            key = _key(self._name, figure)
+            self._written[key] = figure
+            self._because.setdefault(key, []).extend(
+                cause | {"from": before, "to": after} for cause in causes
+            )
         self._last = figures
 
     def listed(self) -> list[dict[str, Any]]:
-        """Each figure that is another now than at first."""
+        """Each figure that is another now than at first, as it is written now, or was when it was there last."""
+        now = ((_key(self._name, figure), figure) for figure in self._last)
+        written = self._written | {key: figure for key, figure in now if key in self._written}
         return [
             {"of": "/".join(of), "figure": what, "from": before, "to": after, "because": because}
-            for (of, what), because in sorted(self._because.items(), key=lambda each: each[0])
+            for key, (of, what) in sorted(written.items(), key=lambda each: each[1])
+            for because in [self._because[key]]
             for before, after in [(because[0]["from"], because[-1]["to"])]
             if before != after
         ]
 
 
-def _differing(before: Figures, after: Figures) -> Iterator[tuple[tuple[Of, str], Any, Any]]:
-    for figure in {*before, *after}:
-        if before.get(figure) != after.get(figure):
-            yield figure, before.get(figure), after.get(figure)
+def _differing(name: str, before: Figures, after: Figures) -> Iterator[tuple[Figure, Any, Any]]:
+    """The figures that are others, as they are written last. One that is only written otherwise is none of them."""
+    gone = {_key(name, figure): figure for figure in before.keys() - after.keys()}
+    for figure, now in after.items():
+        then = before.get(figure if figure in before else gone.pop(_key(name, figure), figure))
+        if then != now:
+            yield figure, then, now
+    for figure in gone.values():
+        yield figure, before[figure], None
+
+
+def _key(name: str, figure: Figure) -> Figure:
+    """The same for every spelling of the names in it; a claim is what it says to the letter."""
+    of, what = figure
+    return figure if name == "sources" else (tuple(map(name_key, of)), name_key(what))
 
 
 def _since(kept: Answer, name: str, now: Figures) -> Changes:
     """Changes since a kept answer. Raises BadQuestion where it is none that this ledger ever gave."""
     figures, version = _figures_kept(name, kept), PROJECTIONS[name].version
-    changes = Changes(figures)
+    changes = Changes(name, figures)
     if figures != now:
         if kept["version"] == version:
             raise BadQuestion(
@@ -233,8 +253,10 @@ def _causes(state: State) -> list[dict[str, Any]]:
 def figures_of(name: str, found: Iterable[dict[str, Any]]) -> Figures:
     """The figures of some answers of a projection."""
     figures: Figures = {}
-    for answer in found:
-        of = _of(name, answer)
+    listed = [*found]
+    labels = Counter(_labelled(batch) for batch in listed) if name == "batches" else Counter()
+    for answer in listed:
+        of = _of(name, answer, labels)
         for what, value in _FIGURES[name](answer):
             figures[of, what] = value
         if conflicts := [contradiction["events"] for contradiction in answer.get("contradictions", [])]:
@@ -242,7 +264,7 @@ def figures_of(name: str, found: Iterable[dict[str, Any]]) -> Figures:
     return figures
 
 
-def _of(name: str, answer: dict[str, Any]) -> Of:
+def _of(name: str, answer: dict[str, Any], labels: Mapping[Of, int]) -> Of:
     match name:
         case "companies":
             # A slug, or, where no event gives one, a name: each may read as the other.
@@ -253,16 +275,27 @@ def _of(name: str, answer: dict[str, Any]) -> Of:
         case "sources":
             return (f"{answer['type']} {canonical(answer['says']).decode()}",)
     authority, instrument, unit = (str(answer[part]) for part in ("authority", "instrument", "unit"))
-    return authority, instrument, unit if name == "totals" else f"{unit} batch {_which(answer)}"
+    return authority, instrument, unit if name == "totals" else f"{unit} batch {_which(answer, labels)}"
 
 
-def _which(batch: dict[str, Any]) -> str:
+def _which(batch: dict[str, Any], labels: Mapping[Of, int]) -> str:
     if batch["ordinal"] is not None:
         return str(batch["ordinal"])
-    if batch["label"] is not None:
+    # A label that others have as well is given to two ordinals, and as good as none.
+    if batch["label"] is not None and labels[_labelled(batch)] == 1:
         return repr(batch["label"])
-    # One that has a day alone is told from another of that day by its first report.
-    return f"of {batch['announced_on'][0]}, position {batch['sources'][0]['position']}"
+    on = batch["announced_on"][0]
+    # All reports of one day are of one batch; of a month or a year each is of another.
+    return (
+        f"of {on}" if len(on) == len("2024-01-31") else f"of {on}, position {batch['sources'][0]['position']}"
+    )
+
+
+def _labelled(batch: dict[str, Any]) -> Of:
+    """The terms and the label of a batch, as keys; nothing where it has no label."""
+    if batch["label"] is None:
+        return ()
+    return tuple(name_key(batch[part]) for part in ("authority", "instrument", "unit", "label"))
 
 
 def _of_totals(answer: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -98,6 +98,32 @@ def advance(projection: Projection, documents: Documents, event: DecodedEvent, f
             _correct(projection, documents, event, find)
 
 
+class _Nothing:
+    """A projection of corrections alone."""
+
+    name, version, handles = "nothing", 1, frozenset[str]()
+
+    def needs(self, _: DecodedEvent, /) -> list[str]:
+        return []
+
+    def lists(self, _: DecodedEvent, /) -> list[str]:
+        return []
+
+    def evolve(self, documents: Documents, event: DecodedEvent, stands: bool, /) -> None:
+        pass
+
+
+def in_force(events: Iterable[DecodedEvent]) -> frozenset[int]:
+    """The positions of those of these events, in the order of the log, that no correction among them takes back."""
+    documents, seen = MemoryDocuments(), dict[tuple[str, str], DecodedEvent]()
+    for event in events:
+        seen[event.source, event.id] = event
+        advance(_Nothing(), documents, event, lambda *identity: seen.get(identity))
+    return frozenset(
+        event.position for identity, event in seen.items() if not documents.get(correction_key(*identity))
+    )
+
+
 WAITING = "waiting"  # how many corrections have a target that the log does not hold yet
 
 

@@ -11,7 +11,7 @@ from . import buckets, pages
 from .projection import Documents
 
 name = "shares"
-version = 4
+version = 5
 handles = frozenset({MarketEstimated.TYPE})
 
 

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from events import Count, Interval, Share
 
 WORLD = "world"
+UNIONS = frozenset({"EU", "EZ", "UN"})
+"""What ISO 3166 reserves codes for that is of countries with codes of their own."""
 
 VISITS = 2_000
 FEW = 20
@@ -88,7 +90,7 @@ def infer(estimates: Iterable[tuple[int, dict[str, Any]]]) -> Market:
         _propagate(_as_reported(estimates, regions))
         for estimates in [each for each in alone if not _contradicted(each)] or [believed]
     ]
-    hull = {name: reduce(_wider, (market[name] for market in markets)) for name in markets[0]}
+    hull = {name: reduce(_wider, (market[name] for market in markets)) for name in {WORLD: None} | regions}
     return Market(hull, tuple(conflicts))
 
 
@@ -133,12 +135,13 @@ def _wider(a: Region, b: Region) -> Region:
 
 
 def _as_reported(reported: Reported, regions: Iterable[str] = ()) -> dict[str, Region]:
-    """What the estimates say of each region that they, or `regions`, name."""
+    """What the estimates say of each region that they, or `regions`, name, and of the countries of those."""
     found = {WORLD: Region(Interval(0), Percentage(Fraction(1), Fraction(1), open=False))}
-    for name in regions:
-        found.setdefault(name, Region(Interval(0), ANY))
+    for name in (*regions, *(data["region"] for data in reported.values())):
+        for each in (name, name.partition("-")[0]):
+            found.setdefault(each, Region(Interval(0), ANY))
     for position, data in reported.items():
-        region = found.setdefault(data["region"], Region(Interval(0), ANY))
+        region = found[data["region"]]
         because = frozenset({position})
         if "count" in data and (interval := Count(**data["count"]).interval()) is not None:
             _narrow_stock(region, interval, because)
@@ -151,8 +154,11 @@ def _as_reported(reported: Reported, regions: Iterable[str] = ()) -> dict[str, R
 def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
     world = regions[WORLD]
     parts = [region for name, region in regions.items() if name != WORLD]
-    # A region of a country would be counted twice.
-    countries = [region for name, region in regions.items() if name != WORLD and "-" not in name]
+    # A region of a country would be counted twice, and so would a country of a union.
+    countries = [
+        region for name, region in regions.items() if name not in {WORLD, *UNIONS} and "-" not in name
+    ]
+    provinces = [(region, regions[name.partition("-")[0]]) for name, region in regions.items() if "-" in name]
     for _ in range(max(FEW, VISITS // (len(parts) + 1))):
         changed = False
         for region in parts:
@@ -165,10 +171,32 @@ def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
             changed |= _narrow_share(
                 region, _ratio(region.stock, world.stock), region.stock_because, world.stock_because
             )
-        changed |= _leave_room(countries)
+        changed |= _leave_room(countries) | _add_up(world, countries)
+        for province, country in provinces:
+            changed |= _contain(country, province)
         if not changed:
             break
     return regions
+
+
+def _contain(country: Region, province: Region) -> bool:
+    """A country has what each of its provinces has, and one of these no more than it."""
+    least = Percentage(province.share.low, Fraction(1), open=False)
+    most = Percentage(Fraction(0), country.share.high, open=country.share.open)
+    changed = _narrow_stock(country, Interval(province.stock.low), province.stock_because)
+    changed |= _narrow_stock(province, Interval(0, country.stock.high), country.stock_because)
+    changed |= _narrow_share(country, least, province.share_because)
+    return changed | _narrow_share(province, most, country.share_because)
+
+
+def _add_up(world: Region, countries: Sequence[Region]) -> bool:
+    """The world has the stocks of the countries together, at least."""
+    least = sum(country.stock.low for country in countries)
+    if least <= world.stock.low:
+        return False
+    return _narrow_stock(
+        world, Interval(least), *(country.stock_because for country in countries if country.stock.low)
+    )
 
 
 def _leave_room(countries: Sequence[Region]) -> bool:

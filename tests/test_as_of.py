@@ -284,6 +284,24 @@ def test_a_replacement_of_two_is_known_as_published_once_one_is_known_to_be_repl
     assert said == [between(10, 11), between(11, 12), exactly(12)]
 
 
+def test_what_was_wrongly_said_to_be_a_replacement_is_known_as_published_once_that_is_taken_back(
+    log: Log,
+) -> None:
+    append(
+        log,
+        published(total("=10", "2024-01-31", source="A"), "2024-02-01"),
+        published(total("=11", "2024-01-31", source="B"), "2024-02-01"),
+        superseded("e1", "e2"),
+        retracted("e3"),
+        retracted("e4"),
+    )
+    said = [
+        figure(log, known_at="2024-02-01", known_as="published", recorded_until=until)
+        for until in (2, 3, 4, 5)
+    ]
+    assert said == [between(10, 11), exactly(10), between(10, 11), exactly(10)]
+
+
 def test_a_report_of_a_month_is_surely_published_by_its_end(log: Log) -> None:
     append(log, published(total("=40", "2024-01-28"), "2024-02"))
     assert queries.totals(log, known_at="2024-02-28", known_as="published")["answers"] == []

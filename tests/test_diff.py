@@ -21,6 +21,7 @@ from .command import Ledger, written
 from .conftest import new_ledger
 from .given import (
     HISTORY,
+    MODELS,
     QUESTIONS,
     at_least,
     batch,
@@ -242,6 +243,25 @@ def test_two_batches_of_one_day_are_two_and_so_are_an_ordinal_and_a_label_of_the
     }
 
 
+def test_batches_of_a_label_that_is_as_good_as_none_are_told_apart_by_their_days(log: Log) -> None:
+    append(log, *(batch(n, "=5", f"2024-0{n}-26", label="spring") for n in (1, 2)))
+    append(log, *(batch(None, "=5", on, label="spring") for on in ("2024-03-26", "2024-04-26", "2024-05")))
+    append(log, retracted("e4"), retracted("e5"), batch(None, "=5", "2024-06-26", label="Spring"))
+    assert {key for key in changed(log, "batches", 5) if key.endswith("size")} == {
+        "CAC/approval/model batch of 2024-04-26 size",
+        "CAC/approval/model batch of 2024-05, position 5 size",
+        "CAC/approval/model batch of 2024-06-26 size",
+    }
+    assert {of for of in changed(log, "batches", 7) if of.endswith("size")} == {
+        "CAC/approval/model batch of 2024-06-26 size"
+    }
+
+
+def test_a_batch_that_has_a_day_alone_is_the_same_without_its_first_report(log: Log) -> None:
+    append(log, *2 * [batch(None, "=5", "2024-01-26")], retracted("e1"))
+    assert changed(log, "batches", 2) == {}
+
+
 def test_terms_whose_names_are_written_alike_when_joined_are_two(log: Log) -> None:
     one, other = ("A/B", "C", "model"), ("A", "B/C", "model")
     append(log, total("=5", "2024-01-01", terms=one), total("=7", "2024-01-01", terms=other))
@@ -257,6 +277,53 @@ def test_a_slug_and_a_name_of_the_same_letters_are_two_companies(log: Log) -> No
     append(log, granted("baidu", "x", "2024-01"), identified("baidu", "Baidu Inc"))
     append(log, granted("Baidu Inc", "y", "2024-01"))
     assert [change["of"] for change in diff(log, "companies", since=2)["changes"]] == ["baidu"] * 3
+
+
+RESPELLED = ("cac", "Approval", "ＭＯＤＥＬ")
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "since"),
+    [
+        ("totals", [total("=8", "2023"), *2 * [total("=8", "2023", terms=RESPELLED)]], 1),
+        ("batches", [batch(None, "=8", "2023", label=label) for label in ("One", "one")], 2),
+        ("companies", [granted("Baidu", "Ernie", "2023"), *2 * [granted("BAIDU", "Ernie", "2023")]], 1),
+        (
+            "companies",
+            [granted("Baidu", "Ernie", "2023", terms=terms) for terms in (MODELS, RESPELLED, RESPELLED)],
+            1,
+        ),
+        ("shares", [estimate("CN", "=8"), estimate("CN", "=8", estimator="clsa", unit="Model")], 2),
+    ],
+)
+def test_a_figure_of_which_only_the_spelling_changed_did_not_change(
+    log: Log, name: str, lines: list[EventData], since: int
+) -> None:
+    append(log, *lines, retracted("e1"))
+    before, after = (
+        figures_of(name, QUESTIONS[name](log, known_at=at)["answers"]) for at in (since, len(lines) + 1)
+    )
+    assert before.keys() != after.keys()
+    assert [*before.values()] == [*after.values()]
+    assert changed(log, name, since) == {}
+
+
+@pytest.mark.parametrize(
+    ("more", "written"), [([], "cac/Approval/ＭＯＤＥＬ"), ([retracted("e2")], "CAC/approval/model")]
+)
+def test_a_figure_that_changed_beside_its_spelling_is_one_and_written_as_it_is_at_last(
+    log: Log, more: list[EventData], written: str
+) -> None:
+    append(log, total("=8", "2023-08-31"), *2 * [total("=9", "2023-09-30", terms=RESPELLED)], *more)
+    (change,) = [each for each in diff(log, "totals", since=1)["changes"] if each["figure"] == "total"]
+    assert (change["of"], change["from"], change["to"]) == (written, exactly(8), exactly(9))
+    assert [cause["events"] for cause in change["because"]] == [[2]]
+
+
+def test_claims_that_differ_in_their_spelling_are_two(log: Log) -> None:
+    append(log, total("=8", "2023"), total("=8", "2023", terms=RESPELLED), retracted("e1"))
+    changes = diff(log, "sources", since=1)["changes"]
+    assert sum(change["of"].startswith("total.reported.v1") for change in changes) == 4
 
 
 def test_a_diff_of_two_positions_stays_what_it_was_when_the_log_grows(log: Log) -> None:

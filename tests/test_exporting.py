@@ -39,6 +39,7 @@ from projections import PROJECTIONS, queries
 from .command import ROOT, Ledger, Ran, together
 from .given import (
     HISTORY,
+    amended,
     ask,
     batch,
     called,
@@ -51,6 +52,7 @@ from .given import (
     retracted,
     revoked,
     total,
+    used,
 )
 from .given import log as recorded
 from .servers import Server
@@ -357,6 +359,23 @@ def test_the_sources_are_those_of_the_evidence_with_their_positions(log: Log) ->
     ]
     listed = sources_of(log, queries.sources(log, at_least=5))
     assert [source["publisher"] for source in listed] == ["Reuters", "CAC", "editor"]
+
+
+def test_the_sources_of_companies_are_of_all_that_their_figures_and_names_rest_on(log: Log) -> None:
+    """An amendment says whose a number is, what was revoked counts beside what is in force, and a service has a company."""
+    log.append(
+        [
+            called("a", granted("Alpha", "X", "2024-01-01", number="1", source="List")),
+            called("b", granted("Beta", "X", "2024-01-01", number="1", source="Press")),
+            called("c", amended("1", company="Beta")),
+            called("d", total("=1", "2024-03-01", in_force=True, source="Reuters")),
+            called("e", revoked("1", on="2024-02-01", source="Gazette")),
+            called("f", used("Gamma", "Y", ">100", "2024")),
+            called("g", estimate("CN", "=130")),
+        ]
+    )
+    listed = sources_of(log, queries.companies(log, at_least=7))
+    assert sorted(position for source in listed for position in source["positions"]) == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_reports_behind_an_answer_are_read_in_one_round_trip(log: Log) -> None:

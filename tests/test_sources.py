@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from projections.sources import independent
+
 from .given import (
     Line,
     ask,
@@ -94,6 +96,25 @@ def test_a_ring_that_repeats_itself_is_one_origin_however_others_come_to_it(
     line = [*tail, *ring, ring[0]]
     (claim,) = claims_of(*repeated(*((a, b) for a, b in pairwise(line))))
     assert claim["independent"] == [min(ring).lower()]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_given_a_ring_of_which_one_repeats_another_as_well_then_only_that_one_counts_whichever_came_first(
+    order: tuple[int, ...],
+) -> None:
+    ring = repeated(("A", "B"), ("B", "A"), ("A", "C"))
+    (claim,) = claims_of(*(ring[n] for n in order))
+    assert claim["independent"] == ["c"]
+
+
+def test_one_who_repeats_two_has_both_for_origins() -> None:
+    (claim,) = claims_of(*repeated(("Z", "A"), ("A", "C"), ("A", "B")))
+    assert claim["independent"] == ["b", "c"]
+
+
+def test_a_long_chain_takes_as_long_as_it_has_links() -> None:
+    links = [{"publisher": f"P{n}", "derived_from": {"publisher": f"P{n + 1}"}} for n in range(20_000)]
+    assert independent(links) == ["p20000"]
 
 
 def test_what_two_publishers_share_with_a_third_in_another_claim_makes_them_no_less_independent_here() -> (

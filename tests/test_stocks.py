@@ -94,10 +94,54 @@ def test_shares_add_up_to_the_world_so_what_is_left_bounds_the_last_region() -> 
     assert market.regions["FR"].stock == Interval(1, 22)
 
 
+def test_the_world_has_the_stocks_of_its_countries_together() -> None:
+    market = inferred(
+        estimated("CN", "=130"), estimated("US", ">=165"), estimated("CN-BJ", "=90"), estimated("FR", "~5")
+    )
+    assert market.regions[WORLD].stock == Interval(295)
+    assert market.regions[WORLD].stock_because == {1, 2}
+    assert market.regions["CN"].share.high == Fraction(130, 295)
+
+
+def test_stocks_of_countries_that_the_world_has_no_room_for_contradict_it() -> None:
+    market = inferred(estimated("CN", "=6"), estimated("US", "=6"), estimated(WORLD, "<=11"))
+    assert market.conflicts == (frozenset({1, 2, 3}),)
+
+
 def test_a_province_is_part_of_its_country_and_takes_no_room_beside_it() -> None:
     market = inferred(estimated("CN", share=60), estimated("CN-BJ", share=50))
     assert market.conflicts == ()
     assert market.regions["CN-BJ"].share.low == Fraction(495, 1000)
+
+
+def test_a_country_has_at_least_what_its_province_has_and_a_province_at_most_what_its_country_has() -> None:
+    market = inferred(
+        estimated("CN", "<=130", share=40), estimated("CN-BJ", ">=90"), estimated("CN-SH", share=5)
+    )
+    assert stocks(market) == {
+        "CN": Interval(90, 130),
+        "CN-BJ": Interval(90, 130),
+        "CN-SH": Interval(11, 18),
+        WORLD: Interval(223, 329),
+    }
+    assert market.regions["CN-BJ"].share.high == Fraction(405, 1000)
+    assert market.regions["CN-BJ"].stock_because == {1, 2}
+    market = inferred(estimated("CN-BJ", share=50), estimated("CN", ">=0"))
+    assert market.regions["CN"].share.low == Fraction(495, 1000)
+
+
+def test_a_province_that_has_more_than_its_country_contradicts_it() -> None:
+    # Of a country that has none by itself, too.
+    assert inferred(estimated("CN-BJ", share=60), estimated("US", share=50)).conflicts == (frozenset({1, 2}),)
+    for more, fewer in ({"stock": ">90"}, {"stock": "<=90"}), ({"share": 41}, {"share": 40}):
+        market = inferred(estimated("CN-BJ", **more), estimated("CN", **fewer), estimated("US", "=91"))
+        assert market.conflicts == (frozenset({1, 2}),)
+
+
+def test_a_union_is_of_countries_and_takes_no_room_beside_them() -> None:
+    market = inferred(estimated("EU", share=40), estimated("DE", share=35), estimated("US", share=30))
+    assert market.conflicts == ()
+    assert market.regions["DE"].share.high == Fraction(355, 1000)
 
 
 def test_a_region_without_models_has_no_share() -> None:
@@ -208,7 +252,7 @@ def test_where_one_of_a_contradiction_contradicts_another_estimate_too_neither_i
 # Against brute force.
 
 MOST = 12
-REGIONS = ("CN", "US")
+REGIONS = ("CN", "CN-BJ", "US")
 World = Mapping[str, int]
 
 counts = st.builds("{}{}".format, st.sampled_from(["=", ">=", ">", "<=", "~"]), st.integers(0, MOST))
@@ -233,9 +277,10 @@ def estimates(draw: st.DrawFn) -> list[Estimate]:
 
 
 WORLDS: list[World] = [
-    {WORLD: everything, "CN": china, "US": america}
+    {WORLD: everything, "CN": china, "CN-BJ": beijing, "US": america}
     for everything in range(MOST + 1)
     for china in range(everything + 1)
+    for beijing in range(china + 1)
     for america in range(everything - china + 1)
 ]
 

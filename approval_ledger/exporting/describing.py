@@ -57,11 +57,14 @@ def sources_of(log: Log, answer: Answer) -> list[dict[str, Any]]:
 _BEHIND_COMPANIES = frozenset(
     {
         "approval.granted.v1",
+        "approval.amended.v1",
+        "approval.revoked.v1",
         "batch.announced.v1",
         "total.reported.v1",
         "company.identified.v1",
         "company.merged.v1",
         "terms.equated.v1",
+        "usage.reported.v1",
     }
 )
 """What the figures of companies follow from; their answers list some of these."""
