@@ -708,6 +708,10 @@ number = ["No"]
         ('item = ["Model"]', 'item = ["Model"]\nitems = ["x"]', "columns.items: Extra inputs"),
         ('item = ["Model"]', 'item = ["Day"]', "'day' stands for both item and date"),
         ('item = ["Model"]', "", "item has no titles"),
+        # Each stood for whatever column has no title, or one that is as long.
+        ('item = ["Model"]', f'item = ["{"Name of the model, " * 6}"]', "columns.item: 'Name of the model"),
+        ('item = ["Model"]', 'item = ["Model", " "]', "columns.item: ' '"),
+        ('unit = "model"', 'unit = "model"\nunless = ["\u3000"]', "unless: '\\u3000'"),
         ('["item", "company", "date"]', '["item", "date"]', "tells two rows apart"),
         ('["item", "company", "date"]', '["number"]', "has an item and a company"),
         ('["item", "company", "date"]', '["when"]', "required.0"),

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from events import Refused
 
-from .titles import title_key
+from .titles import TITLE_LIMIT, title_key
 
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 Titles = Annotated[list[Word], Field(max_length=50)]
@@ -83,6 +83,15 @@ class Mapping(_Strict):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Mapping:
+        listed = {f"columns.{field}": getattr(self.columns, field) for field in FIELDS} | {
+            "unless": self.unless
+        }
+        for place, titles in listed.items():
+            for title in titles:
+                if not title_key(title):
+                    raise ValueError(
+                        f"{place}: {title[:40]!r} is the title of no column: it is blank, or has over {TITLE_LIMIT} characters"
+                    )
         meant: dict[str, str] = {}
         for field, title in self.columns.each():
             if meant.setdefault(title, field) != field:
