@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -217,6 +218,21 @@ def test_two_batches_of_one_month_may_be_one_or_two_and_are_neither_added_nor_in
     answer = total_of(log(batch(None, "=8", "2023-08"), batch(None, "=9", "2023-08", source="VON")))
     assert answer["total"] == at_least(9)
     assert answer["contradictions"] == []
+
+
+def test_of_batches_of_one_month_it_makes_no_difference_which_the_log_has_first() -> None:
+    lines = [
+        batch(None, ">=3", "2023-08", named=["Baidu", "Zhipu"]),
+        batch(None, ">=3", "2023-08"),
+        batch(None, "~2", "2023-08", named=["Xiaomi"]),
+        batch(None, "=1", "2023-09-10", named=["Baidu"]),
+        total("<=6", "2023-12-31"),
+    ]
+    for order in permutations(lines):
+        reports = log(*order)
+        assert (total_of(reports)["total"], total_of(reports)["named"]) == (between(4, 6), 4)
+        sizes = {len(answer["names"]): answer["size"] for answer in ask(reports, "batches")[:3]}
+        assert sizes == {2: between(3, 6), 0: between(3, 6), 1: between(1, 5)}
 
 
 def test_a_batch_known_by_its_month_alone_may_be_one_that_has_an_ordinal() -> None:
