@@ -335,8 +335,12 @@ def gather(views: Views, counted: str) -> Evidence:
     given_twice = {number: _holders(told) for number, told in shared.items()}
     repeats = {t: repeats_in(views["companies"], t, given_twice) for t in one}
     dated = redated(views["companies"], listing, {t: repeats[t].mixed for t in listing})
+    twice = {t: dated.twice_in(t) for t in one}
     marks = Marks(views["companies"], _named(views, announced))
-    doubles = {t: doubles_in(views["batches"], t, repeats[t]) for t in one}
+    doubles = {
+        t: doubles_in(views["batches"], t, repeats[t], [(of.numbers, of.batches) for of in twice[t]])
+        for t in one
+    }
     members = {
         t: _members(views["batches"], t, marks, doubles[t], given_twice, repeats[t].members_beside)
         for t in one
@@ -349,7 +353,17 @@ def gather(views: Views, counted: str) -> Evidence:
         members=members,
         marks=marks,
         claimants=marks.claimants,
-        granted={t: Days([*listed[t], *days_of(repeats[t].perhaps), *dated.changes.get(t, [])]) for t in one},
+        granted={
+            t: Days(
+                [
+                    *listed[t],
+                    *days_of(repeats[t].perhaps),
+                    *dated.changes.get(t, []),
+                    *((of.days, -1, []) for of in twice[t]),
+                ]
+            )
+            for t in one
+        },
         perhaps={
             t: Days(
                 [
@@ -362,7 +376,7 @@ def gather(views: Views, counted: str) -> Evidence:
             for t in one
         },
         redated=dated,
-        repeated={t: repeats[t].names for t in one},
+        repeated={t: {*repeats[t].names, *(name for _, name in dated.twice.get(t, ()))} for t in one},
         shared=shared,
         granted_to={t: _granted_to(views["companies"], marks, t, shared) for t in one},
         revoked=_revoked(views, one),

@@ -83,7 +83,7 @@ def repeats_in(documents: Documents, counted: str, given_twice: Mapping[str, Set
                 if changes := _where_one(one):
                     found.perhaps.setdefault(frozenset(one), []).extend(changes)
                     found.names.update(one)
-                for key, of_batch in by_part(one, _batch_of).items():
+                for key, of_batch in by_part(one, batch_of).items():
                     repeated = -sum(n for _, n in _where_one(of_batch))
                     found.members[key] = found.members.get(key, 0) + repeated
                 _note_numbers(found, one, others, surely=not disputed and one in surely)
@@ -97,7 +97,7 @@ def _note_beside(found: Repeats, of_item: Entries, claimants: Mapping[str, int],
         bare = [entry for entry in entries if "registry_number" not in entry["item"]]
         if n := _beside(entries, claimants.get(name, 1), others):
             found.beside.append((days_that_span({name: bare}), n, []))
-        for key, of_batch in by_part({name: entries}, _batch_of).items():
+        for key, of_batch in by_part({name: entries}, batch_of).items():
             if n := _beside(of_batch[name], claimants.get(name, 1), others):
                 found.members_beside[key] = found.members_beside.get(key, 0) + n
 
@@ -119,7 +119,7 @@ def _note_numbers(found: Repeats, one: Entries, others: Set[str], *, surely: boo
     if bare := [entry for entries in one.values() for entry in entries if not numbers_of([entry])]:
         reports = [(entry["position"], entry["approved_on"]) for entry in bare]
         found.mixed.append(Mixed(numbers, reports, surely and numbers.isdisjoint(others)))
-    for key, of_batch in by_part(one, _batch_of).items():
+    for key, of_batch in by_part(one, batch_of).items():
         if not any(map(numbers_of, of_batch.values())):
             found.numbered.setdefault(key, []).append(numbers)
     for entries in one.values():
@@ -164,7 +164,7 @@ def item_of(entry: Entry) -> str:
     return name_key(entry["item"]["name"])
 
 
-def _batch_of(entry: Entry) -> str | None:
+def batch_of(entry: Entry) -> str | None:
     return batches.batch_key(entry["batch"]) if "batch" in entry else None
 
 
@@ -198,13 +198,22 @@ class Doubles:
     placed: int
 
 
-def doubles_in(documents: Documents, counted: str, repeats: Repeats) -> Doubles:
+def doubles_in(
+    documents: Documents, counted: str, repeats: Repeats, twice: Iterable[tuple[Set[str], Set[str]]]
+) -> Doubles:
     """The fold of batches knows the reports that name one. Whose number is given elsewhere is the approval of that number,
-    which may be in the batch already; where it is not, it is one of its members, and so are all that may have the same."""
-    every = set[str]().union(*repeats.placed, *(of for listed in repeats.numbered.values() for of in listed))
+    which may be in the batch already; where it is not, it is one of its members, and so are all that may have the same.
+
+    `twice` has the numbers that other terms give to what has none here, with the batches (by their keys) that it is of.
+    """
+    numbered = {key: [*listed] for key, listed in repeats.numbered.items()}
+    for numbers, keys in twice:
+        for key in keys:
+            numbered.setdefault(key, []).append({*numbers})
+    every = set[str]().union(*repeats.placed, *(of for listed in numbered.values() for of in listed))
     in_batches = batches.of_numbers(documents, counted, sorted(every))
     members = dict(repeats.members)
-    for key, listed in repeats.numbered.items():
+    for key, listed in numbered.items():
         others = [of for of in listed if not any(key in in_batches[number] for number in of)]
         members[key] = members.get(key, 0) + len(listed) - _apart(others)
     others = [of for of in repeats.placed if not any(in_batches[number] for number in of)]

@@ -648,6 +648,21 @@ def test_a_registry_number_that_went_over_to_the_company_that_its_holder_was_mer
     assert company_of(reports, "Beta")["approvals"][0]["approvals"] == exactly(1)
 
 
+def test_a_registry_number_that_an_amendment_gave_to_another_is_one_approval_where_a_report_has_it_without() -> (
+    None
+):
+    lines = [
+        granted("Baidu", "GLM", "2023-08-31", number="CN-1"),
+        granted("Zhipu", "GLM", "2023-08-31", number="CN-1", terms=SERVICES),
+        granted("Baidu", "GLM", "2023-08-31", terms=SERVICES),
+        amended("CN-1", company="Zhipu"),
+        equated(),
+        total("=2", "2023-12-31"),
+    ]
+    for reports in (log(*lines), log(*lines[::-1])):
+        assert [of["named"] for of in company_of(reports, "Baidu")["approvals"]] == [1, 1]
+
+
 def test_a_registry_number_is_one_company_s_again_when_the_report_that_gave_it_to_another_is_retracted() -> (
     None
 ):

@@ -1098,6 +1098,27 @@ def test_a_number_that_equated_terms_give_to_two_companies_is_one_approval() -> 
     assert total_of(reports)["total"] == total_of(reports, SERVICES)["total"] == at_least(1)
 
 
+@pytest.mark.parametrize("other", [TO_ZHIPU, granted("Baidu", "Ernie", "2023-08-31", number="CN-1")])
+def test_an_approval_without_a_number_may_be_the_one_that_its_terms_give_to_another_company_or_item(
+    other: ApprovalGranted,
+) -> None:
+    in_services = {"instrument": "filing", "unit": "service", "batch": 1}
+    lines = [
+        TO_BAIDU,
+        other.model_copy(update=in_services),
+        granted("Baidu", "GLM", "2023-08", terms=SERVICES, batch=1),
+    ]
+    beside = [equated(), batch(1, "=1", "2023-08-31"), total("=1", "2023-12-31")]
+    for order in permutations(lines):
+        reports = log(*order, *beside)
+        answer = total_of(reports)
+        assert (answer["total"], answer["named"], answer["contradictions"]) == (exactly(1), 1, [])
+        told = [(of["named"], of["contradictions"]) for of in ask(reports, "batches")]
+        assert told == [(1, [])] * 2
+    of_another = granted("Xiaomi", "GLM", "2023-08-31", terms=SERVICES)
+    assert total_of(log(*lines, of_another, equated()))["total"] == at_least(2)
+
+
 def test_a_number_under_two_names_of_one_company_is_one_approval_of_it() -> None:
     reports = log(
         identified("baidu", "Baidu", "百度"),

@@ -329,6 +329,7 @@ class _Counting:
                     names,
                     counted,
                     self._redated,
+                    {each.number for each in own},
                     2 * SHOWN if by_fold else None,
                 )
                 if surely(on, self._valid_at) and not positions <= apart
@@ -443,11 +444,14 @@ def _distinct(
     names: Collection[str],
     counted: str,
     redated: Redated,
+    counted_beside: Set[str],
     most: int | None,
 ) -> Iterator[tuple[DateRange, set[int]]]:
     """Each approval of one company, by its days and the positions of its reports under these names: those of one number are
-    one, and, without a number, those of one item, unless it has one with a number. What several of its names had when they
-    were two companies is two. Of each name all reports count, or the first, at `most` so many."""
+    one, and, without a number, those of one item, unless it has one with a number, maybe one of those `counted_beside`. What
+    several of its names had when they were two companies is two. Of each name all reports count, or the first, at `most` so
+    many."""
+    twice = redated.twice.get(counted, {})
     by_number: dict[str, list[Told]] = {}
     by_item: dict[str, list[Told]] = {}
     for name in names:
@@ -467,6 +471,8 @@ def _distinct(
                 (name, *_), dates = zip(
                     *((name, entry["approved_on"]) for name, _, entry in part), strict=True
                 )
+                if (item, name) in twice and not counted_beside.isdisjoint(twice[item, name].numbers):
+                    continue
                 days = redated.bare.get((counted, item, name)) or by_day.day_range(approvals.span([*dates]))
                 yield days, {position for _, position, _ in part}
 
