@@ -648,6 +648,22 @@ def test_a_registry_number_that_went_over_to_the_company_that_its_holder_was_mer
     assert company_of(reports, "Beta")["approvals"][0]["approvals"] == exactly(1)
 
 
+def test_what_a_report_has_without_a_number_is_the_approval_that_its_terms_number_under_another_item() -> (
+    None
+):
+    lines = [
+        identified("baidu", "Baidu", "百度"),
+        granted("Baidu", "GLM", "2023-08-31", number="CN-1"),
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1", terms=SERVICES),
+        granted("百度", "GLM", "2023-08", terms=SERVICES),
+        equated(),
+        total("=1", "2023-12-31"),
+    ]
+    for reports in (log(*lines), log(*lines[::-1])):
+        approvals = company_of(reports, "Baidu")["approvals"]
+        assert [(of["named"], of["approvals"]) for of in approvals] == [(1, exactly(1))] * 2
+
+
 def test_a_registry_number_that_an_amendment_gave_to_another_is_one_approval_where_a_report_has_it_without() -> (
     None
 ):

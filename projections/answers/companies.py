@@ -330,6 +330,7 @@ class _Counting:
                     counted,
                     self._redated,
                     {each.number for each in own},
+                    {each.number for each in others},
                     2 * SHOWN if by_fold else None,
                 )
                 if surely(on, self._valid_at) and not positions <= apart
@@ -444,14 +445,17 @@ def _distinct(
     names: Collection[str],
     counted: str,
     redated: Redated,
-    counted_beside: Set[str],
+    beside: Set[str],
+    in_doubt: Set[str],
     most: int | None,
 ) -> Iterator[tuple[DateRange, set[int]]]:
     """Each approval of one company, by its days and the positions of its reports under these names: those of one number are
-    one, and, without a number, those of one item, unless it has one with a number, maybe one of those `counted_beside`. What
-    several of its names had when they were two companies is two. Of each name all reports count, or the first, at `most` so
-    many."""
-    twice = redated.twice.get(counted, {})
+    one, and, without a number, those of one item, unless it has one with a number. What several of its names had when they
+    were two companies is two. Of each name all reports count, or the first, at `most` so many.
+
+    Of the numbers some count `beside` these, and those `in_doubt` do not count: what has none is the approval of another.
+    """
+    twice, numbered = redated.twice.get(counted, {}), {*beside}
     by_number: dict[str, list[Told]] = {}
     by_item: dict[str, list[Told]] = {}
     for name in names:
@@ -465,13 +469,15 @@ def _distinct(
         if approval is not None and approval.company in names:
             days = redated.numbered.get((counted, number)) or by_day.day_range(approval.on)
             yield days, {position for _, position, _ in by_number[number]}
+            if number not in in_doubt:
+                numbered.add(number)
     for item, of_item in by_item.items():
         for part in _by_company(then, of_item):
             if not any("registry_number" in entry["item"] for _, _, entry in part):
                 (name, *_), dates = zip(
                     *((name, entry["approved_on"]) for name, _, entry in part), strict=True
                 )
-                if (item, name) in twice and not counted_beside.isdisjoint(twice[item, name].numbers):
+                if (item, name) in twice and not numbered.isdisjoint(twice[item, name].numbers):
                     continue
                 days = redated.bare.get((counted, item, name)) or by_day.day_range(approvals.span([*dates]))
                 yield days, {position for _, position, _ in part}
