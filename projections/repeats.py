@@ -215,13 +215,13 @@ def doubles_in(
     members = dict(repeats.members)
     for key, listed in numbered.items():
         others = [of for of in listed if not any(key in in_batches[number] for number in of)]
-        members[key] = members.get(key, 0) + len(listed) - _apart(others)
+        members[key] = members.get(key, 0) + len(listed) - apart(others)
     others = [of for of in repeats.placed if not any(in_batches[number] for number in of)]
-    return Doubles(members, len(repeats.placed) - _apart(others))
+    return Doubles(members, len(repeats.placed) - apart(others))
 
 
-def _apart(sets: Iterable[set[str]]) -> int:
-    """Into how many groups these fall such that none shares a number with another."""
+def apart(sets: Iterable[set[str]]) -> int:
+    """Into how many groups these sets of registry numbers fall such that none shares a number with another."""
     found: list[set[str]] = []
     for numbers in sets:
         shared = [other for other in found if not numbers.isdisjoint(other)]

@@ -295,12 +295,14 @@ class _Counting:
 
     def _mentions(self, batch: str, named: Mapping[str, _Naming]) -> Iterator[Reported]:
         """What a batch names of one company: what was two companies when it was announced was named as two."""
-        one = self._then.may_be_one(frozenset(named), self._batches[batch].named_on)
+        of = self._batches[batch]
+        one = self._then.may_be_one(frozenset({*named, *of.numbers}), of.named_on)
         of_company: dict[str, _Naming] = {}
         for name, naming in named.items():
             of_company.setdefault(one[name], _Naming(set(), set())).add(*naming)
-        for each in of_company.values():
-            yield Reported(max(1, len(each.items)), each.positions)
+        for mark, each in of_company.items():
+            names = [name for name in of.numbers if one[name] == mark]
+            yield Reported(max(1, of.different(each.items, names)), each.positions)
 
     def _granted_to(self, names: list[str], records: Records) -> tuple[int, list[Reported]]:
         held = [records[name]["granted"] for name in names if name in records]
