@@ -150,6 +150,13 @@ class Batch:
             return self.on
         return DateRange(self.on.first, max(r.on.last for r in self.reports))
 
+    def named_by(self, report: BatchReport) -> DateRange:
+        """The days on which companies had the names that one of its reports gives them: those that agree with `on`, or else those
+        that the report says."""
+        assert self.on is not None
+        first, last = max(self.on.first, report.on.first), min(self.on.last, report.on.last)
+        return DateRange(first, last) if first <= last else report.on
+
     @cached_property
     def dated_by(self) -> frozenset[int]:
         """The reports that `on` rests on; of a batch of which nothing but its members is known, these."""

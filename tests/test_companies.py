@@ -427,6 +427,23 @@ def test_batches_of_which_two_may_be_one_name_a_company_as_often_in_whatever_ord
     assert company_of(reports, "Xiaomi")["approvals"][0]["named"] == 1
 
 
+@pytest.mark.parametrize("on", ["2023-09-10", "2023-09"])
+def test_whom_a_later_announcement_of_a_batch_names_may_have_merged_with_the_company_that_had_the_approval(
+    on: str,
+) -> None:
+    reports = log(
+        identified("a", "Baidu"),
+        identified("b", "Zhipu"),
+        merged("a", "b", on),
+        batch(1, "=1", "2023-08-05", named=["Zhipu"]),
+        batch(1, "=1", "2023-09-15", named=["Baidu"], source="VON"),
+        total("=1", "2023-12-31"),
+    )
+    then = ask(reports, "companies", valid_at=date_range("2023-08-20"))
+    assert [of["approvals"] for company in then for of in company["approvals"]] == [between(0, 1), exactly(1)]
+    assert [of["approvals"] for of in company_of(reports, "Baidu")["approvals"]] == [exactly(1)]
+
+
 def test_two_batches_that_name_a_company_name_two_approvals() -> None:
     reports = log(
         batch(1, "=8", "2023-08-31", named=["Baidu"]), batch(2, "=9", "2023-11-03", named=["Baidu"])

@@ -171,7 +171,7 @@ class _Counting:
         self._views = views
         self._valid_at = valid_at
         self._then = _Then(views["companies"])
-        self._named_in = _named_in(figures, valid_at)
+        self._named_in, self._named_later = _named_in(figures, self._then, valid_at)
         self._batches = {placed.batch.key: placed.batch for placed in figures.order}
         self._different = {placed.batch.key for placed in figures.order if placed.sure}
         self._repeated = {counted: figures.evidence.repeated[counted] for counted in one}
@@ -193,7 +193,8 @@ class _Counting:
         named, reported = self._known_of(_undisputed(company), records)
         others_known = [self._known_of([name], records) for name in sorted({*company.disputed, *may_be})]
         shared = [Reported(1, each.positions) for each in self._shared_by(company, may_be)]
-        others_known.append((len(shared), shared))
+        later = {each for name in (*company.names, *may_be) for each in self._named_later.get(name, ())}
+        others_known += [(len(shared), shared), (sum(each.approvals for each in later), [*later])]
         disputed = sum(count for count, _ in others_known)
         if not named and not disputed:
             return None
@@ -251,7 +252,7 @@ class _Counting:
 
     def _concerns(self, name: str, records: Records) -> bool:
         """Whether anything is counted here under a name: mostly, of a company there is not."""
-        if name in self._named_in or name in self._shared:
+        if name in self._named_in or name in self._named_later or name in self._shared:
             return True
         return name in records and not self._repeated.keys().isdisjoint(records[name]["granted"])
 
@@ -406,19 +407,43 @@ class _Naming(NamedTuple):
         self.positions.update(positions)
 
 
-def _named_in(figures: Figures, valid_at: DateRange | None) -> dict[str, dict[str, _Naming]]:
+def _named_in(
+    figures: Figures, then: _Then, valid_at: DateRange | None
+) -> tuple[dict[str, dict[str, _Naming]], dict[str, set[Reported]]]:
     """By name (as a key), the batches that were surely granted by then, and of which announcements name it, though some may be
-    one."""
+    one; and what announcements of a later day name, of one of several companies that may have merged meanwhile."""
     found: dict[str, dict[str, _Naming]] = {}
+    later: dict[str, set[Reported]] = {}
     shown = Shown(figures)
     for placed in figures.order:
         if valid_at is None or placed.by <= valid_at.first:
             for report in placed.batch.reports:
                 dated_by = set() if valid_at is None or not report.named else _dated_by(placed, shown)
+                positions = {report.position} | dated_by
                 for name, items in report.named.items():
+                    if valid_at is not None and placed.batch.named_by(report).last > valid_at.first:
+                        names = figures.evidence.marks.groups[name].names
+                        if several := _merged_since(
+                            then, name, names, valid_at, placed.batch.named_by(report)
+                        ):
+                            each = Reported(max(1, len(items)), frozenset(positions))
+                            for other in several:
+                                later.setdefault(other, set()).add(each)
+                            continue
                     naming = found.setdefault(name, {}).setdefault(placed.batch.key, _Naming(set(), set()))
-                    naming.add(items, {report.position} | dated_by)
-    return found
+                    naming.add(items, positions)
+    return found, later
+
+
+def _merged_since(
+    then: _Then, name: str, names: frozenset[str], valid_at: DateRange, on: DateRange
+) -> set[str]:
+    """Those of the `names` that may be one company with a name on some later days, if they were several on the day before."""
+    if len(names) == 1:  # mostly
+        return set()
+    may_be, were = then.may_be_one(names, on), then.are_one(names, valid_at)
+    found = {other for other in names if may_be[other] == may_be[name]}
+    return found if len({were[other] for other in found}) > 1 else set()
 
 
 def _dated_by(placed: Placed, shown: Shown) -> set[int]:
