@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import date_range
+from events import EventData, date_range
 from events.catalog import ApprovalGranted
 
 from .given import (
@@ -896,6 +896,27 @@ def test_more_approvals_known_by_name_than_a_report_allows_contradict_it() -> No
     assert set(contradiction["events"]) >= {1, 2, 4}
     assert contradiction["says"].endswith("1 by 2023-08-31 (Reuters); the approvals known by name")
     assert answer["total"]["low"] == 1
+
+
+@pytest.mark.parametrize(
+    ("figure", "forcing"),
+    [
+        (total("=0", "2023-09-15"), [2, 3]),
+        (total("=0", period=("2023-09-01", "2023-09-30")), [3]),
+        (batch(1, "=1", "2023-08-10"), [4, 5]),
+    ],
+)
+def test_of_the_approvals_known_by_name_a_contradiction_lists_those_that_force_it(
+    figure: EventData, forcing: list[int]
+) -> None:
+    reports = log(
+        figure,
+        granted("Baidu", "Ernie", "2023-08-10"),
+        granted("Zhipu", "GLM", "2023-09-10"),
+        granted("Xiaomi", "MiLM", "2023-12-01", batch=1),
+        granted("Kunlun", "Tiangong", "2023-12-01", batch=1),
+    )
+    assert events_in_conflict(total_of(reports)) == [[1, *forcing]]
 
 
 def test_more_revocations_than_the_reports_leave_room_for_are_part_of_the_contradiction() -> None:
