@@ -355,6 +355,12 @@ def test_a_share_has_no_lower_bound_where_the_total_has_no_upper_one() -> None:
     assert approvals["share"] == {"low": 0.0, "high": 100.0}
 
 
+def test_of_more_than_a_total_allows_each_that_is_named_has_its_share() -> None:
+    reports = log(batch(1, "=1", "2023-08-31", named=["Baidu", "Zhipu"]), total("=1", "2023-12-31"))
+    (of_company,) = company_of(reports, "Baidu")["approvals"]
+    assert (of_company["share"]["low"], of_company["share"]["high"]) == (50.0, 50.0)
+
+
 def test_where_all_are_named_a_share_is_exact_and_rounded_outwards() -> None:
     reports = log(
         granted("Baidu", "Ernie", "2023-08-31"),

@@ -545,9 +545,10 @@ def _share(named: int, others: int, total: Interval) -> dict[str, float]:
     Lowest where the total is highest and none of the undisclosed is the company's, highest where all are: named / total, and
     1 - others / total.
     """
-    low = Fraction(0) if total.high is None else Fraction(named, max(total.high, named, 1))
-    high = Fraction(1) if total.high is None else 1 - Fraction(others, max(total.high, named + others, 1))
-    return Percentage(low, high, open=False).to_json()
+    if total.high is None:
+        return Percentage(Fraction(0), Fraction(1), open=False).to_json()
+    most = max(total.high, named + others, 1)  # who is named may contradict the total
+    return Percentage(Fraction(named, most), 1 - Fraction(others, most), open=False).to_json()
 
 
 def _each_once(contradictions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
