@@ -403,7 +403,7 @@ def gather(views: Views, counted: str) -> Evidence:
                     *listed[t],
                     *days_of(repeats[t].perhaps),
                     *dated.changes.get(t, []),
-                    *((of.days, -1, []) for of in twice[t]),
+                    *dated.once.get(t, []),
                 ]
             )
             for t in one

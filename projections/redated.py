@@ -12,7 +12,7 @@ from typing import NamedTuple
 from events import DateRange, date_range
 
 from . import approvals, by_day, companies
-from .identities import Group, Marks, each_once
+from .identities import Group, Marks, each_once, joined
 from .projection import Documents
 from .repeats import (
     Changed,
@@ -29,11 +29,10 @@ from .repeats import (
 
 class Twice(NamedTuple):
     """An approval that reports in some terms give no registry number, and others one of these `numbers` (as keys), under which the
-    same terms count it once more, as another company's or item's. On which `days` it is counted, and as a member of which
-    `batches` (by their keys)."""
+    same terms count it once more: as another company's, or as another item. It is counted as a member of these `batches` (by
+    their keys)."""
 
     numbers: Set[str]
-    days: DateRange
     batches: Set[str]
 
 
@@ -41,12 +40,13 @@ class Twice(NamedTuple):
 class Redated:
     """What changes, by terms, where approvals are counted by their days; and which days those are of: with a registry number
     by terms and number (as a key), without one by terms, item, and name of the company (as keys). By terms, and these, those
-    that are perhaps counted `twice`."""
+    that are perhaps counted `twice`; `once` is what changes where they are not."""
 
     changes: dict[str, Changed] = field(default_factory=dict)
     numbered: dict[tuple[str, str], DateRange] = field(default_factory=dict)
     bare: dict[tuple[str, str, str], DateRange] = field(default_factory=dict)
     twice: dict[str, dict[tuple[str, str], Twice]] = field(default_factory=dict)
+    once: dict[str, Changed] = field(default_factory=dict)
 
     def twice_in(self, terms: str) -> list[Twice]:
         """Those that are perhaps counted twice in these terms, each once whatever names it has."""
@@ -103,8 +103,8 @@ def redated(documents: Documents, counted: Sequence[str], mixed: Mapping[str, Se
         bare={
             place: of.listed.days for of in bare for place in of.places if of.listed.days != of.listed.counted
         },
-        twice=_twice(bare, of_number),
     )
+    _note_twice(found, bare, of_number)
     for each in (*of_number.values(), *(of.listed for of in bare)):
         if each.days != each.counted:
             changes = [(each.counted, -1, []), (each.days, 1, each.positions)]
@@ -112,14 +112,47 @@ def redated(documents: Documents, counted: Sequence[str], mixed: Mapping[str, Se
     return found
 
 
-def _twice(bare: Sequence[_Bare], of_number: _ByNumber) -> dict[str, dict[tuple[str, str], Twice]]:
-    found: dict[str, dict[tuple[str, str], Twice]] = {}
+def _note_twice(found: Redated, bare: Sequence[_Bare], of_number: _ByNumber) -> None:
+    """What has none of its numbers is counted beside the number, or where its terms do not have that, beside others that may have
+    the same: all of these are one, of the days that all allow."""
+    of_terms: dict[str, list[_Bare]] = {}
     for of in bare:
-        if numbers := {number for number in of.numbers if (of.listed.terms, number) in of_number}:
-            twice = Twice(numbers, of.listed.days, of.batches)
-            for terms, item, name in of.places:
-                found.setdefault(terms, {})[item, name] = twice
-    return found
+        terms = of.listed.terms
+        if any((terms, number) in of_number for number in of.numbers):
+            found.once.setdefault(terms, []).append((of.listed.days, -1, []))
+            _note(found, of)
+        elif of.numbers:
+            of_terms.setdefault(terms, []).append(of)
+    for terms, several in of_terms.items():
+        marks = joined(
+            {number: number for of in several for number in of.numbers},
+            [(min(of.numbers), number) for of in several for number in of.numbers],
+        )
+        by_mark: dict[str, list[_Bare]] = {}
+        for of in several:
+            by_mark.setdefault(marks[min(of.numbers)], []).append(of)
+        for together in by_mark.values():
+            if len(together) > 1:
+                days = _that_all_allow([of.listed.days for of in together])
+                found.once.setdefault(terms, []).append((days, 1, []))
+                for of in together:
+                    found.once[terms].append((of.listed.days, -1, []))
+                    found.bare.update(dict.fromkeys(of.places, days))
+                    _note(found, of)
+
+
+def _note(found: Redated, of: _Bare) -> None:
+    twice = Twice(of.numbers, of.batches)
+    for terms, item, name in of.places:
+        found.twice.setdefault(terms, {})[item, name] = twice
+
+
+def _that_all_allow(days: Sequence[DateRange]) -> DateRange:
+    """Where no day is in all of them, from the earliest to the latest."""
+    first, last = max(each.first for each in days), min(each.last for each in days)
+    if first <= last:
+        return DateRange(first, last)
+    return DateRange(min(each.first for each in days), max(each.last for each in days))
 
 
 def _of_mixed(documents: Documents, terms: str, mixed: Sequence[Mixed]) -> _ByNumber:
@@ -154,18 +187,22 @@ def _believe_any_of_several(of_number: _ByNumber, mixed: Mapping[str, Sequence[M
 
 
 def _believe_other_terms(of_number: _ByNumber, bare: Sequence[_Bare]) -> None:
-    """A number is one approval in all of the terms. What has none may be any of those of its item and company, as long as
-    these agree; whatever is in doubt then may leave none for what has been compared with it."""
+    """A number is one approval in all of the terms. What has none may be any of those of its item and company, under whichever item
+    and company these count, as long as they agree; whatever is in doubt then may leave none for what has been compared with it."""
     numbered: dict[str, list[_Listed]] = {}
     for (_, number), each in of_number.items():
         numbered.setdefault(number, []).append(each)
+    compared = [
+        (of.listed, [*of.related, *(other for number in sorted(of.numbers) for other in numbered[number])])
+        for of in bare
+    ]
     changed = True
     while changed:
         changed = False
         for same in numbered.values():
             if not all(one.agrees(other) for one, other in combinations(same, 2)):
                 changed |= _believe_all(same)
-        for _, one, related, *_ in bare:
+        for one, related in compared:
             if any(
                 not any(one.agrees(other) for other in related if other.terms == terms)
                 for terms in {other.terms for other in related}

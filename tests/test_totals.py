@@ -1089,6 +1089,7 @@ def test_an_item_that_is_granted_under_a_disputed_name_may_be_of_each_company_th
 # Registry numbers that reports give to several companies.
 
 TO_ZHIPU = granted("Zhipu", "GLM", "2023-08-31", number="CN-1")
+THIRD = ("CAC", "notice", "app")
 TO_BAIDU = granted("Baidu", "GLM", "2023-08-31", number="CN-1")
 
 
@@ -1138,6 +1139,33 @@ def test_an_approval_without_a_number_may_be_the_one_that_its_terms_give_to_anot
         assert told == [(1, [])] * 2
     of_another = granted("Xiaomi", "GLM", "2023-08-31", terms=SERVICES)
     assert total_of(log(*lines, of_another, equated()))["total"] == at_least(2)
+
+
+def test_two_items_without_a_number_to_which_an_equated_term_gives_one_are_one_approval() -> None:
+    lines = [
+        granted("Baidu", "GLM", "2023-08-31", number="CN-1"),
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+        granted("Baidu", "GLM", "2023-08", terms=SERVICES, batch=1),
+        granted("Baidu", "Ernie", "2023-08-10", terms=SERVICES, batch=1),
+    ]
+    for order in permutations(lines):
+        reports = log(*order, equated(), batch(1, "=1", "2023-08-31"), total("=1", "2023-12-31"))
+        answer = total_of(reports)
+        assert (answer["total"], answer["named"], answer["contradictions"]) == (exactly(1), 1, [])
+        assert [(of["named"], of["contradictions"]) for of in ask(reports, "batches")] == [(1, [])] * 2
+        assert [of["named"] for of in company_of(reports, "Baidu")["approvals"]] == [1, 1]
+
+
+def test_a_report_without_a_number_is_of_no_other_day_than_the_number_is_under_another_item() -> None:
+    reports = log(
+        granted("Baidu", "GLM", "2023-08", number="CN-1"),
+        granted("Baidu", "Ernie", "2023-08-20", number="CN-1", terms=SERVICES),
+        granted("Baidu", "GLM", "2023-08-10", terms=THIRD),
+        equated(),
+        equated(SERVICES, THIRD),
+        total("=1", "2023-12-31"),
+    )
+    assert (total_of(reports)["total"], total_of(reports)["contradictions"]) == (exactly(1), [])
 
 
 def test_a_number_under_two_names_of_one_company_is_one_approval_of_it() -> None:

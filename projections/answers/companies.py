@@ -504,8 +504,10 @@ def _distinct(
                 (name, *_), dates = zip(
                     *((name, entry["approved_on"]) for name, _, entry in part), strict=True
                 )
-                if (item, name) in twice and not numbered.isdisjoint(twice[item, name].numbers):
-                    continue
+                if (item, name) in twice:
+                    if not numbered.isdisjoint(twice[item, name].numbers):
+                        continue
+                    numbered |= twice[item, name].numbers
                 days = redated.bare.get((counted, item, name)) or by_day.day_range(approvals.span([*dates]))
                 yield days, {position for _, position, _ in part}
 
