@@ -30,6 +30,7 @@ from .given import (
     retracted,
     revoked,
     total,
+    total_of,
     used,
 )
 
@@ -448,6 +449,18 @@ def test_whom_a_later_announcement_of_a_batch_names_may_have_merged_with_the_com
     then = ask(reports, "companies", valid_at=date_range("2023-08-20"))
     assert [of["approvals"] for company in then for of in company["approvals"]] == [between(0, 1), exactly(1)]
     assert [of["approvals"] for of in company_of(reports, "Baidu")["approvals"]] == [exactly(1)]
+
+
+def test_a_company_has_as_many_as_the_total_takes_for_named_where_a_batch_may_be_one_of_two() -> None:
+    two = [("Baidu", "Ernie"), ("Baidu", "Yiyan")]
+    reports = log(
+        batch(1, ">=1", "2023", named=[("Baidu", "GLM")]),
+        batch(2, ">=1", "2023", named=two),
+        batch(None, "=2", "2023-11-20", named=two),
+        total("=3", "2024-12-31"),
+    )
+    (of_company,) = company_of(reports, "Baidu")["approvals"]
+    assert (total_of(reports)["named"], of_company["approvals"]) == (3, exactly(3))
 
 
 def test_two_batches_that_name_a_company_name_two_approvals() -> None:

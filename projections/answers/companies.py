@@ -277,6 +277,8 @@ class _Counting:
         orders = (
             sorted(most, key=lambda of: (-most[of], *self._by_days(of))),
             sorted(most, key=lambda of: (*self._by_days(of), -most[of])),
+            # No fewer than the total takes for named.
+            sorted(most, key=lambda of: (of not in self._different, -most[of], *self._by_days(of))),
         )
         chosen = max(map(self._surely_different, orders), key=lambda of: sum(most[batch] for batch in of))
         return [each for batch in chosen for each in named[batch]]
