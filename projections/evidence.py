@@ -376,7 +376,8 @@ def gather(views: Views, counted: str) -> Evidence:
     listing = [t for t in one if listed[t]]
     shared = companies.shared(views["companies"], listing)
     given_twice = {number: _holders(told) for number, told in shared.items()}
-    repeats = {t: repeats_in(views["companies"], t, given_twice) for t in one}
+    twice_on = {number: (given_twice[number], _days_told(told)) for number, told in shared.items()}
+    repeats = {t: repeats_in(views["companies"], t, twice_on) for t in one}
     dated = redated(views["companies"], listing, {t: repeats[t].mixed for t in listing})
     twice = {t: dated.twice_in(t) for t in one}
     marks = Marks(views["companies"], _named(views, announced))
@@ -665,6 +666,11 @@ def _granted_to(
 
 def _holders(told: companies.ByTerms) -> frozenset[str]:
     return frozenset(report.company for of in told.values() for report in of)
+
+
+def _days_told(told: companies.ByTerms) -> DateRange:
+    ranges = [date_range(report.on) for of in told.values() for report in of]
+    return DateRange(min(on.first for on in ranges), max(on.last for on in ranges))
 
 
 def _revoked(views: Views, one: Mapping[str, frozenset[int]]) -> tuple[Days, ...]:

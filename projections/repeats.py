@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 from events import DateRange, date_range, name_key
@@ -52,17 +53,24 @@ class Repeats:
     members_beside: dict[str, int] = field(default_factory=dict)
 
 
-def repeats_in(documents: Documents, counted: str, given_twice: Mapping[str, Set[str]]) -> Repeats:
+def repeats_in(
+    documents: Documents, counted: str, given_twice: Mapping[str, tuple[Set[str], DateRange]]
+) -> Repeats:
     """Folds count an approval without a number by its item and its company as it is written. Where events say that several
     names are one company, what they have of one item is one approval, or one of those that have a number; but not what
-    they had when they were two. `given_twice` are the registry numbers that reports give to several names (see `companies.shared`)."""
+    they had when they were two. `given_twice` are the registry numbers that reports give to several names (see `companies.shared`), and on which
+    days."""
     found = Repeats()
     claimed = Identities(documents).claimed(companies.unnumbered(documents, counted))
     marks = Marks(documents, sorted({*claimed, *(of for of, _ in companies.mixed(documents, counted))}))
     groups = each_once(marks.groups)
     companies.fetch_granted(documents, {name for of in groups for name in of.names | of.disputed})
-    mark = marks.may_be_one()
-    others = {number for number, of in given_twice.items() if len({mark.get(name, name) for name in of}) > 1}
+    are_one = cache(marks.are_one)
+    others = {
+        number
+        for number, (of, on) in given_twice.items()
+        if len({are_one(on).get(name, name) for name in of}) > 1
+    }
     for group in groups:
         names = sorted(group.names | group.disputed)
         granted = {

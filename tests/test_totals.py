@@ -1183,6 +1183,13 @@ def test_an_approval_without_a_number_may_be_none_that_is_numbered_where_another
     assert total_of(reports)["undisclosed"] == between(1, 2)
 
 
+def test_a_number_of_two_companies_that_merged_later_leaves_each_the_approval_that_has_none() -> None:
+    merger = [identified("a", "Zhipu"), identified("b", "Baidu"), merged("a", "b", "2024-01-05")]
+    bare = granted("Baidu", "GLM", "2023-08-31")
+    reports = log(*merger, TO_ZHIPU, TO_BAIDU, bare, total("=3", "2023-12-31"))
+    assert total_of(reports)["undisclosed"] == between(1, 2)
+
+
 # All the evidence
 
 
