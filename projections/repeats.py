@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from events import DateRange, date_range, name_key
 
 from . import approvals, batches, by_day, companies
-from .identities import Identities, Marks, each_once
+from .identities import Identities, Marks, each_once, joined
 from .projection import Documents
 
 Changed = list[tuple[DateRange, int, list[int]]]
@@ -230,8 +230,8 @@ def doubles_in(
 
 def apart(sets: Iterable[set[str]]) -> int:
     """Into how many groups these sets of registry numbers fall such that none shares a number with another."""
-    found: list[set[str]] = []
-    for numbers in sets:
-        shared = [other for other in found if not numbers.isdisjoint(other)]
-        found = [other for other in found if numbers.isdisjoint(other)] + [numbers.union(*shared)]
-    return len(found)
+    some = [(min(of), of) for of in sets]
+    groups = joined(
+        {number: number for _, of in some for number in of}, [(a, b) for a, of in some for b in of]
+    )
+    return len({groups[first] for first, _ in some})
