@@ -98,6 +98,18 @@ def reports_of(documents: Documents, counted: str, numbers: Iterable[str]) -> li
     ]
 
 
+def numbered_at(
+    documents: Documents, counted: str, items: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], list[int]]:
+    """The positions of the reports with a registry number of each item and company (as keys) that has any."""
+    places = {of: _item_place(counted, *of) for of in items}
+    documents.fetch(places.values())
+    held = {of: documents.get(place) for of, place in places.items()}
+    return {
+        of: [at for at, *_ in marks["numbered"]] for of, marks in held.items() if marks and marks["numbered"]
+    }
+
+
 def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> list[Approval | None]:
     """The approval of each registry number (as a key), among all; it is its who is named by the earliest report that stands."""
     places = [place_of(counted, number) for number in numbers]
@@ -235,7 +247,11 @@ def _unnumbered(counted: str, grant: ApprovalGranted) -> str:
 
 @lru_cache(maxsize=2_048)  # each is asked for before the fold and in it, by three projections
 def _item(counted: str, item: str, company: str) -> str:
-    return f"item\t{counted}\t{name_key(item)}\t{name_key(company)}"
+    return _item_place(counted, name_key(item), name_key(company))
+
+
+def _item_place(counted: str, item: str, company: str) -> str:
+    return f"item\t{counted}\t{item}\t{company}"
 
 
 def _numbered(counted: str, grant: ApprovalGranted) -> str:

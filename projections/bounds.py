@@ -99,6 +99,22 @@ def contradict(constraints: Sequence[Constraint]) -> bool:
     return _Paths(len(numbers)).extend(edges) is not None
 
 
+class Step(NamedTuple):
+    """From one node to another, because of these events."""
+
+    lower: Node
+    upper: Node
+    because: frozenset[int]
+
+
+def around(constraints: Sequence[Constraint]) -> list[Step]:
+    """The steps around one contradiction, if there is any."""
+    numbers, edges = _numbered(constraints)
+    paths, nodes = _Paths(len(numbers)), [*numbers]
+    paths.extend(edges)
+    return [Step(nodes[start], nodes[end], because) for start, end, because in paths.cycle]
+
+
 _AT_FIRST: Mapping[Node, int] = {ORIGIN: 0}
 
 
@@ -144,6 +160,8 @@ class _Paths:
         self.length: list[int | None] = [0, *[None] * (nodes - 1)]
         self._last: dict[int, tuple[int, frozenset[int]]] = {}
         self._because: dict[int, frozenset[int]] = {}
+        self.cycle: list[tuple[int, int, frozenset[int]]] = []
+        """The steps of one that would never end."""
 
     def beside(self, nodes: int) -> _Paths:
         """The same paths, with room for further nodes up to so many."""
@@ -165,8 +183,9 @@ class _Paths:
                     length[end] = so_far + least
                     last[end] = (start, because)
                     changed = True
-            if changed and (cycle := self._cycle()) is not None:
-                return cycle
+            if changed and (cycle := self._cycle()):
+                self.cycle = cycle
+                return frozenset(event for _, _, because in cycle for event in because if event > BY_DAY)
         return None
 
     def because(self, node: int) -> frozenset[int]:
@@ -181,7 +200,7 @@ class _Paths:
                 self._because[step] = frozenset(events)
         return frozenset(events)
 
-    def _cycle(self) -> frozenset[int] | None:
+    def _cycle(self) -> list[tuple[int, int, frozenset[int]]]:
         last = self._last
         seen: dict[int, int] = {}  # each node, and from where the walk began that came to it
         for first in last:
@@ -190,13 +209,11 @@ class _Paths:
                 seen[node] = first
                 node = last[node][0]
             if seen.get(node) == first:
-                start, events = node, set[int]()
-                while True:
-                    node, because = last[node]
-                    events |= because
-                    if node == start:
-                        return frozenset(event for event in events if event > BY_DAY)
-        return None
+                steps, end = [(last[node][0], node, last[node][1])], node
+                while (at := steps[-1][0]) != end:
+                    steps.append((last[at][0], at, last[at][1]))
+                return steps
+        return []
 
 
 EVERY_CHOICE = 8

@@ -192,6 +192,22 @@ def _is_granted(entry: dict[str, Any], counted: str) -> bool:
     )
 
 
+def numbers_of(
+    documents: Documents, counted: str, items: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], set[str]]:
+    """The registry numbers (as keys) that reports in these terms give to each item and company (as keys) that has any. Of a history
+    no more is read than these reports."""
+    places = approvals.numbered_at(documents, counted, items)
+    entries = [(f"history\t{company}", at) for (_, company), of in places.items() for at in of]
+    pages.fetch_places(documents, entries)
+    found: dict[tuple[str, str], set[str]] = {}
+    for (item, company), of in places.items():
+        for at in of:
+            _, entry = next(pages.read(documents, f"history\t{company}", after=at - 1))
+            found.setdefault((item, company), set()).add(name_key(entry["item"]["registry_number"]))
+    return found
+
+
 def fetch_histories(documents: Documents, names: Iterable[str], *, whole: bool = True) -> None:
     """Reads ahead what is known under many names (as keys), or the first page of it, and the registry numbers in that."""
     histories = [f"history\t{name}" for name in names]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from hashlib import sha256
+from itertools import product
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from .bounds import BY_DAY, NAMED
 from .identities import WHENEVER, Identities, Marks, each_once, joined
 from .projection import Documents
 from .redated import Redated, redated
-from .repeats import Doubles, days_of, doubles_in, repeats_in
+from .repeats import Doubles, apart, days_of, doubles_in, repeats_in
 
 Views = Mapping[str, Documents]
 """The documents of each projection that a question needs, by its name, all at one position."""
@@ -58,6 +59,9 @@ class BatchReport:
     source: dict[str, Any]
     says: str
 
+
+Numbers = Mapping[str, Mapping[str, Set[str]]]
+"""By the name of a company, and by item (all as keys), the registry numbers that other items of the company have as well."""
 
 Holders = tuple[str, ...]
 """The names (as keys) to which reports give one registry number: first the one that it counts under."""
@@ -109,6 +113,7 @@ class Batch:
     reports give to several companies;
     `sample` has the positions of some, and `days` says, for each of its terms, how many may be of which days (as it is told).
     Which batch a label means other reports say: of each announcement (by its position) its `links`, and for the members `linked`.
+    `numbers` are those that reports give to several items of one company that it names.
     """
 
     key: str
@@ -126,6 +131,7 @@ class Batch:
     shared: tuple[Holders, ...]
     sample: list[int]
     days: tuple[tuple[str, list[dict[str, Any]]], ...]
+    numbers: Numbers
 
     @cached_property
     def on(self) -> DateRange | None:
@@ -143,6 +149,13 @@ class Batch:
         if not self.reports or self.on is None or all(r.on.first <= self.on.last for r in self.reports):
             return self.on
         return DateRange(self.on.first, max(r.on.last for r in self.reports))
+
+    def named_by(self, report: BatchReport) -> DateRange:
+        """The days on which companies had the names that one of its reports gives them: those that agree with `on`, or else those
+        that the report says."""
+        assert self.on is not None
+        first, last = max(self.on.first, report.on.first), min(self.on.last, report.on.last)
+        return DateRange(first, last) if first <= last else report.on
 
     @cached_property
     def dated_by(self) -> frozenset[int]:
@@ -190,7 +203,24 @@ class Batch:
 
     def mentioned(self, marks: Mapping[str, str]) -> dict[str, int]:
         """How many approvals each company (by its mark) has in it at least, by the announcements."""
-        return {mark: max(1, len(items)) for mark, items in self._items(marks).items()}
+        names_of: dict[str, list[str]] = {}
+        for name in self.numbers:
+            if name in marks:
+                names_of.setdefault(marks[name], []).append(name)
+        return {
+            mark: max(1, self.different(items, names_of.get(mark, ())))
+            for mark, items in self._items(marks).items()
+        }
+
+    def different(self, items: Set[str], names: Iterable[str]) -> int:
+        """How many approvals these items are, at least, of a company with these names: two that have one registry number may be
+        one."""
+        numbers: dict[str, set[str]] = {}
+        for name in names:
+            for item, of in self.numbers.get(name, {}).items():
+                if item in items:
+                    numbers.setdefault(item, set()).update(of)
+        return len(items) - len(numbers) + apart(numbers.values())
 
     def named(self, marks: Mapping[str, str]) -> int:
         """How many of it are known by name, at least: its members, and whom the announcements name beside them."""
@@ -283,7 +313,8 @@ class Evidence:
     without a number that several names of one company have may be one: `repeated` has, by terms, the names under which some
     may be counted too often.
 
-    `marks` says which names are one company; `claimants` how many companies claim a name, where they are several.
+    `numbers` are, by the mark of a group of names, those that reports give to several items of a company that is announced with
+    several. `marks` says which names are one company; `claimants` how many companies claim a name, where they are several.
     `shared` has each registry number (as a key) that reports give to several companies, with what they tell of it; `granted_to`,
     by terms, how many approvals may be each company's.
     Each of `revoked` counts some ended approvals, which may be those of another. `unplaced` is how many approvals, by terms,
@@ -295,6 +326,7 @@ class Evidence:
     announced: tuple[BatchReport, ...]
     members: dict[str, dict[str, dict[str, Any]]]
     marks: Marks
+    numbers: Mapping[str, Numbers]
     claimants: dict[str, int]
     granted: dict[str, Days]
     perhaps: dict[str, Days]
@@ -311,9 +343,20 @@ class Evidence:
     def batches(self, counted: frozenset[int] | None = None) -> list[Batch]:
         """The batches, as they are where only the events `counted` count, or all."""
         if counted is None:
-            return _batches(self.announced, self.members)
+            return self._batches(self.announced, self.members)
         reports = [report for report in self.announced if report.position in counted]
-        return _batches(reports, self.members if NAMED in counted else {})
+        return self._batches(reports, self.members if NAMED in counted else {})
+
+    def _batches(
+        self, reports: Iterable[BatchReport], members: Mapping[str, Mapping[str, dict[str, Any]]]
+    ) -> list[Batch]:
+        found = _batches(reports, members)
+        return [self._with_numbers(batch) for batch in found] if self.numbers else found
+
+    def _with_numbers(self, batch: Batch) -> Batch:
+        groups = {self.marks.groups[name].mark for report in batch.reports for name in report.named}
+        numbers = {name: of for mark in groups for name, of in self.numbers.get(mark, {}).items()}
+        return replace(batch, numbers=numbers) if numbers else batch
 
 
 def fetch(views: Views, counted: Sequence[str]) -> None:
@@ -333,10 +376,15 @@ def gather(views: Views, counted: str) -> Evidence:
     listing = [t for t in one if listed[t]]
     shared = companies.shared(views["companies"], listing)
     given_twice = {number: _holders(told) for number, told in shared.items()}
-    repeats = {t: repeats_in(views["companies"], t, given_twice) for t in one}
+    twice_on = {number: (given_twice[number], _days_told(told)) for number, told in shared.items()}
+    repeats = {t: repeats_in(views["companies"], t, twice_on) for t in one}
     dated = redated(views["companies"], listing, {t: repeats[t].mixed for t in listing})
+    twice = {t: dated.twice_in(t) for t in one}
     marks = Marks(views["companies"], _named(views, announced))
-    doubles = {t: doubles_in(views["batches"], t, repeats[t]) for t in one}
+    doubles = {
+        t: doubles_in(views["batches"], t, repeats[t], [(of.numbers, of.batches) for of in twice[t]])
+        for t in one
+    }
     members = {
         t: _members(views["batches"], t, marks, doubles[t], given_twice, repeats[t].members_beside)
         for t in one
@@ -348,8 +396,19 @@ def gather(views: Views, counted: str) -> Evidence:
         announced=tuple(sorted(announced, key=lambda r: r.position)),
         members=members,
         marks=marks,
+        numbers=_numbers(views["companies"], marks, announced, listing),
         claimants=marks.claimants,
-        granted={t: Days([*listed[t], *days_of(repeats[t].perhaps), *dated.changes.get(t, [])]) for t in one},
+        granted={
+            t: Days(
+                [
+                    *listed[t],
+                    *days_of(repeats[t].perhaps),
+                    *dated.changes.get(t, []),
+                    *dated.once.get(t, []),
+                ]
+            )
+            for t in one
+        },
         perhaps={
             t: Days(
                 [
@@ -362,7 +421,7 @@ def gather(views: Views, counted: str) -> Evidence:
             for t in one
         },
         redated=dated,
-        repeated={t: repeats[t].names for t in one},
+        repeated={t: {*repeats[t].names, *(name for _, name in dated.twice.get(t, ()))} for t in one},
         shared=shared,
         granted_to={t: _granted_to(views["companies"], marks, t, shared) for t in one},
         revoked=_revoked(views, one),
@@ -393,6 +452,29 @@ def _named(views: Views, announced: Iterable[BatchReport]) -> list[str]:
         if not disputed:
             return sorted(names)
         names |= disputed
+
+
+def _numbers(
+    documents: Documents, marks: Marks, announced: Iterable[BatchReport], counted: Iterable[str]
+) -> Mapping[str, Numbers]:
+    """Of the companies that are announced with several items, as of them alone it matters."""
+    items: dict[str, set[str]] = {}
+    for report in announced:
+        for name, of in report.named.items():
+            items.setdefault(marks.groups[name].mark, set()).update(of)
+    groups = [group for group in each_once(marks.groups) if len(items.get(group.mark, ())) > 1]
+    asked = [of for group in groups for of in product(sorted(items[group.mark]), sorted(group.names))]
+    given: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for terms_of in counted if asked else ():
+        for (item, name), numbers in companies.numbers_of(documents, terms_of, asked).items():
+            for number in numbers:
+                given.setdefault((marks.groups[name].mark, number), set()).add((name, item))
+    found: dict[str, dict[str, dict[str, set[str]]]] = {}
+    for (mark, number), of_number in given.items():
+        if len({item for _, item in of_number}) > 1:
+            for name, item in of_number:
+                found.setdefault(mark, {}).setdefault(name, {}).setdefault(item, set()).add(number)
+    return found
 
 
 def _members(
@@ -560,6 +642,7 @@ def _batch(
         tuple(most["shared"]),
         sorted({position for of in members for position in of.held["sample"]}),
         tuple((of.terms, of.held["days"]) for of in members),
+        {},
     )
 
 
@@ -583,6 +666,11 @@ def _granted_to(
 
 def _holders(told: companies.ByTerms) -> frozenset[str]:
     return frozenset(report.company for of in told.values() for report in of)
+
+
+def _days_told(told: companies.ByTerms) -> DateRange:
+    ranges = [date_range(report.on) for of in told.values() for report in of]
+    return DateRange(min(on.first for on in ranges), max(on.last for on in ranges))
 
 
 def _revoked(views: Views, one: Mapping[str, frozenset[int]]) -> tuple[Days, ...]:

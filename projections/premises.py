@@ -679,7 +679,7 @@ def _order(batches: list[Batch]) -> list[Placed]:
     granted = _in_turn(batches, lambda batch: batch.granted_by)
     announced = {key: by for key, (by, _) in _in_turn(batches, _announced).items()}
     distinct = _distinct(batches)
-    in_order = sorted(batches, key=lambda b: (granted[b.key][0], b.ordinal or 0, b.key))
+    in_order = sorted(batches, key=lambda b: (granted[b.key][0], b.ordinal or 0, _told_by(b)))
     missing = _missing_before(in_order, announced, distinct)
     sure = {batch.key for batch in distinct}
     return [
@@ -768,7 +768,7 @@ def _distinct(batches: list[Batch]) -> list[Batch]:
     by_members = [batch for batch in numbered if batch.on is None]
     others = sorted(
         (batch for batch in batches if batch.ordinal is None),
-        key=lambda b: (b.on is None, b.on and (b.on.last - b.on.first, b.on.last), b.key),
+        key=lambda b: (b.on is None, b.on and (b.on.last - b.on.first, b.on.last), _told_by(b)),
     )
     orders = [[*announced, *by_members, *others], [*announced, *others, *by_members], [*others, *numbered]]
     return max(map(_surely_different, orders), key=lambda chosen: sum(map(_least, chosen)))
@@ -791,6 +791,16 @@ def _surely_different(batches: Iterable[Batch]) -> list[Batch]:
 def _least(batch: Batch) -> int:
     """How many approvals a batch has, at least, by each of its reports and by its members."""
     return max(batch.members, 1, *(report.size.low for report in batch.reports if report.size is not None))
+
+
+def _told_by(batch: Batch) -> tuple[str, int, int, str, str]:
+    """What tells batches of the same days apart, whichever the log has first. Of one month those come first that make most
+    approvals, and name most: their keys say where they stand in the log."""
+    what = _known_by_what(batch)
+    if what != "on" or batch.on is None or batch.on.first == batch.on.last:
+        return batch.key, 0, 0, "", ""
+    (report,) = batch.reports
+    return what, -_least(batch), -len(report.named), report.says, str(report.names)
 
 
 def _known_by_what(batch: Batch) -> str:

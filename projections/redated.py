@@ -1,28 +1,56 @@
-"""The days of approvals whose reports disagree about them, where the folds count each on the days that some of its reports say."""
+"""The days of approvals whose reports disagree about them, where the folds count each on the days that some of its reports say;
+and which of them are counted twice where several terms are one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import combinations
+from typing import NamedTuple
 
 from events import DateRange, date_range
 
 from . import approvals, by_day, companies
-from .identities import Group, Marks, each_once
+from .identities import Group, Marks, each_once, joined
 from .projection import Documents
-from .repeats import Changed, Entries, Mixed, by_part, days_that_span, item_of, numbers_of, parts_by_mark
+from .repeats import (
+    Changed,
+    Entries,
+    Mixed,
+    batch_of,
+    by_part,
+    days_that_span,
+    item_of,
+    numbers_of,
+    parts_by_mark,
+)
+
+
+class Twice(NamedTuple):
+    """An approval that reports in some terms give no registry number, and others one of these `numbers` (as keys), under which the
+    same terms count it once more: as another company's, or as another item. It is counted as a member of these `batches` (by
+    their keys)."""
+
+    numbers: Set[str]
+    batches: Set[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Redated:
     """What changes, by terms, where approvals are counted by their days; and which days those are of: with a registry number
-    by terms and number (as a key), without one by terms, item, and name of the company (as keys)."""
+    by terms and number (as a key), without one by terms, item, and name of the company (as keys). By terms, and these, those
+    that are perhaps counted `twice`; `once` is what changes where they are not."""
 
     changes: dict[str, Changed] = field(default_factory=dict)
     numbered: dict[tuple[str, str], DateRange] = field(default_factory=dict)
     bare: dict[tuple[str, str, str], DateRange] = field(default_factory=dict)
+    twice: dict[str, dict[tuple[str, str], Twice]] = field(default_factory=dict)
+    once: dict[str, Changed] = field(default_factory=dict)
+
+    def twice_in(self, terms: str) -> list[Twice]:
+        """Those that are perhaps counted twice in these terms, each once whatever names it has."""
+        return list({id(each): each for each in self.twice.get(terms, {}).values()}.values())
 
 
 @dataclass(slots=True)
@@ -44,8 +72,17 @@ class _Listed:
 
 
 _ByNumber = dict[tuple[str, str], _Listed]  # by terms and number (as a key)
-_Bare = list[tuple[list[tuple[str, str, str]], _Listed, list[_Listed]]]
-"""What has no number: by terms, item and each name (as keys), and with all of other terms that it may be."""
+
+
+class _Bare(NamedTuple):
+    """What has no number: its terms, item and each name (as keys), and all of other terms that it may be, with the numbers of these
+    that are not of this item and company in its own terms; and the batches (by their keys) that it is a member of."""
+
+    places: list[tuple[str, str, str]]
+    listed: _Listed
+    related: list[_Listed]
+    numbers: set[str]
+    batches: set[str]
 
 
 def redated(documents: Documents, counted: Sequence[str], mixed: Mapping[str, Sequence[Mixed]]) -> Redated:
@@ -63,13 +100,59 @@ def redated(documents: Documents, counted: Sequence[str], mixed: Mapping[str, Se
     _believe_other_terms(of_number, bare)
     found = Redated(
         numbered={place: one.days for place, one in of_number.items() if one.days != one.counted},
-        bare={place: one.days for of, one, _ in bare for place in of if one.days != one.counted},
+        bare={
+            place: of.listed.days for of in bare for place in of.places if of.listed.days != of.listed.counted
+        },
     )
-    for each in (*of_number.values(), *(one for _, one, _ in bare)):
+    _note_twice(found, bare, of_number)
+    for each in (*of_number.values(), *(of.listed for of in bare)):
         if each.days != each.counted:
             changes = [(each.counted, -1, []), (each.days, 1, each.positions)]
             found.changes.setdefault(each.terms, []).extend(changes)
     return found
+
+
+def _note_twice(found: Redated, bare: Sequence[_Bare], of_number: _ByNumber) -> None:
+    """What has none of its numbers is counted beside the number, or where its terms do not have that, beside others that may have
+    the same: all of these are one, of the days that all allow."""
+    of_terms: dict[str, list[_Bare]] = {}
+    for of in bare:
+        terms = of.listed.terms
+        if any((terms, number) in of_number for number in of.numbers):
+            found.once.setdefault(terms, []).append((of.listed.days, -1, []))
+            _note(found, of)
+        elif of.numbers:
+            of_terms.setdefault(terms, []).append(of)
+    for terms, several in of_terms.items():
+        marks = joined(
+            {number: number for of in several for number in of.numbers},
+            [(min(of.numbers), number) for of in several for number in of.numbers],
+        )
+        by_mark: dict[str, list[_Bare]] = {}
+        for of in several:
+            by_mark.setdefault(marks[min(of.numbers)], []).append(of)
+        for together in by_mark.values():
+            if len(together) > 1:
+                days = _that_all_allow([of.listed.days for of in together])
+                found.once.setdefault(terms, []).append((days, 1, []))
+                for of in together:
+                    found.once[terms].append((of.listed.days, -1, []))
+                    found.bare.update(dict.fromkeys(of.places, days))
+                    _note(found, of)
+
+
+def _note(found: Redated, of: _Bare) -> None:
+    twice = Twice(of.numbers, of.batches)
+    for terms, item, name in of.places:
+        found.twice.setdefault(terms, {})[item, name] = twice
+
+
+def _that_all_allow(days: Sequence[DateRange]) -> DateRange:
+    """Where no day is in all of them, from the earliest to the latest."""
+    first, last = max(each.first for each in days), min(each.last for each in days)
+    if first <= last:
+        return DateRange(first, last)
+    return DateRange(min(each.first for each in days), max(each.last for each in days))
 
 
 def _of_mixed(documents: Documents, terms: str, mixed: Sequence[Mixed]) -> _ByNumber:
@@ -103,19 +186,23 @@ def _believe_any_of_several(of_number: _ByNumber, mixed: Mapping[str, Sequence[M
         _believe_all(together)
 
 
-def _believe_other_terms(of_number: _ByNumber, bare: _Bare) -> None:
-    """A number is one approval in all of the terms. What has none may be any of those of its item and company, as long as
-    these agree; whatever is in doubt then may leave none for what has been compared with it."""
+def _believe_other_terms(of_number: _ByNumber, bare: Sequence[_Bare]) -> None:
+    """A number is one approval in all of the terms. What has none may be any of those of its item and company, under whichever item
+    and company these count, as long as they agree; whatever is in doubt then may leave none for what has been compared with it."""
     numbered: dict[str, list[_Listed]] = {}
     for (_, number), each in of_number.items():
         numbered.setdefault(number, []).append(each)
+    compared = [
+        (of.listed, [*of.related, *(other for number in sorted(of.numbers) for other in numbered[number])])
+        for of in bare
+    ]
     changed = True
     while changed:
         changed = False
         for same in numbered.values():
             if not all(one.agrees(other) for one, other in combinations(same, 2)):
                 changed |= _believe_all(same)
-        for _, one, related in bare:
+        for one, related in compared:
             if any(
                 not any(one.agrees(other) for other in related if other.terms == terms)
                 for terms in {other.terms for other in related}
@@ -132,7 +219,7 @@ def _believe_all(together: Sequence[_Listed]) -> bool:
     return bool(changed)
 
 
-def _read_all(documents: Documents, counted: Sequence[str], of_number: _ByNumber) -> _Bare:
+def _read_all(documents: Documents, counted: Sequence[str], of_number: _ByNumber) -> list[_Bare]:
     """What several terms count that has no number; the numbers that they count, but for those that are known already, are put
     into `of_number`."""
     names = companies.all_names(documents)
@@ -149,7 +236,7 @@ def _read_all(documents: Documents, counted: Sequence[str], of_number: _ByNumber
                 dates.setdefault((terms, number), []).append(entry["approved_on"])
     for (terms, number), on in dates.items():
         of_number.setdefault((terms, number), _listed(terms, on))
-    bare: _Bare = []
+    bare: list[_Bare] = []
     for item, of_terms in by_item.items():
         for group in each_once({name: marks.groups[name] for of in of_terms.values() for name in of}):
             bare += _of_item(item, of_terms, group, marks, of_number)
@@ -161,7 +248,7 @@ _AT_LAST = DateRange(date.max, date.max)  # when all mergers have been
 
 def _of_item(
     item: str, of_terms: Mapping[str, Entries], group: Group, marks: Marks, of_number: _ByNumber
-) -> _Bare:
+) -> list[_Bare]:
     """What has no number, of one item and company."""
     every = {
         terms: {name: entries for name, entries in of_item.items() if name in group.names | group.disputed}
@@ -172,25 +259,31 @@ def _of_item(
         return []
     disputed = any(group.disputed & of.keys() for of in every.values())
     ever = marks.may_be_one(days_that_span(dict(together)))
-    found: list[tuple[str, str, _Listed, tuple[str, ...]]] = []
+    found: list[tuple[str, _Listed, str, Entries]] = []  # with its mark, and its number or else its reports
     for terms, of_item in every.items():
         days = days_that_span(of_item) if of_item else _AT_LAST
         for one in [of_item] if disputed else parts_by_mark(of_item, marks.may_be_one(days)):
             mark = "" if disputed else ever[next(iter(one))]
             numbers = set[str]().union(*map(numbers_of, one.values()))
-            found += [(terms, mark, of_number[terms, number], ()) for number in numbers]
+            found += [(mark, of_number[terms, number], number, {}) for number in numbers]
             if one and not numbers:
                 listed = _listed(terms, [e["approved_on"] for entries in one.values() for e in entries])
-                found.append((terms, mark, listed, tuple(one)))
-    return [
-        (
-            [(terms, item, name) for name in names],
-            one,
-            [other for at, same, other, _ in found if at != terms and same == mark],
-        )
-        for terms, mark, one, names in found
-        if names
-    ]
+                found.append((mark, listed, "", one))
+    bare: list[_Bare] = []
+    for mark, listed, _, reports in found:
+        if reports:
+            here = set[str]().union(*map(numbers_of, every[listed.terms].values()))
+            others = [(o, number) for same, o, number, _ in found if o.terms != listed.terms and same == mark]
+            bare.append(
+                _Bare(
+                    [(listed.terms, item, name) for name in reports],
+                    listed,
+                    [other for other, _ in others],
+                    {number for _, number in others if number} - here,
+                    {*by_part(reports, batch_of)},
+                )
+            )
+    return bare
 
 
 def _listed(terms: str, dates: Sequence[str], without: Sequence[tuple[int, str]] = ()) -> _Listed:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 from events import DateRange, date_range, name_key
 
 from . import approvals, batches, by_day, companies
-from .identities import Identities, Marks, each_once
+from .identities import Identities, Marks, each_once, joined
 from .projection import Documents
 
 Changed = list[tuple[DateRange, int, list[int]]]
@@ -52,17 +53,24 @@ class Repeats:
     members_beside: dict[str, int] = field(default_factory=dict)
 
 
-def repeats_in(documents: Documents, counted: str, given_twice: Mapping[str, Set[str]]) -> Repeats:
+def repeats_in(
+    documents: Documents, counted: str, given_twice: Mapping[str, tuple[Set[str], DateRange]]
+) -> Repeats:
     """Folds count an approval without a number by its item and its company as it is written. Where events say that several
     names are one company, what they have of one item is one approval, or one of those that have a number; but not what
-    they had when they were two. `given_twice` are the registry numbers that reports give to several names (see `companies.shared`)."""
+    they had when they were two. `given_twice` are the registry numbers that reports give to several names (see `companies.shared`), and on which
+    days."""
     found = Repeats()
     claimed = Identities(documents).claimed(companies.unnumbered(documents, counted))
     marks = Marks(documents, sorted({*claimed, *(of for of, _ in companies.mixed(documents, counted))}))
     groups = each_once(marks.groups)
     companies.fetch_granted(documents, {name for of in groups for name in of.names | of.disputed})
-    mark = marks.may_be_one()
-    others = {number for number, of in given_twice.items() if len({mark.get(name, name) for name in of}) > 1}
+    are_one = cache(marks.are_one)
+    others = {
+        number
+        for number, (of, on) in given_twice.items()
+        if len({are_one(on).get(name, name) for name in of}) > 1
+    }
     for group in groups:
         names = sorted(group.names | group.disputed)
         granted = {
@@ -83,7 +91,7 @@ def repeats_in(documents: Documents, counted: str, given_twice: Mapping[str, Set
                 if changes := _where_one(one):
                     found.perhaps.setdefault(frozenset(one), []).extend(changes)
                     found.names.update(one)
-                for key, of_batch in by_part(one, _batch_of).items():
+                for key, of_batch in by_part(one, batch_of).items():
                     repeated = -sum(n for _, n in _where_one(of_batch))
                     found.members[key] = found.members.get(key, 0) + repeated
                 _note_numbers(found, one, others, surely=not disputed and one in surely)
@@ -97,7 +105,7 @@ def _note_beside(found: Repeats, of_item: Entries, claimants: Mapping[str, int],
         bare = [entry for entry in entries if "registry_number" not in entry["item"]]
         if n := _beside(entries, claimants.get(name, 1), others):
             found.beside.append((days_that_span({name: bare}), n, []))
-        for key, of_batch in by_part({name: entries}, _batch_of).items():
+        for key, of_batch in by_part({name: entries}, batch_of).items():
             if n := _beside(of_batch[name], claimants.get(name, 1), others):
                 found.members_beside[key] = found.members_beside.get(key, 0) + n
 
@@ -119,7 +127,7 @@ def _note_numbers(found: Repeats, one: Entries, others: Set[str], *, surely: boo
     if bare := [entry for entries in one.values() for entry in entries if not numbers_of([entry])]:
         reports = [(entry["position"], entry["approved_on"]) for entry in bare]
         found.mixed.append(Mixed(numbers, reports, surely and numbers.isdisjoint(others)))
-    for key, of_batch in by_part(one, _batch_of).items():
+    for key, of_batch in by_part(one, batch_of).items():
         if not any(map(numbers_of, of_batch.values())):
             found.numbered.setdefault(key, []).append(numbers)
     for entries in one.values():
@@ -164,7 +172,7 @@ def item_of(entry: Entry) -> str:
     return name_key(entry["item"]["name"])
 
 
-def _batch_of(entry: Entry) -> str | None:
+def batch_of(entry: Entry) -> str | None:
     return batches.batch_key(entry["batch"]) if "batch" in entry else None
 
 
@@ -198,23 +206,32 @@ class Doubles:
     placed: int
 
 
-def doubles_in(documents: Documents, counted: str, repeats: Repeats) -> Doubles:
+def doubles_in(
+    documents: Documents, counted: str, repeats: Repeats, twice: Iterable[tuple[Set[str], Set[str]]]
+) -> Doubles:
     """The fold of batches knows the reports that name one. Whose number is given elsewhere is the approval of that number,
-    which may be in the batch already; where it is not, it is one of its members, and so are all that may have the same."""
-    every = set[str]().union(*repeats.placed, *(of for listed in repeats.numbered.values() for of in listed))
+    which may be in the batch already; where it is not, it is one of its members, and so are all that may have the same.
+
+    `twice` has the numbers that other terms give to what has none here, with the batches (by their keys) that it is of.
+    """
+    numbered = {key: [*listed] for key, listed in repeats.numbered.items()}
+    for numbers, keys in twice:
+        for key in keys:
+            numbered.setdefault(key, []).append({*numbers})
+    every = set[str]().union(*repeats.placed, *(of for listed in numbered.values() for of in listed))
     in_batches = batches.of_numbers(documents, counted, sorted(every))
     members = dict(repeats.members)
-    for key, listed in repeats.numbered.items():
+    for key, listed in numbered.items():
         others = [of for of in listed if not any(key in in_batches[number] for number in of)]
-        members[key] = members.get(key, 0) + len(listed) - _apart(others)
+        members[key] = members.get(key, 0) + len(listed) - apart(others)
     others = [of for of in repeats.placed if not any(in_batches[number] for number in of)]
-    return Doubles(members, len(repeats.placed) - _apart(others))
+    return Doubles(members, len(repeats.placed) - apart(others))
 
 
-def _apart(sets: Iterable[set[str]]) -> int:
-    """Into how many groups these fall such that none shares a number with another."""
-    found: list[set[str]] = []
-    for numbers in sets:
-        shared = [other for other in found if not numbers.isdisjoint(other)]
-        found = [other for other in found if numbers.isdisjoint(other)] + [numbers.union(*shared)]
-    return len(found)
+def apart(sets: Iterable[set[str]]) -> int:
+    """Into how many groups these sets of registry numbers fall such that none shares a number with another."""
+    some = [(min(of), of) for of in sets]
+    groups = joined(
+        {number: number for _, of in some for number in of}, [(a, b) for a, of in some for b in of]
+    )
+    return len({groups[first] for first, _ in some})

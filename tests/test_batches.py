@@ -18,6 +18,7 @@ from .given import (
     batch_of,
     between,
     called,
+    company_of,
     equated,
     events_in_conflict,
     exactly,
@@ -136,6 +137,26 @@ def test_two_items_of_one_company_are_two_approvals() -> None:
     reports = log(batch(4, "=14", "2024-01-26", named=[("Baidu", "Ernie"), ("Baidu", "Yiyan"), "Baidu"]))
     assert batch_of(reports, 4)["named"] == 2
     assert batch_of(reports, 4)["undisclosed"] == exactly(12)
+
+
+def test_two_items_to_which_reports_give_one_number_may_be_one_approval() -> None:
+    lines = [
+        identified("baidu", "Baidu", "百度"),
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1", batch=1),
+        granted("百度", "文心一言", "2023-08-31", number="CN-1"),
+        batch(1, "=1", "2023-08-31", named=[("Baidu", "Ernie")]),
+        batch(1, "=1", "2023-08-31", named=[("Baidu", "文心一言")], source="Xinhua"),
+    ]
+    reports = log(*lines, total("=1", "2023-12-31"))
+    assert (batch_of(reports, 1)["named"], batch_of(reports, 1)["contradictions"]) == (1, [])
+    assert (total_of(reports)["named"], total_of(reports)["contradictions"]) == (1, [])
+    (of_company,) = company_of(reports, "Baidu")["approvals"]
+    assert (of_company["named"], of_company["approvals"]) == (1, exactly(1))
+    with_another = batch(
+        1, ">=1", "2023-08-31", named=[("百度", "Ernie"), ("百度", "文心一言"), ("百度", "X1")]
+    )
+    assert batch_of(log(*lines[:3], with_another), 1)["named"] == 2
+    assert batch_of(log(lines[0], with_another), 1)["named"] == 3
 
 
 def test_approvals_that_say_their_batch_are_named_in_it_and_are_not_named_twice() -> None:

@@ -30,6 +30,7 @@ from .given import (
     retracted,
     revoked,
     total,
+    total_of,
     used,
 )
 
@@ -355,6 +356,12 @@ def test_a_share_has_no_lower_bound_where_the_total_has_no_upper_one() -> None:
     assert approvals["share"] == {"low": 0.0, "high": 100.0}
 
 
+def test_of_more_than_a_total_allows_each_that_is_named_has_its_share() -> None:
+    reports = log(batch(1, "=1", "2023-08-31", named=["Baidu", "Zhipu"]), total("=1", "2023-12-31"))
+    (of_company,) = company_of(reports, "Baidu")["approvals"]
+    assert (of_company["share"]["low"], of_company["share"]["high"]) == (50.0, 50.0)
+
+
 def test_where_all_are_named_a_share_is_exact_and_rounded_outwards() -> None:
     reports = log(
         granted("Baidu", "Ernie", "2023-08-31"),
@@ -425,6 +432,35 @@ def test_batches_of_which_two_may_be_one_name_a_company_as_often_in_whatever_ord
     reports = log(*(lines[n] for n in order))
     assert company_of(reports, "Baidu")["approvals"][0]["named"] == 2
     assert company_of(reports, "Xiaomi")["approvals"][0]["named"] == 1
+
+
+@pytest.mark.parametrize("on", ["2023-09-10", "2023-09"])
+def test_whom_a_later_announcement_of_a_batch_names_may_have_merged_with_the_company_that_had_the_approval(
+    on: str,
+) -> None:
+    reports = log(
+        identified("a", "Baidu"),
+        identified("b", "Zhipu"),
+        merged("a", "b", on),
+        batch(1, "=1", "2023-08-05", named=["Zhipu"]),
+        batch(1, "=1", "2023-09-15", named=["Baidu"], source="VON"),
+        total("=1", "2023-12-31"),
+    )
+    then = ask(reports, "companies", valid_at=date_range("2023-08-20"))
+    assert [of["approvals"] for company in then for of in company["approvals"]] == [between(0, 1), exactly(1)]
+    assert [of["approvals"] for of in company_of(reports, "Baidu")["approvals"]] == [exactly(1)]
+
+
+def test_a_company_has_as_many_as_the_total_takes_for_named_where_a_batch_may_be_one_of_two() -> None:
+    two = [("Baidu", "Ernie"), ("Baidu", "Yiyan")]
+    reports = log(
+        batch(1, ">=1", "2023", named=[("Baidu", "GLM")]),
+        batch(2, ">=1", "2023", named=two),
+        batch(None, "=2", "2023-11-20", named=two),
+        total("=3", "2024-12-31"),
+    )
+    (of_company,) = company_of(reports, "Baidu")["approvals"]
+    assert (total_of(reports)["named"], of_company["approvals"]) == (3, exactly(3))
 
 
 def test_two_batches_that_name_a_company_name_two_approvals() -> None:
@@ -646,6 +682,37 @@ def test_a_registry_number_that_went_over_to_the_company_that_its_holder_was_mer
     }
     assert by_then == ({"a": [exactly(1)], "b": []} if merged_on > "2023-08-31" else {"b": [exactly(1)]})
     assert company_of(reports, "Beta")["approvals"][0]["approvals"] == exactly(1)
+
+
+def test_what_a_report_has_without_a_number_is_the_approval_that_its_terms_number_under_another_item() -> (
+    None
+):
+    lines = [
+        identified("baidu", "Baidu", "百度"),
+        granted("Baidu", "GLM", "2023-08-31", number="CN-1"),
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1", terms=SERVICES),
+        granted("百度", "GLM", "2023-08", terms=SERVICES),
+        equated(),
+        total("=1", "2023-12-31"),
+    ]
+    for reports in (log(*lines), log(*lines[::-1])):
+        approvals = company_of(reports, "Baidu")["approvals"]
+        assert [(of["named"], of["approvals"]) for of in approvals] == [(1, exactly(1))] * 2
+
+
+def test_a_registry_number_that_an_amendment_gave_to_another_is_one_approval_where_a_report_has_it_without() -> (
+    None
+):
+    lines = [
+        granted("Baidu", "GLM", "2023-08-31", number="CN-1"),
+        granted("Zhipu", "GLM", "2023-08-31", number="CN-1", terms=SERVICES),
+        granted("Baidu", "GLM", "2023-08-31", terms=SERVICES),
+        amended("CN-1", company="Zhipu"),
+        equated(),
+        total("=2", "2023-12-31"),
+    ]
+    for reports in (log(*lines), log(*lines[::-1])):
+        assert [of["named"] for of in company_of(reports, "Baidu")["approvals"]] == [1, 1]
 
 
 def test_a_registry_number_is_one_company_s_again_when_the_report_that_gave_it_to_another_is_retracted() -> (

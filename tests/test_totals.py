@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import date_range
+from events import EventData, date_range
 from events.catalog import ApprovalGranted
 
 from .given import (
@@ -217,6 +218,21 @@ def test_two_batches_of_one_month_may_be_one_or_two_and_are_neither_added_nor_in
     answer = total_of(log(batch(None, "=8", "2023-08"), batch(None, "=9", "2023-08", source="VON")))
     assert answer["total"] == at_least(9)
     assert answer["contradictions"] == []
+
+
+def test_of_batches_of_one_month_it_makes_no_difference_which_the_log_has_first() -> None:
+    lines = [
+        batch(None, ">=3", "2023-08", named=["Baidu", "Zhipu"]),
+        batch(None, ">=3", "2023-08"),
+        batch(None, "~2", "2023-08", named=["Xiaomi"]),
+        batch(None, "=1", "2023-09-10", named=["Baidu"]),
+        total("<=6", "2023-12-31"),
+    ]
+    for order in permutations(lines):
+        reports = log(*order)
+        assert (total_of(reports)["total"], total_of(reports)["named"]) == (between(4, 6), 4)
+        sizes = {len(answer["names"]): answer["size"] for answer in ask(reports, "batches")[:3]}
+        assert sizes == {2: between(3, 6), 0: between(3, 6), 1: between(1, 5)}
 
 
 def test_a_batch_known_by_its_month_alone_may_be_one_that_has_an_ordinal() -> None:
@@ -882,6 +898,27 @@ def test_more_approvals_known_by_name_than_a_report_allows_contradict_it() -> No
     assert answer["total"]["low"] == 1
 
 
+@pytest.mark.parametrize(
+    ("figure", "forcing"),
+    [
+        (total("=0", "2023-09-15"), [2, 3]),
+        (total("=0", period=("2023-09-01", "2023-09-30")), [3]),
+        (batch(1, "=1", "2023-08-10"), [4, 5]),
+    ],
+)
+def test_of_the_approvals_known_by_name_a_contradiction_lists_those_that_force_it(
+    figure: EventData, forcing: list[int]
+) -> None:
+    reports = log(
+        figure,
+        granted("Baidu", "Ernie", "2023-08-10"),
+        granted("Zhipu", "GLM", "2023-09-10"),
+        granted("Xiaomi", "MiLM", "2023-12-01", batch=1),
+        granted("Kunlun", "Tiangong", "2023-12-01", batch=1),
+    )
+    assert events_in_conflict(total_of(reports)) == [[1, *forcing]]
+
+
 def test_more_revocations_than_the_reports_leave_room_for_are_part_of_the_contradiction() -> None:
     reports = log(
         total("=10", "2024-03-28"),
@@ -1052,6 +1089,7 @@ def test_an_item_that_is_granted_under_a_disputed_name_may_be_of_each_company_th
 # Registry numbers that reports give to several companies.
 
 TO_ZHIPU = granted("Zhipu", "GLM", "2023-08-31", number="CN-1")
+THIRD = ("CAC", "notice", "app")
 TO_BAIDU = granted("Baidu", "GLM", "2023-08-31", number="CN-1")
 
 
@@ -1082,6 +1120,54 @@ def test_a_number_that_equated_terms_give_to_two_companies_is_one_approval() -> 
     assert total_of(reports)["total"] == total_of(reports, SERVICES)["total"] == at_least(1)
 
 
+@pytest.mark.parametrize("other", [TO_ZHIPU, granted("Baidu", "Ernie", "2023-08-31", number="CN-1")])
+def test_an_approval_without_a_number_may_be_the_one_that_its_terms_give_to_another_company_or_item(
+    other: ApprovalGranted,
+) -> None:
+    in_services = {"instrument": "filing", "unit": "service", "batch": 1}
+    lines = [
+        TO_BAIDU,
+        other.model_copy(update=in_services),
+        granted("Baidu", "GLM", "2023-08", terms=SERVICES, batch=1),
+    ]
+    beside = [equated(), batch(1, "=1", "2023-08-31"), total("=1", "2023-12-31")]
+    for order in permutations(lines):
+        reports = log(*order, *beside)
+        answer = total_of(reports)
+        assert (answer["total"], answer["named"], answer["contradictions"]) == (exactly(1), 1, [])
+        told = [(of["named"], of["contradictions"]) for of in ask(reports, "batches")]
+        assert told == [(1, [])] * 2
+    of_another = granted("Xiaomi", "GLM", "2023-08-31", terms=SERVICES)
+    assert total_of(log(*lines, of_another, equated()))["total"] == at_least(2)
+
+
+def test_two_items_without_a_number_to_which_an_equated_term_gives_one_are_one_approval() -> None:
+    lines = [
+        granted("Baidu", "GLM", "2023-08-31", number="CN-1"),
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+        granted("Baidu", "GLM", "2023-08", terms=SERVICES, batch=1),
+        granted("Baidu", "Ernie", "2023-08-10", terms=SERVICES, batch=1),
+    ]
+    for order in permutations(lines):
+        reports = log(*order, equated(), batch(1, "=1", "2023-08-31"), total("=1", "2023-12-31"))
+        answer = total_of(reports)
+        assert (answer["total"], answer["named"], answer["contradictions"]) == (exactly(1), 1, [])
+        assert [(of["named"], of["contradictions"]) for of in ask(reports, "batches")] == [(1, [])] * 2
+        assert [of["named"] for of in company_of(reports, "Baidu")["approvals"]] == [1, 1]
+
+
+def test_a_report_without_a_number_is_of_no_other_day_than_the_number_is_under_another_item() -> None:
+    reports = log(
+        granted("Baidu", "GLM", "2023-08", number="CN-1"),
+        granted("Baidu", "Ernie", "2023-08-20", number="CN-1", terms=SERVICES),
+        granted("Baidu", "GLM", "2023-08-10", terms=THIRD),
+        equated(),
+        equated(SERVICES, THIRD),
+        total("=1", "2023-12-31"),
+    )
+    assert (total_of(reports)["total"], total_of(reports)["contradictions"]) == (exactly(1), [])
+
+
 def test_a_number_under_two_names_of_one_company_is_one_approval_of_it() -> None:
     reports = log(
         identified("baidu", "Baidu", "百度"),
@@ -1094,6 +1180,13 @@ def test_a_number_under_two_names_of_one_company_is_one_approval_of_it() -> None
 
 def test_an_approval_without_a_number_may_be_none_that_is_numbered_where_another_has_the_number() -> None:
     reports = log(TO_ZHIPU, TO_BAIDU, granted("Baidu", "GLM", "2023-08-31"), total("=3", "2023-12-31"))
+    assert total_of(reports)["undisclosed"] == between(1, 2)
+
+
+def test_a_number_of_two_companies_that_merged_later_leaves_each_the_approval_that_has_none() -> None:
+    merger = [identified("a", "Zhipu"), identified("b", "Baidu"), merged("a", "b", "2024-01-05")]
+    bare = granted("Baidu", "GLM", "2023-08-31")
+    reports = log(*merger, TO_ZHIPU, TO_BAIDU, bare, total("=3", "2023-12-31"))
     assert total_of(reports)["undisclosed"] == between(1, 2)
 
 

@@ -171,7 +171,7 @@ class _Counting:
         self._views = views
         self._valid_at = valid_at
         self._then = _Then(views["companies"])
-        self._named_in = _named_in(figures, valid_at)
+        self._named_in, self._named_later = _named_in(figures, self._then, valid_at)
         self._batches = {placed.batch.key: placed.batch for placed in figures.order}
         self._different = {placed.batch.key for placed in figures.order if placed.sure}
         self._repeated = {counted: figures.evidence.repeated[counted] for counted in one}
@@ -193,7 +193,8 @@ class _Counting:
         named, reported = self._known_of(_undisputed(company), records)
         others_known = [self._known_of([name], records) for name in sorted({*company.disputed, *may_be})]
         shared = [Reported(1, each.positions) for each in self._shared_by(company, may_be)]
-        others_known.append((len(shared), shared))
+        later = {each for name in (*company.names, *may_be) for each in self._named_later.get(name, ())}
+        others_known += [(len(shared), shared), (sum(each.approvals for each in later), [*later])]
         disputed = sum(count for count, _ in others_known)
         if not named and not disputed:
             return None
@@ -251,7 +252,7 @@ class _Counting:
 
     def _concerns(self, name: str, records: Records) -> bool:
         """Whether anything is counted here under a name: mostly, of a company there is not."""
-        if name in self._named_in or name in self._shared:
+        if name in self._named_in or name in self._named_later or name in self._shared:
             return True
         return name in records and not self._repeated.keys().isdisjoint(records[name]["granted"])
 
@@ -276,6 +277,8 @@ class _Counting:
         orders = (
             sorted(most, key=lambda of: (-most[of], *self._by_days(of))),
             sorted(most, key=lambda of: (*self._by_days(of), -most[of])),
+            # No fewer than the total takes for named.
+            sorted(most, key=lambda of: (of not in self._different, -most[of], *self._by_days(of))),
         )
         chosen = max(map(self._surely_different, orders), key=lambda of: sum(most[batch] for batch in of))
         return [each for batch in chosen for each in named[batch]]
@@ -295,12 +298,14 @@ class _Counting:
 
     def _mentions(self, batch: str, named: Mapping[str, _Naming]) -> Iterator[Reported]:
         """What a batch names of one company: what was two companies when it was announced was named as two."""
-        one = self._then.may_be_one(frozenset(named), self._batches[batch].named_on)
+        of = self._batches[batch]
+        one = self._then.may_be_one(frozenset({*named, *of.numbers}), of.named_on)
         of_company: dict[str, _Naming] = {}
         for name, naming in named.items():
             of_company.setdefault(one[name], _Naming(set(), set())).add(*naming)
-        for each in of_company.values():
-            yield Reported(max(1, len(each.items)), each.positions)
+        for mark, each in of_company.items():
+            names = [name for name in of.numbers if one[name] == mark]
+            yield Reported(max(1, of.different(each.items, names)), each.positions)
 
     def _granted_to(self, names: list[str], records: Records) -> tuple[int, list[Reported]]:
         held = [records[name]["granted"] for name in names if name in records]
@@ -329,6 +334,8 @@ class _Counting:
                     names,
                     counted,
                     self._redated,
+                    {each.number for each in own},
+                    {each.number for each in others},
                     2 * SHOWN if by_fold else None,
                 )
                 if surely(on, self._valid_at) and not positions <= apart
@@ -402,19 +409,43 @@ class _Naming(NamedTuple):
         self.positions.update(positions)
 
 
-def _named_in(figures: Figures, valid_at: DateRange | None) -> dict[str, dict[str, _Naming]]:
+def _named_in(
+    figures: Figures, then: _Then, valid_at: DateRange | None
+) -> tuple[dict[str, dict[str, _Naming]], dict[str, set[Reported]]]:
     """By name (as a key), the batches that were surely granted by then, and of which announcements name it, though some may be
-    one."""
+    one; and what announcements of a later day name, of one of several companies that may have merged meanwhile."""
     found: dict[str, dict[str, _Naming]] = {}
+    later: dict[str, set[Reported]] = {}
     shown = Shown(figures)
     for placed in figures.order:
         if valid_at is None or placed.by <= valid_at.first:
             for report in placed.batch.reports:
                 dated_by = set() if valid_at is None or not report.named else _dated_by(placed, shown)
+                positions = {report.position} | dated_by
                 for name, items in report.named.items():
+                    if valid_at is not None and placed.batch.named_by(report).last > valid_at.first:
+                        names = figures.evidence.marks.groups[name].names
+                        if several := _merged_since(
+                            then, name, names, valid_at, placed.batch.named_by(report)
+                        ):
+                            each = Reported(max(1, len(items)), frozenset(positions))
+                            for other in several:
+                                later.setdefault(other, set()).add(each)
+                            continue
                     naming = found.setdefault(name, {}).setdefault(placed.batch.key, _Naming(set(), set()))
-                    naming.add(items, {report.position} | dated_by)
-    return found
+                    naming.add(items, positions)
+    return found, later
+
+
+def _merged_since(
+    then: _Then, name: str, names: frozenset[str], valid_at: DateRange, on: DateRange
+) -> set[str]:
+    """Those of the `names` that may be one company with a name on some later days, if they were several on the day before."""
+    if len(names) == 1:  # mostly
+        return set()
+    may_be, were = then.may_be_one(names, on), then.are_one(names, valid_at)
+    found = {other for other in names if may_be[other] == may_be[name]}
+    return found if len({were[other] for other in found}) > 1 else set()
 
 
 def _dated_by(placed: Placed, shown: Shown) -> set[int]:
@@ -443,11 +474,17 @@ def _distinct(
     names: Collection[str],
     counted: str,
     redated: Redated,
+    beside: Set[str],
+    in_doubt: Set[str],
     most: int | None,
 ) -> Iterator[tuple[DateRange, set[int]]]:
     """Each approval of one company, by its days and the positions of its reports under these names: those of one number are
     one, and, without a number, those of one item, unless it has one with a number. What several of its names had when they
-    were two companies is two. Of each name all reports count, or the first, at `most` so many."""
+    were two companies is two. Of each name all reports count, or the first, at `most` so many.
+
+    Of the numbers some count `beside` these, and those `in_doubt` do not count: what has none is the approval of another.
+    """
+    twice, numbered = redated.twice.get(counted, {}), {*beside}
     by_number: dict[str, list[Told]] = {}
     by_item: dict[str, list[Told]] = {}
     for name in names:
@@ -461,12 +498,18 @@ def _distinct(
         if approval is not None and approval.company in names:
             days = redated.numbered.get((counted, number)) or by_day.day_range(approval.on)
             yield days, {position for _, position, _ in by_number[number]}
+            if number not in in_doubt:
+                numbered.add(number)
     for item, of_item in by_item.items():
         for part in _by_company(then, of_item):
             if not any("registry_number" in entry["item"] for _, _, entry in part):
                 (name, *_), dates = zip(
                     *((name, entry["approved_on"]) for name, _, entry in part), strict=True
                 )
+                if (item, name) in twice:
+                    if not numbered.isdisjoint(twice[item, name].numbers):
+                        continue
+                    numbered |= twice[item, name].numbers
                 days = redated.bare.get((counted, item, name)) or by_day.day_range(approvals.span([*dates]))
                 yield days, {position for _, position, _ in part}
 
@@ -506,9 +549,10 @@ def _share(named: int, others: int, total: Interval) -> dict[str, float]:
     Lowest where the total is highest and none of the undisclosed is the company's, highest where all are: named / total, and
     1 - others / total.
     """
-    low = Fraction(0) if total.high is None else Fraction(named, max(total.high, named, 1))
-    high = Fraction(1) if total.high is None else 1 - Fraction(others, max(total.high, named + others, 1))
-    return Percentage(low, high, open=False).to_json()
+    if total.high is None:
+        return Percentage(Fraction(0), Fraction(1), open=False).to_json()
+    most = max(total.high, named + others, 1)  # who is named may contradict the total
+    return Percentage(Fraction(named, most), 1 - Fraction(others, most), open=False).to_json()
 
 
 def _each_once(contradictions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from events import DateRange, date_range, name_key
 
 from .. import approvals, batches, by_day, companies, terms, totals
-from ..bounds import BY_DAY, NAMED, REVOKED, Bound, Conflict, Node
+from ..bounds import BY_DAY, NAMED, REVOKED, Bound, Conflict, Node, around
 from ..evidence import Batch, Days, Evidence, Views
 from ..figures import Figures
-from ..premises import DAY
+from ..premises import DAY, Timeline
 
 SHOWN = 12  # positions of evidence that an answer lists; the rest is a count
 
@@ -29,6 +29,7 @@ class Shown:
         self._views = views
         self._days = dict(_days_of_reports(figures.evidence))
         self._members: dict[str, Days] = {}
+        self._forcing = cache(self._found_forcing)  # each batch of it asks again
 
     def evidence(self, bound: Bound, days: DateRange | None) -> dict[str, Any]:
         """The positions on each side of the bound of a figure at one of `days`; `more` counts the others, on both sides
@@ -56,14 +57,14 @@ class Shown:
 
     def contradiction(self, conflict: Conflict, name: str, node: Node) -> dict[str, Any]:
         """The events in conflict, in words, and what `node` (`name` in the answer) would be on each origin's word alone. Every
-        report is listed: without one of them there is no contradiction. Of what counts together, SHOWN are."""
+        report is listed: without one of them there is no contradiction. Of what counts together, SHOWN of those that force it."""
         known = self._figures.evidence
         together = conflict.events & set(TOGETHER)
         reports = sorted(conflict.events - together)
         says = [known.says[event] for event in reports]
         says += [words for event, words in TOGETHER.items() if event in together]
         return {
-            "events": sorted({*reports, *self.positions(together)[0]}),
+            "events": sorted({*reports, *self._forcing(conflict)}),
             "says": f"these cannot all be true: {'; '.join(says)}",
             "alone": [
                 {"origin": alone.origin, name: alone.solution.bound(node).interval.to_json()}
@@ -71,6 +72,21 @@ class Shown:
                 if alone.events & conflict.events
             ],
         }
+
+    def _found_forcing(self, conflict: Conflict) -> list[int]:
+        """The positions of what counts together, and forces a contradiction."""
+        if conflict.events.isdisjoint(TOGETHER):
+            return []
+        positions = set[int]()
+        for step in around(self._timeline.constraints(conflict.events)):
+            together = frozenset(event for event in step.because if event <= NAMED)
+            after, upto = _day_of(step.lower, date.min), _day_of(step.upper, date.max)
+            positions.update(self.positions(together, after=after, upto=upto, revoked_upto=upto)[0])
+        return sorted(positions)[: SHOWN if self._views is None else None]
+
+    @cached_property
+    def _timeline(self) -> Timeline:
+        return self._figures.premises.on(self._figures.premises.days)
 
     def with_equations(
         self, told: dict[str, Any], conflict: Conflict, one: Mapping[str, frozenset[int]]
@@ -157,6 +173,15 @@ class Shown:
             for position, on in totals.revocations(self._views["totals"], counted)
         )
         return [day for day, _ in found], [position for _, position in found]
+
+
+def _day_of(node: Node, other: date) -> date:
+    """The day of a total, or of what was in force."""
+    match node:
+        case (str(), date() as day):
+            return day
+        case _:
+            return other
 
 
 class _Grants:
