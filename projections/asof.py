@@ -37,17 +37,22 @@ class Asked(TypedDict, total=False):
 @dataclass(frozen=True, slots=True)
 class AsOf:
     """The two axes, understood. `position` is None for all that the log holds now; `published_by` is the last day on which a
-    report that counts was published, however late the ledger recorded it."""
+    report that counts was published, however late the ledger recorded it, and `recorded_by` the moment by which one was recorded
+    that gives no such day."""
 
     at_least: int
     position: int | None
     published_by: date | None
+    recorded_by: datetime | None
     valid_at: DateRange | None
     shown: dict[str, Any]
 
     def counts(self, event: DecodedEvent) -> bool:
         """Whether an event that the log holds was known."""
-        return self.published_by is None or published_on(event) <= self.published_by
+        if self.published_by is None or self.recorded_by is None:
+            return True
+        on = _published(event)
+        return _recorded(event) <= self.recorded_by if on is None else on <= self.published_by
 
 
 def as_of(
@@ -84,10 +89,12 @@ def as_of(
     if by_publication and recorded_until is None and at_least > (head := log.head()):
         raise Lagging(f"ledger {log.ledger} ends at position {head}: it has no position {at_least} yet")
     until = recorded_until if by_publication else known_at
+    moment = instant(cast(str, known_at)) if by_publication else None
     return AsOf(
         at_least,
         None if until is None else _position(log, until, at_least),
-        instant(cast(str, known_at)).date() if by_publication else None,
+        None if moment is None else _over_at(moment),
+        moment,
         None if valid_at is None else days(valid_at, "valid_at"),
         shown,
     )
@@ -133,10 +140,22 @@ def pinned(position: int, valid_at: str | None, published: int | str | None) -> 
 def published_on(event: DecodedEvent) -> date:
     """The day by which the source of an event had surely published it; where it gives none (a correction, a table of names),
     the day on which the ledger recorded it (UTC)."""
+    return _published(event) or _recorded(event).date()
+
+
+def _published(event: DecodedEvent) -> date | None:
     source = getattr(event.data, "source", None)
-    if source is not None and source.published_on is not None:
-        return date_range(source.published_on).last
-    return datetime.fromtimestamp(event.recorded_ms / 1000, UTC).date()
+    return date_range(source.published_on).last if source is not None and source.published_on else None
+
+
+def _recorded(event: DecodedEvent) -> datetime:
+    return datetime.fromtimestamp(event.recorded_ms / 1000, UTC)
+
+
+def _over_at(moment: datetime) -> date:
+    """The last day that is over at a moment: with its last second it is."""
+    is_over = moment.time() >= time(23, 59, 59)
+    return moment.date() if is_over else date.fromordinal(max(1, moment.toordinal() - 1))
 
 
 def surely(on: DateRange, valid_at: DateRange | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -77,40 +78,64 @@ def infer(estimates: Iterable[tuple[int, dict[str, Any]]]) -> Market:
     A stock is a whole number, a share what its rounding allows; a region's stock is its share of the world's. Each
     narrows the others until nothing changes.
     """
-    reported = dict(estimates)
-    regions = dict.fromkeys(data["region"] for data in reported.values())
+    reported = {at: _Said.by(data) for at, data in estimates}
+    regions = dict.fromkeys(said.region for said in reported.values())
     conflicts: list[frozenset[int]] = []
-    apart: set[int] = set()
-    while (found := _further(reported, apart)) is not None:
+    apart, settled = set[int](), set[int]()
+    while (found := _further(reported, apart, settled)) is not None:
         conflicts.append(found)
         apart |= found
-    believed = {at: data for at, data in reported.items() if at not in apart}
-    alone = [believed | {at: reported[at]} for at in sorted(apart)]
-    markets = [
-        _propagate(_as_reported(estimates, regions))
-        for estimates in [each for each in alone if not _contradicted(each)] or [believed]
-    ]
+    believed = {at: said for at, said in reported.items() if at not in apart}
+    markets = []
+    for at in sorted(apart):
+        with suppress(_Contradiction):
+            markets.append(_propagate(_as_reported(believed | {at: reported[at]}, regions)))
+    markets = markets or [_propagate(_as_reported(believed, regions))]
     hull = {name: reduce(_wider, (market[name] for market in markets)) for name in {WORLD: None} | regions}
     return Market(hull, tuple(conflicts))
 
 
-Reported = Mapping[int, dict[str, Any]]
+class _Said(NamedTuple):
+    """What an estimate says of a region, as far as it bounds anything."""
+
+    region: str
+    stock: Interval | None
+    share: Percentage | None
+
+    @classmethod
+    def by(cls, data: Mapping[str, Any]) -> _Said:
+        share = None
+        if "share" in data:
+            low, high = Share(**data["share"]).bounds()
+            share = Percentage(low, high, open=high < 1)
+        return cls(data["region"], Count(**data["count"]).interval() if "count" in data else None, share)
 
 
-def _further(reported: Reported, apart: set[int]) -> frozenset[int] | None:
+Reported = Mapping[int, _Said]
+
+
+def _further(reported: Reported, apart: set[int], settled: set[int]) -> frozenset[int] | None:
     """A smallest contradiction among the estimates that are not `apart`, or between one that is and those; None where
-    there is none."""
-    believed = {at: data for at, data in reported.items() if at not in apart}
-    for estimates in (believed, *(believed | {at: reported[at]} for at in sorted(apart))):
-        if (events := _contradicted(estimates)) and (found := _smallest(reported, events)) - apart:
+    there is none. Those of which there is none are `settled`: what is believed only grows less."""
+    believed = {at: said for at, said in reported.items() if at not in apart}
+    if events := _contradicted(believed):
+        return _smallest(reported, events)
+    for at in sorted(apart - settled):
+        if (events := _contradicted(believed | {at: reported[at]})) and (
+            found := _smallest(reported, events)
+        ) - apart:
             return found
+        settled.add(at)
     return None
 
 
 def _smallest(reported: Reported, events: frozenset[int]) -> frozenset[int]:
+    enough = events
     for event in sorted(events, reverse=True):
-        if _contradicted({at: reported[at] for at in events - {event}}):
+        if event not in enough:
             events -= {event}
+        elif fewer := _contradicted({at: reported[at] for at in events - {event}}):
+            events, enough = events - {event}, fewer
     return events
 
 
@@ -137,17 +162,15 @@ def _wider(a: Region, b: Region) -> Region:
 def _as_reported(reported: Reported, regions: Iterable[str] = ()) -> dict[str, Region]:
     """What the estimates say of each region that they, or `regions`, name, and of the countries of those."""
     found = {WORLD: Region(Interval(0), Percentage(Fraction(1), Fraction(1), open=False))}
-    for name in (*regions, *(data["region"] for data in reported.values())):
+    for name in (*regions, *(said.region for said in reported.values())):
         for each in (name, name.partition("-")[0]):
             found.setdefault(each, Region(Interval(0), ANY))
-    for position, data in reported.items():
-        region = found[data["region"]]
-        because = frozenset({position})
-        if "count" in data and (interval := Count(**data["count"]).interval()) is not None:
-            _narrow_stock(region, interval, because)
-        if "share" in data:
-            low, high = Share(**data["share"]).bounds()
-            _narrow_share(region, Percentage(low, high, open=high < 1), because)
+    for position, said in reported.items():
+        region, because = found[said.region], frozenset({position})
+        if said.stock is not None:
+            _narrow_stock(region, said.stock, because)
+        if said.share is not None:
+            _narrow_share(region, said.share, because)
     return found
 
 
@@ -202,6 +225,10 @@ def _add_up(world: Region, countries: Sequence[Region]) -> bool:
 def _leave_room(countries: Sequence[Region]) -> bool:
     """The countries' shares add up to one at most."""
     taken = sum((country.share.low for country in countries), Fraction(0))
+    if taken > 1:
+        largest = sorted(countries, key=lambda country: country.share.low, reverse=True)
+        enough = 1 + sum(together <= 1 for together in accumulate(country.share.low for country in largest))
+        raise _Contradiction(frozenset().union(*(country.share_because for country in largest[:enough])))
     rooms = [1 - (taken - country.share.low) for country in countries]
     if all(country.share.high <= room for country, room in zip(countries, rooms, strict=True)):
         return False
@@ -210,11 +237,8 @@ def _leave_room(countries: Sequence[Region]) -> bool:
     each_because = [country.share_because for country in reversed(countries)]
     after = [*accumulate(each_because, frozenset.union, initial=frozenset[int]())][-2::-1]
     for country, room, later in zip(countries, rooms, after, strict=True):
-        to = Percentage(Fraction(0), max(room, Fraction(0)), open=False)
-        changed |= _narrow_share(country, to, before, later)
+        changed |= _narrow_share(country, Percentage(Fraction(0), room, open=False), before, later)
         before |= country.share_because
-        if room < 0:
-            raise _Contradiction(before | later)
     return changed
 
 

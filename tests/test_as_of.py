@@ -27,6 +27,7 @@ from .given import (
     merged,
     retracted,
     superseded,
+    there,
     total,
     total_of,
     used,
@@ -300,6 +301,22 @@ def test_what_was_wrongly_said_to_be_a_replacement_is_known_as_published_once_th
         for until in (2, 3, 4, 5)
     ]
     assert said == [between(10, 11), exactly(10), between(10, 11), exactly(10)]
+
+
+def test_at_an_instant_of_a_day_is_known_what_had_been_published_by_the_day_before_or_recorded_by_then(
+    log: Log,
+) -> None:
+    append(log, published(total("=40", "2024-01-28"), "2024-01-29"))
+    known = {
+        known_at: bool(queries.totals(log, known_at=known_at, known_as="published")["answers"])
+        for known_at in ("2024-01-29T08:00:00Z", "2024-01-29T23:59:59Z", "2024-01-29", "2024-01-30T00:00:00Z")
+    }
+    assert [*known.values()] == [False, True, True, True]
+    append(log, retracted("e1"))
+    taken_back = there(log.at(2)).recorded_at
+    before, then = (str(taken_back - timedelta(milliseconds=n)) for n in (1, 0))
+    assert figure(log, known_at=before, known_as="published") == exactly(40)
+    assert queries.totals(log, known_at=then, known_as="published")["answers"] == []
 
 
 def test_a_report_of_a_month_is_surely_published_by_its_end(log: Log) -> None:
