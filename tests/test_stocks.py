@@ -165,9 +165,11 @@ def test_given_a_very_narrow_share_then_the_world_is_the_least_of_which_a_whole_
 ):
     """Counted up one by one that was 4,000 short of it when a thousand rounds were over."""
     market = inferred(estimated("CN", ">1", share=12.345678, rounding=1e-6), estimated("US", share=40))
-    share = market.regions["CN"].share
-    whole = (world for world in count(1) if ceil(share.low * world) < share.high * world)
-    assert market.regions[WORLD].stock == Interval(next(world for world in whole if world > 16))
+    low, high = market.regions["CN"].share.low, market.regions["CN"].share.high
+    # Without fractions, which take ten seconds: the stock is at least low x world, and less than high x world.
+    (a, b), (c, d) = low.as_integer_ratio(), high.as_integer_ratio()
+    whole = (world for world in count(17) if -(-a * world // b) * d < c * world)
+    assert market.regions[WORLD].stock == Interval(next(whole))
 
 
 def test_given_a_narrow_share_then_the_most_of_the_world_is_of_a_whole_number_too() -> None:
