@@ -186,8 +186,10 @@ def require_known(log: Log, head: int, position: int, what: str) -> int:
     if type(position) is not int or position < 0:
         raise BadQuestion(f"a position is a whole number from 0 on, not {position!r}", what)
     if position > head:
+        perhaps_a_year = what == "known_at" and len(str(position)) == len("2024")
+        hint = f"; for the end of the year {position} write {position}-12" if perhaps_a_year else ""
         raise BadQuestion(
-            f"ledger {log.ledger} ends at position {head}: nothing was known at {position:,} yet", what
+            f"ledger {log.ledger} ends at position {head}: nothing was known at {position:,} yet{hint}", what
         )
     return position
 

@@ -177,7 +177,12 @@ def _position_of(log: Log, name: str, kept: Answer, valid_at: str | None) -> int
         raise BadQuestion("the kept answer has no version or no digest: give one as `--json` printed it")
     for part, wanted in asked.items():
         if kept.get(part) != wanted:
-            raise BadQuestion(f"the kept answer has {part} {kept.get(part)!r}, and {wanted!r} is asked for")
+            has, asks = (
+                f"no {part}" if value is None else f"{part} {value!r}" for value in (kept.get(part), wanted)
+            )
+            raise BadQuestion(
+                f"the kept answer has {has}, and {asks} is asked for: give one to the same question"
+            )
     if "known_as" in kept:
         raise BadQuestion(
             "the kept answer is of what was known as published, which is no position of the log"

@@ -205,6 +205,14 @@ def test_claims_are_those_about_days_up_to_the_one_that_is_asked_about() -> None
 # What was known
 
 
+def test_a_year_alone_is_a_position_and_the_words_say_what_to_write_for_it(log: Log) -> None:
+    append(log, total("=40", "2024-01-28"))
+    with pytest.raises(BadQuestion, match=r"for the end of the year 2024 write 2024-12$"):
+        queries.totals(log, known_at=2024)
+    with pytest.raises(BadQuestion, match=r"nothing was known at 17 yet$"):
+        queries.totals(log, known_at=17)
+
+
 def test_what_was_known_at_an_instant_is_what_had_been_recorded_by_then(log: Log) -> None:
     for n in range(8):
         append(log, total(f"={n}", f"2024-01-{n + 1:02d}"))

@@ -398,7 +398,7 @@ def test_a_kept_answer_that_this_ledger_never_gave_is_refused(log: Log) -> None:
     [
         ({"ledger": "other"}, "has ledger 'other'"),
         ({"projection": "shares"}, "has projection 'shares'"),
-        ({"valid_at": "2023"}, "has valid_at '2023'"),
+        ({"valid_at": "2023"}, "has valid_at '2023', and no valid_at is asked for: give one to the same"),
         ({"known_as": "published"}, "known as published"),
         ({"position": "1"}, "no position or no answers"),
         ({"answers": {}}, "no position or no answers"),
