@@ -309,9 +309,8 @@ class Evidence:
     """What bounds the totals of one class of terms: `terms` maps each to the events that make it one with the first.
 
     `granted` counts the approvals that are surely different by the days they may be of, `perhaps` all that may be; where reports
-    disagree about its days, `redated` has those of an approval. Approvals
-    without a number that several names of one company have may be one: `repeated` has, by terms, the names under which some
-    may be counted too often.
+    disagree about its days, `redated` has those of an approval. Approvals without a number that several names of one company have
+    may be one: `repeated` has, by terms, the names under which some may be counted too often.
 
     `numbers` are, by the mark of a group of names, those that reports give to several items of a company that is announced with
     several. `marks` says which names are one company; `claimants` how many companies claim a name, where they are several.

@@ -90,7 +90,8 @@ def redated(documents: Documents, counted: Sequence[str], mixed: Mapping[str, Se
     be one, is listed on days that exclude each other, it is of some day between: counted on the days of each it would be two,
     one after the other.
 
-    `mixed` has, by terms, the reports without a number; each of several terms that are one may list an approval.
+    `mixed` has, by terms, the reports without a number. Each of several terms that are one may list an approval, and one of them
+    twice, once without the number that another gives it.
     """
     of_number: _ByNumber = {}
     for terms, of_terms in mixed.items():

@@ -58,8 +58,8 @@ def repeats_in(
 ) -> Repeats:
     """Folds count an approval without a number by its item and its company as it is written. Where events say that several
     names are one company, what they have of one item is one approval, or one of those that have a number; but not what
-    they had when they were two. `given_twice` are the registry numbers that reports give to several names (see `companies.shared`), and on which
-    days."""
+    they had when they were two. `given_twice` are the registry numbers that reports give to several names, with these and the days
+    (see `companies.shared`)."""
     found = Repeats()
     claimed = Identities(documents).claimed(companies.unnumbered(documents, counted))
     marks = Marks(documents, sorted({*claimed, *(of for of, _ in companies.mixed(documents, counted))}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from events import DateRange, date_range, name_key
@@ -29,7 +29,7 @@ class Shown:
         self._views = views
         self._days = dict(_days_of_reports(figures.evidence))
         self._members: dict[str, Days] = {}
-        self._forcing = cache(self._found_forcing)  # each batch of it asks again
+        self._forcing: dict[Conflict, list[int]] = {}  # each batch of it asks again
 
     def evidence(self, bound: Bound, days: DateRange | None) -> dict[str, Any]:
         """The positions on each side of the bound of a figure at one of `days`; `more` counts the others, on both sides
@@ -64,7 +64,7 @@ class Shown:
         says = [known.says[event] for event in reports]
         says += [words for event, words in TOGETHER.items() if event in together]
         return {
-            "events": sorted({*reports, *self._forcing(conflict)}),
+            "events": sorted({*reports, *self._forced_by(conflict)}),
             "says": f"these cannot all be true: {'; '.join(says)}",
             "alone": [
                 {"origin": alone.origin, name: alone.solution.bound(node).interval.to_json()}
@@ -73,8 +73,13 @@ class Shown:
             ],
         }
 
-    def _found_forcing(self, conflict: Conflict) -> list[int]:
+    def _forced_by(self, conflict: Conflict) -> list[int]:
         """The positions of what counts together, and forces a contradiction."""
+        if conflict not in self._forcing:
+            self._forcing[conflict] = self._found_forcing(conflict)
+        return self._forcing[conflict]
+
+    def _found_forcing(self, conflict: Conflict) -> list[int]:
         if conflict.events.isdisjoint(TOGETHER):
             return []
         positions = set[int]()
