@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from http.client import parse_headers
 from pathlib import Path
 
 import pytest
@@ -280,7 +281,10 @@ def raw(*parts: bytes, forever: bytes = b"", pause: float = 0.0) -> Iterator[str
         def serve() -> None:
             connection, _ = server.accept()
             try:
-                connection.recv(65_536)
+                # To the last byte: a connection that is closed before all was read is reset, not ended.
+                with connection.makefile("rb") as request:
+                    request.readline()
+                    request.read(int(parse_headers(request)["Content-Length"]))
                 for part in parts:
                     connection.sendall(part)
                 while forever:
