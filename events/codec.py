@@ -233,6 +233,8 @@ def check(event: Event, now: datetime | None = None) -> bytes:
 
     `now` (default: this machine's clock) bounds its times. Raises InvalidEvent.
     """
+    if not isinstance(event, Event):
+        _fail("validation", f"is no Event but a {type(event).__name__}: `parse` makes one of JSON text")
     if event.checked is not None:
         return event.checked
     model = type(event.data)

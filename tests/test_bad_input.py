@@ -805,6 +805,15 @@ def test_an_id_twice_in_one_batch_is_refused_with_both_indexes(
         nothing_stored(held)
 
 
+@pytest.mark.parametrize("other", [{"id": "e1"}, b"{}", None, report("e1").data])
+def test_what_is_no_event_at_all_is_refused_with_what_makes_one(
+    held: Log, nothing_stored: Callable[[Log], None], other: Any
+) -> None:
+    with pytest.raises(InvalidEvent, match=rf"^event 1: is no Event but a {type(other).__name__}: `parse`"):
+        held.append([report("e0"), other])
+    nothing_stored(held)
+
+
 def test_a_batch_of_none_is_refused(held: Log, nothing_stored: Callable[[Log], None]) -> None:
     with pytest.raises(InvalidEvent, match="a batch needs at least one event"):
         held.append([])
