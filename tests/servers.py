@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -90,6 +91,7 @@ class Server:
     def start(self, *, while_it_loads: bool = False) -> None:
         """Starts the process and returns when it answers; `while_it_loads`: if only that it is loading its data."""
         arguments = [part for name, value in self.settings.items() for part in (f"--{name}", *_words(value))]
+        self._alive, alive = os.pipe()
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [self._binary, "--unixsocket", self.socket, "--dir", self.directory, *arguments],
@@ -97,7 +99,9 @@ class Server:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # so that a kill takes its children, too
+                pass_fds=[alive],
             )
+        os.close(alive)
         self._wait_until_it_answers(while_it_loads)
 
     def _wait_until_it_answers(self, while_it_loads: bool) -> None:
@@ -153,6 +157,10 @@ class Server:
     def _ended(self) -> None:
         assert self.process is not None
         self.process.wait(START_DEADLINE)
+        # What it forked holds its clients' connections open, so that they seem alive, until it is gone, too.
+        readable, _, _ = select.select([self._alive], [], [], START_DEADLINE)
+        assert readable, f"a child of {self.kind} outlives it"
+        os.close(self._alive)
         self.process = None
 
     def __enter__(self) -> Server:
