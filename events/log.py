@@ -11,6 +11,7 @@ from redis.client import Pipeline
 
 from . import durability, keys
 from .batch import Subject, batch, damage, require_position
+from .codec import canonical
 from .connection import OF_EVENTS, conversation, storage
 from .envelope import Event, Receipt, RecordedEvent
 from .errors import LogDamaged, LogForked, NotDurable
@@ -202,7 +203,10 @@ class Log:
         before: int | None = None,
         backwards: bool = False,
     ) -> Iterator[RecordedEvent]:
-        """The events of one subject after position `after`, and before `before` where that is given, in order, or newest first."""
+        """The events of one subject after position `after`, and before `before` where that is given, in order, or newest first.
+
+        Raises LogDamaged where the list of the subject names what is not in the log, or of another.
+        """
         require_position(after)
         if before is not None:
             require_position(before)
@@ -216,7 +220,15 @@ class Log:
         if limit is not None:
             wanted = wanted[:limit]
         for start in range(0, len(wanted), PAGE):
-            yield from self.at_each(wanted[start : start + PAGE])
+            # As the log writes it; within a string its quotation marks would be escaped.
+            written = b'"subject":' + canonical(subject)
+            for event in self.at_each(wanted[start : start + PAGE]):
+                if written not in event.payload:
+                    raise LogDamaged(
+                        f"ledger {self.ledger}: position {event.position} is listed for subject {subject!r}, and is not of it: "
+                        "something else wrote to the ledger. Restore a backup."
+                    )
+                yield event
 
     def at_each(self, positions: Sequence[int]) -> list[RecordedEvent]:
         """The events at these positions, in one round trip. Raises LogDamaged where one is missing."""

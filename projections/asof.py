@@ -88,11 +88,11 @@ def as_of(
     by_publication = known_as == "published"
     if by_publication and recorded_until is None and at_least > (head := log.head()):
         raise Lagging(f"ledger {log.ledger} ends at position {head}: it has no position {at_least} yet")
-    until = recorded_until if by_publication else known_at
+    until, of_what = (recorded_until, "recorded_until") if by_publication else (known_at, "known_at")
     moment = instant(cast(str, known_at)) if by_publication else None
     return AsOf(
         at_least,
-        None if until is None else _position(log, until, at_least),
+        None if until is None else _position(log, until, at_least, of_what),
         None if moment is None else _over_at(moment),
         moment,
         None if valid_at is None else days(valid_at, "valid_at"),
@@ -168,12 +168,12 @@ def perhaps(on: DateRange, valid_at: DateRange | None) -> bool:
     return valid_at is None or on.first <= valid_at.last
 
 
-def _position(log: Log, known_at: int | str, at_least: int) -> int:
+def _position(log: Log, known_at: int | str, at_least: int, what: str) -> int:
     head = log.head()
     if isinstance(known_at, str):
         position = _last_by(log, head, instant(known_at))
     else:
-        position = require_known(log, head, known_at, "known_at")
+        position = require_known(log, head, known_at, what)
     if at_least > position:
         says = f"what was known at {known_at} is position {position}, and that is before {at_least}"
         # A position of the past stays where it is, and so does an instant after which anything was recorded.

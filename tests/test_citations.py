@@ -218,6 +218,12 @@ def test_what_is_known_as_published_is_pinned_against_what_the_ledger_records_la
     assert cite(figures, "totals", **asked).digest != cited.digest
 
 
+def test_recorded_until_beyond_the_log_is_told_as_what_it_is(figures: Log) -> None:
+    with pytest.raises(BadQuestion, match="nothing was known at 1,000 yet") as refused:
+        queries.totals(figures, known_at="2024-02-01", known_as="published", recorded_until=1_000)
+    assert refused.value.parameter == "recorded_until"
+
+
 def test_recorded_until_is_refused_where_publication_does_not_count(figures: Log) -> None:
     with pytest.raises(BadQuestion, match="goes with known_as"):
         queries.totals(figures, recorded_until=1)

@@ -397,6 +397,17 @@ def test_a_subject_of_more_than_a_page_is_read_whole(log: Log) -> None:
     assert positions(log.read_subject("s")) == list(range(2, PAGE + 3))
 
 
+def test_a_list_of_a_subject_that_names_what_is_not_of_it_is_damage(log: Log) -> None:
+    log.append([report("e1", subject="s"), report("e2", subject="t"), report("e3")])
+    for foreign in (2, 3, 4):
+        key = keys.subject(log.ledger, "s")
+        log.client.rpush(key, foreign)
+        with pytest.raises(LogDamaged, match=rf"position {foreign} is "):
+            list(log.read_subject("s"))
+        log.client.rpop(key)
+    assert positions(log.read_subject("s")) == [1]
+
+
 def test_each_event_is_found_at_its_position_and_by_its_id(long_log: Log) -> None:
     for position in (1, 2, PAGE, PAGE + 1, LONG):
         event = event_at(long_log, position)

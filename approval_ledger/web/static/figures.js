@@ -1,6 +1,6 @@
 // Figures and days in words, as a reader of the language writes them.
 
-export const DAY = 86_400_000; // milliseconds
+const DAY = 86_400_000; // milliseconds
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
