@@ -96,8 +96,9 @@ def share_of_stock(
     region: str,
     **asked: Unpack[Asked],
 ) -> Answer:
-    """What share the approvals are of an estimator's stock in a region.
+    """What share the approvals are of an estimator's stock in a region, for each day of which there is an estimate.
 
+    The total is that of `valid_at`, or of the last day that the ledger speaks of (`total_as_of`), whatever day the stock is of.
     Raises TermsDiffer unless the ledger holds a `terms.equated.v1` that makes the approvals' terms and the stock's one: a
     stock's instrument is `stock`. Raises BadQuestion where either figure is not there.
     """

@@ -109,8 +109,8 @@ def test_an_event_that_equates_the_terms_opens_the_question_and_its_retraction_c
     reports = log(*REPORTS, equated(MODELS, STOCK), retracted("e3"))
     (answer,) = share_of_stock(reports[:3])
     assert answer["terms"] == "CAC/approval/model"
-    assert answer["total"] == exactly(40)
-    assert answer["stock"] == exactly(130)
+    assert (answer["total"], answer["total_as_of"]) == (exactly(40), "2024-01-28")
+    assert (answer["stock"], answer["as_of"]) == (exactly(130), "2023-09-22")
     assert answer["share"] == {"low": 30.76, "high": 30.77}
     assert answer["equated_by"] == [3]
     assert answer["evidence"] == {"total": {"low": [1], "high": [1], "more": 0}, "stock": [2]}

@@ -76,10 +76,8 @@ class Evidence(Exact):
     more: int
 
 
-class Contradiction(BaseModel):
+class Contradiction(Exact):
     """Events that cannot all be true; `alone` is the figure on the word of each origin."""
-
-    model_config = ConfigDict(extra="forbid")
 
     events: list[int]
     says: str
@@ -161,6 +159,52 @@ class Company(Exact):
     history: list[dict[str, Any]] = []
 
 
+class RegionEvidence(Exact):
+    count: list[int]
+    share: list[int]
+
+
+class Region(Exact):
+    region: str
+    count: Bounds
+    share: Percents
+    rounding: list[float]
+    evidence: RegionEvidence
+
+
+class Market(Exact):
+    """What an estimator says of a day, region by region."""
+
+    estimator: str
+    unit: str
+    as_of: str
+    regions: list[Region]
+    sources: list[dict[str, Any]]
+    contradictions: list[Contradiction]
+    perhaps: bool = False
+
+
+class StockEvidence(Exact):
+    total: Evidence
+    stock: list[int]
+
+
+class ShareOfStock(Exact):
+    """What share the total, as of one day, is of the stock that is estimated, as of its own."""
+
+    terms: str
+    total: Bounds
+    total_as_of: str
+    estimator: str
+    region: str
+    as_of: str
+    stock: Bounds
+    share: Percents
+    equated_by: list[int]
+    evidence: StockEvidence
+    perhaps: bool = False
+
+
 class Claim(Exact):
     type: str
     says: dict[str, Any]
@@ -200,17 +244,15 @@ class Companies(Answer):
 class Shares(Answer):
     """Of stocks and shares, or of the one share that was asked for."""
 
-    answers: list[dict[str, Any]]
+    answers: list[Market] | list[ShareOfStock]
 
 
 class Sources(Answer):
     answers: list[Claim]
 
 
-class Change(BaseModel):
+class Change(Exact):
     """A figure that is another now, and what made it so."""
-
-    model_config = ConfigDict(extra="forbid")
 
     of: str
     figure: str
@@ -219,10 +261,8 @@ class Change(BaseModel):
     because: list[dict[str, Any]]
 
 
-class Difference(BaseModel):
+class Difference(Exact):
     """Every figure that changed."""
-
-    model_config = ConfigDict(extra="forbid")
 
     ledger: str
     projection: str

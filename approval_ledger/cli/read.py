@@ -553,11 +553,12 @@ def show_shares(answer: Answer) -> None:
 def show_share_of_stock(answer: Answer) -> None:
     """A row for each date of the estimate."""
     show.table(
-        ["approvals", "total", "stock of", "as of", "stock", "share", "equated by"],
+        ["approvals", "total", "on", "stock of", "as of", "stock", "share", "equated by"],
         (
             [
                 share["terms"],
                 show.bounds(share["total"]),
+                share["total_as_of"],
                 f"{share['estimator']}, {share['region']}",
                 share["as_of"] + _doubt(share),
                 show.bounds(share["stock"]),

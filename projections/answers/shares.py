@@ -15,7 +15,7 @@ from ..evidence import Views
 from ..figures import Figures
 from ..premises import premises_of
 from .shown import SHOWN, Shown
-from .totals import all_terms, days_of
+from .totals import all_terms, as_text, days_of
 
 
 def shares_in(views: Views, *, valid_at: DateRange | None = None) -> list[dict[str, Any]]:
@@ -142,6 +142,7 @@ def _of_stock(
     return {
         "terms": terms.written(counts),
         "total": total.interval.to_json(),
+        "total_as_of": as_text(days),
         "estimator": first["estimator"],
         "region": region,
         "as_of": first["as_of"],

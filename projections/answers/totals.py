@@ -73,7 +73,7 @@ def _told(
     figures = Figures(premises, days_of(valid_at))
     shown = Shown(figures, views)
     days = valid_at or figures.last_day
-    answer = {"as_of": _as_text(days), **_figure(figures, shown, days)}
+    answer = {"as_of": as_text(days), **_figure(figures, shown, days)}
     answer["contradictions"] = [
         shown.contradiction(conflict, "total", ("total", days.last))
         for conflict in figures.resolution.conflicts
@@ -87,7 +87,8 @@ def _told(
     return shown, figures.resolution.conflicts, answer
 
 
-def _as_text(days: DateRange) -> str:
+def as_text(days: DateRange) -> str:
+    """A day, or the first and the last of some."""
     return str(days.first) if days.first == days.last else f"{days.first}/{days.last}"
 
 
