@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from events import BadQuestion, Log
 
@@ -17,11 +17,8 @@ from . import totals as totals_fold
 from .asof import Asked, as_of, counting
 from .derived import DerivableViews
 from .digest import with_digest
-from .past import SnapshotLost
 from .projection import Projection
-from .together import fold_all, known_at, read_together
-
-T = TypeVar("T")
+from .together import fold_all, read_at, read_together
 
 Answer = dict[str, Any]
 """One shape for the command, for HTTP and for Python; JSON throughout, see docs/format.md."""
@@ -141,7 +138,7 @@ def _answer(
         position = log.head() if when.position is None else when.position
         found, left_out = built(fold_all(log, needed, position, counting(log, when, position)))
     elif when.position is not None:
-        position, (found, left_out) = when.position, _known_at(log, needed, when.position, built)
+        position, (found, left_out) = when.position, read_at(log, needed, when.position, built)
     else:
         position, (found, left_out) = read_together(log, needed, built, at_least=when.at_least)
     answer = {
@@ -155,10 +152,3 @@ def _answer(
     if left_out:
         answer["parked"] = sorted(left_out)
     return with_digest(answer)
-
-
-def _known_at(log: Log, needed: list[Projection], position: int, build: Callable[[DerivableViews], T]) -> T:
-    try:
-        return build(known_at(log, needed, position))
-    except SnapshotLost:  # deleted, or its generation was, while we read: the log has everything
-        return build(fold_all(log, needed, position))

@@ -36,7 +36,6 @@ from events import (
     keys,
 )
 from projections import PROJECTIONS, Store, digest, replay
-from projections.together import Busy
 from workers import ask_for_rebuild, queue_length, rebuild_here, run_here
 
 from .given import ASK, QUESTIONS, views
@@ -81,7 +80,7 @@ class Reader:
             name, known_at = self._random.choice([*QUESTIONS]), self._random.choice([None, None, None, seen])
             try:
                 answer = QUESTIONS[name](log, at_least=0 if known_at else seen, known_at=known_at)
-            except (StorageUnavailable, Busy):
+            except StorageUnavailable:
                 continue
             except Exception as error:  # noqa: BLE001  # whatever it is
                 self.wrong.append(f"{name}: {error!r}")

@@ -24,12 +24,11 @@ from projections import (
     past,
     queries,
 )
-from projections import together as together_module
 from projections.checkpoint import Checkpoint
 from projections.derived import DerivableViews
 from projections.readings import DOCUMENTS, KEPT, Reading, Readings
 from projections.replay import adopt, rebuild
-from projections.together import Busy, fold_all, known_at, read_together
+from projections.together import TRIES, fold_all, known_at, read_together
 
 from .conftest import new_ledger
 from .given import HISTORY, QUESTIONS, Once, Tally, append, append_newer, ask, drain, folded, retract, stored
@@ -233,19 +232,25 @@ def test_folding_on_from_what_does_not_belong_together_is_done_again(log: Log) -
     assert read_together(log, [reader], all_counts, at_least=3) == (3, {"tally": [3, 1, 1, 1, 0, 0, 0]})
 
 
-def test_a_read_that_is_overtaken_every_time_says_so(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(together_module, "TRIES", 5)
+@pytest.mark.parametrize("every", [1_000, 2], ids=["before a snapshot", "after one"])
+@pytest.mark.parametrize(("at_least", "expected"), [(0, 1 + TRIES), (9, 9)])
+def test_a_read_that_is_overtaken_every_time_is_of_where_they_are_then_or_of_what_was_asked_for(
+    log: Log, monkeypatch: pytest.MonkeyPatch, every: int, at_least: int, expected: int
+) -> None:
+    monkeypatch.setattr(past, "EVERY", every)
     append(log, *range(20, 30))
     worker = Store(log, Tally()).open_live()
     worker.advance(limit=1)
     asked = iter(range(100))
 
-    def build(views: Views) -> None:
+    def build(views: Views) -> list[int]:
         views["tally"].get(f"document {next(asked)}")
         worker.advance(limit=1)
+        return counts(views["tally"])
 
-    with pytest.raises(Busy, match="ask again"):
-        read_together(log, [Tally()], build)
+    found = read_together(log, [Tally()], build, at_least=at_least)
+    assert found == (expected, folded_counts(log, expected))
+    assert next(asked) == TRIES + 1
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
