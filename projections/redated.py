@@ -39,12 +39,14 @@ class Twice(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Redated:
     """What changes, by terms, where approvals are counted by their days; and which days those are of: with a registry number
-    by terms and number (as a key), without one by terms, item, and name of the company (as keys). By terms, and these, those
-    that are perhaps counted `twice`; `once` is what changes where they are not."""
+    by terms and number (as a key), without one by terms, item, and name of the company (as keys). Those with a number are so
+    dated by reports `without` it, too (their positions). By terms, item and name, those that are perhaps counted `twice`; `once`
+    is what changes where they are not."""
 
     changes: dict[str, Changed] = field(default_factory=dict)
     numbered: dict[tuple[str, str], DateRange] = field(default_factory=dict)
     bare: dict[tuple[str, str, str], DateRange] = field(default_factory=dict)
+    without: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     twice: dict[str, dict[tuple[str, str], Twice]] = field(default_factory=dict)
     once: dict[str, Changed] = field(default_factory=dict)
 
@@ -56,14 +58,15 @@ class Redated:
 @dataclass(slots=True)
 class _Listed:
     """What is `counted` on some days as one approval: its number, else its item and the names that it has. The `days` are those
-    that it may be of where all its reports are looked at, of which some (`positions`) say just these; it is in doubt where they
-    disagree."""
+    that it may be of where all its reports are looked at, those `without` its number too, of which some (`positions`) say just
+    these; it is in doubt where they disagree."""
 
     terms: str
     counted: DateRange
     days: DateRange
     in_doubt: bool
     positions: list[int] = field(default_factory=list)
+    without: list[int] = field(default_factory=list)
 
     def agrees(self, other: _Listed) -> bool:
         """Whether what is said of both may be true of one approval."""
@@ -104,6 +107,7 @@ def redated(documents: Documents, counted: Sequence[str], mixed: Mapping[str, Se
         bare={
             place: of.listed.days for of in bare for place in of.places if of.listed.days != of.listed.counted
         },
+        without={place: one.without for place, one in of_number.items() if one.days != one.counted},
     )
     _note_twice(found, bare, of_number)
     for each in (*of_number.values(), *(of.listed for of in bare)):
@@ -294,5 +298,10 @@ def _listed(terms: str, dates: Sequence[str], without: Sequence[tuple[int, str]]
     in_doubt = max(r.first for r in ranges) > min(r.last for r in ranges)
     positions = sorted(at for at, told in without if told == on)[: by_day.SAMPLE]
     return _Listed(
-        terms, by_day.day_range(approvals.span([*dates])), by_day.day_range(on), in_doubt, positions
+        terms,
+        by_day.day_range(approvals.span([*dates])),
+        by_day.day_range(on),
+        in_doubt,
+        positions,
+        [at for at, _ in without],
     )

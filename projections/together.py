@@ -174,12 +174,21 @@ def fold_all(
     not all `counts`."""
     views = {projection.name: MemoryDocuments() for projection in projections}
     parked = _parked(log, live_generations(log, projections))
+    # The workers met it: who asks before they do is not told of what does not count either.
+    unknown = _uncounted(log, {at for of in parked.values() for at in of if at <= position}, counts)
+    parked = {name: of - unknown for name, of in parked.items()}
     folds = [_Fold(each, views[each.name], parked[each.name], counts) for each in projections]
     for page, lookup in _pages(log, folds, after=0, upto=position):
         known = list(filter(counts, page))
         for fold in folds:
             fold.take_all(known, lookup)
     return _views(log, views, parked, position)
+
+
+def _uncounted(log: Log, parked: Iterable[int], counts: Callable[[DecodedEvent], bool]) -> set[int]:
+    """Those of the events that were `parked` that do not count. Of what is no event nobody can tell."""
+    found = [decoded(recorded) for recorded in log.at_each(sorted(parked))]
+    return {event.position for event in found if not isinstance(event, Exception) and not counts(event)}
 
 
 def follow(
@@ -211,7 +220,9 @@ def follow(
                 yield stop(left.pop(0))
             for fold in folds:
                 fold.take(event, lookup)
-            taken.append(event)
+            # No page has what all had parked before.
+            if not all(event.position in fold.parked for fold in folds):
+                taken.append(event)
     for position in left:
         yield stop(position)
 

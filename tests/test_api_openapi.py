@@ -12,7 +12,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from events import Log
+from approval_ledger.api.parameters import DAY
+from events import Log, date_range
 from workers import run_here
 
 from .api import Api, problem, running
@@ -50,6 +51,21 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
         )
         assert api.client.get("/healthz").status_code == 200
     assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_the_pattern_of_a_date_has_every_date_that_is_taken_and_no_other() -> None:
+    months = [f"{year}-{month:02d}" for year in (1899, 1900, 2023, 2024, 9999) for month in range(14)]
+    days = [f"{month}-{day:02d}" for month in months for day in range(33)]
+    years = [f"{year:04d}" for year in range(10_000)]
+    for date in (*years, *(f"{year}-02-29" for year in years), *months, *days):
+        assert bool(re.search(f"^{DAY}$", date)) == is_date(date), date
+
+
+def is_date(date: str) -> bool:
+    try:
+        return bool(date_range(date))
+    except ValueError:
+        return False
 
 
 def test_it_is_openapi_3_1_and_every_path_describes_its_problems(api: Api) -> None:

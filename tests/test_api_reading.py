@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -26,7 +27,7 @@ from workers import run_here
 from .api import Api, problem, running
 from .command import Ledger, event, text
 from .conftest import new_ledger
-from .given import HISTORY, MODELS, QUESTIONS, append_raw, called, equated, estimate, total
+from .given import HISTORY, MODELS, QUESTIONS, append_raw, called, equated, estimate, granted, total
 from .servers import Server
 from .strategies import report
 from .waiting import PATIENCE, until
@@ -78,6 +79,17 @@ def test_both_axes_and_every_part_of_a_question_are_asked(
 @pytest.mark.parametrize("path", ["companies/百度", "companies?name=百度", "companies/Baidu"])
 def test_a_company_is_found_under_each_of_its_names(api: Api, history: Log, path: str) -> None:
     assert api.get(history, path).json()["answers"] == queries.companies(history, "Baidu")["answers"]
+
+
+@pytest.mark.parametrize("name", ["true", "false"])
+def test_what_a_switch_may_be_is_a_name_elsewhere(api: Api, log: Log, name: str) -> None:
+    terms = (name, name, name)
+    log.append([called("e1", granted(name, "Item", "2024-01-28", terms=terms))])
+    found = api.get(log, f"companies?name={name}")
+    assert found.json()["answers"] == queries.companies(log, name, at_least=1)["answers"]
+    asked = {"authority": name, "instrument": name, "unit": name}
+    (counted,) = api.get(log, f"totals?steps=true&{urlencode(asked)}").json()["answers"]
+    assert [counted] == QUESTIONS["totals"](log, at_least=1, steps=True, **asked)["answers"]
 
 
 @pytest.mark.parametrize(

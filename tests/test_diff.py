@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import BadQuestion, Event, EventData, Log, canonical, keys
-from projections import PROJECTIONS, diff, differences, past, queries, together
+from projections import PROJECTIONS, Store, diff, differences, past, queries, together
 from projections.differences import BUILDS, figures_of
 from projections.past import SnapshotLost
 
@@ -23,10 +23,12 @@ from .given import (
     HISTORY,
     MODELS,
     QUESTIONS,
+    append_newer,
     at_least,
     batch,
     between,
     called,
+    drain,
     equated,
     estimate,
     exactly,
@@ -178,6 +180,20 @@ def test_many_events_are_taken_together_and_the_first_of_them_are_listed(
         ("new event", list(range(1, 13)), 8),
         ("correction", [3, 21], 0),
     ]
+
+
+def test_what_cannot_be_applied_is_no_cause_before_and_after_a_worker_met_it(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(differences, "STEPS", 1)
+    append(log, total("=8", "2023-08-31"))
+    append_newer(log, id="n2")
+    append(log, total("=9", "2023-09-30"))
+    before = diff(log, "sources", since=0)
+    causes = [cause["events"] for change in before["changes"] for cause in change["because"]]
+    assert causes == [[1, 3]] * 4
+    drain(Store(log, PROJECTIONS["sources"]).open_live())
+    assert diff(log, "sources", since=0) == before
 
 
 class Watched(dict[Any, Any]):

@@ -15,11 +15,13 @@ import pytest
 from events import BadQuestion, Lagging, Log, LogForked, Unreadable, date_range, keys
 from projections import (
     PROJECTIONS,
+    Asked,
     Documents,
     Fenced,
     MemoryDocuments,
     Projection,
     Store,
+    citations,
     fold,
     past,
     queries,
@@ -597,6 +599,21 @@ def test_of_a_past_with_events_that_cannot_be_applied_the_reader_is_told(log: Lo
     assert "parked" not in queries.totals(log, known_at=1)
     for asked in ({"known_at": 3}, {"at_least": 3}, {"known_at": "2999", "known_as": "published"}):
         assert queries.totals(log, **asked)["parked"] == [2]
+
+
+def test_what_cannot_be_applied_and_was_not_known_as_published_is_none_of_the_answer_before_and_after_a_worker_met_it(
+    log: Log,
+) -> None:
+    append(log, 20)
+    append_newer(log, id="n2")
+    asked: Asked = {"known_at": "2024-02-01", "known_as": "published"}
+    before, cited = queries.totals(log, **asked), citations.cite(log, "totals", **asked)
+    assert "parked" not in before
+    for projection in PROJECTIONS.values():
+        drain(Store(log, projection).open_live())
+    assert queries.totals(log)["parked"] == [2]
+    assert queries.totals(log, **asked) == before
+    assert citations.check(log, cited).same
 
 
 def test_nothing_was_known_beyond_the_head(log: Log) -> None:

@@ -1283,6 +1283,15 @@ def test_a_report_without_a_number_is_no_evidence_where_others_give_its_approval
     assert (answer["total"], answer["evidence"]["high"]) == (exactly(0), [1, 2])
 
 
+def test_all_the_evidence_has_the_report_without_a_number_that_says_the_day_of_an_approval_that_has_one() -> (
+    None
+):
+    reports = log(granted("Zhipu", "GLM", "2023-11", number="CN-1"), granted("Zhipu", "GLM", "2023-11-01"))
+    for whole_evidence, listed in ((False, [2]), (True, [1, 2])):
+        answer = total_of(reports, valid_at=date_range("2023-11-15"), whole_evidence=whole_evidence)
+        assert (answer["total"], answer["evidence"]["low"]) == (at_least(1), listed)
+
+
 # What a tester's ledgers showed
 
 

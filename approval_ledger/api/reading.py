@@ -22,12 +22,14 @@ _JSON = {"json": MEDIA_TYPES["json"]}
 _WITHOUT_PARQUET = {form: media_type for form, media_type in MEDIA_TYPES.items() if form != "parquet"}
 OF_A_STOCK = ("authority", "instrument", "unit", "estimator", "region")
 _AXES = {"valid_at", "known_at", "known_as", "at_least", "format"}
+_SWITCHES = {"steps", "whole_evidence"}
 
 
 def _question(query: parameters.AsOf) -> dict[str, Any]:
     """What was asked beside the axes, as `queries` takes it; what is asked anyway is not named."""
     asked = query.model_dump(exclude=_AXES, exclude_none=True, exclude_defaults=True)
-    return {name: {"true": True, "false": False}.get(value, value) for name, value in asked.items()}
+    # Not by its value: `true` is a name as well.
+    return {name: value == "true" if name in _SWITCHES else value for name, value in asked.items()}
 
 
 @router.get("/totals", responses=documents.answers("totals"))

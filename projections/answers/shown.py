@@ -15,6 +15,7 @@ from ..bounds import BY_DAY, NAMED, REVOKED, Bound, Conflict, Node, around
 from ..evidence import Batch, Days, Evidence, Views
 from ..figures import Figures
 from ..premises import DAY, Timeline
+from ..redated import Redated
 
 SHOWN = 12  # positions of evidence that an answer lists; the rest is a count
 
@@ -165,7 +166,8 @@ class Shown:
     def _every_grant(self) -> _Grants:
         # Made once: each list of 80, of 40 batches, had gone through 30,000 approvals anew.
         assert self._views is not None
-        return _Grants(self._views, self._figures.evidence.granted)
+        evidence = self._figures.evidence
+        return _Grants(self._views, evidence.granted, evidence.redated)
 
     @cached_property
     def _every_revocation(self) -> tuple[list[date], list[int]]:
@@ -193,15 +195,19 @@ class _Grants:
     """The positions of every report of an approval in some terms: by the days that the approval may be of, and by the batch that
     the report puts it in."""
 
-    def __init__(self, views: Views, counted: Iterable[str]) -> None:
-        reports = [[*_reports_of_grants(views, one)] for one in counted]
-        dated = [_days_and_positions(of) for told in reports for of in _by_approval(told)]
+    def __init__(self, views: Views, counted: Iterable[str], other_days: Redated) -> None:
+        reports = {one: [*_reports_of_grants(views, one)] for one in counted}
+        dated = [
+            _days_and_positions(one, approval, of, other_days)
+            for one, told in reports.items()
+            for approval, of in _by_approval(told).items()
+        ]
         self._dated = sorted(dated, key=lambda each: each[0].last)
         self._lasts = [days.last for days, _ in self._dated]
         self._by_batch: dict[str, list[int]] = {}
-        for told in reports:
+        for told in reports.values():
             for batch, of_batch in _by_batch(told).items():
-                positions = [report.position for of in _by_approval(of_batch) for report in of]
+                positions = [report.position for of in _by_approval(of_batch).values() for report in of]
                 self._by_batch.setdefault(batch, []).extend(positions)
 
     def between(self, after: date, upto: date) -> Iterator[int]:
@@ -243,8 +249,8 @@ def _reports_of_grants(views: Views, counted: str) -> Iterator[_Report]:
             yield _Report(name, position, entry)
 
 
-def _by_approval(reports: Iterable[_Report]) -> list[list[_Report]]:
-    """The reports, together that are of one approval. Where reports of an item and company have a number, those that have none
+def _by_approval(reports: Iterable[_Report]) -> dict[tuple[str, ...], list[_Report]]:
+    """The reports, together that are of one approval: by its number, else by its item and the name of its company. Where reports of an item and company have a number, those that have none
     tell of no other approval (see `approvals.record`)."""
     found: dict[tuple[str, ...], list[_Report]] = {}
     numbered = set[tuple[str, ...]]()
@@ -254,7 +260,7 @@ def _by_approval(reports: Iterable[_Report]) -> list[list[_Report]]:
         if number:
             numbered.add(item)
         found.setdefault((name_key(number),) if number else item, []).append(report)
-    return [of for approval, of in found.items() if approval not in numbered]
+    return {approval: of for approval, of in found.items() if approval not in numbered}
 
 
 def _by_batch(reports: Iterable[_Report]) -> dict[str, list[_Report]]:
@@ -267,6 +273,17 @@ def _by_batch(reports: Iterable[_Report]) -> dict[str, list[_Report]]:
     return found
 
 
-def _days_and_positions(reports: list[_Report]) -> tuple[DateRange, list[int]]:
-    days = by_day.day_range(approvals.span([report.entry["approved_on"] for report in reports]))
-    return days, [report.position for report in reports]
+def _days_and_positions(
+    counted: str, approval: tuple[str, ...], reports: list[_Report], other_days: Redated
+) -> tuple[DateRange, list[int]]:
+    """The days that an approval counts on in some terms, and the positions of its reports: with those that have no number, where they
+    say on which days it does."""
+    without: list[int] = []
+    match approval:
+        case (number,):
+            days = other_days.numbered.get((counted, number))
+            without = other_days.without.get((counted, number), [])
+        case (item, name):
+            days = other_days.bare.get((counted, item, name))
+    days = days or by_day.day_range(approvals.span([report.entry["approved_on"] for report in reports]))
+    return days, sorted({*(report.position for report in reports), *without})
