@@ -250,8 +250,8 @@ def _reports_of_grants(views: Views, counted: str) -> Iterator[_Report]:
 
 
 def _by_approval(reports: Iterable[_Report]) -> dict[tuple[str, ...], list[_Report]]:
-    """The reports, together that are of one approval: by its number, else by its item and the name of its company. Where reports of an item and company have a number, those that have none
-    tell of no other approval (see `approvals.record`)."""
+    """The reports, together that are of one approval: by its number, else by its item and the name of its company. Where reports of
+    an item and company have a number, those that have none tell of no other approval (see `approvals.record`)."""
     found: dict[tuple[str, ...], list[_Report]] = {}
     numbered = set[tuple[str, ...]]()
     for report in reports:
