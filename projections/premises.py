@@ -17,7 +17,7 @@ from events import DateRange, Interval
 from . import terms, totals
 from .bounds import BY_DAY, NAMED, ORIGIN, REVOKED, Constraint, Node, Resolution, resolve
 from .derived import DerivableViews, Derived
-from .evidence import Batch, Days, Evidence, Granted, TotalReport, Views, fetch, gather
+from .evidence import Batch, Dated, Days, Evidence, Granted, TotalReport, Views, fetch, gather
 from .identities import Marks
 
 DAY = timedelta(days=1)
@@ -368,34 +368,36 @@ def _days(evidence: Evidence) -> set[date]:
 class Listed:
     """The approvals that are listed in one of the terms, without those that a total counts before the day they are listed on:
     the members of a batch that was granted earlier, of whatever day a list says that they are. `late` has the day by which that
-    was, the days that reports which name the batch give, and how many. Other reports may date the same more exactly."""
+    was, and how many are of which days."""
 
-    def __init__(self, granted: Days, late: Iterable[tuple[date, DateRange, int]]) -> None:
+    def __init__(self, granted: Days, late: Iterable[tuple[date, Dated]]) -> None:
         self.granted = granted
-        self._late = in_order = sorted(late, key=lambda each: each[1].last)
-        self._exact = [each for each in in_order if each[1].first == each[1].last]
-        self._exact_days = [days.last for _, days, _ in self._exact]
-        self._partial = [each for each in in_order if each[1].first != each[1].last]
+        self._late = in_order = sorted(late, key=lambda each: each[1].days.last)
+        self._exact = [each for each in in_order if each[1].days.first == each[1].days.last]
+        self._exact_days = [of.days.last for _, of in self._exact]
+        self._partial = [each for each in in_order if each[1].days.first != each[1].days.last]
 
     def within(self, after: date, upto: date) -> int:
         """How many there are, at least, of which a total of the day `after` counts none, and one of `upto` all."""
         if not (listed := self.granted.within(after, upto)):
             return 0
         between = slice(bisect_right(self._exact_days, after), bisect_right(self._exact_days, upto))
-        late = sum(n for since, _, n in self._exact[between] if since <= after)
+        late = sum(of.members for since, of in self._exact[between] if since <= after)
         late += sum(
-            n for since, days, n in self._partial if since <= after < days.last and days.first <= upto
+            of.members
+            for since, of in self._partial
+            if since <= after < of.days.last and of.days.first <= upto
         )
         return max(0, listed - late)
 
     @property
     def late(self) -> set[DateRange]:
         """The days from the one by which some of these were granted to the last that they are listed on."""
-        return {DateRange(since, days.last) for since, days, _ in self._late}
+        return {DateRange(since, of.days.last) for since, of in self._late}
 
     def perhaps_before(self, day: date) -> int:
         """How many may have been granted by the end of a day, of those that are listed later."""
-        return sum(n for since, days, n in self._late if since <= day < days.first)
+        return sum(of.members for since, of in self._late if since <= day < of.named_from)
 
 
 def _listed_in(terms: str, granted: Days, order: Iterable[Placed]) -> Listed:
@@ -404,7 +406,7 @@ def _listed_in(terms: str, granted: Days, order: Iterable[Placed]) -> Listed:
         since = min([placed.by, *(report.on.first for report in placed.batch.reports)])
         if placed.batch.latest is None or placed.batch.latest <= since:  # mostly
             continue
-        late += [(since, days, n) for of, days, n in placed.batch.dated if of == terms and days.last > since]
+        late += [(since, of) for of in placed.batch.dated if of.terms == terms and of.days.last > since]
     return Listed(granted, late)
 
 

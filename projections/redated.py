@@ -1,9 +1,9 @@
-"""The days of approvals whose reports disagree about them, where the folds count each on the days that some of its reports say;
-and which of them are counted twice where several terms are one."""
+"""The days of approvals whose reports disagree about them, where the folds count each on the days that some of its reports say,
+by themselves and as members of batches; and which of them are counted twice where several terms are one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import combinations
@@ -18,6 +18,7 @@ from .repeats import (
     Changed,
     Entries,
     Mixed,
+    Repeats,
     batch_of,
     by_part,
     days_that_span,
@@ -36,17 +37,28 @@ class Twice(NamedTuple):
     batches: Set[str]
 
 
+class Moved(NamedTuple):
+    """What the fold of batches counts as a member on the days `told` by the reports that name the batch, though where all its
+    reports are looked at it may be of other `days`. It is counted as granted from a day not later than `named_from` on."""
+
+    told: DateRange
+    days: DateRange
+    named_from: date
+
+
 @dataclass(frozen=True, slots=True)
 class Redated:
     """What changes, by terms, where approvals are counted by their days; and which days those are of: with a registry number
     by terms and number (as a key), without one by terms, item, and name of the company (as keys). By terms, and these, those
-    that are perhaps counted `twice`; `once` is what changes where they are not."""
+    that are perhaps counted `twice`; `once` is what changes where they are not. By terms, and batch (as a key), its members that
+    are `moved`."""
 
     changes: dict[str, Changed] = field(default_factory=dict)
     numbered: dict[tuple[str, str], DateRange] = field(default_factory=dict)
     bare: dict[tuple[str, str, str], DateRange] = field(default_factory=dict)
     twice: dict[str, dict[tuple[str, str], Twice]] = field(default_factory=dict)
     once: dict[str, Changed] = field(default_factory=dict)
+    moved: dict[str, dict[str, list[Moved]]] = field(default_factory=dict)
 
     def twice_in(self, terms: str) -> list[Twice]:
         """Those that are perhaps counted twice in these terms, each once whatever names it has."""
@@ -85,20 +97,20 @@ class _Bare(NamedTuple):
     batches: set[str]
 
 
-def redated(documents: Documents, counted: Sequence[str], mixed: Mapping[str, Sequence[Mixed]]) -> Redated:
+def redated(documents: Documents, counted: Sequence[str], repeats: Mapping[str, Repeats]) -> Redated:
     """A report without a registry number says the day of the approval that has one, too. And where one approval, or what can only
     be one, is listed on days that exclude each other, it is of some day between: counted on the days of each it would be two,
     one after the other.
 
-    `mixed` has, by terms, the reports without a number. Each of several terms that are one may list an approval, and one of them
-    twice, once without the number that another gives it.
+    `repeats` have, by terms, the reports without a number. Each of several terms that are one may list an approval, and one of
+    them twice, once without the number that another gives it.
     """
     of_number: _ByNumber = {}
+    mixed = {terms: repeats[terms].mixed for terms in counted}
     for terms, of_terms in mixed.items():
         of_number |= _of_mixed(documents, terms, of_terms)
     bare = _read_all(documents, counted, of_number) if len(counted) > 1 else []
-    _believe_any_of_several(of_number, mixed)
-    _believe_other_terms(of_number, bare)
+    _believe(of_number, [*_of_several(of_number, mixed), *_of_other_terms(of_number, bare)])
     found = Redated(
         numbered={place: one.days for place, one in of_number.items() if one.days != one.counted},
         bare={
@@ -110,6 +122,9 @@ def redated(documents: Documents, counted: Sequence[str], mixed: Mapping[str, Se
         if each.days != each.counted:
             changes = [(each.counted, -1, []), (each.days, 1, each.positions)]
             found.changes.setdefault(each.terms, []).extend(changes)
+    for terms in counted:
+        for key, moved in _moved(documents, terms, repeats[terms].unnumbered, found, of_number):
+            found.moved.setdefault(terms, {}).setdefault(key, []).append(moved)
     return found
 
 
@@ -174,29 +189,38 @@ def _its_number(mixed: Mixed) -> str | None:
     return next(iter(mixed.numbers)) if mixed.surely and len(mixed.numbers) == 1 else None
 
 
-def _believe_any_of_several(of_number: _ByNumber, mixed: Mapping[str, Sequence[Mixed]]) -> None:
+_Compared = tuple[_Listed, list[_Listed]]
+"""What has no number, and all that it may be."""
+
+
+def _of_several(of_number: _ByNumber, mixed: Mapping[str, Sequence[Mixed]]) -> Iterator[_Compared]:
     """Of several numbers a report without one has one whose days it agrees with; where there is none, it may have any of them."""
-    believed: list[list[_Listed]] = []
     for terms, of_terms in mixed.items():
         for each in of_terms:
-            related = [of_number[terms, number] for number in each.numbers]
-            told = [] if _its_number(each) is not None else [_listed(terms, [on]) for _, on in each.reports]
-            if apart := [one for one in told if not any(map(one.agrees, related))]:
-                believed.append([*related, *apart])
-    for together in believed:  # not before all are compared, or it mattered which came first
-        _believe_all(together)
+            if _its_number(each) is None:
+                related = [of_number[terms, number] for number in each.numbers]
+                yield from ((_listed(terms, [on]), related) for _, on in each.reports)
 
 
-def _believe_other_terms(of_number: _ByNumber, bare: Sequence[_Bare]) -> None:
-    """A number is one approval in all of the terms. What has none may be any of those of its item and company, under whichever item
-    and company these count, as long as they agree; whatever is in doubt then may leave none for what has been compared with it."""
+def _of_other_terms(of_number: _ByNumber, bare: Sequence[_Bare]) -> Iterator[_Compared]:
+    """What has no number may be any of those of its item and company, under whichever item and company other terms count these."""
+    numbered = _by_number(of_number)
+    for of in bare:
+        others = [other for number in sorted(of.numbers) for other in numbered[number]]
+        yield of.listed, [*of.related, *others]
+
+
+def _by_number(of_number: _ByNumber) -> dict[str, list[_Listed]]:
     numbered: dict[str, list[_Listed]] = {}
     for (_, number), each in of_number.items():
         numbered.setdefault(number, []).append(each)
-    compared = [
-        (of.listed, [*of.related, *(other for number in sorted(of.numbers) for other in numbered[number])])
-        for of in bare
-    ]
+    return numbered
+
+
+def _believe(of_number: _ByNumber, compared: Sequence[_Compared]) -> None:
+    """A number is one approval in all of the terms. What has none is one that it agrees with; whatever is in doubt agrees with no
+    other, and so may leave none for what has been compared with it."""
+    numbered = _by_number(of_number)
     changed = True
     while changed:
         changed = False
@@ -285,6 +309,82 @@ def _of_item(
                 )
             )
     return bare
+
+
+def _moved(
+    documents: Documents, terms: str, unnumbered: Sequence[Entries], found: Redated, of_number: _ByNumber
+) -> Iterator[tuple[str, Moved]]:
+    """The members of batches (by their keys) that reports which do not name these give other days. `unnumbered` are the reports of
+    an item by names that may be one company, where some without a number name a batch."""
+    of_several = {(item_of(entries[0]), name) for of in unnumbered for name, entries in of.items()}
+    numbers, items = companies.redated(documents, terms)
+    numbers = sorted({*numbers, *(number for of, number in found.numbered if of == terms)})
+    items = sorted({*items, *((item, name) for of, item, name in found.bare if of == terms)} - of_several)
+    members = [
+        *_of_numbers(documents, terms, numbers, of_number),
+        *_of_items(documents, terms, items, found),
+        *(member for of_item in unnumbered for member in _of_names(terms, of_item, found, of_number)),
+    ]
+    for key, told, days, named_from in members:
+        if told != days:
+            yield key, Moved(told, days, max(told.first, named_from))
+
+
+_Member = tuple[str, DateRange, DateRange, date]
+"""Of which batch, on which days by the reports that name that, and by all; and from when on it is counted at the latest."""
+
+
+def _of_numbers(
+    documents: Documents, terms: str, numbers: Sequence[str], of_number: _ByNumber
+) -> Iterator[_Member]:
+    for number, reports in zip(numbers, approvals.reports_of(documents, terms, numbers), strict=True):
+        listed = of_number.get((terms, number)) or _listed(terms, [report.on for report in reports])
+        for key, told in _told_by_batch(reports):
+            yield key, told, listed.days, listed.days.first
+
+
+def _of_items(
+    documents: Documents, terms: str, items: Sequence[tuple[str, str]], found: Redated
+) -> Iterator[_Member]:
+    for of, reports in zip(items, approvals.reports_without(documents, terms, items), strict=True):
+        for key, told in _told_by_batch(reports):
+            days = found.bare.get((terms, *of)) or _listed(terms, [report.on for report in reports]).days
+            yield key, told, days, days.first
+
+
+def _of_names(terms: str, of_item: Entries, found: Redated, of_number: _ByNumber) -> Iterator[_Member]:
+    """Of an item by names that may be one company: where it has numbers, it is one of these."""
+    numbers = sorted(set[str]().union(*map(numbers_of, of_item.values())))
+    every = _listed(terms, [entry["approved_on"] for entries in of_item.values() for entry in entries]).days
+    for key, of_batch in by_part(of_item, batch_of).items():
+        for name, entries in of_batch.items():
+            if not numbers_of(entries):
+                told = _listed(terms, [entry["approved_on"] for entry in entries])
+                if numbers:
+                    yield key, told.days, *_of_one(told, [of_number[terms, number] for number in numbers])
+                else:
+                    days = found.bare.get((terms, item_of(entries[0]), name), every)
+                    yield key, told.days, days, days.first
+
+
+def _of_one(told: _Listed, related: Sequence[_Listed]) -> tuple[DateRange, date]:
+    """The days of what is one of these, with which it agrees if with any; and the last of the days from which on these may be
+    counted."""
+    agreeing = [one for one in related if one.agrees(told)]
+    among = [one.days for one in agreeing or related]
+    first, last = min(days.first for days in among), max(days.last for days in among)
+    both, either = (max, min) if agreeing else (min, max)
+    days = DateRange(both(first, told.days.first), either(last, told.days.last))
+    return days, max(days.first for days in among)
+
+
+def _told_by_batch(reports: Iterable[approvals.Told]) -> Iterator[tuple[str, DateRange]]:
+    """The days that those give which name a batch, by its key."""
+    dates: dict[str, list[str]] = {}
+    for report in reports:
+        if report.batch is not None:
+            dates.setdefault(report.batch, []).append(report.on)
+    return ((key, by_day.day_range(approvals.span(of))) for key, of in dates.items())
 
 
 def _listed(terms: str, dates: Sequence[str], without: Sequence[tuple[int, str]] = ()) -> _Listed:

@@ -38,6 +38,9 @@ class Repeats:
     batches that it is a member of for its own, and `placed` where it is for its own one of those that are in any batch; in
     `mixed` they are with those reports.
 
+    `unnumbered` are the reports of an item by names that may be one company, where some of these do not give a number, name a
+    batch, and may be of what others report.
+
     `beside` are the days of approvals that there may be beside those that are counted, and `members_beside` how many of these
     may be members of a batch.
     """
@@ -49,6 +52,7 @@ class Repeats:
     numbered: dict[str, list[set[str]]] = field(default_factory=dict)
     placed: list[set[str]] = field(default_factory=list)
     mixed: list[Mixed] = field(default_factory=list)
+    unnumbered: list[Entries] = field(default_factory=list)
     beside: Changed = field(default_factory=list)
     members_beside: dict[str, int] = field(default_factory=dict)
 
@@ -95,6 +99,8 @@ def repeats_in(
                     repeated = -sum(n for _, n in _where_one(of_batch))
                     found.members[key] = found.members.get(key, 0) + repeated
                 _note_numbers(found, one, others, surely=not disputed and one in surely)
+                if any(map(_of_batch_without_number, one.values())):
+                    found.unnumbered.append(one)
     return found
 
 
@@ -134,6 +140,10 @@ def _note_numbers(found: Repeats, one: Entries, others: Set[str], *, surely: boo
         in_batch = [entry for entry in entries if "batch" in entry]
         if in_batch and not numbers_of(in_batch) and numbers_of(entries):
             found.placed.append(numbers)
+
+
+def _of_batch_without_number(entries: Iterable[Entry]) -> bool:
+    return any("batch" in entry and not numbers_of([entry]) for entry in entries)
 
 
 def numbers_of(entries: Iterable[Entry]) -> set[str]:

@@ -352,17 +352,18 @@ def test_a_report_without_a_number_says_the_day_of_the_only_approval_that_it_can
             st.sampled_from([None, "CN-1"]),
             st.sampled_from(["Baidu", "百度"]),
             st.sampled_from([MODELS, SERVICES]),
+            st.sampled_from([None, None, 1, "first"]),
         ),
         min_size=1,
         max_size=4,
     )
 )
 def test_one_approval_may_be_of_any_day_that_its_most_exact_reports_give_it(
-    told: list[tuple[str, str | None, str, tuple[str, str, str]]],
+    told: list[tuple[str, str | None, str, tuple[str, str, str], int | str | None]],
 ) -> None:
     reports = [
-        granted(name, "Ernie", on, number=number, terms=terms, source=f"paper {n}")
-        for n, (on, number, name, terms) in enumerate(told)
+        granted(name, "Ernie", on, number=number, terms=terms, batch=of, source=f"paper {n}")
+        for n, (on, number, name, terms, of) in enumerate(told)
     ]
     recorded = log(*reports, equated(), identified("baidu", "Baidu", "百度"), total("=1", "2023-12-31"))
     answer = total_of(recorded)
@@ -1425,3 +1426,71 @@ def test_a_figure_between_takes_nothing_from_the_member_of_a_batch_that_a_list_d
     for between_them in ([], [total("~9", "2024-01-01")]):
         reports = log(*lines, *between_them)
         assert total_of(reports, valid_at=date_range("2024-01-10"))["total"] == at_least(3)
+
+
+@pytest.mark.parametrize(
+    ("member", "other"),
+    [
+        (
+            granted("Baidu", "Ernie", "2023-08-05", number="CN-1", batch=1),
+            granted("Baidu", "Ernie", "2024", number="CN-1"),
+        ),
+        (granted("Baidu", "Ernie", "2023-08-05", batch=1), granted("Baidu", "Ernie", "2024")),
+        (granted("Baidu", "Ernie", "2023-08-05", batch=1), granted("Baidu", "Ernie", "2024", batch="x")),
+        (granted("百度", "Ernie", "2023-08-05", batch=1), granted("Baidu", "Ernie", "2024")),
+        (granted("Baidu", "Ernie", "2023-08-05", batch=1), granted("Baidu", "Ernie", "2024", number="CN-1")),
+        (granted("Baidu", "Ernie", "2023-08-05", number="CN-1", batch=1), granted("百度", "Ernie", "2024")),
+        (granted("Baidu", "Ernie", "2023-08-05", batch=1), granted("百度", "Ernie", "2024", terms=SERVICES)),
+    ],
+)
+def test_a_member_of_a_batch_may_be_of_the_days_that_reports_give_it_which_do_not_name_the_batch(
+    member: ApprovalGranted, other: ApprovalGranted
+) -> None:
+    """Its batch is no reason to believe one day rather than the other."""
+    one = [identified("baidu", "Baidu", "百度"), equated()]
+    none_yet = total("<=0", "2023-11-20", source="Xinhua")
+    for reports in ([member, other], [other, member]):
+        assert total_of(log(*reports, *one), valid_at=date_range("2023-11-20"))["total"] == at_least(0)
+        answer = total_of(log(*reports, *one, none_yet))
+        assert (answer["total"], answer["contradictions"]) == (at_least(1), [])
+
+
+def test_a_member_that_others_date_after_the_announcement_of_its_batch_may_be_named_from_then_on() -> None:
+    reports = log(
+        batch(1, "=1", "2024-01-10"),
+        granted("Baidu", "Ernie", "2024", number="CN-1", batch=1),
+        granted("Baidu", "Ernie", "2024-01-29", number="CN-1"),
+        total("=1", "2024-01-15"),
+    )
+    assert total_of(reports, valid_at=date_range("2024-01-15"))["undisclosed"] == between(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("reports", "day"),
+    [
+        (
+            [
+                granted("Baidu", "Ernie", "2024-01", number="CN-1"),
+                granted("Baidu", "Ernie", "2024-01"),
+                granted("Baidu", "Ernie", "2023", number="CN-2"),
+                granted("Baidu", "Ernie", "2023", number="CN-1", terms=SERVICES),
+            ],
+            "2023-12-31",
+        ),
+        (
+            [
+                granted("Baidu", "Ernie", "2023-08-20", number="CN-1"),
+                granted("Baidu", "Ernie", "2024"),
+                granted("Baidu", "Ernie", "2024-01", number="CN-2"),
+                granted("Baidu", "Ernie", "2023-11-03", number="CN-2", terms=SERVICES),
+            ],
+            "2023-08-31",
+        ),
+    ],
+)
+def test_a_report_without_a_number_may_be_of_another_where_equated_terms_put_the_one_that_it_agrees_with_in_doubt(
+    reports: list[ApprovalGranted], day: str
+) -> None:
+    """That may be of a day which is not the report's: the report is of the other number then, and that of the report's days."""
+    for order in permutations(reports):
+        assert total_of(log(*order, equated()), valid_at=date_range(day))["total"] == at_least(0)

@@ -158,7 +158,7 @@ class Shown:
     def _members_of(self, batch: Batch) -> Days:
         """The members of a batch, by the days that they may be of."""
         if batch.key not in self._members:
-            self._members[batch.key] = Days((days, n, []) for _, days, n in batch.dated)
+            self._members[batch.key] = Days((of.days, of.members, []) for of in batch.dated)
         return self._members[batch.key]
 
     @cached_property
