@@ -98,20 +98,22 @@ def shared_since(documents: Documents, counted: str, grant: ApprovalGranted) -> 
     return sorted(first.values())[1] if len(first) > 1 else None
 
 
-def redated_since(documents: Documents, counted: str, grant: ApprovalGranted) -> int | None:
-    """The position since which a report of this approval (of its number, or of its item and company without one) names a batch,
-    and another, which does not name that, gives another date; None where there are not both."""
+def redated_from(documents: Documents, counted: str, grant: ApprovalGranted) -> int | None:
+    """The position of the first report of this approval (of its number, or of its item and company without one) where those that
+    name a batch leave it other days than all of them; None where they do not."""
     if grant.item.registry_number is not None:
         reports = documents.get(_numbered(counted, grant)) or []
     else:
         reports = (documents.get(_unnumbered(counted, grant)) or {"reports": []})["reports"]
-    dates: dict[str | None, set[str]] = {}
-    for position, on, _, _, *batch in reports if len(reports) > 1 else ():
-        of = batch[0] if batch else None
-        if any(told != {on} for other, told in dates.items() if other != of):
-            return int(position)
-        dates.setdefault(of, set()).add(on)
-    return None
+    dates = [on for _, on, *_ in reports]
+    if len({*dates}) < 2:  # mostly
+        return None
+    told: dict[str, list[str]] = {}
+    for report in _told(reports):
+        if report.batch is not None:
+            told.setdefault(report.batch, []).append(report.on)
+    days = span(dates) if told else ""
+    return int(reports[0][0]) if any(span(of) != days for of in told.values()) else None
 
 
 def reports_of(documents: Documents, counted: str, numbers: Iterable[str]) -> list[list[Told]]:

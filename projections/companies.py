@@ -118,8 +118,8 @@ def mixed(documents: Documents, counted: str) -> list[tuple[str, str]]:
 
 
 def redated(documents: Documents, counted: str) -> tuple[list[str], list[tuple[str, str]]]:
-    """Every registry number (as a key), and every item and company (as keys) without one, of an approval that a report puts in a
-    batch, and that others, which do not, give other dates."""
+    """Every registry number (as a key), and every item and company (as keys) without one, of an approval of which the reports that
+    name a batch give other days than all its reports."""
     entries = [entry for _, entry in pages.read(documents, _redated(counted))]
     return [of[0] for of in entries if len(of) == 1], [(of[0], of[1]) for of in entries if len(of) == 2]
 
@@ -256,11 +256,11 @@ def _changes(documents: Documents, entry: dict[str, Any], names: Sequence[str]) 
 
 def _grant(documents: Documents, grant: ApprovalGranted, event: DecodedEvent, stands: bool) -> None:
     counted = terms.key_for(grant)
-    before = [since(documents, counted, grant) for _, since, _ in _LISTS]
+    before = [listed_at(documents, counted, grant) for _, listed_at, _ in _LISTS]
     batch = None if grant.batch is None else batches.batch_key(grant.batch)
     changes = approvals.record(documents, counted, grant, event.position, stands=stands, batch=batch)
-    for (place, since, entry), was in zip(_LISTS, before, strict=True):
-        if (now := since(documents, counted, grant)) != was:
+    for (place, listed_at, entry), was in zip(_LISTS, before, strict=True):
+        if (now := listed_at(documents, counted, grant)) != was:
             if was is not None:
                 pages.remove(documents, place(counted), was)
             if now is not None:
@@ -385,9 +385,9 @@ _LISTS: tuple[
 ] = (
     (_mixed, approvals.mixed_since, _company_and_item),
     (_shared, approvals.shared_since, _number),
-    (_redated, approvals.redated_since, _number_or_item),
+    (_redated, approvals.redated_from, _number_or_item),
 )
-"""What is listed of some approvals: where, since which position (if it is), and what is kept of each."""
+"""What is listed of some approvals: where, at which position (if it is), and what is kept of each."""
 
 
 def _of_number(authority: str, instrument: str, number: str) -> str:
