@@ -141,7 +141,7 @@ class Batch:
     shared: tuple[Holders, ...]
     sample: list[int]
     days: tuple[tuple[str, list[dict[str, Any]]], ...]
-    moved: tuple[tuple[str, Moved], ...]
+    moved: tuple[Moved, ...]
     numbers: Numbers
 
     @cached_property
@@ -206,10 +206,18 @@ class Batch:
             for held in months
             for on, (n, _) in held.items()
         ]
-        told += [(terms, moved.told, -1) for terms, moved in self.moved]
+        told += [(of.terms, of.told, -1) for of in self.moved if of.told is not None]
         return [
             *(Dated(terms, days, days.first, n) for terms, days, n in told),
-            *(Dated(terms, moved.days, moved.named_from, 1) for terms, moved in self.moved),
+            *(Dated(of.terms, of.days, of.named_from, 1) for of in self.moved if of.told is not None),
+        ]
+
+    @cached_property
+    def listed(self) -> list[Dated]:
+        """The same of all that may be listed and be its members, whether they are counted as that or not."""
+        return [
+            *self.dated,
+            *(Dated(of.terms, of.days, of.named_from, 1) for of in self.moved if of.told is None),
         ]
 
     @cached_property
@@ -523,7 +531,8 @@ def _members(
         key: {
             "count": count - doubles.members.get(key, 0),
             "at_most": count,
-            "beside": members_beside.get(key, 0),
+            "beside": members_beside.get(key, 0)
+            + sum(of.told is None and of.terms == counted for of in moved.get(key, ())),
             "sample": sample,
             "days": batches.members_by_day(documents, counted, key),
             "moved": moved.get(key, ()),
@@ -672,7 +681,7 @@ def _batch(
         tuple(most["shared"]),
         sorted({position for of in members for position in of.held["sample"]}),
         tuple((of.terms, of.held["days"]) for of in members),
-        tuple((of.terms, moved) for of in members for moved in of.held["moved"]),
+        tuple(moved for of in members for moved in of.held["moved"]),
         {},
     )
 

@@ -404,9 +404,10 @@ def _listed_in(terms: str, granted: Days, order: Iterable[Placed]) -> Listed:
     late = []
     for placed in order:
         since = min([placed.by, *(report.on.first for report in placed.batch.reports)])
-        if placed.batch.latest is None or placed.batch.latest <= since:  # mostly
+        batch = placed.batch
+        if batch.latest is None or (batch.latest <= since and not batch.moved):  # mostly
             continue
-        late += [(since, of) for of in placed.batch.dated if of.terms == terms and of.days.last > since]
+        late += [(since, of) for of in batch.listed if of.terms == terms and of.days.last > since]
     return Listed(granted, late)
 
 

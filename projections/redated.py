@@ -3,10 +3,10 @@ by themselves and as members of batches; and which of them are counted twice whe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import NamedTuple
 
 from events import DateRange, date_range
@@ -17,6 +17,7 @@ from .projection import Documents
 from .repeats import (
     Changed,
     Entries,
+    Entry,
     Mixed,
     Repeats,
     batch_of,
@@ -39,9 +40,11 @@ class Twice(NamedTuple):
 
 class Moved(NamedTuple):
     """What the fold of batches counts as a member on the days `told` by the reports that name the batch, though where all its
-    reports are looked at it may be of other `days`. It is counted as granted from a day not later than `named_from` on."""
+    reports are looked at it may be of other `days`. Where nothing is told the fold counts none, but what these `terms` list on these
+    days may be a member. It is counted as granted from a day not later than `named_from` on."""
 
-    told: DateRange
+    terms: str
+    told: DateRange | None
     days: DateRange
     named_from: date
 
@@ -69,13 +72,14 @@ class Redated:
 class _Listed:
     """What is `counted` on some days as one approval: its number, else its item and the names that it has. The `days` are those
     that it may be of where all its reports are looked at, of which some (`positions`) say just these; it is in doubt where they
-    disagree."""
+    disagree. Some reports put it in `batches` (keys)."""
 
     terms: str
     counted: DateRange
     days: DateRange
     in_doubt: bool
     positions: list[int] = field(default_factory=list)
+    batches: set[str] = field(default_factory=set)
 
     def agrees(self, other: _Listed) -> bool:
         """Whether what is said of both may be true of one approval."""
@@ -88,13 +92,12 @@ _ByNumber = dict[tuple[str, str], _Listed]  # by terms and number (as a key)
 
 class _Bare(NamedTuple):
     """What has no number: its terms, item and each name (as keys), and all of other terms that it may be, with the numbers of these
-    that are not of this item and company in its own terms; and the batches (by their keys) that it is a member of."""
+    that are not of this item and company in its own terms."""
 
     places: list[tuple[str, str, str]]
     listed: _Listed
     related: list[_Listed]
     numbers: set[str]
-    batches: set[str]
 
 
 def redated(documents: Documents, counted: Sequence[str], repeats: Mapping[str, Repeats]) -> Redated:
@@ -125,6 +128,8 @@ def redated(documents: Documents, counted: Sequence[str], repeats: Mapping[str, 
     for terms in counted:
         for key, moved in _moved(documents, terms, repeats[terms].unnumbered, found, of_number):
             found.moved.setdefault(terms, {}).setdefault(key, []).append(moved)
+    for terms, key, moved in _listed_in_others(of_number, bare):
+        found.moved.setdefault(terms, {}).setdefault(key, []).append(moved)
     return found
 
 
@@ -158,7 +163,7 @@ def _note_twice(found: Redated, bare: Sequence[_Bare], of_number: _ByNumber) -> 
 
 
 def _note(found: Redated, of: _Bare) -> None:
-    twice = Twice(of.numbers, of.batches)
+    twice = Twice(of.numbers, of.listed.batches)
     for terms, item, name in of.places:
         found.twice.setdefault(terms, {})[item, name] = twice
 
@@ -175,13 +180,20 @@ def _of_mixed(documents: Documents, terms: str, mixed: Sequence[Mixed]) -> _ByNu
     """The numbers that what has none may have; where it surely has this one, its reports say its days as well."""
     numbers = sorted({number for each in mixed for number in each.numbers})
     without: dict[str, list[tuple[int, str]]] = {number: [] for number in numbers}
+    in_batches: dict[str, set[str]] = {number: set() for number in numbers}
     for each in mixed:
         if (number := _its_number(each)) is not None:
             without[number] += each.reports
-    return {
-        (terms, number): _listed(terms, [report.on for report in reports], without[number])
-        for number, reports in zip(numbers, approvals.reports_of(documents, terms, numbers), strict=True)
-    }
+        for number in each.numbers:
+            in_batches[number] |= each.batches
+    found: _ByNumber = {}
+    for number, reports in zip(numbers, approvals.reports_of(documents, terms, numbers), strict=True):
+        listed = _listed(terms, [report.on for report in reports], without[number])
+        listed.batches |= in_batches[number] | {
+            report.batch for report in reports if report.batch is not None
+        }
+        found[terms, number] = listed
+    return found
 
 
 def _its_number(mixed: Mixed) -> str | None:
@@ -250,7 +262,7 @@ def _read_all(documents: Documents, counted: Sequence[str], of_number: _ByNumber
     names = companies.all_names(documents)
     companies.fetch_granted(documents, names)
     marks = Marks(documents, names)
-    dates: dict[tuple[str, str], list[str]] = {}
+    given: dict[tuple[str, str], list[Entry]] = {}
     by_item: dict[str, dict[str, Entries]] = {}
     for terms in counted:
         granted = {name: companies.granted(documents, name, terms) for name in names}
@@ -258,9 +270,11 @@ def _read_all(documents: Documents, counted: Sequence[str], of_number: _ByNumber
             by_item.setdefault(item, {})[terms] = of_item
         for entry in (entry for entries in granted.values() for entry in entries):
             for number in numbers_of([entry]):
-                dates.setdefault((terms, number), []).append(entry["approved_on"])
-    for (terms, number), on in dates.items():
-        of_number.setdefault((terms, number), _listed(terms, on))
+                given.setdefault((terms, number), []).append(entry)
+    for (terms, number), of in given.items():
+        if (terms, number) not in of_number:
+            of_number[terms, number] = listed = _listed(terms, [entry["approved_on"] for entry in of])
+            listed.batches.update(key for entry in of if (key := batch_of(entry)) is not None)
     bare: list[_Bare] = []
     for item, of_terms in by_item.items():
         for group in each_once({name: marks.groups[name] for of in of_terms.values() for name in of}):
@@ -293,6 +307,7 @@ def _of_item(
             found += [(mark, of_number[terms, number], number, {}) for number in numbers]
             if one and not numbers:
                 listed = _listed(terms, [e["approved_on"] for entries in one.values() for e in entries])
+                listed.batches.update(by_part(one, batch_of))
                 found.append((mark, listed, "", one))
     bare: list[_Bare] = []
     for mark, listed, _, reports in found:
@@ -305,7 +320,6 @@ def _of_item(
                     listed,
                     [other for other, _ in others],
                     {number for _, number in others if number} - here,
-                    {*by_part(reports, batch_of)},
                 )
             )
     return bare
@@ -326,12 +340,27 @@ def _moved(
         *(member for of_item in unnumbered for member in _of_names(terms, of_item, found, of_number)),
     ]
     for key, told, days, named_from in members:
-        if told != days:
-            yield key, Moved(told, days, max(told.first, named_from))
+        if told is None:
+            yield key, Moved(terms, None, days, named_from)
+        elif told != days:
+            yield key, Moved(terms, told, days, max(told.first, named_from))
 
 
-_Member = tuple[str, DateRange, DateRange, date]
-"""Of which batch, on which days by the reports that name that, and by all; and from when on it is counted at the latest."""
+def _listed_in_others(of_number: _ByNumber, bare: Sequence[_Bare]) -> Iterator[tuple[str, str, Moved]]:
+    """Of several terms that are one, some put an approval in a batch that others list as well, and do not say so. These count it as
+    named by itself, those as a member."""
+    pairs = [pair for same in _by_number(of_number).values() for pair in permutations(same, 2)]
+    for of in bare:
+        for other in [other for other in of.related if other.agrees(of.listed)] or of.related:
+            pairs += [(of.listed, other), (other, of.listed)]
+    listed = {(key, id(other)): (one, other) for one, other in pairs for key in one.batches - other.batches}
+    for (key, _), (one, other) in listed.items():
+        yield one.terms, key, Moved(other.terms, None, other.days, date.min)
+
+
+_Member = tuple[str, DateRange | None, DateRange, date]
+"""Of which batch, on which days by the reports that name that (None where it is not counted as a member), and by all; and from when
+on it is counted at the latest."""
 
 
 def _of_numbers(
@@ -357,23 +386,31 @@ def _of_names(terms: str, of_item: Entries, found: Redated, of_number: _ByNumber
     numbers = sorted(set[str]().union(*map(numbers_of, of_item.values())))
     every = _listed(terms, [entry["approved_on"] for entries in of_item.values() for entry in entries]).days
     for key, of_batch in by_part(of_item, batch_of).items():
+        here = set[str]().union(*map(numbers_of, of_batch.values()))
         for name, entries in of_batch.items():
-            if not numbers_of(entries):
-                told = _listed(terms, [entry["approved_on"] for entry in entries])
-                if numbers:
-                    yield key, told.days, *_of_one(told, [of_number[terms, number] for number in numbers])
-                else:
-                    days = found.bare.get((terms, item_of(entries[0]), name), every)
-                    yield key, told.days, days, days.first
+            without = [entry for entry in entries if not numbers_of([entry])]
+            if not without:
+                continue
+            told = _listed(terms, [entry["approved_on"] for entry in without])
+            if not numbers:
+                days = found.bare.get((terms, item_of(without[0]), name), every)
+                yield key, told.days, days, days.first
+                continue
+            related = {number: of_number[terms, number] for number in numbers}
+            perhaps = {number: one for number, one in related.items() if one.agrees(told)} or related
+            if len(without) == len(entries):
+                yield key, told.days, *_of_one(told, perhaps.values())
+            elif others := [one for number, one in perhaps.items() if number not in here]:
+                # The batch has a number of this item: it counts no other, though this may be one.
+                yield key, None, *_of_one(told, others)
 
 
-def _of_one(told: _Listed, related: Sequence[_Listed]) -> tuple[DateRange, date]:
-    """The days of what is one of these, with which it agrees if with any; and the last of the days from which on these may be
-    counted."""
-    agreeing = [one for one in related if one.agrees(told)]
-    among = [one.days for one in agreeing or related]
+def _of_one(told: _Listed, related: Collection[_Listed]) -> tuple[DateRange, date]:
+    """The days of what is one of these, with all of which it agrees or with none; and the last of the days from which on these may
+    be counted."""
+    among = [one.days for one in related]
     first, last = min(days.first for days in among), max(days.last for days in among)
-    both, either = (max, min) if agreeing else (min, max)
+    both, either = (max, min) if all(one.agrees(told) for one in related) else (min, max)
     days = DateRange(both(first, told.days.first), either(last, told.days.last))
     return days, max(days.first for days in among)
 

@@ -22,11 +22,12 @@ Changes = dict[frozenset[str], list[tuple[str, int]]]
 
 class Mixed(NamedTuple):
     """Registry numbers (as keys), and the reports that give none (their positions and dates) of an approval that has one of these
-    numbers: `surely`, or unless its company is another."""
+    numbers: `surely`, or unless its company is another. They put it in these `batches` (by their keys)."""
 
     numbers: Set[str]
     reports: Sequence[tuple[int, str]]
     surely: bool
+    batches: Set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ def _note_numbers(found: Repeats, one: Entries, others: Set[str], *, surely: boo
         return
     if bare := [entry for entries in one.values() for entry in entries if not numbers_of([entry])]:
         reports = [(entry["position"], entry["approved_on"]) for entry in bare]
-        found.mixed.append(Mixed(numbers, reports, surely and numbers.isdisjoint(others)))
+        in_batches = {key for entry in bare if (key := batch_of(entry)) is not None}
+        found.mixed.append(Mixed(numbers, reports, surely and numbers.isdisjoint(others), in_batches))
     for key, of_batch in by_part(one, batch_of).items():
         if not any(map(numbers_of, of_batch.values())):
             found.numbered.setdefault(key, []).append(numbers)

@@ -1494,3 +1494,39 @@ def test_a_report_without_a_number_may_be_of_another_where_equated_terms_put_the
     """That may be of a day which is not the report's: the report is of the other number then, and that of the report's days."""
     for order in permutations(reports):
         assert total_of(log(*order, equated()), valid_at=date_range(day))["total"] == at_least(0)
+
+
+@pytest.mark.parametrize("of_member", ["CN-1", None])
+@pytest.mark.parametrize("of_listed", ["CN-1", None])
+def test_a_member_of_a_batch_counts_once_where_an_equated_term_lists_it_after_the_announcement(
+    of_member: str | None, of_listed: str | None
+) -> None:
+    """The press has it in a batch, the regulator's list has the day."""
+    lines = [
+        batch(1, "=1", "2023-08-10"),
+        granted("Baidu", "Ernie", "2023-11", number=of_member, batch=1),
+        granted("Baidu", "Ernie", "2023-11-03", number=of_listed, terms=SERVICES),
+        equated(),
+    ]
+    for reports in permutations(lines):
+        assert total_of(log(*reports))["total"] == at_least(1)
+        answer = total_of(log(*reports, total("=1", "2024-01-31")))
+        assert (answer["total"], answer["contradictions"]) == (exactly(1), [])
+    beside = granted("Zhipu", "GLM", "2023-11-03", terms=SERVICES)
+    assert total_of(log(*lines, beside))["total"] == at_least(2)
+
+
+def test_a_report_without_a_number_may_put_another_in_a_batch_than_the_number_of_its_item_that_is_in_it() -> (
+    None
+):
+    """Both are of the batch then, and listed in November is one of them."""
+    lines = [
+        batch(1, "=2", "2023-10-01"),
+        granted("Baidu", "Ernie", "2023-08", number="CN-2", batch=1),
+        granted("Baidu", "Ernie", "2023-11-03", batch=1),
+        granted("Baidu", "Ernie", "2023-11", number="CN-1"),
+    ]
+    for reports in permutations(lines):
+        recorded = log(*reports, total("=2", "2024-01-31"))
+        assert (total_of(recorded)["total"], total_of(recorded)["contradictions"]) == (exactly(2), [])
+        assert batch_of(recorded, 1)["undisclosed"]["low"] == 0
