@@ -13,7 +13,7 @@ from itertools import product
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from events import Count, DateRange, Interval, date_range, name_key
+from events import Count, DateRange, Interval, canonical, date_range, name_key
 
 from . import batches, by_day, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
@@ -178,7 +178,7 @@ class Batch:
             [r for r in self.reports if r.on.last == on.last],
             [r for r in self.reports if r.on.first == on.first],
         )
-        return frozenset(min(r.position for r in side) for side in sides)
+        return frozenset(side[0].position for side in sides)
 
     @cached_property
     def granted_by(self) -> date | None:
@@ -425,11 +425,14 @@ def gather(views: Views, counted: str) -> Evidence:
         )
         for t in one
     }
-    reports: list[TotalReport | BatchReport] = [*(report for _, report in figures), *announced]
+    figures.sort(key=lambda of: _told_by(*of))
+    announced.sort(key=lambda report: _told_by(report.terms, report))
+    told: list[tuple[str, TotalReport | BatchReport]] = [*figures, *((r.terms, r) for r in announced)]
+    reports = [report for _, report in sorted(told, key=lambda of: _told_by(*of))]
     return Evidence(
         terms=one,
-        totals=tuple(sorted((report for _, report in figures), key=lambda r: r.position)),
-        announced=tuple(sorted(announced, key=lambda r: r.position)),
+        totals=tuple(report for _, report in figures),
+        announced=tuple(announced),
         members=members,
         marks=marks,
         numbers=_numbers(views["companies"], marks, announced, listing),
@@ -470,8 +473,22 @@ def gather(views: Views, counted: str) -> Evidence:
         },
         origins={r.position: sources.origin(r.source) for r in reports},
         says={r.position: r.says for r in reports},
-        terms_of={report.position: t for t, report in figures} | {r.position: r.terms for r in announced},
+        terms_of={report.position: t for t, report in told},
     )
+
+
+def _told_by(terms_of: str, report: TotalReport | BatchReport) -> tuple[Any, ...]:
+    """What puts reports in an order that is not the log's: of which day they are, when they were published, how many they say and
+    name, in which words, and who says it. Those of which all of this is the same stand as they were recorded."""
+    if isinstance(report, BatchReport):
+        last, count, names, label = report.on.last, report.size, report.names, report.label
+    else:
+        (last,) = (on.last for on in (report.as_of, report.to) if on is not None)
+        count, names, label = report.count, [], None
+    low = 0 if count is None else count.low
+    words = f"{report.says}\n{names}\n{label}\n{terms_of}"
+    published = report.source.get("published_on", "")
+    return last, published, low, -len(names), words, canonical(report.source), report.position
 
 
 def _named(views: Views, announced: Iterable[BatchReport]) -> list[str]:

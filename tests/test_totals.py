@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from itertools import permutations
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -1530,3 +1531,49 @@ def test_a_report_without_a_number_may_put_another_in_a_batch_than_the_number_of
         recorded = log(*reports, total("=2", "2024-01-31"))
         assert (total_of(recorded)["total"], total_of(recorded)["contradictions"]) == (exactly(2), [])
         assert batch_of(recorded, 1)["undisclosed"]["low"] == 0
+
+
+@settings(max_examples=examples(300))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["2023-08-31", "2023-11-30", "2023-11", "2024-01-31"]),
+            st.sampled_from(["=", "<=", ">="]),
+            st.integers(0, 4),
+            st.sampled_from(["total", "period", 1, 2, "models", None]),
+            st.sampled_from([None, "Xinhua"]),
+        ),
+        min_size=2,
+        max_size=6,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_the_figures_and_what_contradicts_what_do_not_depend_on_the_order_in_which_reports_arrive(
+    told: list[tuple[str, str, int, int | str | None, str | None]], random: Random
+) -> None:
+    def report(
+        n: int, on: str, relation: str, value: int, what: int | str | None, by: str | None
+    ) -> EventData:
+        count, source = f"{relation}{value}", by or f"paper {n}"
+        if what == "total":
+            return total(count, on, source=source)
+        if what == "period":
+            return total(count, period=("2023-09-01", "2024-01-31"), source=source)
+        ordinal, label = (what, None) if isinstance(what, int) else (None, what)
+        return batch(ordinal, count, on, label=label, source=source)
+
+    reports = [report(n, *each) for n, each in enumerate(told)]
+    unlike = [reports[n] for n in range(len(reports)) if reports[n] not in reports[:n]]
+    shuffled = random.sample(unlike, len(unlike))
+
+    def found(lines: list[EventData]) -> tuple[object, ...]:
+        recorded = log(*lines)
+        answer = total_of(recorded, steps=True)
+        steps = [{what: of for what, of in step.items() if what != "evidence"} for step in answer["steps"]]
+        conflicts = [
+            {str(lines[position - 1]) for position in events} for events in events_in_conflict(answer)
+        ]
+        sizes = sorted(f"{b['ordinal']} {b['size']} {b['before']}" for b in ask(recorded, "batches"))
+        return steps, sizes, sorted(map(sorted, conflicts))
+
+    assert found(unlike) == found(shuffled)

@@ -68,7 +68,9 @@ class Shown:
             "says": f"these cannot all be true: {'; '.join(says)}",
             "alone": [
                 {"origin": alone.origin, name: alone.solution.bound(node).interval.to_json()}
-                for alone in self._figures.resolution.alone
+                for alone in sorted(
+                    self._figures.resolution.alone, key=lambda alone: min(alone.events, default=0)
+                )
                 if alone.events & conflict.events
             ],
         }
