@@ -24,11 +24,13 @@ class Approval(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What a report says of a registry number: its position, the date, and the company (the key of its name)."""
+    """What a report says of an approval: its position, the date, the company (the key of its name), and the batch (a key) that it
+    names, if it names one."""
 
     position: int
     on: str
     company: str
+    batch: str | None
 
 
 Change = tuple[int, Approval]
@@ -41,15 +43,23 @@ def needs(counted: str, grant: ApprovalGranted) -> list[str]:
 
 
 def record(
-    documents: Documents, counted: str, grant: ApprovalGranted, position: int, *, stands: bool
+    documents: Documents,
+    counted: str,
+    grant: ApprovalGranted,
+    position: int,
+    *,
+    stands: bool,
+    batch: str | None = None,
 ) -> list[Change]:
-    """Counts a report in, or out again, and returns how the set of distinct approvals of the terms `counted` changed.
+    """Counts a report in, or out again, and returns how the set of distinct approvals of the terms `counted` changed. Which `batch`
+    (a key) it names is kept where it is given.
 
     A report without a number is the same approval as one with a number and the same item and company.
     """
-    if (first := _first(documents, counted, grant, position, [], stands)) is not None:
+    of = [] if batch is None else [batch]
+    if (first := _first(documents, counted, grant, position, of, stands)) is not None:
         return [(1, first)]
-    was, now = _record(documents, counted, grant, position, [], stands)
+    was, now = _record(documents, counted, grant, position, of, stands)
     return _changes(was.approvals(), now.approvals())
 
 
@@ -88,13 +98,43 @@ def shared_since(documents: Documents, counted: str, grant: ApprovalGranted) -> 
     return sorted(first.values())[1] if len(first) > 1 else None
 
 
+def redated_from(documents: Documents, counted: str, grant: ApprovalGranted) -> int | None:
+    """The position of the first report of this approval (of its number, or of its item and company without one) where those that
+    name a batch leave it other days than all of them; None where they do not."""
+    if grant.item.registry_number is not None:
+        reports = documents.get(_numbered(counted, grant)) or []
+    else:
+        reports = (documents.get(_unnumbered(counted, grant)) or {"reports": []})["reports"]
+    dates = [on for _, on, *_ in reports]
+    if len({*dates}) < 2:  # mostly
+        return None
+    told: dict[str, list[str]] = {}
+    for report in _told(reports):
+        if report.batch is not None:
+            told.setdefault(report.batch, []).append(report.on)
+    days = span(dates) if told else ""
+    return int(reports[0][0]) if any(span(of) != days for of in told.values()) else None
+
+
 def reports_of(documents: Documents, counted: str, numbers: Iterable[str]) -> list[list[Told]]:
     """What is reported of each registry number (as a key), in the order of the log."""
     places = [place_of(counted, number) for number in numbers]
     documents.fetch(places)
+    return [_told(documents.get(place) or []) for place in places]
+
+
+def reports_without(documents: Documents, counted: str, items: Iterable[tuple[str, str]]) -> list[list[Told]]:
+    """The same of each item and company (as keys) of which no report gives a number; nothing of others."""
+    places = [_item_place(counted, *of) for of in items]
+    documents.fetch(places)
+    held = [documents.get(place) or {"reports": [], "numbered": []} for place in places]
+    return [[] if of["numbered"] else _told(of["reports"]) for of in held]
+
+
+def _told(reports: Iterable[list[Any]]) -> list[Told]:
     return [
-        [Told(position, on, company) for position, on, company, *_ in documents.get(place) or []]
-        for place in places
+        Told(position, on, company, batch[0] if batch else None)
+        for position, on, company, _, *batch in reports
     ]
 
 

@@ -240,11 +240,17 @@ Build = Callable[[frozenset[int]], Sequence[Constraint]]
 
 
 class _Search:
-    """How conflicts are found, and what it took so far: the number of events in all systems that were solved for it."""
+    """How conflicts are found, and what it took so far: the number of events in all systems that were solved for it. Whatever makes a
+    difference is asked in the `order` of the events."""
 
-    def __init__(self, build: Build) -> None:
+    def __init__(self, build: Build, events: Iterable[int]) -> None:
         self.build = build
+        self.order = {event: place for place, event in enumerate(events)}
         self.work = 0
+
+    def in_order(self, events: Iterable[int]) -> list[int]:
+        """The events as they stand in the order."""
+        return sorted(events, key=self.order.__getitem__)
 
     def contradict(self, events: frozenset[int]) -> bool:
         """Whether these events cannot all be true."""
@@ -259,10 +265,10 @@ class _Search:
     def smallest(self, around: frozenset[int], counted: frozenset[int]) -> Conflict:
         """The conflict among the events `around` a contradiction, or, where it takes others beside, among all that `counted`.
 
-        What can be missed is left out, the latest first, and after some could be, twice as many are tried at once.
+        What can be missed is left out, the last first, and after some could be, twice as many are tried at once.
         """
         needed = around if self.contradict(around) else counted
-        untried = sorted(needed)
+        untried = self.in_order(needed)
         at_once, most = 1, max(WORK, self.work + FEW * len(needed))
         while untried and self.work < most:
             some = frozenset(untried[-at_once:])
@@ -323,12 +329,13 @@ def hull(bounds: Sequence[Bound]) -> Bound:
 
 
 def resolve(build: Build, origins: Mapping[int, str]) -> Resolution:
-    """Solves the constraints of all events in `origins` (position: who is the report's independent origin).
+    """Solves the constraints of all events in `origins` (position: who is the report's independent origin), in their order: of several
+    ways to set events apart it decides which is found.
 
     Events in conflict are set apart, a smallest conflicting set (see `WORK`) at a time, until the rest agrees; then each origin is
     believed in turn. Where an origin contradicts itself, each of its events is an origin of its own.
     """
-    search = _Search(build)
+    search = _Search(build, origins)
     conflicts: list[Conflict] = []
     apart: set[int] = set()
     while True:
@@ -344,7 +351,8 @@ def resolve(build: Build, origins: Mapping[int, str]) -> Resolution:
         further = further or _together(search, apart, conflicts, rest)
         if further is None:
             believed = tuple(alone) or (Alone("", frozenset(), base),)
-            return Resolution(tuple(conflicts), believed, rest)
+            listed = sorted(conflicts, key=lambda conflict: sorted(conflict.events))
+            return Resolution(tuple(listed), believed, rest)
         conflicts.append(further)
         apart |= further.events
 
@@ -355,7 +363,7 @@ def _alone(
     """The solution where each origin is believed; or the conflict of one of them with an event that is not apart yet."""
     alone: list[Alone] = []
     groups: dict[str, set[int]] = {}
-    for event in sorted(apart):
+    for event in search.in_order(apart):
         groups.setdefault(origins[event], set()).add(event)
     queue = list(groups.items())
     while queue:
@@ -369,7 +377,8 @@ def _alone(
             return [], conflict
         if len(events) > 1:
             queue += [
-                (f"{origin}, position {event}" if event else origin, {event}) for event in sorted(events)
+                (f"{origin}, position {event}" if event else origin, {event})
+                for event in search.in_order(events)
             ]
     return alone, None
 
@@ -385,7 +394,7 @@ def _together(
     tried: list[frozenset[int]] = []
     every = len(apart) <= EVERY_CHOICE
     choices = chain.from_iterable(
-        combinations(sorted(apart), size) for size in range(1, len(apart) + 1 if every else 2)
+        combinations(search.in_order(apart), size) for size in range(1, len(apart) + 1 if every else 2)
     )
     tries = 0
     for some in map(frozenset, choices):
@@ -395,7 +404,7 @@ def _together(
             and not any(some <= others for others in tried)
         ):
             tries += 1
-            together = _with_all(some, apart, never, frozenset[int]().union(*tried))
+            together = _with_all(some, search.in_order(apart), never, frozenset[int]().union(*tried))
             solution = search.solve(rest | together)
             if isinstance(solution, Solution):
                 tried.append(together)
@@ -417,11 +426,11 @@ def _may_be_true(events: frozenset[int], never: Mapping[int, list[frozenset[int]
 
 
 def _with_all(
-    some: frozenset[int], apart: Iterable[int], never: Mapping[int, list[frozenset[int]]], tried: Set[int]
+    some: frozenset[int], apart: Sequence[int], never: Mapping[int, list[frozenset[int]]], tried: Set[int]
 ) -> frozenset[int]:
     """Some events, and what may be true with them as far as is known, first what was not `tried` with any: of papers that
     contradict each other day by day, all that one of them says."""
-    for event in sorted(apart, key=lambda event: (event in tried, event)):
+    for event in sorted(apart, key=lambda event: event in tried):
         more = some | {event}
         if not any(events <= more for events in never[event]):
             some = more

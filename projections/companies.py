@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -18,11 +18,11 @@ from events.catalog import (
     UsageReported,
 )
 
-from . import approvals, buckets, identities, pages, terms
+from . import approvals, batches, buckets, identities, pages, terms
 from .projection import Documents
 
 name = "companies"
-version = 9
+version = 10
 handles = frozenset(
     model.TYPE
     for model in (
@@ -102,8 +102,8 @@ def all_names(documents: Documents) -> list[str]:
 
 
 def fetch_unnumbered(documents: Documents, counted: Sequence[str]) -> None:
-    """Reads `unnumbered`, `mixed` and `shared` ahead, in several terms."""
-    pages.fetch(documents, [place(terms) for terms in counted for place in (_mixed, _shared)])
+    """Reads `unnumbered`, `mixed`, `shared` and `redated` ahead, in several terms."""
+    pages.fetch(documents, [place(terms) for terms in counted for place in (_mixed, _shared, _redated)])
     buckets.fetch(documents, [f"unnumbered\t{terms}" for terms in counted])
 
 
@@ -115,6 +115,13 @@ def unnumbered(documents: Documents, counted: str) -> list[str]:
 def mixed(documents: Documents, counted: str) -> list[tuple[str, str]]:
     """Every company and item (as keys) of an approval that some reports give a registry number, and others do not."""
     return [(company, item) for _, (company, item) in pages.read(documents, _mixed(counted))]
+
+
+def redated(documents: Documents, counted: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """Every registry number (as a key), and every item and company (as keys) without one, of an approval of which the reports that
+    name a batch give other days than all its reports."""
+    entries = [entry for _, entry in pages.read(documents, _redated(counted))]
+    return [of[0] for of in entries if len(of) == 1], [(of[0], of[1]) for of in entries if len(of) == 2]
 
 
 ByTerms = Mapping[str, list[approvals.Told]]
@@ -249,21 +256,15 @@ def _changes(documents: Documents, entry: dict[str, Any], names: Sequence[str]) 
 
 def _grant(documents: Documents, grant: ApprovalGranted, event: DecodedEvent, stands: bool) -> None:
     counted = terms.key_for(grant)
-    mixed_since = approvals.mixed_since(documents, counted, grant)
-    shared_since = approvals.shared_since(documents, counted, grant)
-    changes = approvals.record(documents, counted, grant, event.position, stands=stands)
-    if (since := approvals.mixed_since(documents, counted, grant)) != mixed_since:
-        if mixed_since is not None:
-            pages.remove(documents, _mixed(counted), mixed_since)
-        if since is not None:
-            of = [name_key(grant.company.name), name_key(grant.item.name)]
-            pages.insert(documents, _mixed(counted), since, of)
-    if (since := approvals.shared_since(documents, counted, grant)) != shared_since:
-        assert grant.item.registry_number is not None
-        if shared_since is not None:
-            pages.remove(documents, _shared(counted), shared_since)
-        if since is not None:
-            pages.insert(documents, _shared(counted), since, name_key(grant.item.registry_number))
+    before = [listed_at(documents, counted, grant) for _, listed_at, _ in _LISTS]
+    batch = None if grant.batch is None else batches.batch_key(grant.batch)
+    changes = approvals.record(documents, counted, grant, event.position, stands=stands, batch=batch)
+    for (place, listed_at, entry), was in zip(_LISTS, before, strict=True):
+        if (now := listed_at(documents, counted, grant)) != was:
+            if was is not None:
+                pages.remove(documents, place(counted), was)
+            if now is not None:
+                pages.insert(documents, place(counted), now, entry(grant))
     counts = [(approval, counted, sign) for sign, approval in changes]
     told = {part: value for part, value in event.written.items() if part not in ("company", "published")}
     _note(documents, grant.company.name, event.position, {"kind": "granted"} | told, stands, counts)
@@ -355,6 +356,38 @@ def _mixed(counted: str) -> str:
 
 def _shared(counted: str) -> str:
     return f"shared\t{counted}"
+
+
+def _redated(counted: str) -> str:
+    return f"redated\t{counted}"
+
+
+def _company_and_item(grant: ApprovalGranted) -> list[str]:
+    return [name_key(grant.company.name), name_key(grant.item.name)]
+
+
+def _number(grant: ApprovalGranted) -> str:
+    assert grant.item.registry_number is not None
+    return name_key(grant.item.registry_number)
+
+
+def _number_or_item(grant: ApprovalGranted) -> list[str]:
+    return [_number(grant)] if grant.item.registry_number is not None else _company_and_item(grant)[::-1]
+
+
+_LISTS: tuple[
+    tuple[
+        Callable[[str], str],
+        Callable[[Documents, str, ApprovalGranted], int | None],
+        Callable[[ApprovalGranted], Any],
+    ],
+    ...,
+] = (
+    (_mixed, approvals.mixed_since, _company_and_item),
+    (_shared, approvals.shared_since, _number),
+    (_redated, approvals.redated_from, _number_or_item),
+)
+"""What is listed of some approvals: where, at which position (if it is), and what is kept of each."""
 
 
 def _of_number(authority: str, instrument: str, number: str) -> str:

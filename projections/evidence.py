@@ -13,13 +13,13 @@ from itertools import product
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from events import Count, DateRange, Interval, date_range, name_key
+from events import Count, DateRange, Interval, canonical, date_range, name_key
 
 from . import batches, by_day, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
 from .identities import WHENEVER, Identities, Marks, each_once, joined
 from .projection import Documents
-from .redated import Redated, redated
+from .redated import Moved, Redated, redated
 from .repeats import Doubles, apart, days_of, doubles_in, repeats_in
 
 Views = Mapping[str, Documents]
@@ -104,6 +104,15 @@ class Granted:
         )
 
 
+class Dated(NamedTuple):
+    """So many members of a batch that may be of some days, and are counted as granted from a day not later than `named_from` on."""
+
+    terms: str
+    days: DateRange
+    named_from: date
+    members: int
+
+
 @dataclass(frozen=True)  # without slots, for what is asked for again and again is made once
 class Batch:
     """One batch: every announcement of it, and the approvals that say that they are of it.
@@ -111,7 +120,8 @@ class Batch:
     There are `members` of it at least, so many `members_of` each company (as the key of its name), and `members_at_most` that are
     counted, with `members_beside` these; they are `known_under` some keys. `shared` are those with a registry number that
     reports give to several companies;
-    `sample` has the positions of some, and `days` says, for each of its terms, how many may be of which days (as it is told).
+    `sample` has the positions of some, and `days` says, for each of its terms, how many are of which days (as it is told), of which
+    those are `moved` that reports which do not name the batch give other days.
     Which batch a label means other reports say: of each announcement (by its position) its `links`, and for the members `linked`.
     `numbers` are those that reports give to several items of one company that it names.
     """
@@ -131,6 +141,7 @@ class Batch:
     shared: tuple[Holders, ...]
     sample: list[int]
     days: tuple[tuple[str, list[dict[str, Any]]], ...]
+    moved: tuple[Moved, ...]
     numbers: Numbers
 
     @cached_property
@@ -167,7 +178,7 @@ class Batch:
             [r for r in self.reports if r.on.last == on.last],
             [r for r in self.reports if r.on.first == on.first],
         )
-        return frozenset(min(r.position for r in side) for side in sides)
+        return frozenset(side[0].position for side in sides)
 
     @cached_property
     def granted_by(self) -> date | None:
@@ -178,17 +189,35 @@ class Batch:
     @cached_property
     def latest(self) -> date | None:
         """The last day that one of its members may be of; None where it has none."""
+        if self.moved:
+            left: Counter[tuple[str, DateRange]] = Counter()
+            for terms, days, _, n in self.dated:
+                left[terms, days] += n
+            return max((days.last for (_, days), n in left.items() if n > 0), default=None)
         told = {on for _, months in self.days for held in months for on in held}
         return max(map(by_day.last_day, told), default=None)
 
     @cached_property
-    def dated(self) -> list[tuple[str, DateRange, int]]:
+    def dated(self) -> list[Dated]:
         """How many members may be of which days, for each of its terms."""
-        return [
+        told = [
             (terms, by_day.day_range(on), n)
             for terms, months in self.days
             for held in months
             for on, (n, _) in held.items()
+        ]
+        told += [(of.terms, of.told, -1) for of in self.moved if of.told is not None]
+        return [
+            *(Dated(terms, days, days.first, n) for terms, days, n in told),
+            *(Dated(of.terms, of.days, of.named_from, 1) for of in self.moved if of.told is not None),
+        ]
+
+    @cached_property
+    def listed(self) -> list[Dated]:
+        """The same of all that may be listed and be its members, whether they are counted as that or not."""
+        return [
+            *self.dated,
+            *(Dated(of.terms, of.days, of.named_from, 1) for of in self.moved if of.told is None),
         ]
 
     @cached_property
@@ -377,7 +406,7 @@ def gather(views: Views, counted: str) -> Evidence:
     given_twice = {number: _holders(told) for number, told in shared.items()}
     twice_on = {number: (given_twice[number], _days_told(told)) for number, told in shared.items()}
     repeats = {t: repeats_in(views["companies"], t, twice_on) for t in one}
-    dated = redated(views["companies"], listing, {t: repeats[t].mixed for t in listing})
+    dated = redated(views["companies"], listing, repeats)
     twice = {t: dated.twice_in(t) for t in one}
     marks = Marks(views["companies"], _named(views, announced))
     doubles = {
@@ -385,14 +414,25 @@ def gather(views: Views, counted: str) -> Evidence:
         for t in one
     }
     members = {
-        t: _members(views["batches"], t, marks, doubles[t], given_twice, repeats[t].members_beside)
+        t: _members(
+            views["batches"],
+            t,
+            marks,
+            doubles[t],
+            given_twice,
+            repeats[t].members_beside,
+            dated.moved.get(t, {}),
+        )
         for t in one
     }
-    reports: list[TotalReport | BatchReport] = [*(report for _, report in figures), *announced]
+    figures.sort(key=lambda of: _told_by(*of))
+    announced.sort(key=lambda report: _told_by(report.terms, report))
+    told: list[tuple[str, TotalReport | BatchReport]] = [*figures, *((r.terms, r) for r in announced)]
+    reports = [report for _, report in sorted(told, key=lambda of: _told_by(*of))]
     return Evidence(
         terms=one,
-        totals=tuple(sorted((report for _, report in figures), key=lambda r: r.position)),
-        announced=tuple(sorted(announced, key=lambda r: r.position)),
+        totals=tuple(report for _, report in figures),
+        announced=tuple(announced),
         members=members,
         marks=marks,
         numbers=_numbers(views["companies"], marks, announced, listing),
@@ -433,8 +473,22 @@ def gather(views: Views, counted: str) -> Evidence:
         },
         origins={r.position: sources.origin(r.source) for r in reports},
         says={r.position: r.says for r in reports},
-        terms_of={report.position: t for t, report in figures} | {r.position: r.terms for r in announced},
+        terms_of={report.position: t for t, report in told},
     )
+
+
+def _told_by(terms_of: str, report: TotalReport | BatchReport) -> tuple[Any, ...]:
+    """What puts reports in an order that is not the log's: of which day they are, when they were published, how many they say and
+    name, in which words, and who says it. Those of which all of this is the same stand as they were recorded."""
+    if isinstance(report, BatchReport):
+        last, count, names, label = report.on.last, report.size, report.names, report.label
+    else:
+        (last,) = (on.last for on in (report.as_of, report.to) if on is not None)
+        count, names, label = report.count, [], None
+    low = 0 if count is None else count.low
+    words = f"{report.says}\n{names}\n{label}\n{terms_of}"
+    published = report.source.get("published_on", "")
+    return last, published, low, -len(names), words, canonical(report.source), report.position
 
 
 def _named(views: Views, announced: Iterable[BatchReport]) -> list[str]:
@@ -483,6 +537,7 @@ def _members(
     doubles: Doubles,
     given_twice: Mapping[str, Set[str]],
     members_beside: Mapping[str, int],
+    moved: Mapping[str, Sequence[Moved]],
 ) -> dict[str, dict[str, Any]]:
     of_companies = batches.members_of(documents, counted, marks.groups)
     shared: dict[str, list[Holders]] = {}
@@ -493,9 +548,11 @@ def _members(
         key: {
             "count": count - doubles.members.get(key, 0),
             "at_most": count,
-            "beside": members_beside.get(key, 0),
+            "beside": members_beside.get(key, 0)
+            + sum(of.told is None and of.terms == counted for of in moved.get(key, ())),
             "sample": sample,
             "days": batches.members_by_day(documents, counted, key),
+            "moved": moved.get(key, ()),
             "companies": of_companies.get(key, {}),
             "shared": shared.get(key, []),
         }
@@ -641,6 +698,7 @@ def _batch(
         tuple(most["shared"]),
         sorted({position for of in members for position in of.held["sample"]}),
         tuple((of.terms, of.held["days"]) for of in members),
+        tuple(moved for of in members for moved in of.held["moved"]),
         {},
     )
 

@@ -17,7 +17,7 @@ from events import DateRange, Interval
 from . import terms, totals
 from .bounds import BY_DAY, NAMED, ORIGIN, REVOKED, Constraint, Node, Resolution, resolve
 from .derived import DerivableViews, Derived
-from .evidence import Batch, Days, Evidence, Granted, TotalReport, Views, fetch, gather
+from .evidence import Batch, Dated, Days, Evidence, Granted, TotalReport, Views, fetch, gather
 from .identities import Marks
 
 DAY = timedelta(days=1)
@@ -62,11 +62,11 @@ class Placed:
 
 
 class Said(NamedTuple):
-    """A value that is said of a day, and of all later ones, and by which report."""
+    """A value that is said of a day, and of all later ones, and by which report (its place among all)."""
 
     day: date
     value: int
-    position: int
+    place: int
 
 
 class Highest:
@@ -75,8 +75,8 @@ class Highest:
     def __init__(self, said: Iterable[Said]) -> None:
         in_order = sorted(said)
         self._days = [each.day for each in in_order]
-        self._first = [*accumulate(((each.value, -each.position) for each in in_order), max)]
-        self._last = [*accumulate(((each.value, each.position) for each in in_order), max)]
+        self._first = [*accumulate(((each.value, -each.place) for each in in_order), max)]
+        self._last = [*accumulate(((each.value, each.place) for each in in_order), max)]
 
     def by(self, day: date) -> tuple[int, int, int] | None:
         """The highest by a day, and of the reports that say as much the first and the last; None where none says anything."""
@@ -97,15 +97,21 @@ class Ended:
     """
 
     def __init__(self, reports: Iterable[TotalReport]) -> None:
-        dated = [(r, r.as_of, r.count) for r in reports if r.as_of is not None and r.count is not None]
-        ever = Highest(Said(on.last, count.low, r.position) for r, on, count in dated if not r.in_force)
+        every = [*reports]
+        self._positions = [report.position for report in every]
+        dated = [
+            (place, r, r.as_of, r.count)
+            for place, r in enumerate(every)
+            if r.as_of is not None and r.count is not None
+        ]
+        ever = Highest(Said(on.last, count.low, place) for place, r, on, count in dated if not r.in_force)
         self._beside: dict[int, tuple[int, int]] = {}
         ended = []
-        for report, on, count in dated:
+        for place, report, on, count in dated:
             if report.in_force and count.high is not None and (most := ever.by(on.first)) is not None:
                 granted, first, last = most
-                self._beside[report.position] = first, last
-                ended.append(Said(on.last, granted - count.high, report.position))
+                self._beside[place] = first, last
+                ended.append(Said(on.last, granted - count.high, place))
         self._most = Highest(each for each in ended if each.value > 0)
 
     def by(self, day: date) -> list[tuple[int, frozenset[int]]]:
@@ -113,8 +119,9 @@ class Ended:
         if (most := self._most.by(day)) is None:
             return []
         count, first, last = most
-        pairs = frozenset({first, self._beside[first][0]}), frozenset({last, self._beside[last][1]})
-        return [(count, because) for because in dict.fromkeys(pairs)]
+        pairs = {first, self._beside[first][0]}, {last, self._beside[last][1]}
+        positions = (frozenset(self._positions[place] for place in pair) for pair in pairs)
+        return [(count, because) for because in dict.fromkeys(positions)]
 
 
 def premises_of(views: Views, counted: Collection[str]) -> dict[str, Premises]:
@@ -151,14 +158,14 @@ class Premises:
         self.speaks_of_force = any(of.any() for of in evidence.revoked) or any(
             report.in_force for report in evidence.totals
         )
-        self.origins = evidence.origins | {
+        self.origins = {
             counted: origin
             for counted, origin, dated in (
-                (NAMED, "the approvals by name", evidence.granted.values()),
                 (REVOKED, "the revocations", evidence.revoked),
+                (NAMED, "the approvals by name", evidence.granted.values()),
             )
             if any(days.any() for days in dated)
-        }
+        } | evidence.origins
         self._of_batches = frozenset({NAMED, *(report.position for report in evidence.announced)})
         self._totals: dict[tuple[int, bool], list[Constraint]] = {}
         sets = max(1, min(MOST, BATCHES // (len(self.order) + 1)))
@@ -368,43 +375,46 @@ def _days(evidence: Evidence) -> set[date]:
 class Listed:
     """The approvals that are listed in one of the terms, without those that a total counts before the day they are listed on:
     the members of a batch that was granted earlier, of whatever day a list says that they are. `late` has the day by which that
-    was, the days that reports which name the batch give, and how many. Other reports may date the same more exactly."""
+    was, and how many are of which days."""
 
-    def __init__(self, granted: Days, late: Iterable[tuple[date, DateRange, int]]) -> None:
+    def __init__(self, granted: Days, late: Iterable[tuple[date, Dated]]) -> None:
         self.granted = granted
-        self._late = in_order = sorted(late, key=lambda each: each[1].last)
-        self._exact = [each for each in in_order if each[1].first == each[1].last]
-        self._exact_days = [days.last for _, days, _ in self._exact]
-        self._partial = [each for each in in_order if each[1].first != each[1].last]
+        self._late = in_order = sorted(late, key=lambda each: each[1].days.last)
+        self._exact = [each for each in in_order if each[1].days.first == each[1].days.last]
+        self._exact_days = [of.days.last for _, of in self._exact]
+        self._partial = [each for each in in_order if each[1].days.first != each[1].days.last]
 
     def within(self, after: date, upto: date) -> int:
         """How many there are, at least, of which a total of the day `after` counts none, and one of `upto` all."""
         if not (listed := self.granted.within(after, upto)):
             return 0
         between = slice(bisect_right(self._exact_days, after), bisect_right(self._exact_days, upto))
-        late = sum(n for since, _, n in self._exact[between] if since <= after)
+        late = sum(of.members for since, of in self._exact[between] if since <= after)
         late += sum(
-            n for since, days, n in self._partial if since <= after < days.last and days.first <= upto
+            of.members
+            for since, of in self._partial
+            if since <= after < of.days.last and of.days.first <= upto
         )
         return max(0, listed - late)
 
     @property
     def late(self) -> set[DateRange]:
         """The days from the one by which some of these were granted to the last that they are listed on."""
-        return {DateRange(since, days.last) for since, days, _ in self._late}
+        return {DateRange(since, of.days.last) for since, of in self._late}
 
     def perhaps_before(self, day: date) -> int:
         """How many may have been granted by the end of a day, of those that are listed later."""
-        return sum(n for since, days, n in self._late if since <= day < days.first)
+        return sum(of.members for since, of in self._late if since <= day < of.named_from)
 
 
 def _listed_in(terms: str, granted: Days, order: Iterable[Placed]) -> Listed:
     late = []
     for placed in order:
         since = min([placed.by, *(report.on.first for report in placed.batch.reports)])
-        if placed.batch.latest is None or placed.batch.latest <= since:  # mostly
+        batch = placed.batch
+        if batch.latest is None or (batch.latest <= since and not batch.moved):  # mostly
             continue
-        late += [(since, days, n) for of, days, n in placed.batch.dated if of == terms and days.last > since]
+        late += [(since, of) for of in batch.listed if of.terms == terms and of.days.last > since]
     return Listed(granted, late)
 
 
@@ -602,7 +612,7 @@ def _numbered_by(batch: Batch) -> frozenset[int]:
     if batch.ordinal is None:
         return frozenset()
     numbering = [report.position for report in batch.reports if report.ordinal is not None]
-    return frozenset({min(numbering)}) if numbering else batch.membership | batch.linked
+    return frozenset(numbering[:1]) if numbering else batch.membership | batch.linked
 
 
 class Mention(NamedTuple):

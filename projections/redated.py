@@ -1,12 +1,12 @@
-"""The days of approvals whose reports disagree about them, where the folds count each on the days that some of its reports say;
-and which of them are counted twice where several terms are one."""
+"""The days of approvals whose reports disagree about them, where the folds count each on the days that some of its reports say,
+by themselves and as members of batches; and which of them are counted twice where several terms are one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import NamedTuple
 
 from events import DateRange, date_range
@@ -17,7 +17,9 @@ from .projection import Documents
 from .repeats import (
     Changed,
     Entries,
+    Entry,
     Mixed,
+    Repeats,
     batch_of,
     by_part,
     days_that_span,
@@ -36,12 +38,23 @@ class Twice(NamedTuple):
     batches: Set[str]
 
 
+class Moved(NamedTuple):
+    """What the fold of batches counts as a member on the days `told` by the reports that name the batch, though where all its
+    reports are looked at it may be of other `days`. Where nothing is told the fold counts none, but what these `terms` list on these
+    days may be a member. It is counted as granted from a day not later than `named_from` on."""
+
+    terms: str
+    told: DateRange | None
+    days: DateRange
+    named_from: date
+
+
 @dataclass(frozen=True, slots=True)
 class Redated:
     """What changes, by terms, where approvals are counted by their days; and which days those are of: with a registry number
     by terms and number (as a key), without one by terms, item, and name of the company (as keys). Those with a number are so
     dated by reports `without` it, too (their positions). By terms, item and name, those that are perhaps counted `twice`; `once`
-    is what changes where they are not."""
+    is what changes where they are not. By terms, and batch (as a key), its members that are `moved`."""
 
     changes: dict[str, Changed] = field(default_factory=dict)
     numbered: dict[tuple[str, str], DateRange] = field(default_factory=dict)
@@ -49,6 +62,7 @@ class Redated:
     without: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     twice: dict[str, dict[tuple[str, str], Twice]] = field(default_factory=dict)
     once: dict[str, Changed] = field(default_factory=dict)
+    moved: dict[str, dict[str, list[Moved]]] = field(default_factory=dict)
 
     def twice_in(self, terms: str) -> list[Twice]:
         """Those that are perhaps counted twice in these terms, each once whatever names it has."""
@@ -59,7 +73,7 @@ class Redated:
 class _Listed:
     """What is `counted` on some days as one approval: its number, else its item and the names that it has. The `days` are those
     that it may be of where all its reports are looked at, those `without` its number too, of which some (`positions`) say just
-    these; it is in doubt where they disagree."""
+    these; it is in doubt where they disagree. Some reports put it in `batches` (keys)."""
 
     terms: str
     counted: DateRange
@@ -67,6 +81,7 @@ class _Listed:
     in_doubt: bool
     positions: list[int] = field(default_factory=list)
     without: list[int] = field(default_factory=list)
+    batches: set[str] = field(default_factory=set)
 
     def agrees(self, other: _Listed) -> bool:
         """Whether what is said of both may be true of one approval."""
@@ -79,29 +94,28 @@ _ByNumber = dict[tuple[str, str], _Listed]  # by terms and number (as a key)
 
 class _Bare(NamedTuple):
     """What has no number: its terms, item and each name (as keys), and all of other terms that it may be, with the numbers of these
-    that are not of this item and company in its own terms; and the batches (by their keys) that it is a member of."""
+    that are not of this item and company in its own terms."""
 
     places: list[tuple[str, str, str]]
     listed: _Listed
     related: list[_Listed]
     numbers: set[str]
-    batches: set[str]
 
 
-def redated(documents: Documents, counted: Sequence[str], mixed: Mapping[str, Sequence[Mixed]]) -> Redated:
+def redated(documents: Documents, counted: Sequence[str], repeats: Mapping[str, Repeats]) -> Redated:
     """A report without a registry number says the day of the approval that has one, too. And where one approval, or what can only
     be one, is listed on days that exclude each other, it is of some day between: counted on the days of each it would be two,
     one after the other.
 
-    `mixed` has, by terms, the reports without a number. Each of several terms that are one may list an approval, and one of them
-    twice, once without the number that another gives it.
+    `repeats` have, by terms, the reports without a number. Each of several terms that are one may list an approval, and one of
+    them twice, once without the number that another gives it.
     """
     of_number: _ByNumber = {}
+    mixed = {terms: repeats[terms].mixed for terms in counted}
     for terms, of_terms in mixed.items():
         of_number |= _of_mixed(documents, terms, of_terms)
     bare = _read_all(documents, counted, of_number) if len(counted) > 1 else []
-    _believe_any_of_several(of_number, mixed)
-    _believe_other_terms(of_number, bare)
+    _believe(of_number, [*_of_several(of_number, mixed), *_of_other_terms(of_number, bare)])
     found = Redated(
         numbered={place: one.days for place, one in of_number.items() if one.days != one.counted},
         bare={
@@ -114,6 +128,11 @@ def redated(documents: Documents, counted: Sequence[str], mixed: Mapping[str, Se
         if each.days != each.counted:
             changes = [(each.counted, -1, []), (each.days, 1, each.positions)]
             found.changes.setdefault(each.terms, []).extend(changes)
+    for terms in counted:
+        for key, moved in _moved(documents, terms, repeats[terms].unnumbered, found, of_number):
+            found.moved.setdefault(terms, {}).setdefault(key, []).append(moved)
+    for terms, key, moved in _listed_in_others(of_number, bare):
+        found.moved.setdefault(terms, {}).setdefault(key, []).append(moved)
     return found
 
 
@@ -147,7 +166,7 @@ def _note_twice(found: Redated, bare: Sequence[_Bare], of_number: _ByNumber) -> 
 
 
 def _note(found: Redated, of: _Bare) -> None:
-    twice = Twice(of.numbers, of.batches)
+    twice = Twice(of.numbers, of.listed.batches)
     for terms, item, name in of.places:
         found.twice.setdefault(terms, {})[item, name] = twice
 
@@ -164,13 +183,20 @@ def _of_mixed(documents: Documents, terms: str, mixed: Sequence[Mixed]) -> _ByNu
     """The numbers that what has none may have; where it surely has this one, its reports say its days as well."""
     numbers = sorted({number for each in mixed for number in each.numbers})
     without: dict[str, list[tuple[int, str]]] = {number: [] for number in numbers}
+    in_batches: dict[str, set[str]] = {number: set() for number in numbers}
     for each in mixed:
         if (number := _its_number(each)) is not None:
             without[number] += each.reports
-    return {
-        (terms, number): _listed(terms, [report.on for report in reports], without[number])
-        for number, reports in zip(numbers, approvals.reports_of(documents, terms, numbers), strict=True)
-    }
+        for number in each.numbers:
+            in_batches[number] |= each.batches
+    found: _ByNumber = {}
+    for number, reports in zip(numbers, approvals.reports_of(documents, terms, numbers), strict=True):
+        listed = _listed(terms, [report.on for report in reports], without[number])
+        listed.batches |= in_batches[number] | {
+            report.batch for report in reports if report.batch is not None
+        }
+        found[terms, number] = listed
+    return found
 
 
 def _its_number(mixed: Mixed) -> str | None:
@@ -178,29 +204,38 @@ def _its_number(mixed: Mixed) -> str | None:
     return next(iter(mixed.numbers)) if mixed.surely and len(mixed.numbers) == 1 else None
 
 
-def _believe_any_of_several(of_number: _ByNumber, mixed: Mapping[str, Sequence[Mixed]]) -> None:
+_Compared = tuple[_Listed, list[_Listed]]
+"""What has no number, and all that it may be."""
+
+
+def _of_several(of_number: _ByNumber, mixed: Mapping[str, Sequence[Mixed]]) -> Iterator[_Compared]:
     """Of several numbers a report without one has one whose days it agrees with; where there is none, it may have any of them."""
-    believed: list[list[_Listed]] = []
     for terms, of_terms in mixed.items():
         for each in of_terms:
-            related = [of_number[terms, number] for number in each.numbers]
-            told = [] if _its_number(each) is not None else [_listed(terms, [on]) for _, on in each.reports]
-            if apart := [one for one in told if not any(map(one.agrees, related))]:
-                believed.append([*related, *apart])
-    for together in believed:  # not before all are compared, or it mattered which came first
-        _believe_all(together)
+            if _its_number(each) is None:
+                related = [of_number[terms, number] for number in each.numbers]
+                yield from ((_listed(terms, [on]), related) for _, on in each.reports)
 
 
-def _believe_other_terms(of_number: _ByNumber, bare: Sequence[_Bare]) -> None:
-    """A number is one approval in all of the terms. What has none may be any of those of its item and company, under whichever item
-    and company these count, as long as they agree; whatever is in doubt then may leave none for what has been compared with it."""
+def _of_other_terms(of_number: _ByNumber, bare: Sequence[_Bare]) -> Iterator[_Compared]:
+    """What has no number may be any of those of its item and company, under whichever item and company other terms count these."""
+    numbered = _by_number(of_number)
+    for of in bare:
+        others = [other for number in sorted(of.numbers) for other in numbered[number]]
+        yield of.listed, [*of.related, *others]
+
+
+def _by_number(of_number: _ByNumber) -> dict[str, list[_Listed]]:
     numbered: dict[str, list[_Listed]] = {}
     for (_, number), each in of_number.items():
         numbered.setdefault(number, []).append(each)
-    compared = [
-        (of.listed, [*of.related, *(other for number in sorted(of.numbers) for other in numbered[number])])
-        for of in bare
-    ]
+    return numbered
+
+
+def _believe(of_number: _ByNumber, compared: Sequence[_Compared]) -> None:
+    """A number is one approval in all of the terms. What has none is one that it agrees with; whatever is in doubt agrees with no
+    other, and so may leave none for what has been compared with it."""
+    numbered = _by_number(of_number)
     changed = True
     while changed:
         changed = False
@@ -230,7 +265,7 @@ def _read_all(documents: Documents, counted: Sequence[str], of_number: _ByNumber
     names = companies.all_names(documents)
     companies.fetch_granted(documents, names)
     marks = Marks(documents, names)
-    dates: dict[tuple[str, str], list[str]] = {}
+    given: dict[tuple[str, str], list[Entry]] = {}
     by_item: dict[str, dict[str, Entries]] = {}
     for terms in counted:
         granted = {name: companies.granted(documents, name, terms) for name in names}
@@ -238,9 +273,11 @@ def _read_all(documents: Documents, counted: Sequence[str], of_number: _ByNumber
             by_item.setdefault(item, {})[terms] = of_item
         for entry in (entry for entries in granted.values() for entry in entries):
             for number in numbers_of([entry]):
-                dates.setdefault((terms, number), []).append(entry["approved_on"])
-    for (terms, number), on in dates.items():
-        of_number.setdefault((terms, number), _listed(terms, on))
+                given.setdefault((terms, number), []).append(entry)
+    for (terms, number), of in given.items():
+        if (terms, number) not in of_number:
+            of_number[terms, number] = listed = _listed(terms, [entry["approved_on"] for entry in of])
+            listed.batches.update(key for entry in of if (key := batch_of(entry)) is not None)
     bare: list[_Bare] = []
     for item, of_terms in by_item.items():
         for group in each_once({name: marks.groups[name] for of in of_terms.values() for name in of}):
@@ -273,6 +310,7 @@ def _of_item(
             found += [(mark, of_number[terms, number], number, {}) for number in numbers]
             if one and not numbers:
                 listed = _listed(terms, [e["approved_on"] for entries in one.values() for e in entries])
+                listed.batches.update(by_part(one, batch_of))
                 found.append((mark, listed, "", one))
     bare: list[_Bare] = []
     for mark, listed, _, reports in found:
@@ -285,10 +323,108 @@ def _of_item(
                     listed,
                     [other for other, _ in others],
                     {number for _, number in others if number} - here,
-                    {*by_part(reports, batch_of)},
                 )
             )
     return bare
+
+
+def _moved(
+    documents: Documents, terms: str, unnumbered: Sequence[Entries], found: Redated, of_number: _ByNumber
+) -> Iterator[tuple[str, Moved]]:
+    """The members of batches (by their keys) that reports which do not name these give other days. `unnumbered` are the reports of
+    an item by names that may be one company, where some without a number name a batch."""
+    of_several = {(item_of(entries[0]), name) for of in unnumbered for name, entries in of.items()}
+    numbers, items = companies.redated(documents, terms)
+    numbers = sorted({*numbers, *(number for of, number in found.numbered if of == terms)})
+    items = sorted({*items, *((item, name) for of, item, name in found.bare if of == terms)} - of_several)
+    members = [
+        *_of_numbers(documents, terms, numbers, of_number),
+        *_of_items(documents, terms, items, found),
+        *(member for of_item in unnumbered for member in _of_names(terms, of_item, found, of_number)),
+    ]
+    for key, told, days, named_from in members:
+        if told is None:
+            yield key, Moved(terms, None, days, named_from)
+        elif told != days:
+            yield key, Moved(terms, told, days, max(told.first, named_from))
+
+
+def _listed_in_others(of_number: _ByNumber, bare: Sequence[_Bare]) -> Iterator[tuple[str, str, Moved]]:
+    """Of several terms that are one, some put an approval in a batch that others list as well, and do not say so. These count it as
+    named by itself, those as a member."""
+    pairs = [pair for same in _by_number(of_number).values() for pair in permutations(same, 2)]
+    for of in bare:
+        for other in [other for other in of.related if other.agrees(of.listed)] or of.related:
+            pairs += [(of.listed, other), (other, of.listed)]
+    listed = {(key, id(other)): (one, other) for one, other in pairs for key in one.batches - other.batches}
+    for (key, _), (one, other) in listed.items():
+        yield one.terms, key, Moved(other.terms, None, other.days, date.min)
+
+
+_Member = tuple[str, DateRange | None, DateRange, date]
+"""Of which batch, on which days by the reports that name that (None where it is not counted as a member), and by all; and from when
+on it is counted at the latest."""
+
+
+def _of_numbers(
+    documents: Documents, terms: str, numbers: Sequence[str], of_number: _ByNumber
+) -> Iterator[_Member]:
+    for number, reports in zip(numbers, approvals.reports_of(documents, terms, numbers), strict=True):
+        listed = of_number.get((terms, number)) or _listed(terms, [report.on for report in reports])
+        for key, told in _told_by_batch(reports):
+            yield key, told, listed.days, listed.days.first
+
+
+def _of_items(
+    documents: Documents, terms: str, items: Sequence[tuple[str, str]], found: Redated
+) -> Iterator[_Member]:
+    for of, reports in zip(items, approvals.reports_without(documents, terms, items), strict=True):
+        for key, told in _told_by_batch(reports):
+            days = found.bare.get((terms, *of)) or _listed(terms, [report.on for report in reports]).days
+            yield key, told, days, days.first
+
+
+def _of_names(terms: str, of_item: Entries, found: Redated, of_number: _ByNumber) -> Iterator[_Member]:
+    """Of an item by names that may be one company: where it has numbers, it is one of these."""
+    numbers = sorted(set[str]().union(*map(numbers_of, of_item.values())))
+    every = _listed(terms, [entry["approved_on"] for entries in of_item.values() for entry in entries]).days
+    for key, of_batch in by_part(of_item, batch_of).items():
+        here = set[str]().union(*map(numbers_of, of_batch.values()))
+        for name, entries in of_batch.items():
+            without = [entry for entry in entries if not numbers_of([entry])]
+            if not without:
+                continue
+            told = _listed(terms, [entry["approved_on"] for entry in without])
+            if not numbers:
+                days = found.bare.get((terms, item_of(without[0]), name), every)
+                yield key, told.days, days, days.first
+                continue
+            related = {number: of_number[terms, number] for number in numbers}
+            perhaps = {number: one for number, one in related.items() if one.agrees(told)} or related
+            if len(without) == len(entries):
+                yield key, told.days, *_of_one(told, perhaps.values())
+            elif others := [one for number, one in perhaps.items() if number not in here]:
+                # The batch has a number of this item: it counts no other, though this may be one.
+                yield key, None, *_of_one(told, others)
+
+
+def _of_one(told: _Listed, related: Collection[_Listed]) -> tuple[DateRange, date]:
+    """The days of what is one of these, with all of which it agrees or with none; and the last of the days from which on these may
+    be counted."""
+    among = [one.days for one in related]
+    first, last = min(days.first for days in among), max(days.last for days in among)
+    both, either = (max, min) if all(one.agrees(told) for one in related) else (min, max)
+    days = DateRange(both(first, told.days.first), either(last, told.days.last))
+    return days, max(days.first for days in among)
+
+
+def _told_by_batch(reports: Iterable[approvals.Told]) -> Iterator[tuple[str, DateRange]]:
+    """The days that those give which name a batch, by its key."""
+    dates: dict[str, list[str]] = {}
+    for report in reports:
+        if report.batch is not None:
+            dates.setdefault(report.batch, []).append(report.on)
+    return ((key, by_day.day_range(approvals.span(of))) for key, of in dates.items())
 
 
 def _listed(terms: str, dates: Sequence[str], without: Sequence[tuple[int, str]] = ()) -> _Listed:

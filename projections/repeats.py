@@ -22,11 +22,12 @@ Changes = dict[frozenset[str], list[tuple[str, int]]]
 
 class Mixed(NamedTuple):
     """Registry numbers (as keys), and the reports that give none (their positions and dates) of an approval that has one of these
-    numbers: `surely`, or unless its company is another."""
+    numbers: `surely`, or unless its company is another. They put it in these `batches` (by their keys)."""
 
     numbers: Set[str]
     reports: Sequence[tuple[int, str]]
     surely: bool
+    batches: Set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ class Repeats:
     Beside those, an approval that reports give no number, and that may have one of some numbers: `numbered` has these by the
     batches that it is a member of for its own, and `placed` where it is for its own one of those that are in any batch; in
     `mixed` they are with those reports.
+
+    `unnumbered` are the reports of an item by names that may be one company, where some of these do not give a number, name a
+    batch, and may be of what others report.
 
     `beside` are the days of approvals that there may be beside those that are counted, and `members_beside` how many of these
     may be members of a batch.
@@ -49,6 +53,7 @@ class Repeats:
     numbered: dict[str, list[set[str]]] = field(default_factory=dict)
     placed: list[set[str]] = field(default_factory=list)
     mixed: list[Mixed] = field(default_factory=list)
+    unnumbered: list[Entries] = field(default_factory=list)
     beside: Changed = field(default_factory=list)
     members_beside: dict[str, int] = field(default_factory=dict)
 
@@ -95,6 +100,8 @@ def repeats_in(
                     repeated = -sum(n for _, n in _where_one(of_batch))
                     found.members[key] = found.members.get(key, 0) + repeated
                 _note_numbers(found, one, others, surely=not disputed and one in surely)
+                if any(map(_of_batch_without_number, one.values())):
+                    found.unnumbered.append(one)
     return found
 
 
@@ -126,7 +133,8 @@ def _note_numbers(found: Repeats, one: Entries, others: Set[str], *, surely: boo
         return
     if bare := [entry for entries in one.values() for entry in entries if not numbers_of([entry])]:
         reports = [(entry["position"], entry["approved_on"]) for entry in bare]
-        found.mixed.append(Mixed(numbers, reports, surely and numbers.isdisjoint(others)))
+        in_batches = {key for entry in bare if (key := batch_of(entry)) is not None}
+        found.mixed.append(Mixed(numbers, reports, surely and numbers.isdisjoint(others), in_batches))
     for key, of_batch in by_part(one, batch_of).items():
         if not any(map(numbers_of, of_batch.values())):
             found.numbered.setdefault(key, []).append(numbers)
@@ -134,6 +142,10 @@ def _note_numbers(found: Repeats, one: Entries, others: Set[str], *, surely: boo
         in_batch = [entry for entry in entries if "batch" in entry]
         if in_batch and not numbers_of(in_batch) and numbers_of(entries):
             found.placed.append(numbers)
+
+
+def _of_batch_without_number(entries: Iterable[Entry]) -> bool:
+    return any("batch" in entry and not numbers_of([entry]) for entry in entries)
 
 
 def numbers_of(entries: Iterable[Entry]) -> set[str]:

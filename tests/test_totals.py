@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from itertools import permutations
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -352,17 +353,18 @@ def test_a_report_without_a_number_says_the_day_of_the_only_approval_that_it_can
             st.sampled_from([None, "CN-1"]),
             st.sampled_from(["Baidu", "百度"]),
             st.sampled_from([MODELS, SERVICES]),
+            st.sampled_from([None, None, 1, "first"]),
         ),
         min_size=1,
         max_size=4,
     )
 )
 def test_one_approval_may_be_of_any_day_that_its_most_exact_reports_give_it(
-    told: list[tuple[str, str | None, str, tuple[str, str, str]]],
+    told: list[tuple[str, str | None, str, tuple[str, str, str], int | str | None]],
 ) -> None:
     reports = [
-        granted(name, "Ernie", on, number=number, terms=terms, source=f"paper {n}")
-        for n, (on, number, name, terms) in enumerate(told)
+        granted(name, "Ernie", on, number=number, terms=terms, batch=of, source=f"paper {n}")
+        for n, (on, number, name, terms, of) in enumerate(told)
     ]
     recorded = log(*reports, equated(), identified("baidu", "Baidu", "百度"), total("=1", "2023-12-31"))
     answer = total_of(recorded)
@@ -1434,3 +1436,153 @@ def test_a_figure_between_takes_nothing_from_the_member_of_a_batch_that_a_list_d
     for between_them in ([], [total("~9", "2024-01-01")]):
         reports = log(*lines, *between_them)
         assert total_of(reports, valid_at=date_range("2024-01-10"))["total"] == at_least(3)
+
+
+@pytest.mark.parametrize(
+    ("member", "other"),
+    [
+        (
+            granted("Baidu", "Ernie", "2023-08-05", number="CN-1", batch=1),
+            granted("Baidu", "Ernie", "2024", number="CN-1"),
+        ),
+        (granted("Baidu", "Ernie", "2023-08-05", batch=1), granted("Baidu", "Ernie", "2024")),
+        (granted("Baidu", "Ernie", "2023-08-05", batch=1), granted("Baidu", "Ernie", "2024", batch="x")),
+        (granted("百度", "Ernie", "2023-08-05", batch=1), granted("Baidu", "Ernie", "2024")),
+        (granted("Baidu", "Ernie", "2023-08-05", batch=1), granted("Baidu", "Ernie", "2024", number="CN-1")),
+        (granted("Baidu", "Ernie", "2023-08-05", number="CN-1", batch=1), granted("百度", "Ernie", "2024")),
+        (granted("Baidu", "Ernie", "2023-08-05", batch=1), granted("百度", "Ernie", "2024", terms=SERVICES)),
+    ],
+)
+def test_a_member_of_a_batch_may_be_of_the_days_that_reports_give_it_which_do_not_name_the_batch(
+    member: ApprovalGranted, other: ApprovalGranted
+) -> None:
+    """Its batch is no reason to believe one day rather than the other."""
+    one = [identified("baidu", "Baidu", "百度"), equated()]
+    none_yet = total("<=0", "2023-11-20", source="Xinhua")
+    for reports in ([member, other], [other, member]):
+        assert total_of(log(*reports, *one), valid_at=date_range("2023-11-20"))["total"] == at_least(0)
+        answer = total_of(log(*reports, *one, none_yet))
+        assert (answer["total"], answer["contradictions"]) == (at_least(1), [])
+
+
+def test_a_member_that_others_date_after_the_announcement_of_its_batch_may_be_named_from_then_on() -> None:
+    reports = log(
+        batch(1, "=1", "2024-01-10"),
+        granted("Baidu", "Ernie", "2024", number="CN-1", batch=1),
+        granted("Baidu", "Ernie", "2024-01-29", number="CN-1"),
+        total("=1", "2024-01-15"),
+    )
+    assert total_of(reports, valid_at=date_range("2024-01-15"))["undisclosed"] == between(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("reports", "day"),
+    [
+        (
+            [
+                granted("Baidu", "Ernie", "2024-01", number="CN-1"),
+                granted("Baidu", "Ernie", "2024-01"),
+                granted("Baidu", "Ernie", "2023", number="CN-2"),
+                granted("Baidu", "Ernie", "2023", number="CN-1", terms=SERVICES),
+            ],
+            "2023-12-31",
+        ),
+        (
+            [
+                granted("Baidu", "Ernie", "2023-08-20", number="CN-1"),
+                granted("Baidu", "Ernie", "2024"),
+                granted("Baidu", "Ernie", "2024-01", number="CN-2"),
+                granted("Baidu", "Ernie", "2023-11-03", number="CN-2", terms=SERVICES),
+            ],
+            "2023-08-31",
+        ),
+    ],
+)
+def test_a_report_without_a_number_may_be_of_another_where_equated_terms_put_the_one_that_it_agrees_with_in_doubt(
+    reports: list[ApprovalGranted], day: str
+) -> None:
+    """That may be of a day which is not the report's: the report is of the other number then, and that of the report's days."""
+    for order in permutations(reports):
+        assert total_of(log(*order, equated()), valid_at=date_range(day))["total"] == at_least(0)
+
+
+@pytest.mark.parametrize("of_member", ["CN-1", None])
+@pytest.mark.parametrize("of_listed", ["CN-1", None])
+def test_a_member_of_a_batch_counts_once_where_an_equated_term_lists_it_after_the_announcement(
+    of_member: str | None, of_listed: str | None
+) -> None:
+    """The press has it in a batch, the regulator's list has the day."""
+    lines = [
+        batch(1, "=1", "2023-08-10"),
+        granted("Baidu", "Ernie", "2023-11", number=of_member, batch=1),
+        granted("Baidu", "Ernie", "2023-11-03", number=of_listed, terms=SERVICES),
+        equated(),
+    ]
+    for reports in permutations(lines):
+        assert total_of(log(*reports))["total"] == at_least(1)
+        answer = total_of(log(*reports, total("=1", "2024-01-31")))
+        assert (answer["total"], answer["contradictions"]) == (exactly(1), [])
+    beside = granted("Zhipu", "GLM", "2023-11-03", terms=SERVICES)
+    assert total_of(log(*lines, beside))["total"] == at_least(2)
+
+
+def test_a_report_without_a_number_may_put_another_in_a_batch_than_the_number_of_its_item_that_is_in_it() -> (
+    None
+):
+    """Both are of the batch then, and listed in November is one of them."""
+    lines = [
+        batch(1, "=2", "2023-10-01"),
+        granted("Baidu", "Ernie", "2023-08", number="CN-2", batch=1),
+        granted("Baidu", "Ernie", "2023-11-03", batch=1),
+        granted("Baidu", "Ernie", "2023-11", number="CN-1"),
+    ]
+    for reports in permutations(lines):
+        recorded = log(*reports, total("=2", "2024-01-31"))
+        assert (total_of(recorded)["total"], total_of(recorded)["contradictions"]) == (exactly(2), [])
+        assert batch_of(recorded, 1)["undisclosed"]["low"] == 0
+
+
+@settings(max_examples=examples(300))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["2023-08-31", "2023-11-30", "2023-11", "2024-01-31"]),
+            st.sampled_from(["=", "<=", ">="]),
+            st.integers(0, 4),
+            st.sampled_from(["total", "period", 1, 2, "models", None]),
+            st.sampled_from([None, "Xinhua"]),
+        ),
+        min_size=2,
+        max_size=6,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_the_figures_and_what_contradicts_what_do_not_depend_on_the_order_in_which_reports_arrive(
+    told: list[tuple[str, str, int, int | str | None, str | None]], random: Random
+) -> None:
+    def report(
+        n: int, on: str, relation: str, value: int, what: int | str | None, by: str | None
+    ) -> EventData:
+        count, source = f"{relation}{value}", by or f"paper {n}"
+        if what == "total":
+            return total(count, on, source=source)
+        if what == "period":
+            return total(count, period=("2023-09-01", "2024-01-31"), source=source)
+        ordinal, label = (what, None) if isinstance(what, int) else (None, what)
+        return batch(ordinal, count, on, label=label, source=source)
+
+    reports = [report(n, *each) for n, each in enumerate(told)]
+    unlike = [reports[n] for n in range(len(reports)) if reports[n] not in reports[:n]]
+    shuffled = random.sample(unlike, len(unlike))
+
+    def found(lines: list[EventData]) -> tuple[object, ...]:
+        recorded = log(*lines)
+        answer = total_of(recorded, steps=True)
+        steps = [{what: of for what, of in step.items() if what != "evidence"} for step in answer["steps"]]
+        conflicts = [
+            {str(lines[position - 1]) for position in events} for events in events_in_conflict(answer)
+        ]
+        sizes = sorted(f"{b['ordinal']} {b['size']} {b['before']}" for b in ask(recorded, "batches"))
+        return steps, sizes, sorted(map(sorted, conflicts))
+
+    assert found(unlike) == found(shuffled)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from events import DateRange
 
 from .. import terms, totals
 from ..asof import perhaps, surely
-from ..evidence import Batch, Evidence, Views
+from ..evidence import Batch, BatchReport, Evidence, Views
 from ..figures import Figures
 from ..premises import premises_of
 from .shown import Shown
@@ -58,6 +58,7 @@ def _batch(
     one: Mapping[str, frozenset[int]],
 ) -> dict[str, Any]:
     size, before = figures.size(batch), figures.before(batch)
+    reports = sorted(batch.reports, key=lambda report: report.position)
     last = DateRange(batch.on.last, batch.on.last) if batch.on is not None else None
     conflicts = [
         conflict
@@ -68,17 +69,17 @@ def _batch(
         **written,
         "ordinal": batch.ordinal,
         "label": batch.label,
-        "announced_on": list(dict.fromkeys(report.announced_on for report in batch.reports)),
+        "announced_on": list(dict.fromkeys(report.announced_on for report in reports)),
         "size": size.interval.to_json(),
         "named": figures.named_of(batch),
-        "names": _names(batch),
+        "names": _names(reports),
         "undisclosed": figures.undisclosed_of(batch).to_json(),
         "before": before.interval.to_json(),
         "evidence": {
             "size": shown.evidence(size, last),
             "before": shown.evidence(before, last),
         },
-        "sources": [{"position": report.position, **report.source} for report in batch.reports],
+        "sources": [{"position": report.position, **report.source} for report in reports],
         "contradictions": [
             shown.with_equations(shown.contradiction(conflict, "size", ("size", batch.key)), conflict, one)
             for conflict in conflicts
@@ -86,7 +87,7 @@ def _batch(
     }
 
 
-def _names(batch: Batch) -> list[dict[str, str]]:
+def _names(reports: Iterable[BatchReport]) -> list[dict[str, str]]:
     """Whom the announcements name, each once."""
-    named = [entry for report in batch.reports for entry in report.names]
+    named = [entry for report in reports for entry in report.names]
     return [dict(pairs) for pairs in dict.fromkeys(tuple(sorted(entry.items())) for entry in named)]

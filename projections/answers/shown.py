@@ -69,7 +69,9 @@ class Shown:
             "says": f"these cannot all be true: {'; '.join(says)}",
             "alone": [
                 {"origin": alone.origin, name: alone.solution.bound(node).interval.to_json()}
-                for alone in self._figures.resolution.alone
+                for alone in sorted(
+                    self._figures.resolution.alone, key=lambda alone: min(alone.events, default=0)
+                )
                 if alone.events & conflict.events
             ],
         }
@@ -159,7 +161,7 @@ class Shown:
     def _members_of(self, batch: Batch) -> Days:
         """The members of a batch, by the days that they may be of."""
         if batch.key not in self._members:
-            self._members[batch.key] = Days((days, n, []) for _, days, n in batch.dated)
+            self._members[batch.key] = Days((of.days, of.members, []) for of in batch.dated)
         return self._members[batch.key]
 
     @cached_property
