@@ -646,6 +646,23 @@ def test_evidence_lists_and_counts_no_more_than_there_is(
         assert _how_much(told) <= _how_much(all_of_it)
 
 
+@pytest.mark.parametrize("batch", [None, 4])
+@pytest.mark.parametrize("most", [1, 2, 12])
+def test_all_the_evidence_has_what_some_lists_where_an_approval_is_dated_otherwise(
+    batch: int | None, most: int
+) -> None:
+    lines = [
+        granted("Baidu", "Yi", "2023-08-29", number="CN-1", batch=batch),
+        granted("Baidu", "Wenxin", "2023-11-01", number="CN-2"),
+        granted("Baidu", "Ernie", "2023-08", number="CN-3", batch=batch),
+        granted("Baidu", "Ernie", "2024-02-28"),
+    ]
+    for day in ("2023-11-15", "2024-03"):
+        for told, all_of_it in _evidence(log(*lines), day, most):
+            assert {*told["low"]} <= {*all_of_it["low"]}
+            assert _how_much(told) <= _how_much(all_of_it)
+
+
 @settings(max_examples=examples(400))
 @given(lines_of_batches(), DAYS_ASKED, st.integers(0, 3))
 def test_where_no_two_reports_are_of_one_approval_evidence_lists_and_counts_all_there_is(

@@ -200,9 +200,10 @@ class _Grants:
     def __init__(self, views: Views, counted: Iterable[str], other_days: Redated) -> None:
         reports = {one: [*_reports_of_grants(views, one)] for one in counted}
         dated = [
-            _days_and_positions(one, approval, of, other_days)
+            each
             for one, told in reports.items()
             for approval, of in _by_approval(told).items()
+            for each in _days_and_positions(one, approval, of, other_days)
         ]
         self._dated = sorted(dated, key=lambda each: each[0].last)
         self._lasts = [days.last for days, _ in self._dated]
@@ -277,9 +278,12 @@ def _by_batch(reports: Iterable[_Report]) -> dict[str, list[_Report]]:
 
 def _days_and_positions(
     counted: str, approval: tuple[str, ...], reports: list[_Report], other_days: Redated
-) -> tuple[DateRange, list[int]]:
-    """The days that an approval counts on in some terms, and the positions of its reports: with those that have no number, where they
-    say on which days it does."""
+) -> Iterator[tuple[DateRange, list[int]]]:
+    """The days that the reports of an approval give, and those that it counts on in some terms where others date it otherwise; with
+    the positions of its reports, and of those that have no number and say on which days it counts. (Of some evidence, what is listed
+    stands on the former.)"""
+    positions = [report.position for report in reports]
+    yield by_day.day_range(approvals.span([report.entry["approved_on"] for report in reports])), positions
     without: list[int] = []
     match approval:
         case (number,):
@@ -287,5 +291,5 @@ def _days_and_positions(
             without = other_days.without.get((counted, number), [])
         case (item, name):
             days = other_days.bare.get((counted, item, name))
-    days = days or by_day.day_range(approvals.span([report.entry["approved_on"] for report in reports]))
-    return days, sorted({*(report.position for report in reports), *without})
+    if days is not None:
+        yield days, [*positions, *without]
