@@ -112,6 +112,8 @@ class Ended:
                 granted, first, last = most
                 self._beside[place] = first, last
                 ended.append(Said(on.last, granted - count.high, place))
+        self.since = min((each.day for each in ended if each.value > 0), default=date.max)
+        """The first day by which any had."""
         self._most = Highest(each for each in ended if each.value > 0)
 
     def by(self, day: date) -> list[tuple[int, frozenset[int]]]:
@@ -339,13 +341,23 @@ class Timeline:
         ]
 
     def _of_force(self, counted: frozenset[int]) -> Iterator[Constraint]:
+        yield from self._in_force
+        if REVOKED in counted:
+            yield from self._revoked
         ended = self._premises.ended(counted)
-        for day in self._days:
-            yield Constraint(at(day), ("in force", day), 0)
-            if REVOKED in counted and (count := self._premises.revoked_by(day)):
-                yield Constraint(at(day), ("in force", day), count, frozenset({REVOKED}))
+        for day in self._days[bisect_left(self._days, ended.since) :]:
             for count, because in ended.by(day):
                 yield Constraint(at(day), ("in force", day), count, because)
+
+    @cached_property
+    def _in_force(self) -> list[Constraint]:
+        return [Constraint(at(day), ("in force", day), 0) for day in self._days]
+
+    @cached_property
+    def _revoked(self) -> list[Constraint]:
+        counts = [(day, self._premises.revoked_by(day)) for day in self._days]
+        because = frozenset({REVOKED})
+        return [Constraint(at(day), ("in force", day), count, because) for day, count in counts if count]
 
 
 def at(day: date) -> Node:

@@ -257,6 +257,41 @@ def test_of_many_events_around_a_contradiction_some_are_left_out_at_once() -> No
     assert asked < 40
 
 
+def test_of_many_that_one_contradicts_those_who_agree_with_each_other_are_not_asked_again_for_each() -> None:
+    """Of 60 papers each says a figure of a day of its own; 99 says a higher one of the first."""
+    days = range(1, 61)
+    system = [constraint for day in days for constraint in (atleast(day, day, day), atmost(day, day, day))]
+    system += [*(further(day, day - 1, 0) for day in days[1:]), atleast(1, 90, 99)]
+    systems: list[frozenset[int]] = []
+
+    def build(events: frozenset[int]) -> list[Constraint]:
+        systems.append(events)
+        return believing(system, events)
+
+    resolution = resolve(build, {event: f"paper {event}" for event in (*days, 99)})
+    assert {conflict.events for conflict in resolution.conflicts} == {frozenset({99, day}) for day in days}
+    assert len([events for events in systems if len(events) > 2]) < 3 * len(days)
+
+
+def test_given_what_is_set_apart_left_others_more_room_then_they_are_asked_again_without_it() -> None:
+    """Where 2 or 3 counts, 4 says less: it agrees with 5 then, and contradicts 5 once both are in conflict."""
+
+    def build(events: frozenset[int]) -> list[Constraint]:
+        four = [further("c", "b", 0, 4)] if events & {2, 3} else [atleast("b", 9, 4)]
+        return [
+            *believing([atleast("a", 5, 3), atleast("a", 6, 1), atmost("a", 4, 2)], events),
+            *believing([*four, atmost("b", 8, 5)], events),
+        ]
+
+    resolution = resolve(build, {event: f"paper {event}" for event in range(1, 6)})
+    assert {conflict.events for conflict in resolution.conflicts} == {
+        frozenset({1, 2}),
+        frozenset({2, 3}),
+        frozenset({4, 5}),
+    }
+    assert resolution.rest == frozenset()
+
+
 def test_figures_count_so_none_is_below_zero_even_where_nothing_else_is_said() -> None:
     solution = solve([further("after", "before", 14, 1)])
     assert isinstance(solution, Solution)
