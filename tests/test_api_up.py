@@ -204,6 +204,7 @@ class _ToFullDisk(Running):
     executable = ("/bin/sh", "-c", 'exec "$0" "$@" 2>/dev/full', APPROVALS)
 
 
+@only_long
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no file that is always full")
 @pytest.mark.parametrize(
     "kind",
@@ -261,6 +262,7 @@ def test_a_server_on_every_address_says_that_it_must_be_given_names(
     assert (ended.code, ended.out) == (0, ""), ended
 
 
+@only_long
 def test_an_http_server_that_dies_is_started_again_on_the_same_port(ledger: Ledger, server: Server) -> None:
     settings = Settings(ledger.name, port=0)
     with bound(settings) as listening:

@@ -464,6 +464,7 @@ def test_up_serves_whoever_attaches_and_the_last_to_leave_stops_the_server(data:
     assert not running(data)
 
 
+@only_long
 def test_up_that_is_killed_takes_its_workers_along_and_leaves_a_server_that_the_next_command_stops(
     data: Path,
 ) -> None:
@@ -492,6 +493,7 @@ def test_a_ctrl_c_while_processes_start_ends_quietly(data: Path) -> None:
     assert not running(data)
 
 
+@only_long
 def test_up_starts_the_server_again_that_died_under_it(data: Path) -> None:
     with Running("up", "--port", "0", "--data", data) as up:
         up.line()

@@ -39,7 +39,7 @@ from .given import (
     superseded,
     total,
 )
-from .long import LONG, examples
+from .long import LONG, examples, only_long
 from .servers import Server
 
 
@@ -230,6 +230,7 @@ def test_given_many_events_when_a_diff_walks_over_them_then_it_keeps_the_figures
         at_once.clear()
 
 
+@only_long
 def test_given_a_snapshot_that_is_lost_on_the_way_when_a_diff_begins_anew_then_its_answer_is_the_same(
     log: Log, at_once: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

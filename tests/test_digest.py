@@ -21,6 +21,7 @@ from projections import store as store_module
 from projections.digest import digests_of_documents, digests_of_set
 
 from .given import HISTORY, drain, folded
+from .long import only_long
 
 digest_module = import_module("projections.digest")  # the package gives its name to the function
 Marked = tuple[str, bytes, bytes]
@@ -86,6 +87,7 @@ def test_it_needs_no_more_open_files_for_many_documents(monkeypatch: pytest.Monk
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@only_long
 def test_it_takes_no_more_memory_for_many_documents_than_for_some(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digest_module, "RUN", 5_000)
     few, many = (_peak(count) for count in (6_000, 40_000))

@@ -22,6 +22,7 @@ from approval_ledger import embedded
 from events import LogDamaged, StorageUnavailable, connect, durability
 
 from .command import ROOT, data_directory, running
+from .long import only_long
 
 USER = """
 import sys
@@ -118,6 +119,7 @@ def stopped(directory: Path) -> Path:
 # Who starts, who attaches
 
 
+@only_long
 def test_twenty_processes_that_start_at_once_get_one_server(directory: Path) -> None:
     with using(directory, CROWD) as twenty:
         found = [twenty.says() for _ in range(20)]

@@ -55,6 +55,7 @@ from .given import (
     used,
 )
 from .given import log as recorded
+from .long import only_long
 from .servers import Server
 from .strategies import corrects_another, event_data
 
@@ -603,6 +604,7 @@ def test_what_is_there_is_refused_before_anything_is_asked(history: Ledger, tmp_
     assert missing.err == f"error: cannot write {tmp_path}/none/t.csv: No such file or directory\n"
 
 
+@only_long
 def test_where_the_library_for_parquet_is_missing_the_words_say_what_to_install(
     history: Ledger, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ from events.log import PAGE
 
 from .conftest import new_ledger
 from .given import as_bytes, event_at, there
+from .long import only_long
 from .servers import Server, execute
 from .strategies import report
 from .waiting import until
@@ -137,6 +138,7 @@ def test_a_subject_or_a_time_that_differs_makes_other_bytes_and_so_a_conflict(lo
             log.append([other])
 
 
+@only_long
 def test_the_largest_batch_is_appended_whole(server: Server) -> None:
     log = Log(server.client(), new_ledger())
     found = log.append([report(f"e{n}", subject=f"s{n % 700}") for n in range(BATCH_LIMIT)])

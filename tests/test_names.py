@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from events import name_key
 
+from .long import only_long
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
@@ -82,6 +84,7 @@ def test_what_nobody_can_see_has_no_key(blank: str) -> None:
     assert name_key(blank) == ""
 
 
+@only_long
 def test_the_key_of_a_key_is_itself_for_every_character_there_is() -> None:
     changed = []
     for code in range(sys.maxunicode + 1):

@@ -102,9 +102,8 @@ def test_the_figures_of_the_real_history_are_there_before_the_charts_are_asked_f
         assert order[0] < order[1]
 
 
-@pytest.mark.parametrize(
-    ("language", "width"), [("en", 375), *([("en", 1280), ("zh", 375), ("zh", 1280)] if LONG else [])]
-)
+@only_long
+@pytest.mark.parametrize(("language", "width"), [("en", 375), ("en", 1280), ("zh", 375), ("zh", 1280)])
 def test_until_a_chart_is_drawn_its_room_is_kept_and_says_so_and_then_nothing_moves(
     visit: Visit, history: Log, width: int, language: str
 ) -> None:
@@ -134,7 +133,8 @@ def test_until_a_chart_is_drawn_its_room_is_kept_and_says_so_and_then_nothing_mo
             expect(page.locator(".drawn")).not_to_contain_text(says)
 
 
-@pytest.mark.parametrize("width", [375, *([1280] if LONG else [])])
+@only_long
+@pytest.mark.parametrize("width", [375, 1280])
 @pytest.mark.parametrize("view", ["totals", "companies", "projections"])
 def test_nothing_that_is_seen_moves_while_the_page_opens(
     visit: Visit, history: Log, view: str, width: int
@@ -159,6 +159,7 @@ SHIFTS = """
 """
 
 
+@only_long
 def test_a_word_without_an_end_stays_on_the_page(visit: Visit, api: Api, log: Log) -> None:
     long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
     api.post(
@@ -170,7 +171,8 @@ def test_a_word_without_an_end_stays_on_the_page(visit: Visit, api: Api, log: Lo
         assert page.evaluate("document.documentElement.scrollWidth") == 375
 
 
-@pytest.mark.parametrize("language", ["en", *(["zh"] if LONG else [])])
+@only_long
+@pytest.mark.parametrize("language", ["en", "zh"])
 def test_nothing_moves_when_the_page_becomes_live(visit: Visit, history: Log, language: str) -> None:
     held: list[Route] = []
 
@@ -191,6 +193,7 @@ def test_nothing_moves_when_the_page_becomes_live(visit: Visit, history: Log, la
         assert below.bounding_box() == before
 
 
+@only_long
 def test_the_scripts_of_charts_are_asked_for_ahead_and_once(visit: Visit, history: Log) -> None:
     with visit() as someone:
         asked: list[str] = []
@@ -249,6 +252,7 @@ def test_a_contradiction_is_marked_on_the_chart_and_its_reports_stand_side_by_si
         expect(page.locator("#tip")).to_contain_text("in contradiction: on the word of")
 
 
+@only_long
 def test_where_more_are_known_by_name_than_there_surely_are_the_page_says_why(
     visit: Visit, server: Server
 ) -> None:
@@ -268,6 +272,7 @@ def test_where_more_are_known_by_name_than_there_surely_are_the_page_says_why(
         expect(page.locator("main tbody tr")).to_contain_text("for reports contradict one another")
 
 
+@only_long
 def test_what_is_in_force_stands_with_the_total_where_anything_is_known_to_have_ended(
     visit: Visit, server: Server
 ) -> None:
@@ -324,6 +329,7 @@ def test_a_company_is_found_by_any_of_its_names_and_has_one_timeline_under_all_o
         expect(page.locator("main tbody tr")).to_have_count(1)
 
 
+@only_long
 def test_where_companies_have_one_name_each_of_them_says_which_it_is(visit: Visit, server: Server) -> None:
     log = projected(
         server,
@@ -340,6 +346,7 @@ def test_where_companies_have_one_name_each_of_them_says_which_it_is(visit: Visi
         expect(page.locator(".contradiction")).to_contain_text("Two companies claim the name")
 
 
+@only_long
 def test_shares_are_ranges(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history, view="shares"))
@@ -347,6 +354,7 @@ def test_shares_are_ranges(visit: Visit, history: Log) -> None:
         expect(row).to_contain_text("39.51–40.5 %")
 
 
+@only_long
 def test_a_claim_is_told_once_with_its_origins_as_they_are_written(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history, view="sources"))
@@ -358,6 +366,7 @@ def test_a_claim_is_told_once_with_its_origins_as_they_are_written(visit: Visit,
         expect(table.locator("tbody th", has_text="Batch 1: 11")).not_to_have_count(0)
 
 
+@only_long
 def test_where_no_company_has_a_name_like_that_none_is_drawn(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history, view="companies", search="nobody"))
@@ -371,6 +380,7 @@ def test_where_no_company_has_a_name_like_that_none_is_drawn(visit: Visit, histo
         assert box["width"] > 0.9 * main["width"]
 
 
+@only_long
 def test_no_line_of_a_header_ends_within_a_chinese_word(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history, view="batches", language="zh"))
@@ -393,6 +403,7 @@ def test_projections_tell_how_far_they_are_and_what_is_parked(visit: Visit, serv
         someone.sees("Appends are durable")
 
 
+@only_long
 def test_a_rebuild_is_seen_beside_the_live_generation_with_its_progress(visit: Visit, server: Server) -> None:
     log = projected(server, [called(f"t{n}", total(f"={n}", f"2023-08-{n:02}")) for n in range(1, 11)])
     store = Store(log, PROJECTIONS["totals"])
@@ -411,6 +422,7 @@ def test_a_rebuild_is_seen_beside_the_live_generation_with_its_progress(visit: V
 # What is asked: filters, both axes, and the address that carries all of it
 
 
+@only_long
 def test_a_filter_is_in_the_address_and_back_takes_it_away(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history))
@@ -453,6 +465,7 @@ def test_the_slider_of_days_moves_the_figures_and_the_address_shows_them_again(
         expect(headline(page, "CAC, filing")).to_have_text("988")
 
 
+@only_long
 def test_a_day_is_typed_part_by_part_and_asked_about_once(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history, valid_at="2024-06-15"))
@@ -477,6 +490,7 @@ def test_a_day_is_typed_part_by_part_and_asked_about_once(visit: Visit, history:
         expect(field).to_have_value("2024-01-31")
 
 
+@only_long
 def test_the_axes_say_what_the_figures_are_of_whatever_has_the_focus(
     visit: Visit, server: Server, api: Api
 ) -> None:
@@ -516,6 +530,7 @@ def test_the_axes_say_what_the_figures_are_of_whatever_has_the_focus(
         expect(field).to_have_value("2023-10-31")
 
 
+@only_long
 def test_the_slider_of_what_was_known_moves_by_positions_and_by_days_of_publication(
     visit: Visit, history: Log
 ) -> None:
@@ -546,6 +561,7 @@ def test_the_slider_of_what_was_known_moves_by_positions_and_by_days_of_publicat
         assert state_of(page)["known_at"] == "0"
 
 
+@only_long
 def test_by_publication_the_slider_reaches_from_the_first_day_to_all_that_was_published(
     visit: Visit, history: Log
 ) -> None:
@@ -565,6 +581,7 @@ def test_by_publication_the_slider_reaches_from_the_first_day_to_all_that_was_pu
         expect(headline(page, "CAC, registration (application)")).to_have_text("≥ 731")
 
 
+@only_long
 def test_the_slider_of_days_reaches_over_the_days_that_the_view_speaks_of(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history))
@@ -601,6 +618,7 @@ def test_pinned_an_address_shows_the_same_when_the_ledger_has_grown(
         assert page.locator("footer code").first.get_attribute("title") == digest
 
 
+@only_long
 def test_the_language_is_in_the_address_and_whatever_a_source_wrote_stays_as_it_is(
     visit: Visit, history: Log
 ) -> None:
@@ -620,6 +638,7 @@ def test_the_language_is_in_the_address_and_whatever_a_source_wrote_stays_as_it_
         expect(page.locator("#known-at-shown")).to_have_text("截至2024年2月1日")
 
 
+@only_long
 def test_a_view_and_the_axes_that_go_with_it_are_in_the_address(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history, valid_at="2024-01-31"))
@@ -656,6 +675,7 @@ def test_evidence_is_one_click_away_with_its_sources_and_the_event_as_it_is_stor
         expect(panel).to_be_visible()
 
 
+@only_long
 def test_back_does_not_open_evidence_again_that_was_closed(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history, view="log"))
@@ -685,6 +705,7 @@ def test_back_does_not_open_evidence_again_that_was_closed(visit: Visit, history
         assert state_of(page) == {"ledger": history.ledger, "valid_at": "2024-01-31"}
 
 
+@only_long
 def test_back_takes_back_a_move_of_a_slider_as_a_whole(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history))
@@ -718,6 +739,7 @@ def test_back_takes_back_a_move_of_a_slider_as_a_whole(visit: Visit, history: Lo
         expect(headline(page, "CAC, filing (service)")).to_have_text("988")
 
 
+@only_long
 def test_evidence_that_is_more_than_an_answer_lists_is_counted_and_can_be_had_whole(
     visit: Visit, server: Server
 ) -> None:
@@ -745,6 +767,7 @@ def test_evidence_that_is_more_than_an_answer_lists_is_counted_and_can_be_had_wh
         expect(panel.locator(".note").first).to_have_text("250 events")
 
 
+@only_long
 def test_each_step_on_the_chart_opens_its_evidence(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history, authority="CAC", instrument="filing", unit="service"))
@@ -778,6 +801,7 @@ def test_a_published_event_arrives_without_reloading(visit: Visit, server: Serve
         assert page.evaluate("window.stays")
 
 
+@only_long
 def test_news_takes_nothing_away_that_a_reader_moved_typed_or_opened(
     visit: Visit, history: Log, server: Server, api: Api
 ) -> None:
@@ -812,6 +836,7 @@ def test_news_takes_nothing_away_that_a_reader_moved_typed_or_opened(
         expect(search).to_be_focused()
 
 
+@only_long
 def test_what_was_typed_while_an_answer_was_on_its_way_stays_when_it_comes(
     visit: Visit, server: Server, api: Api
 ) -> None:
@@ -835,6 +860,7 @@ def test_what_was_typed_while_an_answer_was_on_its_way_stays_when_it_comes(
         expect(search).to_have_value("Baidux")
 
 
+@only_long
 def test_while_events_come_without_a_pause_figures_and_charts_come_too(
     visit: Visit, server: Server, api: Api
 ) -> None:
@@ -878,6 +904,7 @@ def encoded(event: Event) -> bytes:
     ).encode()
 
 
+@only_long
 def test_the_log_is_read_page_by_page(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history, view="log"))
@@ -908,6 +935,7 @@ def test_where_the_server_goes_away_the_page_says_so_and_comes_back(
         context.close()
 
 
+@only_long
 def test_a_refused_stream_is_asked_for_again_and_then_the_figures_are_those_of_the_ledger_that_is_there(
     browser: Browser, server: Server, start_server: Callable[..., Server]
 ) -> None:
@@ -935,6 +963,7 @@ def test_a_refused_stream_is_asked_for_again_and_then_the_figures_are_those_of_t
         context.close()
 
 
+@only_long
 def test_where_the_log_is_replaced_the_page_shows_the_one_that_is_there(
     visit: Visit, server: Server, api: Api
 ) -> None:
@@ -967,6 +996,7 @@ MORE_MADE_UP = [
 ]
 
 
+@only_long
 def test_a_wrong_address_leaves_what_is_right_in_it_and_a_way_on(
     browser: Browser, api: Api, history: Log, server: Server
 ) -> None:
@@ -1011,6 +1041,7 @@ def test_a_wrong_address_leaves_what_is_right_in_it_and_a_way_on(
         context.close()
 
 
+@only_long
 def test_a_company_of_which_no_name_is_known_has_that_of_its_record(visit: Visit, server: Server) -> None:
     merger = projected(server, [called("m1", merged("moon", "sun"))])
     with visit() as someone:
@@ -1067,6 +1098,7 @@ def test_what_a_source_wrote_is_shown_as_text(visit: Visit, hostile: Log) -> Non
             assert [text for text in HOSTILE if text not in shown] == []
 
 
+@only_long
 def test_a_term_that_is_called_like_a_part_of_the_language_is_shown_as_it_is(
     visit: Visit, server: Server
 ) -> None:
@@ -1171,6 +1203,7 @@ OUT_OF_SIGHT = """() => [
 ].map((each) => each.outerHTML.slice(0, 200))"""
 
 
+@only_long
 def test_the_focus_goes_to_what_was_opened_and_the_title_tells_it(visit: Visit, history: Log) -> None:
     with visit(viewport={"width": 375, "height": 800}) as someone:
         page = someone.opens(at(history))
@@ -1204,6 +1237,7 @@ def test_the_keyboard_reaches_everything_and_skips_to_the_figures(visit: Visit, 
         assert any(key.startswith("evidence-") for key in reached)
 
 
+@only_long
 def test_what_changed_is_said_to_whoever_listens(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history))
@@ -1213,6 +1247,7 @@ def test_what_changed_is_said_to_whoever_listens(visit: Visit, history: Log) -> 
         expect(said).to_contain_text("Batches: Batch 1")
 
 
+@only_long
 def test_without_the_library_the_tables_stand_alone_and_the_page_says_why(
     visit: Visit, history: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1223,6 +1258,7 @@ def test_without_the_library_the_tables_stand_alone_and_the_page_says_why(
         assert page.locator("main table").count() == 5
 
 
+@only_long
 def test_where_reading_needs_a_token_the_page_says_what_lets_everyone_read(
     browser: Browser, history: Log, server: Server
 ) -> None:

@@ -20,6 +20,7 @@ from workers import run_here
 from .api import Api, problem, running
 from .command import ROOT
 from .given import HISTORY, called, merged
+from .long import only_long
 from .servers import Server
 
 STATIC = ROOT / "approval_ledger" / "web" / "static"
@@ -151,6 +152,7 @@ def test_without_that_library_there_are_none_and_the_page_knows_it(
     page.prepare()  # makes nothing, and fails at nothing
 
 
+@only_long
 def test_a_library_that_is_broken_stops_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise subprocess.CalledProcessError(1, "python")

@@ -18,7 +18,7 @@ from events import Log
 from .api import Api, running
 from .browser import CHROMIUM, MISSING, PATIENCE, Visitor, chromium
 from .given import HISTORY, called, total
-from .long import LONG, only_long
+from .long import only_long
 from .servers import Server
 from .test_page import VIEWS, at, encoded, headline, projected
 
@@ -130,7 +130,10 @@ def test_the_token_is_in_the_tab_alone_and_goes_into_a_header_alone(
     is_shut(Visitor(someone.context, someone.url).opens(at(history)))  # another tab
 
 
-@pytest.mark.parametrize("wrong", ["hello", "", "alt.0123456789ab.short", "令牌"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["hello", *(pytest.param(text, marks=only_long) for text in ("", "alt.0123456789ab.short", "令牌"))],
+)
 def test_what_is_no_token_is_not_sent(visiting: Open, history: Log, wrong: str) -> None:
     page = visiting().opens(at(history))
     is_shut(page)
@@ -142,6 +145,7 @@ def test_what_is_no_token_is_not_sent(visiting: Open, history: Log, wrong: str) 
     assert sent == []
 
 
+@only_long
 def test_a_token_that_is_unknown_another_ledgers_or_not_for_reading_is_told_and_forgotten(
     visiting: Open, history: Log, log: Log
 ) -> None:
@@ -181,6 +185,7 @@ def test_a_token_that_is_revoked_brings_the_field_back_and_takes_the_figures_awa
     assert page.evaluate("sessionStorage.length") == 0
 
 
+@only_long
 def test_a_token_that_is_revoked_ends_the_stream_and_what_it_showed_without_a_click(
     visiting: Open, server: Server, private: Api
 ) -> None:
@@ -200,6 +205,7 @@ def test_a_token_that_is_revoked_ends_the_stream_and_what_it_showed_without_a_cl
     expect(page.get_by_role("alert")).to_contain_text("it was revoked")
 
 
+@only_long
 def test_the_stream_goes_on_after_the_last_event_where_the_server_was_away(
     browser: Browser, server: Server
 ) -> None:
@@ -227,6 +233,7 @@ def test_the_stream_goes_on_after_the_last_event_where_the_server_was_away(
         context.close()
 
 
+@only_long
 def test_the_token_is_forgotten_at_a_click_and_nothing_that_it_opened_is_left(
     visiting: Open, history: Log
 ) -> None:
@@ -251,8 +258,8 @@ def test_the_token_is_forgotten_at_a_click_and_nothing_that_it_opened_is_left(
     ("link", "name", "begins"),
     [
         ("CSV", "{}-totals.csv", "\ufeffauthority"),
-        ("JSON", "{}-totals.json", "{"),
-        ("contradictions", "{}-contradictions.atom", "<?xml"),
+        pytest.param("JSON", "{}-totals.json", "{", marks=only_long),
+        pytest.param("contradictions", "{}-contradictions.atom", "<?xml", marks=only_long),
     ],
 )
 def test_files_are_fetched_with_the_token_and_saved(
@@ -273,6 +280,7 @@ def test_files_are_fetched_with_the_token_and_saved(
         assert json.loads(saved)["ledger"] == history.ledger
 
 
+@only_long
 def test_the_keyboard_alone_signs_in_and_forgets(visiting: Open, history: Log) -> None:
     _, text = reading(history)
     page = visiting().opens(at(history))
@@ -289,8 +297,9 @@ def test_the_keyboard_alone_signs_in_and_forgets(visiting: Open, history: Log) -
     expect(page.get_by_label(FIELD)).to_be_focused()
 
 
-@pytest.mark.parametrize("scheme", ["light", *(["dark"] if LONG else [])])
-@pytest.mark.parametrize(("language", "label"), [("en", FIELD), *([("zh", "读取令牌")] if LONG else [])])
+@only_long
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("language", "label"), [("en", FIELD), ("zh", "读取令牌")])
 def test_the_field_is_labelled_in_both_languages_and_fits_a_narrow_screen(
     visiting: Open, history: Log, scheme: str, language: str, label: str
 ) -> None:
@@ -301,6 +310,7 @@ def test_the_field_is_labelled_in_both_languages_and_fits_a_narrow_screen(
     assert Axe().run(page).response["violations"] == []
 
 
+@only_long
 def test_where_everybody_may_read_a_token_that_is_revoked_is_told_and_the_figures_stay(
     browser: Browser, server: Server
 ) -> None:

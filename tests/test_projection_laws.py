@@ -73,7 +73,7 @@ from .given import (
     unknown,
     views,
 )
-from .long import examples
+from .long import examples, only_long
 from .strategies import IDS, SOURCES, event_data
 
 CORRECTIONS = (EventRetracted, EventSuperseded)
@@ -334,6 +334,7 @@ def test_a_retraction_of_a_retraction_restores_and_so_on_down_the_line() -> None
     assert counts == [True, False, True, False, True, False]
 
 
+@only_long
 def test_a_line_of_retractions_may_be_longer_than_the_interpreter_has_calls() -> None:
     lines = [called("0", total("=40", "2024-01-28"))]
     lines += [called(str(n), retracted(str(n - 1))) for n in range(1, 302)]

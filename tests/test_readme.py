@@ -16,6 +16,7 @@ from events import Event, Log
 
 from .command import APPROVALS, ROOT, Running, data_directory, together
 from .given import HISTORY, url_of
+from .long import only_long
 
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -117,6 +118,7 @@ def test_every_command_and_option_that_exists_is_in_the_readme_or_in_its_help() 
         assert f"approvals {command}" in README or f"make {command}" in README, command
 
 
+@only_long
 def test_the_unit_for_systemd_runs_a_command_with_options_that_there_are() -> None:
     operations = (ROOT / "docs" / "operations.md").read_text("utf-8")
     (words,) = re.findall(r"^ExecStart=/\S+/approvals (.*)$", operations, re.MULTILINE)

@@ -21,6 +21,7 @@ from .api import Api, problem, running
 from .browser import CHROMIUM, MISSING, Visitor, chromium, visitor
 from .command import Ledger
 from .given import append, url_of
+from .long import only_long
 from .servers import Server
 from .test_page import at
 from .worker_main import Supervised, eventually
@@ -321,6 +322,7 @@ def test_a_click_asks_for_it_and_the_page_follows_it_to_its_end(
         expect(row(page, "Batches")).not_to_contain_text("digest")
 
 
+@only_long
 @in_a_browser
 @pytest.mark.parametrize("public", [True, False])
 def test_where_it_needs_a_token_one_for_administering_is_asked_for_and_kept(

@@ -19,7 +19,7 @@ from projections import answers, queries
 from .command import Ledger
 from .given import called, data_of, granted, identified, merged, retracted, total, views
 from .given import log as recorded
-from .long import examples
+from .long import examples, only_long
 from .servers import Server
 from .strategies import names
 
@@ -336,6 +336,7 @@ def test_the_same_reports_give_the_same_pairs_and_every_proposal_can_be_publishe
         assert name_key(pair.names[0].text) != name_key(pair.names[1].text)
 
 
+@only_long
 def test_five_thousand_names_are_compared_and_the_planted_pairs_are_found() -> None:
     chance = random.Random(7)
     letters = [chr(0x4E00 + n) for n in range(500)]

@@ -34,6 +34,7 @@ from projections.together import TRIES, fold_all, known_at, read_together
 
 from .conftest import new_ledger
 from .given import HISTORY, QUESTIONS, Once, Tally, append, append_newer, ask, drain, folded, retract, stored
+from .long import only_long
 from .servers import KINDS, Server, execute
 from .strategies import report
 
@@ -454,6 +455,7 @@ def test_an_empty_ledger_can_be_read_and_the_reader_leaves_nothing(log: Log) -> 
     assert stored(log) == {}
 
 
+@only_long
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_full_server_can_still_be_read(start_server: Callable[..., Server], kind: str) -> None:
     server = start_server(kind)

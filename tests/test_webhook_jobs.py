@@ -22,6 +22,7 @@ from workers.webhooks import Subscription, dead_letters, schedule, subscriptions
 
 from .command import Ledger
 from .given import append, url_of
+from .long import only_long
 from .receiver import Receiver, Reply, Request
 from .servers import Server
 from .worker_main import LEASE, Supervised, eventually
@@ -114,6 +115,7 @@ def test_a_worker_that_is_killed_before_the_cursor_moved_delivers_again_under_th
     eventually(lambda: cursor(log, subscription) == 2)
 
 
+@only_long
 def test_a_receiver_that_hangs_holds_up_neither_projections_nor_the_end(
     log: Log, receiver: Receiver, subscription: Subscription, supervised: Supervised
 ) -> None:

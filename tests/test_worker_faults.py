@@ -21,6 +21,7 @@ from workers.queues import doorbell as queue_of
 
 from .conftest import new_ledger
 from .given import HISTORY, append, folded, stored, url_of
+from .long import only_long
 from .servers import KINDS, Server, execute
 from .strategies import report
 from .worker_main import BELL_MS, GATE, GATED, LINGER, PATIENCE, Gated, Supervised, eventually
@@ -381,6 +382,7 @@ def test_given_a_server_that_takes_no_writes_when_it_takes_them_again_then_the_s
     assert not workers.said("job_refused")
 
 
+@only_long
 def test_workers_that_cannot_start_are_tried_again_later_and_later_and_the_supervisor_stays(
     start_server: Callable[..., Server], supervise: Supervise
 ) -> None:
@@ -401,6 +403,7 @@ def test_workers_that_cannot_start_are_tried_again_later_and_later_and_the_super
 # The log is another
 
 
+@only_long
 def test_a_log_that_was_replaced_is_told_once_and_nothing_is_changed(log: Log, supervise: Supervise) -> None:
     append(log, 40, 41)
     workers = supervise(log)
@@ -434,6 +437,7 @@ def test_a_log_that_was_replaced_is_told_once_and_nothing_is_changed(log: Log, s
 # Here and now, in several processes
 
 
+@only_long
 def test_several_processes_say_what_cannot_go_on_when_the_rest_is_caught_up(
     log: Log, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -449,6 +453,7 @@ def test_several_processes_say_what_cannot_go_on_when_the_rest_is_caught_up(
     assert "Traceback" not in said
 
 
+@only_long
 def test_several_processes_of_which_one_is_killed_do_not_pass_for_done(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
