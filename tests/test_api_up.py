@@ -16,8 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from approval_ledger import embedded, reviving, telemetry
+from approval_ledger.api import serving
 from approval_ledger.api.serving import Serving, bound
 from approval_ledger.api.settings import Settings
 from approval_ledger.config import Opened
@@ -265,14 +267,28 @@ def test_an_http_server_that_dies_is_started_again_on_the_same_port(ledger: Ledg
     settings = Settings(ledger.name, port=0)
     with bound(settings) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        with Serving(server.url, settings, listening, telemetry.configure) as serving:
+        with Serving(server.url, settings, listening, telemetry.configure) as up:
             until(lambda: _answers(url))
-            first = serving.pid
+            first = up.pid
             assert first is not None
             os.kill(first, signal.SIGKILL)
-            until(lambda: serving.pid != first)
+            until(lambda: up.pid != first)
             until(lambda: _answers(url))
         assert not _answers(url)
+
+
+def test_given_an_http_server_that_is_stopped_when_it_is_told_to_end_then_it_is_killed_and_that_is_said(
+    ledger: Ledger, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "_ENDING", 0.1)
+    settings = Settings(ledger.name, port=0)
+    with bound(settings) as listening, capture_logs() as said:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with Serving(server.url, settings, listening, telemetry.configure) as up:
+            until(lambda: _answers(url))
+            assert up.pid is not None
+            os.kill(up.pid, signal.SIGSTOP)
+    assert [(line["event"], line["pid"]) for line in said] == [("http_killed", up.pid)]
 
 
 def test_given_serve_on_the_embedded_server_when_that_dies_then_it_is_started_again_and_holds_what_it_held(
