@@ -48,7 +48,7 @@ def address(up: Running) -> str:
     """The address that is printed, once it answers."""
     for _ in range(3):
         if found := re.match(
-            r"(http://127\.0\.0\.1:\d+)/ledgers/\S+ \(this machine alone reaches it; reading needs no token, appending none\)",
+            r"(http://127\.0\.0\.1:\d+)/ledgers/\S+/status \(this machine alone reaches it; reading needs no token, appending none\)",
             up.line(),
         ):
             until(lambda: _answers(found[1]))
@@ -117,6 +117,13 @@ def test_a_port_that_is_taken_is_an_error_before_anything_starts(ledger: Ledger,
         assert refused.complaint.startswith(f"cannot-listen: cannot listen on 127.0.0.1, port {port}")
         assert "--port" in refused.complaint
     assert ledger.keys() == []
+
+
+def test_given_a_ledger_when_it_is_served_then_the_address_that_is_printed_answers(ledger: Ledger) -> None:
+    with Running("serve", "--port", "0", *ledger.where) as serve:
+        printed = serve.line().partition(" ")[0]
+        until(lambda: _answers(printed.partition("/ledgers/")[0]))
+        assert httpx.get(printed).json()["ledger"] == ledger.name
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -445,7 +445,7 @@ def test_up_serves_whoever_attaches_and_the_last_to_leave_stops_the_server(data:
         with connect(url) as client, Running("up", "--port", "0", *where) as second:
             second.line()
             assert second.line().endswith(f" --url {url}")
-            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/ledgers/cac .*", first.line())
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/ledgers/cac/status .*", first.line())
             assert re.fullmatch(r"the page: http://127\.0\.0\.1:\d+/", first.line())
             until(lambda: workers_alive(client, "cac") == 2)
             status = approvals("status", "--json", *where).document
