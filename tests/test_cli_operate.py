@@ -174,6 +174,20 @@ def test_a_way_back_is_taken_by_all_that_are_named_or_by_none(server: Server) ->
     assert generations(one) == every(1)
 
 
+def test_given_a_generation_of_another_version_when_one_goes_back_to_it_then_that_it_cannot_be_read_is_said(
+    projected: Ledger,
+) -> None:
+    projected.log.client.hset(keys.state(projected.name, "totals", 1), "version", "1")
+    projected.run("replay")
+    went_back = projected.run("replay", "totals", "sources", "--back")
+    assert went_back.out.splitlines() == [
+        "totals: generation 1 is live again",
+        "sources: generation 1 is live again",
+    ]
+    assert went_back.err.startswith("unreadable: projection totals was built by version 1 of it")
+    assert len(went_back.err.splitlines()) == 1
+
+
 def test_wrong_usage_is_exit_code_2() -> None:
     unknown, both, zero = together(
         ("replay", "\x1b[31mtotal"), ("replay", "--verify", "--back"), ("park", "show", "0"), code=2

@@ -17,6 +17,7 @@ from events import (
     RecordedEvent,
     StaleExpectation,
     StorageUnavailable,
+    Unreadable,
     as_json_line,
     loads,
     masked,
@@ -73,6 +74,7 @@ def replay_(
     with open_ledger(url, data, ledger) as opened:
         if back:
             _show_back(opened.log.ledger, _go_back(opened.log, chosen), json)
+            _tell_what_cannot_be_read(opened.log, chosen)
             return
         if verify or not workers_alive(opened.log.client, opened.log.ledger):
             _catch_up_what_can_be(opened.log)
@@ -112,6 +114,15 @@ def _go_back(log: Log, chosen: list[Projection]) -> dict[str, int]:
             "Name the projections that have one: `approvals status --json` shows it as `previous`"
         )
     return {store.projection.name: replay.go_back(store) for store in stores}
+
+
+def _tell_what_cannot_be_read(log: Log, chosen: list[Projection]) -> None:
+    """What is live again may be of another version: whoever went back so far needs the software that made it."""
+    for generation in live_generations(log, chosen):
+        try:
+            generation.checkpoint()
+        except Unreadable as error:
+            show.fail(error)
 
 
 def _catch_up_what_can_be(log: Log) -> None:
