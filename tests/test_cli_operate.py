@@ -303,6 +303,16 @@ def test_given_a_leftover_rebuild_of_another_version_when_the_status_is_asked_fo
     assert in_words.err == report["says"][0] + "\n"
 
 
+def test_given_documents_of_another_version_when_the_status_is_asked_for_then_theirs_is_told_beside_their_digest(
+    projected: Ledger,
+) -> None:
+    projected.log.client.hset(keys.state(projected.name, "totals", 1), "version", "1")
+    report = projected.run("status", "--json", code=1).document
+    assert {p["projection"]: p["version"] for p in report["projections"]} == {
+        name: 1 if name == "totals" else projection.version for name, projection in PROJECTIONS.items()
+    }
+
+
 @pytest.mark.parametrize(
     "broken", ["position", "pointer", "state", "documents", "parked", "document", "asked"]
 )
