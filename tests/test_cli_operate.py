@@ -431,6 +431,20 @@ def test_given_a_projection_of_another_version_when_work_bursts_then_the_rebuild
     assert projected.run("work", "--burst", "--workers", workers).err == ""
 
 
+def test_given_several_projections_of_another_version_when_work_bursts_then_each_is_told(
+    projected: Ledger,
+) -> None:
+    for name in ("totals", "companies"):
+        projected.log.client.hset(keys.state(projected.name, name, 1), "version", "1")
+    ran = projected.run("work", "--burst", code=1)
+    assert re.findall(
+        r"^unreadable: projection (\w+) was built by version 1 of it", ran.err, re.MULTILINE
+    ) == [
+        "totals",
+        "companies",
+    ]
+
+
 def test_given_a_webhook_that_cannot_be_read_too_when_work_bursts_then_both_are_told(
     projected: Ledger,
 ) -> None:

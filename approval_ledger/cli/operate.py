@@ -24,7 +24,7 @@ from events import (
     valid_events,
 )
 from projections import PROJECTIONS, Projection, Store, live_generations, replay
-from workers import collect_rarely, workers_alive
+from workers import behind, collect_rarely, workers_alive
 
 from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE
 from ..config import Opened
@@ -298,7 +298,14 @@ def _burst(opened: Opened, workers: int) -> None:
         else partial(run_here_in, workers, opened.url, ledger, telemetry.configure)
     )
     errors: dict[str, LedgerError] = {}
-    for do in (catch_up, partial(rebuild_here, client, ledger), partial(deliver_here, client, ledger)):
+
+    def look() -> None:
+        """Of several projections that cannot go on, a catch-up raises why one cannot."""
+        stopped: dict[str, Exception] = {}
+        behind(opened.log, stopped)
+        errors.update({str(error): error for error in stopped.values() if isinstance(error, LedgerError)})
+
+    for do in (catch_up, look, partial(rebuild_here, client, ledger), partial(deliver_here, client, ledger)):
         try:
             do()
         except StorageUnavailable:
