@@ -19,7 +19,17 @@ from events import (
     durability,
     storage,
 )
-from projections import FIRST, PROJECTIONS, Checkpoint, Generation, Pointers, Store, has_moved, pointers_of
+from projections import (
+    FIRST,
+    PROJECTIONS,
+    Checkpoint,
+    Generation,
+    Pointers,
+    Projection,
+    Store,
+    has_moved,
+    pointers_of,
+)
 from workers import workers_alive
 from workers.webhooks import subscriptions
 
@@ -97,12 +107,20 @@ def _projections(log: Log, says: list[str]) -> list[dict[str, Any]]:
     return [
         {
             "projection": name,
-            "version": projection.version,
+            "version": _version(projection, states.get(name)),
             "rebuild": told_rebuild(_or_say(rebuilds[name], says)),
             **(_told(live[name], pointers[name], states[name], entry_at, says) if name in live else _NOTHING),
         }
         for name, projection in PROJECTIONS.items()
     ]
+
+
+def _version(projection: Projection, replies: list[Any] | None) -> int:
+    """The version that made what is live, of which the digest is told; that of this software where nothing is live, or it cannot
+    be read at all."""
+    state = replies[0] if replies else None
+    made = _number(state.get(b"version", b"")) if isinstance(state, dict) else None
+    return projection.version if made is None else made
 
 
 def _states(log: Log, live: Mapping[str, Generation]) -> dict[str, list[Any]]:

@@ -14,7 +14,7 @@ from .batch import Subject, batch, damage, require_position
 from .codec import canonical
 from .connection import OF_EVENTS, conversation, storage
 from .envelope import Event, Receipt, RecordedEvent
-from .errors import LogDamaged, LogForked, NotDurable
+from .errors import BadQuestion, LogDamaged, LogForked, NotDurable
 from .functions import load
 
 PAGE = 500  # entries a read fetches at once: measured best between 500 and 1,000
@@ -27,7 +27,13 @@ class Log:
     """One ledger's log on a server. Safe to share between threads; holds no state but the last durability check."""
 
     def __init__(self, client: redis.Redis, ledger: str) -> None:
-        """Raises BadQuestion where `ledger` is no ledger's name."""
+        """Raises BadQuestion where `ledger` is no ledger's name, or `client` makes text of what the server answers."""
+        if client.get_encoder().decode_responses:
+            # Found out here, or an append would be stored, and its answer not be understood.
+            raise BadQuestion(
+                "this client makes text of the server's answers (decode_responses), and a log is bytes: make one with `connect`, or "
+                "without decode_responses"
+            )
         self.client = client
         self.ledger = keys.checked_ledger(ledger)
         self._key = keys.log(ledger)

@@ -283,10 +283,12 @@ class Generation:
                 f"projection {name}: the state of generation {number} is not what this software writes: something else "
                 f"wrote to it. Run `approvals replay {name}`"
             ) from None
-        if version != self.store.projection.version:
+        if version != (mine := self.store.projection.version):
+            replay = f"run `approvals replay {name}`"
+            # Where the old runs beside the new, a replay by the old one would take the documents from the new.
+            way = replay if version < mine else f"upgrade this software (or, to go back to it, {replay})"
             raise Unreadable(
-                f"projection {name} was built by version {version} of it, and this software has version "
-                f"{self.store.projection.version}: run `approvals replay {name}`"
+                f"projection {name} was built by version {version} of it, and this software has version {mine}: {way}"
             )
         if position and left != held:
             raise self._lost(left, held)

@@ -16,8 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from approval_ledger import embedded, reviving, telemetry
+from approval_ledger.api import serving
 from approval_ledger.api.serving import Serving, bound
 from approval_ledger.api.settings import Settings
 from approval_ledger.config import Opened
@@ -46,7 +48,7 @@ def address(up: Running) -> str:
     """The address that is printed, once it answers."""
     for _ in range(3):
         if found := re.match(
-            r"(http://127\.0\.0\.1:\d+)/ledgers/\S+ \(this machine alone reaches it; reading needs no token, appending none\)",
+            r"(http://127\.0\.0\.1:\d+)/ledgers/\S+/status \(this machine alone reaches it; reading needs no token, appending none\)",
             up.line(),
         ):
             until(lambda: _answers(found[1]))
@@ -115,6 +117,13 @@ def test_a_port_that_is_taken_is_an_error_before_anything_starts(ledger: Ledger,
         assert refused.complaint.startswith(f"cannot-listen: cannot listen on 127.0.0.1, port {port}")
         assert "--port" in refused.complaint
     assert ledger.keys() == []
+
+
+def test_given_a_ledger_when_it_is_served_then_the_address_that_is_printed_answers(ledger: Ledger) -> None:
+    with Running("serve", "--port", "0", *ledger.where) as serve:
+        printed = serve.line().partition(" ")[0]
+        until(lambda: _answers(printed.partition("/ledgers/")[0]))
+        assert httpx.get(printed).json()["ledger"] == ledger.name
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -267,14 +276,28 @@ def test_an_http_server_that_dies_is_started_again_on_the_same_port(ledger: Ledg
     settings = Settings(ledger.name, port=0)
     with bound(settings) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        with Serving(server.url, settings, listening, telemetry.configure) as serving:
+        with Serving(server.url, settings, listening, telemetry.configure) as up:
             until(lambda: _answers(url))
-            first = serving.pid
+            first = up.pid
             assert first is not None
             os.kill(first, signal.SIGKILL)
-            until(lambda: serving.pid != first)
+            until(lambda: up.pid != first)
             until(lambda: _answers(url))
         assert not _answers(url)
+
+
+def test_given_an_http_server_that_is_stopped_when_it_is_told_to_end_then_it_is_killed_and_that_is_said(
+    ledger: Ledger, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "_ENDING", 0.1)
+    settings = Settings(ledger.name, port=0)
+    with bound(settings) as listening, capture_logs() as said:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with Serving(server.url, settings, listening, telemetry.configure) as up:
+            until(lambda: _answers(url))
+            assert up.pid is not None
+            os.kill(up.pid, signal.SIGSTOP)
+    assert [(line["event"], line["pid"]) for line in said] == [("http_killed", up.pid)]
 
 
 def test_given_serve_on_the_embedded_server_when_that_dies_then_it_is_started_again_and_holds_what_it_held(

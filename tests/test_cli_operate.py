@@ -174,6 +174,20 @@ def test_a_way_back_is_taken_by_all_that_are_named_or_by_none(server: Server) ->
     assert generations(one) == every(1)
 
 
+def test_given_a_generation_of_another_version_when_one_goes_back_to_it_then_that_it_cannot_be_read_is_said(
+    projected: Ledger,
+) -> None:
+    projected.log.client.hset(keys.state(projected.name, "totals", 1), "version", "1")
+    projected.run("replay")
+    went_back = projected.run("replay", "totals", "sources", "--back")
+    assert went_back.out.splitlines() == [
+        "totals: generation 1 is live again",
+        "sources: generation 1 is live again",
+    ]
+    assert went_back.err.startswith("unreadable: projection totals was built by version 1 of it")
+    assert len(went_back.err.splitlines()) == 1
+
+
 def test_wrong_usage_is_exit_code_2() -> None:
     unknown, both, zero = together(
         ("replay", "\x1b[31mtotal"), ("replay", "--verify", "--back"), ("park", "show", "0"), code=2
@@ -287,6 +301,16 @@ def test_given_a_leftover_rebuild_of_another_version_when_the_status_is_asked_fo
     assert {p["beside"] for p in report["projections"]} == {None}
     assert "head 17, " in in_words.out
     assert in_words.err == report["says"][0] + "\n"
+
+
+def test_given_documents_of_another_version_when_the_status_is_asked_for_then_theirs_is_told_beside_their_digest(
+    projected: Ledger,
+) -> None:
+    projected.log.client.hset(keys.state(projected.name, "totals", 1), "version", "1")
+    report = projected.run("status", "--json", code=1).document
+    assert {p["projection"]: p["version"] for p in report["projections"]} == {
+        name: 1 if name == "totals" else projection.version for name, projection in PROJECTIONS.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -407,6 +431,20 @@ def test_given_a_projection_of_another_version_when_work_bursts_then_the_rebuild
     assert projected.run("work", "--burst", "--workers", workers).err == ""
 
 
+def test_given_several_projections_of_another_version_when_work_bursts_then_each_is_told(
+    projected: Ledger,
+) -> None:
+    for name in ("totals", "companies"):
+        projected.log.client.hset(keys.state(projected.name, name, 1), "version", "1")
+    ran = projected.run("work", "--burst", code=1)
+    assert re.findall(
+        r"^unreadable: projection (\w+) was built by version 1 of it", ran.err, re.MULTILINE
+    ) == [
+        "totals",
+        "companies",
+    ]
+
+
 def test_given_a_webhook_that_cannot_be_read_too_when_work_bursts_then_both_are_told(
     projected: Ledger,
 ) -> None:
@@ -445,7 +483,7 @@ def test_up_serves_whoever_attaches_and_the_last_to_leave_stops_the_server(data:
         with connect(url) as client, Running("up", "--port", "0", *where) as second:
             second.line()
             assert second.line().endswith(f" --url {url}")
-            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/ledgers/cac .*", first.line())
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/ledgers/cac/status .*", first.line())
             assert re.fullmatch(r"the page: http://127\.0\.0\.1:\d+/", first.line())
             until(lambda: workers_alive(client, "cac") == 2)
             status = approvals("status", "--json", *where).document

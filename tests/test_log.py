@@ -25,6 +25,7 @@ from events import (
     RecordedEvent,
     StaleExpectation,
     StorageUnavailable,
+    connect,
     decode,
     encode,
     keys,
@@ -207,6 +208,20 @@ def test_two_handles_on_one_ledger_see_the_same(log: Log, every_server: Server) 
 
 
 # Expectations
+
+
+def test_given_a_client_that_decodes_answers_when_a_log_is_made_of_it_then_it_is_refused_before_anything_is_asked(
+    server: Server,
+) -> None:
+    for client in (
+        redis.Redis.from_url(server.url, decode_responses=True),
+        connect(f"{server.url}?decode_responses=1"),
+    ):
+        with pytest.raises(
+            BadQuestion, match=r"text of the server's answers \(decode_responses\).* with `connect`"
+        ):
+            Log(client, "cac")
+        client.close()
 
 
 def test_the_expected_position_must_be_the_head(log: Log) -> None:

@@ -867,6 +867,18 @@ def test_documents_of_another_version_of_the_projection_are_refused_with_what_to
     assert Store(log, Tally()).open_live().advance() == 1
 
 
+def test_given_documents_of_a_newer_version_when_older_software_reads_them_then_it_is_told_to_be_upgraded_first(
+    log: Log,
+) -> None:
+    append(log, 40)
+    Store(log, Tally(version=2)).open_live().advance()
+    with pytest.raises(
+        Unreadable,
+        match=r"built by version 2.*has version 1: upgrade this software \(or, to go back to it, run `approvals replay tally`\)",
+    ):
+        Store(log, Tally()).open_live().checkpoint()
+
+
 def unused_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

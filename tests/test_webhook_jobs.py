@@ -215,6 +215,22 @@ def test_a_job_has_its_time_and_rings_for_the_rest(
     assert receiver.positions == [1, 2, 3]
 
 
+def test_a_job_that_passes_over_what_nobody_asked_for_has_its_time_as_well(
+    log: Log, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.webhooks.delivering._PAGE", 2)
+    other = subscriptions.add(log, receiver.url, types=["company.merged.v1"], private=True)
+    append(log, 40, 41, 42, 43, 44)
+    assert deliver(log.client, log.ledger, other.id, stopping=lambda: True)
+    assert cursor(log, other) == 2
+    monkeypatch.setattr(delivering, "SLICE", 0.0)
+    assert deliver(log.client, log.ledger, other.id)
+    assert cursor(log, other) == 4
+    deliver_here(log.client, log.ledger)
+    assert cursor(log, other) == 5
+    assert receiver.requests == []
+
+
 def test_the_bell_is_rung_once_until_a_job_takes_it_off(log: Log, subscription: Subscription) -> None:
     queue = doorbell(log.client, log.ledger, DELIVER)
     append(log, 40)

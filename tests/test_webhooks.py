@@ -61,7 +61,8 @@ def subscription(log: Log, receiver: Receiver) -> Subscription:
 
 def deliver(log: Log, to: Subscription, clock: Clock | None = None) -> list[Attempt]:
     """All that is due."""
-    return list(webhooks.deliveries(log, to.id, **({"clock": clock} if clock else {})))
+    attempts = webhooks.deliveries(log, to.id, **({"clock": clock} if clock else {}))
+    return [attempt for attempt in attempts if attempt is not None]
 
 
 def until_settled(log: Log, to: Subscription, clock: Clock) -> list[Attempt]:

@@ -24,7 +24,7 @@ from .given import HISTORY, append, folded, stored, url_of
 from .long import only_long
 from .servers import KINDS, Server, execute
 from .strategies import report
-from .worker_main import BELL_MS, GATE, GATED, LINGER, PATIENCE, Gated, Supervised, eventually
+from .worker_main import BELL_MS, ENDING, GATE, GATED, LINGER, PATIENCE, Gated, Supervised, eventually
 
 ENVIRONMENT = {GATED: "1"}
 FOR_EVER = "1000000"
@@ -292,6 +292,18 @@ def test_a_second_ctrl_c_ends_a_job_that_runs(log: Log, supervise: Supervise) ->
     assert workers.exit() == 0  # though the gate is closed
     assert len(workers.said("asked_to_stop_again")) == 1
     assert (position(log, "gated"), workers_alive(log.client, log.ledger)) == (0, 0)
+
+
+def test_given_a_worker_that_is_stopped_when_its_supervisor_is_told_to_end_then_it_is_killed_and_that_is_said(
+    log: Log,
+) -> None:
+    with Supervised(url_of(log), log.ledger, environment={ENDING: "0.1"}) as workers:
+        (pid,) = workers.when_alive()
+        os.kill(pid, signal.SIGSTOP)
+        workers.process.send_signal(signal.SIGTERM)
+        assert workers.exit() == 0
+        assert [line["pid"] for line in workers.said("worker_killed")] == [pid]
+        assert len(workers.said("workers_stopped")) == 1
 
 
 def test_a_signal_in_the_middle_of_a_look_at_the_event_that_stops_it_does_not_hang_it(log: Log) -> None:

@@ -38,6 +38,7 @@ DIRECTORY = "LEDGER_TEST_DIRECTORY"
 GATED = "LEDGER_TEST_GATED"  # set, where `Gated` is to be one of the projections
 PERIOD = "LEDGER_TEST_PERIOD"  # seconds between two looks of the reconciler
 LINGER = "LEDGER_TEST_LINGER"  # seconds that a worker waits for the next event
+ENDING = "LEDGER_TEST_ENDING"  # seconds that a process has to end in
 BELL_MS = 500
 LEASE = "LEDGER_TEST_LEASE"  # seconds that a webhook is a worker's own
 GATE = 4_000_000  # a report of so many is not counted by `Gated` until its gate is open
@@ -200,6 +201,7 @@ def configure() -> None:
     processes.PERIOD = float(os.environ.get(PERIOD, "0.1"))  # type: ignore[attr-defined]  # it imports it
     processes._BACKOFF = (0.1, 0.4)
     processes._SETTLED = float("inf")
+    processes.ENDING = float(os.environ.get(ENDING, PATIENCE))
     doorbell.BELL_MS = BELL_MS
     deliver.PERIOD, deliver.LEASE = 0.1, float(os.environ.get(LEASE, "2"))
     schedule.DELAYS = (0.01,) * len(schedule.DELAYS)

@@ -26,7 +26,7 @@ logger = structlog.get_logger("workers")
 
 CONNECTION_NAME = "approvals-courier"
 PERIOD = 2.0  # seconds between two looks, where nothing is appended
-SLICE = 5.0  # seconds after which a job begins no further try, and rings for the rest: other subscriptions have their turn
+SLICE = 5.0  # seconds after which a job begins no further try or page, and rings for the rest: other subscriptions have their turn
 LEASE = JOB_TIMEOUT + 5.0  # seconds that a subscription is a worker's own: the time of a job, and some more
 
 
@@ -53,7 +53,8 @@ def deliver(client: Redis, ledger: str, id: str, *, stopping: Callable[[], bool]
     until, is_left = time.monotonic() + SLICE, False
     try:
         for attempt in webhooks.deliveries(Log(client, ledger), id):
-            _tell(attempt)
+            if attempt is not None:
+                _tell(attempt)
             if is_left := stopping() or time.monotonic() >= until:
                 break
     except LedgerError:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
@@ -26,7 +26,7 @@ from .alive import CONNECTION_NAME, connection_name, share_of, workers_alive
 from .collector import collect_rarely
 from .doorbell import free, not_held, ring
 from .jobs import LINGER, advance
-from .queues import DoorbellQueue, doorbell, take
+from .queues import JOB_TIMEOUT, DoorbellQueue, doorbell, take
 from .reconcile import PERIOD, Reconciler, behind
 from .watching import Complaints
 from .webhooks import subscriptions
@@ -37,6 +37,7 @@ logger = structlog.get_logger("workers")
 _BACKOFF = (0.5, 10.0)  # seconds before a worker that died is replaced: first, then twice as long, up to this
 _SETTLED = 10.0  # seconds: one that lived longer did not die of what the one before died of
 _TICK = 0.1
+ENDING = JOB_TIMEOUT + 3.0  # seconds that a process has to end in once it is told to: a job has 30
 
 Process = Callable[[str, str, Callable[[], None]], None]
 """What a process does, given the server's URL, the ledger and how to set up its log."""
@@ -119,7 +120,7 @@ def supervise(
     """Runs `count` workers in processes of their own until SIGINT or SIGTERM (a job that runs is finished; again: not), or
     until `stop` is set.
 
-    A worker that dies is replaced. `configure` is called in each process, to set up its log; it must be importable.
+    A worker that dies is replaced, one that does not end is killed. `configure` is called in each process, to set up its log; it must be importable.
     `revive` starts the server anew where that is gone; it is asked to where nothing answers.
     """
     Supervisor(url, ledger, count, configure, stop or threading.Event(), revive).run()
@@ -157,7 +158,7 @@ class Supervisor:
         self._seen_workers = False
 
     def run(self) -> None:
-        """Until it is told to stop, and every worker has ended."""
+        """Until it is told to stop, and every worker has ended, or was killed."""
         before = {
             number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
         }
@@ -174,8 +175,7 @@ class Supervisor:
         finally:
             for process in self._workers.keys() - self._asked_to_stop:
                 self._ask_to_stop(process)
-            for process in self._workers:
-                process.join()
+            _see_off(self._workers)
             for number, handler in before.items():
                 signal.signal(number, handler)
             self._client.close()
@@ -255,6 +255,18 @@ class Supervisor:
             process.terminate()
 
 
+def _see_off(processes: Collection[SpawnProcess]) -> None:
+    """Waits for the end of processes that were told to, and kills those that hear nothing (SIGSTOP, a disk that hangs): all that
+    counts is stored, or not, and another worker goes on there."""
+    until = time.monotonic() + ENDING
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+        if process.is_alive():
+            logger.error("worker_killed", pid=process.pid, waited=ENDING)
+            process.kill()
+            process.join()
+
+
 @contextmanager
 def deaf_to_interrupts() -> Iterator[None]:
     """A process that is started meanwhile hears no Ctrl-C, which a terminal sends to all: whoever started it hands it on."""
@@ -332,10 +344,10 @@ def run_here_in(count: int, url: str, ledger: str, configure: Callable[[], None]
         for process in processes:
             process.join()
     finally:  # Ctrl-C, of which they know nothing
-        for process in processes:
-            if process.is_alive():
-                process.terminate()
-                process.join()
+        left = [process for process in processes if process.is_alive()]
+        for process in left:
+            process.terminate()
+        _see_off(left)
     if any(process.exitcode for process in processes):
         raise LedgerError(f"a worker ended with exit codes {[process.exitcode for process in processes]}")
 

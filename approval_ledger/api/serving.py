@@ -32,6 +32,7 @@ logger = structlog.get_logger("http")
 
 GRACE = 10  # seconds that requests have to end in, once the server is told to
 LAST = 0.5  # seconds after those, in which threads may end that compute nothing
+_ENDING = GRACE + 2.0  # seconds after which it is killed: it hears nothing (SIGSTOP)
 UNTAKEN_MS = 60_000
 _BACKLOG = 2_048
 _DESCRIPTORS = 10_240  # as many as macOS lets a process have, whatever its hard limit says
@@ -98,7 +99,11 @@ class Serving:
         self._stop.set()
         if self._process is not None and self._process.is_alive():
             self._process.terminate()
-        self._watch.join()
+        self._watch.join(_ENDING)
+        if self._watch.is_alive() and self._process is not None:
+            logger.error("http_killed", pid=self._process.pid, waited=_ENDING)
+            self._process.kill()
+            self._watch.join()
 
     def _start(self) -> None:
         # Spawned, so that no thread, socket or lock comes along but the one that it listens on.

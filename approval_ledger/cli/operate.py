@@ -17,13 +17,14 @@ from events import (
     RecordedEvent,
     StaleExpectation,
     StorageUnavailable,
+    Unreadable,
     as_json_line,
     loads,
     masked,
     valid_events,
 )
 from projections import PROJECTIONS, Projection, Store, live_generations, replay
-from workers import collect_rarely, workers_alive
+from workers import behind, collect_rarely, workers_alive
 
 from ..api.settings import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_RATE
 from ..config import Opened
@@ -73,6 +74,7 @@ def replay_(
     with open_ledger(url, data, ledger) as opened:
         if back:
             _show_back(opened.log.ledger, _go_back(opened.log, chosen), json)
+            _tell_what_cannot_be_read(opened.log, chosen)
             return
         if verify or not workers_alive(opened.log.client, opened.log.ledger):
             _catch_up_what_can_be(opened.log)
@@ -112,6 +114,15 @@ def _go_back(log: Log, chosen: list[Projection]) -> dict[str, int]:
             "Name the projections that have one: `approvals status --json` shows it as `previous`"
         )
     return {store.projection.name: replay.go_back(store) for store in stores}
+
+
+def _tell_what_cannot_be_read(log: Log, chosen: list[Projection]) -> None:
+    """What is live again may be of another version: whoever went back so far needs the software that made it."""
+    for generation in live_generations(log, chosen):
+        try:
+            generation.checkpoint()
+        except Unreadable as error:
+            show.fail(error)
 
 
 def _catch_up_what_can_be(log: Log) -> None:
@@ -287,7 +298,14 @@ def _burst(opened: Opened, workers: int) -> None:
         else partial(run_here_in, workers, opened.url, ledger, telemetry.configure)
     )
     errors: dict[str, LedgerError] = {}
-    for do in (catch_up, partial(rebuild_here, client, ledger), partial(deliver_here, client, ledger)):
+
+    def look() -> None:
+        """Of several projections that cannot go on, a catch-up raises why one cannot."""
+        stopped: dict[str, Exception] = {}
+        behind(opened.log, stopped)
+        errors.update({str(error): error for error in stopped.values() if isinstance(error, LedgerError)})
+
+    for do in (catch_up, look, partial(rebuild_here, client, ledger), partial(deliver_here, client, ledger)):
         try:
             do()
         except StorageUnavailable:

@@ -114,7 +114,7 @@ def show_address(settings: Settings, listening: socket.socket, log: Log) -> None
     appending = "none" if settings.loopback and not tokens.any_of(log) else "a token"
     port = listening.getsockname()[1]
     show.plain(
-        f"http://{host}:{port}/ledgers/{settings.ledger} ({where}; reading needs {reading}, appending {appending})"
+        f"http://{host}:{port}/ledgers/{settings.ledger}/status ({where}; reading needs {reading}, appending {appending})"
     )
     show.plain(f"the page: http://{host}:{port}/")
     if settings.is_nameless:

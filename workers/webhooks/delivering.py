@@ -57,8 +57,9 @@ def is_due(subscription: Subscription, head: int, now: float) -> bool:
     return subscription.enabled and subscription.due_ms <= now * 1000 and subscription.position != head
 
 
-def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> Iterator[Attempt]:
-    """Tries what is due now, and yields each try when its outcome is stored; ends where nothing is due.
+def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> Iterator[Attempt | None]:
+    """Tries what is due now, and yields each try when its outcome is stored, and None when it has passed over a page of what
+    nobody asked for: of a long log that takes minutes, after which somebody else may have to have a turn. Ends where nothing is due.
 
     If the process dies between an answer and the next line of ours, the same is sent again, with the same `webhook-id`. Each
     event is read anew with the subscription: it may be disabled, removed or moved meanwhile.
@@ -69,14 +70,19 @@ def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> 
         if not subscription.enabled or subscription.due_ms > clock() * 1000:
             return
         try:
-            found = _next(log, subscription)
+            page = _page(log, subscription)
         except LogForked as error:
             subscriptions.disable(log, id, str(error))
             raise
-        if found is None:
+        if not page:
             return
-        seen, event, decoded = found
-        attempt = _try(log, seen, event, decoded, clock)
+        found = _next(subscription, page)
+        if found is None:
+            if not settle(log, subscription, {"position": page[-1].position, "entry": page[-1].digest}):
+                return  # somebody else came first
+            yield None
+            continue
+        attempt = _try(log, subscription, *found, clock)
         if attempt is None:
             return  # somebody else came first
         outcomes.count(log, _OUTCOMES[attempt.then])
@@ -84,23 +90,14 @@ def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> 
 
 
 def _next(
-    log: Log, subscription: Subscription
-) -> tuple[Subscription, RecordedEvent, DecodedEvent | None] | None:
-    """The next event that it wants, or that is none at all; the cursor is moved on past those that it does not want."""
-    while True:
-        page = _page(log, subscription)
-        for event in page:
-            decoded = _decoded(event)
-            if decoded is None or subscription.wants(decoded.type):
-                return subscription, event, decoded
-        if not page or not settle(
-            log, subscription, {"position": page[-1].position, "entry": page[-1].digest}
-        ):
-            return None
-        moved = subscriptions.find(log, subscription.id)
-        if moved is None or not moved.enabled:
-            return None
-        subscription = moved
+    subscription: Subscription, page: list[RecordedEvent]
+) -> tuple[RecordedEvent, DecodedEvent | None] | None:
+    """The first event of a page that it wants, or that is none at all."""
+    for event in page:
+        decoded = _decoded(event)
+        if decoded is None or subscription.wants(decoded.type):
+            return event, decoded
+    return None
 
 
 def _page(log: Log, subscription: Subscription) -> list[RecordedEvent]:
