@@ -12,7 +12,7 @@ from events import Log
 
 from .api import Api, problem, running
 from .command import TOTAL
-from .given import HISTORY, append, append_newer, append_raw, called, granted
+from .given import HISTORY, append, append_newer, append_raw, called, estimate, granted
 from .servers import Server
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -64,6 +64,13 @@ def test_contradictions_are_told_in_words_and_keep_their_ids_while_the_log_grows
     log.append(HISTORY[40:41])
     after = {entry["id"] for entry in entries(api.get(log, "feeds/contradictions"))}
     assert {entry["id"] for entry in before} <= after
+
+
+def test_contradictions_of_estimates_are_told_too(api: Api, log: Log) -> None:
+    log.append([called("e1", estimate("CN", "=130")), called("e2", estimate("CN", "=160"))])
+    (entry,) = entries(api.get(log, "feeds/contradictions"))
+    assert entry["title"] == "Positions 1, 2 contradict each other"
+    assert "160 models in CN" in entry["summary"]
 
 
 @pytest.mark.parametrize("path", FEEDS)

@@ -202,6 +202,7 @@ class ShareOfStock(Exact):
     share: Percents
     equated_by: list[int]
     evidence: StockEvidence
+    contradictions: list[Contradiction]
     perhaps: bool = False
 
 

@@ -568,6 +568,7 @@ def show_share_of_stock(answer: Answer) -> None:
             for share in answer["answers"]
         ),
     )
+    show.contradictions(answer["answers"])
 
 
 def show_sources(answer: Answer) -> None:
