@@ -502,11 +502,11 @@ def show_suspects(answer: Answer, pairs: list[tuple[Suspect, Event | None]], jso
 
 
 def _happened(entry: dict[str, Any]) -> str:
+    later = "".join(
+        f"; {change['kind']} (position {change['position']})" for change in entry.get("later", [])
+    )
     match entry["kind"]:
         case "granted":
-            later = "".join(
-                f"; {change['kind']} (position {change['position']})" for change in entry["later"]
-            )
             number = entry["item"].get("registry_number")
             return (
                 f"{entry['instrument']} of {entry['item']['name']}{f' ({number})' if number else ''}{later}"
@@ -518,11 +518,12 @@ def _happened(entry: dict[str, Any]) -> str:
         case "used":
             return f"{entry['item']}: {show.bounds(entry['users'])} users"
         case _:
-            return f"{entry['kind']}: {entry['registry_number']}"
+            of = entry.get("registry_number") or entry.get("item", {}).get("name") or entry["instrument"]
+            return f"{entry['kind']}: {of}{later}"
 
 
 def _when(entry: dict[str, Any]) -> str:
-    for field in ("approved_on", "as_of", "amended_on"):
+    for field in ("approved_on", "as_of", "amended_on", "on"):
         if field in entry:
             return str(entry[field])
     return str(entry.get("batch", {}).get("announced_on", ""))
