@@ -842,6 +842,15 @@ def test_given_an_approval_that_an_amendment_gave_to_a_company_when_it_ended_the
         assert [(later["position"], later["kind"]) for later in entry["later"]] == [(5, "revoked")]
     (company,) = ask(reports, "companies", "Kunlun", valid_at=date_range("2024-02"))
     assert [entry["later"] for entry in company["history"]] == [[], []]
+    # Once, where the former holder is the same company.
+    renamed = log(
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+        amended("CN-1", company="百度", on="2024-02-01"),
+        revoked("CN-1", on="2024-03-01"),
+        identified("baidu", "Baidu", "百度"),
+    )
+    history = company_of(renamed, "Baidu")["history"]
+    assert [[later["position"] for later in entry["later"]] for entry in history] == [[2, 3], []]
 
 
 def test_a_retracted_report_leaves_no_company_behind() -> None:

@@ -81,7 +81,8 @@ def company(request: Request, log: LogOf, query: Annotated[parameters.CompanyFee
 
     def build() -> tuple[bytes, bool]:
         answer = queries.companies(log, query.name, at_least=now.head if now.behind <= NEAR else 0)
-        positions = {entry["position"] for found in answer["answers"] for entry in found["history"]}
+        entries_of = [entry for found in answer["answers"] for entry in found["history"]]
+        positions = {each["position"] for entry in entries_of for each in (entry, *entry.get("later", []))}
         newest = sorted(positions, reverse=True)[:ENTRIES]
         entries = (_of_event(log, *each) for each in _read(log.at_each(newest)))
         title = f"{query.name} in ledger {log.ledger}"

@@ -584,16 +584,18 @@ def _history(views: Views, company: Company, valid_at: DateRange | None) -> list
             if perhaps(on, valid_at):
                 doubt = {} if surely(on, valid_at) else {"perhaps": True}
                 entries.append({"position": position, **_until(entry, valid_at), **doubt})
-    # A revocation stands with the approval that it ended, where that is listed.
-    ended = {
-        change["position"]
-        for entry in entries
-        if entry["kind"] == "granted"
-        for change in entry["later"]
-        if change["kind"] == "revoked"
+    # What became of an approval stands with that once, where it is listed.
+    told = {
+        change["position"] for entry in entries if entry["kind"] == "granted" for change in entry["later"]
     }
     return sorted(
-        (entry for entry in entries if entry["kind"] != "revoked" or entry["position"] not in ended),
+        (
+            entry | {"later": [change for change in entry["later"] if change["position"] not in told]}
+            if entry["kind"] == "amended"
+            else entry
+            for entry in entries
+            if entry["kind"] != "revoked" or entry["position"] not in told
+        ),
         key=lambda entry: int(entry["position"]),
     )
 
