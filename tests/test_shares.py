@@ -93,6 +93,19 @@ def test_an_estimate_that_is_reported_twice_is_no_contradiction() -> None:
     assert [market["contradictions"] for market in ask(reports, "shares")] == [[]]
 
 
+def test_given_a_stock_that_rests_on_many_estimates_then_those_that_are_not_listed_are_counted() -> None:
+    countries = (f"A{letter}" for letter in "DEFGILMOQRSTUWXZ")
+    reports = log(
+        *(estimate(country, ">=5") for country in countries), total("=1", "2024"), equated(MODELS, STOCK)
+    )
+    (market,) = ask(reports, "shares")
+    world = market["regions"][-1]
+    assert (world["region"], world["count"]) == ("world", at_least(80))
+    assert world["evidence"] == {"count": [*range(1, 13)], "share": [], "more": 4}
+    (answer,) = share_of_stock(reports, region="world")
+    assert (answer["evidence"]["stock"], answer["evidence"]["more"]) == ([*range(1, 13)], 4)
+
+
 def test_each_contradiction_of_estimates_is_told_in_words_of_its_own() -> None:
     reports = log(
         estimate("CN", "=130", share=40),
@@ -133,7 +146,7 @@ def test_an_event_that_equates_the_terms_opens_the_question_and_its_retraction_c
     assert (answer["stock"], answer["as_of"]) == (exactly(130), "2023-09-22")
     assert answer["share"] == {"low": 30.76, "high": 30.77}
     assert answer["equated_by"] == [3]
-    assert answer["evidence"] == {"total": {"low": [1], "high": [1], "more": 0}, "stock": [2]}
+    assert answer["evidence"] == {"total": {"low": [1], "high": [1], "more": 0}, "stock": [2], "more": 0}
     with pytest.raises(TermsDiffer):
         share_of_stock(reports)
 

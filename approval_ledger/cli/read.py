@@ -542,7 +542,8 @@ def show_shares(answer: Answer) -> None:
                 show.bounds(region["count"]),
                 show.percent(region["share"]),
                 ", ".join(f"{points:g}" for points in region["rounding"]),
-                show.positions(sorted({*region["evidence"]["count"], *region["evidence"]["share"]})),
+                show.positions(sorted({*region["evidence"]["count"], *region["evidence"]["share"]}))
+                + (f" and {region['evidence']['more']} more" if region["evidence"]["more"] else ""),
             ]
             for market in answer["answers"]
             for region in market["regions"]

@@ -94,16 +94,20 @@ def _market(reported: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
                 "rounding": sorted(
                     {d["share"]["rounding"] for _, d in reported if d["region"] == name and "share" in d}
                 ),
-                "evidence": {
-                    "count": sorted(region.stock_because)[:SHOWN],
-                    "share": sorted(region.share_because)[:SHOWN],
-                },
+                "evidence": _evidence(count=region.stock_because, share=region.share_because),
             }
             for name, region in sorted(market.regions.items())
         ],
         "sources": [{"position": at, **data["source"]} for at, data in reported],
         "contradictions": _contradictions(market, reported),
     }
+
+
+def _evidence(**because: frozenset[int]) -> dict[str, Any]:
+    """The positions that each figure rests on, SHOWN of each, and how many others there are."""
+    listed = {name: sorted(events)[:SHOWN] for name, events in because.items()}
+    every = frozenset[int]().union(*because.values())
+    return {**listed, "more": len(every.difference(*listed.values()))}
 
 
 def _contradictions(
@@ -187,7 +191,7 @@ def _of_stock(
         "stock": stock.stock.to_json(),
         "share": share.to_json(),
         "equated_by": sorted(equated),
-        "evidence": {"total": evidence, "stock": sorted(stock.stock_because)[:SHOWN]},
+        "evidence": {"total": evidence, **_evidence(stock=stock.stock_because)},
         "contradictions": [*of_total, *contradictions],
     }
 
