@@ -82,11 +82,16 @@ def infer(estimates: Iterable[tuple[int, dict[str, Any]]]) -> Market:
     """
     reported = {at: _Said.by(data) for at, data in sorted(estimates, key=_told_by)}
     regions = dict.fromkeys(said.region for said in reported.values())
+    first_to_say: dict[_Said, int] = {}
+    same = {at: first_to_say.setdefault(said, at) for at, said in reported.items()}
 
     def solved(events: frozenset[int], also: Iterable[str] = regions) -> dict[str, Region] | frozenset[int]:
-        believed = {at: said for at, said in reported.items() if at in events}
+        believed: dict[int, int] = {}  # those that only repeat one bound nothing further
+        for at in reported:
+            if at in events:
+                believed.setdefault(same[at], at)
         try:
-            return _propagate(_as_reported(believed, also))
+            return _propagate(_as_reported({at: reported[at] for at in believed.values()}, also))
         except _Contradiction as contradiction:
             return contradiction.events
 
