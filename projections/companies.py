@@ -249,21 +249,23 @@ def history(documents: Documents, company: str, names: Sequence[str]) -> list[tu
     company has, stands with it, and whatever else became of one that an amendment gave to the company with that."""
     entries = list(pages.read(documents, f"history\t{company}"))
     pages.fetch(documents, [place for _, entry in entries for place in _later(entry, names)])
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = {}  # many reports may be of one approval
+
+    def later(position: int, places: tuple[str, ...]) -> list[dict[str, Any]]:
+        if places not in found:
+            found[places] = _changes(documents, places)
+        return [change for change in found[places] if change["position"] != position]
+
     return [
-        (
-            position,
-            entry | {"later": _changes(documents, position, places)}
-            if (places := _later(entry, names))
-            else entry,
-        )
+        (position, entry | {"later": later(position, tuple(places))} if places else entry)
         for position, entry in entries
+        for places in [_later(entry, names)]
     ]
 
 
-def _changes(documents: Documents, position: int, places: Iterable[str]) -> list[dict[str, Any]]:
-    """Those at these places, without the entry at this position itself."""
+def _changes(documents: Documents, places: Iterable[str]) -> list[dict[str, Any]]:
     changes = {at: change for place in places for at, change in pages.read(documents, place)}
-    return [{"position": at} | change for at, change in sorted(changes.items()) if at != position]
+    return [{"position": at} | change for at, change in sorted(changes.items())]
 
 
 def _grant(documents: Documents, grant: ApprovalGranted, event: DecodedEvent, stands: bool) -> None:

@@ -584,20 +584,16 @@ def _history(views: Views, company: Company, valid_at: DateRange | None) -> list
             if perhaps(on, valid_at):
                 doubt = {} if surely(on, valid_at) else {"perhaps": True}
                 entries.append({"position": position, **_until(entry, valid_at), **doubt})
-    # What became of an approval stands with that once, where it is listed.
+    entries.sort(key=lambda entry: int(entry["position"]))
+    # What became of an approval stands with that where it is listed; else once, with the first amendment that gave it to the company.
     told = {
         change["position"] for entry in entries if entry["kind"] == "granted" for change in entry["later"]
     }
-    return sorted(
-        (
-            entry | {"later": [change for change in entry["later"] if change["position"] not in told]}
-            if entry["kind"] == "amended"
-            else entry
-            for entry in entries
-            if entry["kind"] != "revoked" or entry["position"] not in told
-        ),
-        key=lambda entry: int(entry["position"]),
-    )
+    for entry in entries:
+        if entry["kind"] == "amended":
+            entry["later"] = [change for change in entry["later"] if change["position"] not in told]
+            told.update(change["position"] for change in entry["later"])
+    return [entry for entry in entries if entry["kind"] != "revoked" or entry["position"] not in told]
 
 
 def _happened_on(entry: dict[str, Any]) -> DateRange:
