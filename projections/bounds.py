@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain, combinations
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from events import Interval
 
@@ -239,12 +239,21 @@ Build = Callable[[frozenset[int]], Sequence[Constraint]]
 """The constraints that remain where only these events are counted."""
 
 
-class _Search:
+S = TypeVar("S")
+"""What a system of events without contradiction allows."""
+
+Solve = Callable[[frozenset[int]], S | frozenset[int]]
+"""What these events allow, or those around one contradiction, not yet a smallest set of them."""
+
+
+class _Search(Generic[S]):
     """How conflicts are found, and what it took so far: the number of events in all systems that were solved for it. Whatever makes a
     difference is asked in the `order` of the events."""
 
-    def __init__(self, build: Build, events: Iterable[int]) -> None:
-        self.build = build
+    def __init__(
+        self, solved: Solve[S], contradicted: Callable[[frozenset[int]], bool], events: Iterable[int]
+    ) -> None:
+        self.solved, self._contradicted = solved, contradicted
         self.order = {event: place for place, event in enumerate(events)}
         self.work = 0
 
@@ -255,12 +264,12 @@ class _Search:
     def contradict(self, events: frozenset[int]) -> bool:
         """Whether these events cannot all be true."""
         self.work += len(events)
-        return contradict(self.build(events))
+        return self._contradicted(events)
 
-    def solve(self, events: frozenset[int]) -> Solution | frozenset[int]:
+    def solve(self, events: frozenset[int]) -> S | frozenset[int]:
         """What these events allow, or those around a contradiction."""
         self.work += len(events)
-        return solve(self.build(events))
+        return self.solved(events)
 
     def smallest(self, around: frozenset[int], counted: frozenset[int]) -> Conflict:
         """The conflict among the events `around` a contradiction, or, where it takes others beside, among all that `counted`.
@@ -284,12 +293,12 @@ class _Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
+class Alone(Generic[S]):
     """What follows where one origin's reports in conflict (`events`) are believed, beside all that nobody contradicts."""
 
     origin: str
     events: frozenset[int]
-    solution: Solution
+    solution: S
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +310,7 @@ class Resolution:
     """
 
     conflicts: tuple[Conflict, ...]
-    alone: tuple[Alone, ...]
+    alone: tuple[Alone[Solution], ...]
     rest: frozenset[int]
 
     def under(self, build: Build) -> Resolution:
@@ -312,7 +321,7 @@ class Resolution:
         """What the same events allow of further nodes: see `Solution.beside`."""
         return self._with(lambda alone: alone.solution.beside(build(self.rest | alone.events)))
 
-    def _with(self, solved: Callable[[Alone], Solution]) -> Resolution:
+    def _with(self, solved: Callable[[Alone[Solution]], Solution]) -> Resolution:
         alone = tuple(Alone(each.origin, each.events, solved(each)) for each in self.alone)
         return Resolution(self.conflicts, alone, self.rest)
 
@@ -329,16 +338,25 @@ def hull(bounds: Sequence[Bound]) -> Bound:
 
 
 def resolve(build: Build, origins: Mapping[int, str]) -> Resolution:
-    """Solves the constraints of all events in `origins` (position: who is the report's independent origin), in their order: of several
-    ways to set events apart it decides which is found.
+    """Solves the constraints of all events in `origins`: see `set_apart`."""
+    return Resolution(
+        *set_apart(lambda events: solve(build(events)), lambda events: contradict(build(events)), origins)
+    )
+
+
+def set_apart(
+    solved: Solve[S], contradicted: Callable[[frozenset[int]], bool], origins: Mapping[int, str]
+) -> tuple[tuple[Conflict, ...], tuple[Alone[S], ...], frozenset[int]]:
+    """What contradicts what of all events in `origins` (position: who is the report's independent origin), what each origin alone
+    gives, and the events that are in no conflict. The order of the events decides which of several ways to set them apart is found.
 
     Events in conflict are set apart, a smallest conflicting set (see `WORK`) at a time, until the rest agrees; then each origin is
     believed in turn. Where an origin contradicts itself, each of its events is an origin of its own.
     """
-    search = _Search(build, origins)
+    search = _Search(solved, contradicted, origins)
     conflicts: list[Conflict] = []
     apart: set[int] = set()
-    agreed: _Agreed = {}
+    agreed: _Agreed[S] = {}
     while True:
         rest = frozenset(origins) - apart
         believed, further = _believed(search, origins, rest, apart, agreed)
@@ -355,19 +373,19 @@ def resolve(build: Build, origins: Mapping[int, str]) -> Resolution:
             agreed.clear()
             continue
         listed = sorted(conflicts, key=lambda conflict: sorted(conflict.events))
-        return Resolution(tuple(listed), tuple(alone[1:] or alone), rest)
+        return tuple(listed), tuple(alone[1:] or alone), rest
 
 
 _Believed = tuple[str, frozenset[int]]
 """An origin, and its events that are believed beside the rest: none, where nobody is."""
 
-_Agreed = dict[frozenset[int], tuple[frozenset[int], Solution]]
+_Agreed = dict[frozenset[int], tuple[frozenset[int], S]]
 """By events that agree with the rest, what that was when they were asked, and what followed. It is fewer events each time, so that
 they agree still: of 200 totals and one that contradicts half of them, those who agree were asked again 100 times."""
 
 
 def _believed(
-    search: _Search, origins: Mapping[int, str], rest: frozenset[int], apart: set[int], agreed: _Agreed
+    search: _Search[S], origins: Mapping[int, str], rest: frozenset[int], apart: set[int], agreed: _Agreed[S]
 ) -> tuple[list[_Believed], Conflict | None]:
     """Nobody, and then each origin that can be believed beside the rest; or the conflict of one of them with an event that is not
     apart yet."""
@@ -379,8 +397,8 @@ def _believed(
     while queue:
         origin, events = queue.pop(0)
         if events not in agreed:
-            solution = solve(search.build(rest | events))
-            if isinstance(solution, Solution):
+            solution = search.solved(rest | events)
+            if not isinstance(solution, frozenset):
                 agreed[events] = rest, solution
             else:
                 conflict = search.smallest(solution, rest | events)
@@ -397,18 +415,18 @@ def _believed(
 
 
 def _alone(
-    search: _Search, rest: frozenset[int], believed: Iterable[_Believed], agreed: _Agreed
-) -> Iterator[Alone]:
+    search: _Search[S], rest: frozenset[int], believed: Iterable[_Believed], agreed: _Agreed[S]
+) -> Iterator[Alone[S]]:
     """What follows where each is believed, of those that do agree with the rest."""
     for origin, events in believed:
         of, solution = agreed[events]
-        solved = solution if of == rest else solve(search.build(rest | events))
-        if isinstance(solved, Solution):
+        solved = solution if of == rest else search.solved(rest | events)
+        if not isinstance(solved, frozenset):
             yield Alone(origin, events, solved)
 
 
 def _together(
-    search: _Search, apart: Collection[int], conflicts: Sequence[Conflict], rest: frozenset[int]
+    search: _Search[S], apart: Collection[int], conflicts: Sequence[Conflict], rest: frozenset[int]
 ) -> Conflict | None:
     """The conflict of events `apart` that agree with each other with one of the `rest`, which no origin alone contradicts: it is
     wrong where they are right."""
@@ -430,7 +448,7 @@ def _together(
             tries += 1
             together = _with_all(some, search.in_order(apart), never, frozenset[int]().union(*tried))
             solution = search.solve(rest | together)
-            if isinstance(solution, Solution):
+            if not isinstance(solution, frozenset):
                 tried.append(together)
                 continue
             conflict = search.smallest(solution, rest | together)

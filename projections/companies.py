@@ -22,7 +22,7 @@ from . import approvals, batches, buckets, identities, pages, terms
 from .projection import Documents
 
 name = "companies"
-version = 10
+version = 11
 handles = frozenset(
     model.TYPE
     for model in (
@@ -70,6 +70,15 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
             entry = {"kind": "revoked", "on": data.revoked_on} | (
                 {"reason": data.reason} if data.reason else {}
             )
+            if data.company is not None:
+                # What nobody lists is known of the company all the same.
+                what = data.model_dump(
+                    mode="json",
+                    exclude_none=True,
+                    include={"authority", "instrument", "registry_number", "item"},
+                )
+                whole = entry | what | _by(data.source)
+                _note(documents, data.company.name, event.position, whole, stands, [])
             place = f"later\t{name_key(data.authority)}\t{name_key(data.instrument)}\t{approvals.revoked_key(data)}"
             pages.keep(documents, place, event.position, entry | _by(data.source), stands)
         case CompanyIdentified() as data:
@@ -236,21 +245,26 @@ def positions(documents: Documents, company: str) -> Iterator[int]:
 
 
 def history(documents: Documents, company: str, names: Sequence[str]) -> list[tuple[int, dict[str, Any]]]:
-    """What is known under one name, in the order of the log; what became of an approval later, under any of the `names` that its
-    company has, stands with it."""
+    """What is known under one name, in the order of the log; what became of an approval, under any of the `names` that its
+    company has, stands with it, and whatever else became of one that an amendment gave to the company with that."""
     entries = list(pages.read(documents, f"history\t{company}"))
     pages.fetch(documents, [place for _, entry in entries for place in _later(entry, names)])
+    found: dict[tuple[str, ...], list[dict[str, Any]]] = {}  # many reports may be of one approval
+
+    def later(position: int, places: tuple[str, ...]) -> list[dict[str, Any]]:
+        if places not in found:
+            found[places] = _changes(documents, places)
+        return [change for change in found[places] if change["position"] != position]
+
     return [
-        (
-            position,
-            entry | {"later": _changes(documents, entry, names)} if entry["kind"] == "granted" else entry,
-        )
+        (position, entry | {"later": later(position, tuple(places))} if places else entry)
         for position, entry in entries
+        for places in [_later(entry, names)]
     ]
 
 
-def _changes(documents: Documents, entry: dict[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
-    changes = {at: change for place in _later(entry, names) for at, change in pages.read(documents, place)}
+def _changes(documents: Documents, places: Iterable[str]) -> list[dict[str, Any]]:
+    changes = {at: change for place in places for at, change in pages.read(documents, place)}
     return [{"position": at} | change for at, change in sorted(changes.items())]
 
 
@@ -335,7 +349,10 @@ def _count(documents: Documents, approval: approvals.Approval, counted: str, sig
 
 def _later(entry: dict[str, Any], names: Sequence[str]) -> list[str]:
     """Where amendments and revocations of a granted approval are: under its number, and under its item and each name of its
-    company."""
+    company; of one that an amendment gave to the company, under its number."""
+    if entry["kind"] == "amended":
+        parts = (name_key(entry[part]) for part in ("authority", "instrument", "registry_number"))
+        return [_of_number(*parts)]
     if entry["kind"] != "granted":
         return []
     item, number = name_key(entry["item"]["name"]), entry["item"].get("registry_number")

@@ -11,7 +11,7 @@ from . import buckets, pages
 from .projection import Documents
 
 name = "shares"
-version = 5
+version = 6
 handles = frozenset({MarketEstimated.TYPE})
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
 from itertools import accumulate
 from math import ceil, floor
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from events import Count, Interval, Share
+from events import Count, Interval, Share, canonical
+
+from .bounds import set_apart
 
 WORLD = "world"
 UNIONS = frozenset({"EU", "EZ", "UN"})
@@ -78,21 +80,37 @@ def infer(estimates: Iterable[tuple[int, dict[str, Any]]]) -> Market:
     A stock is a whole number, a share what its rounding allows; a region's stock is its share of the world's. Each
     narrows the others until nothing changes.
     """
-    reported = {at: _Said.by(data) for at, data in estimates}
+    reported = {at: _Said.by(data) for at, data in sorted(estimates, key=_told_by)}
     regions = dict.fromkeys(said.region for said in reported.values())
-    conflicts: list[frozenset[int]] = []
-    apart, settled = set[int](), set[int]()
-    while (found := _further(reported, apart, settled)) is not None:
-        conflicts.append(found)
-        apart |= found
-    believed = {at: said for at, said in reported.items() if at not in apart}
-    markets = []
-    for at in sorted(apart):
-        with suppress(_Contradiction):
-            markets.append(_propagate(_as_reported(believed | {at: reported[at]}, regions)))
-    markets = markets or [_propagate(_as_reported(believed, regions))]
+    first_to_say: dict[_Said, int] = {}
+    same = {at: first_to_say.setdefault(said, at) for at, said in reported.items()}
+
+    def solved(events: frozenset[int], also: Iterable[str] = regions) -> dict[str, Region] | frozenset[int]:
+        believed: dict[int, int] = {}  # those that only repeat one bound nothing further
+        for at in reported:
+            if at in events:
+                believed.setdefault(same[at], at)
+        try:
+            return _propagate(_as_reported({at: reported[at] for at in believed.values()}, also))
+        except _Contradiction as contradiction:
+            return contradiction.events
+
+    def contradicted(events: frozenset[int]) -> bool:
+        return isinstance(solved(events, ()), frozenset)
+
+    # Each estimate is taken for an origin of its own: all are of one estimator, whoever repeats them.
+    conflicts, alone, _ = set_apart(solved, contradicted, {at: str(at) for at in reported})
+    markets = [each.solution for each in alone]
     hull = {name: reduce(_wider, (market[name] for market in markets)) for name in {WORLD: None} | regions}
-    return Market(hull, tuple(conflicts))
+    return Market(hull, tuple(conflict.events for conflict in conflicts))
+
+
+def _told_by(estimate: tuple[int, Mapping[str, Any]]) -> tuple[str, bytes, bytes, int]:
+    """What puts estimates in an order that is not the log's: what they say of which region, and who says it. Those of which all of
+    this is the same stand as they were recorded."""
+    position, data = estimate
+    says = canonical({part: data[part] for part in ("count", "share") if part in data})
+    return data["region"], says, canonical(data["source"]), position
 
 
 class _Said(NamedTuple):
@@ -112,40 +130,6 @@ class _Said(NamedTuple):
 
 
 Reported = Mapping[int, _Said]
-
-
-def _further(reported: Reported, apart: set[int], settled: set[int]) -> frozenset[int] | None:
-    """A smallest contradiction among the estimates that are not `apart`, or between one that is and those; None where
-    there is none. Those of which there is none are `settled`: what is believed only grows less."""
-    believed = {at: said for at, said in reported.items() if at not in apart}
-    if events := _contradicted(believed):
-        return _smallest(reported, events)
-    for at in sorted(apart - settled):
-        if (events := _contradicted(believed | {at: reported[at]})) and (
-            found := _smallest(reported, events)
-        ) - apart:
-            return found
-        settled.add(at)
-    return None
-
-
-def _smallest(reported: Reported, events: frozenset[int]) -> frozenset[int]:
-    enough = events
-    for event in sorted(events, reverse=True):
-        if event not in enough:
-            events -= {event}
-        elif fewer := _contradicted({at: reported[at] for at in events - {event}}):
-            events, enough = events - {event}, fewer
-    return events
-
-
-def _contradicted(reported: Reported) -> frozenset[int]:
-    """Events that contradict each other, not yet a smallest set of them; empty where all can be true."""
-    try:
-        _propagate(_as_reported(reported))
-    except _Contradiction as contradiction:
-        return contradiction.events
-    return frozenset()
 
 
 def _wider(a: Region, b: Region) -> Region:
@@ -183,7 +167,8 @@ def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
     ]
     provinces = [(region, regions[name.partition("-")[0]]) for name, region in regions.items() if "-" in name]
     for _ in range(max(FEW, VISITS // (len(parts) + 1))):
-        changed = False
+        # What is quickly found to be too much comes first.
+        changed = _leave_room(countries) | _add_up(world, countries)
         for region in parts:
             changed |= _narrow_stock(
                 world, _world_of(world.stock, region), region.share_because, region.stock_because
@@ -194,7 +179,6 @@ def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
             changed |= _narrow_share(
                 region, _ratio(region.stock, world.stock), region.stock_because, world.stock_because
             )
-        changed |= _leave_room(countries) | _add_up(world, countries)
         for province, country in provinces:
             changed |= _contain(country, province)
         if not changed:
@@ -217,18 +201,29 @@ def _add_up(world: Region, countries: Sequence[Region]) -> bool:
     least = sum(country.stock.low for country in countries)
     if least <= world.stock.low:
         return False
+    if world.stock.high is not None and least > world.stock.high:
+        stocks = [(country.stock.low, country.stock_because) for country in countries]
+        raise _Contradiction(world.stock_because | _largest_of_more_than(world.stock.high, stocks))
     return _narrow_stock(
         world, Interval(least), *(country.stock_because for country in countries if country.stock.low)
     )
+
+
+def _largest_of_more_than(
+    most: int, parts: Iterable[tuple[Fraction | int, frozenset[int]]]
+) -> frozenset[int]:
+    """The events of the largest parts, as many as are together more than `most`."""
+    largest = sorted(parts, key=itemgetter(0), reverse=True)
+    enough = 1 + sum(together <= most for together in accumulate(size for size, _ in largest))
+    return frozenset[int]().union(*(because for _, because in largest[:enough]))
 
 
 def _leave_room(countries: Sequence[Region]) -> bool:
     """The countries' shares add up to one at most."""
     taken = sum((country.share.low for country in countries), Fraction(0))
     if taken > 1:
-        largest = sorted(countries, key=lambda country: country.share.low, reverse=True)
-        enough = 1 + sum(together <= 1 for together in accumulate(country.share.low for country in largest))
-        raise _Contradiction(frozenset().union(*(country.share_because for country in largest[:enough])))
+        shares = [(country.share.low, country.share_because) for country in countries]
+        raise _Contradiction(_largest_of_more_than(1, shares))
     rooms = [1 - (taken - country.share.low) for country in countries]
     if all(country.share.high <= room for country, room in zip(countries, rooms, strict=True)):
         return False

@@ -12,7 +12,7 @@ from events import Log
 
 from .api import Api, problem, running
 from .command import TOTAL
-from .given import HISTORY, append, append_newer, append_raw, called, granted
+from .given import HISTORY, amended, append, append_newer, append_raw, called, estimate, granted, revoked
 from .servers import Server
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -57,6 +57,19 @@ def test_a_company_has_a_feed_under_each_of_its_names(api: Api, history: Log) ->
     problem(api.get(history, "feeds/company?name=Nobody"), 404, "unknown-company")
 
 
+def test_the_feed_of_a_company_has_what_became_of_its_approvals(api: Api, log: Log) -> None:
+    log.append(
+        [
+            called("e1", granted("Baidu", "Ernie", "2023-08-31", number="N1")),
+            called("e2", amended("N1", company="Kunlun", on="2024-02-01")),
+            called("e3", revoked("N1", on="2024-03-01")),
+        ]
+    )
+    for name, events in ("Baidu", ["3", "2", "1"]), ("Kunlun", ["3", "2"]):
+        found = entries(api.get(log, f"feeds/company?name={name}"))
+        assert [entry["id"].rpartition(":")[2] for entry in found] == events
+
+
 def test_contradictions_are_told_in_words_and_keep_their_ids_while_the_log_grows(api: Api, log: Log) -> None:
     log.append(HISTORY[:40])
     before = entries(api.get(log, "feeds/contradictions"))
@@ -64,6 +77,13 @@ def test_contradictions_are_told_in_words_and_keep_their_ids_while_the_log_grows
     log.append(HISTORY[40:41])
     after = {entry["id"] for entry in entries(api.get(log, "feeds/contradictions"))}
     assert {entry["id"] for entry in before} <= after
+
+
+def test_contradictions_of_estimates_are_told_too(api: Api, log: Log) -> None:
+    log.append([called("e1", estimate("CN", "=130")), called("e2", estimate("CN", "=160"))])
+    (entry,) = entries(api.get(log, "feeds/contradictions"))
+    assert entry["title"] == "Positions 1, 2 contradict each other"
+    assert "160 models in CN" in entry["summary"]
 
 
 @pytest.mark.parametrize("path", FEEDS)

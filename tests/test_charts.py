@@ -280,6 +280,30 @@ def test_shares_are_ranges_and_where_any_is_possible_that_is_said(log: Log) -> N
     assert ("Stanford", "US, model, 22 Sep 2023", "61", "any share") in figures
 
 
+@pytest.mark.parametrize("narrow", [1e-6, 1e-320])
+def test_given_a_share_of_nearly_nothing_then_a_world_of_very_many_digits_is_drawn(
+    log: Log, narrow: float
+) -> None:
+    report(log, estimate("CN", "=9007199254740991", share=narrow, rounding=narrow))
+    assert to_svg(drawn(log, "shares")).startswith(b"<svg")
+
+
+def test_given_a_revocation_of_what_nobody_lists_then_it_stands_by_its_day_as_does_that_of_what_was_amended(
+    log: Log,
+) -> None:
+    report(
+        log,
+        revoked(item="Ernie", company="Baidu", on="2024-05-02"),
+        amended("N1", company="Baidu", on="2024-04-01"),
+        revoked("N1", on="2024-06-01"),
+    )
+    assert rows(drawn(log, "companies", name="Baidu"), "from", "what", "below") == [
+        ("2024-04-01", "N1", "amended, CAC"),
+        ("2024-05-02", "Ernie", "revoked, CAC"),
+        ("2024-06-01", "N1", "revoked, CAC"),
+    ]
+
+
 def test_sources_stand_with_whom_they_repeat(log: Log) -> None:
     report(
         log,

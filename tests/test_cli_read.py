@@ -48,6 +48,7 @@ from .given import (
     batch,
     called,
     equated,
+    estimate,
     granted,
     merged,
     retracted,
@@ -365,6 +366,25 @@ def test_a_question_across_terms_is_refused_until_an_event_equates_them(server: 
     assert share["equated_by"] == [18]
     assert share["stock"] == {"low": 130, "high": 130}
     assert share["share"] == {"low": 31.53, "high": 100}  # 41 of 130, rounded down
+
+
+def test_given_several_contradictions_of_estimates_then_people_see_each_and_of_a_share_of_a_stock_too(
+    server: Server,
+) -> None:
+    ledger = Ledger(server)
+    reports = [
+        estimate("CN", "=130"),
+        estimate("CN", "=160"),
+        estimate("CN", "=5", on="2024-01-31"),
+        estimate("CN", "=6", on="2024-01-31"),
+        total("=3", "2024-01-31"),
+        equated(MODELS, ("CAC", "stock", "model")),
+    ]
+    ledger.log.append([called(f"e{number}", report) for number, report in enumerate(reports, 1)])
+    for command in ("shares",), ("shares", *STOCK):
+        shown = ledger.run(*command).out
+        assert "contradiction between positions 1, 2: these cannot all be true: 130 models in CN" in shown
+        assert "contradiction between positions 3, 4: these cannot all be true: 5 models in CN" in shown
 
 
 def test_every_answer_can_be_asked_for_on_both_axes(news: Ledger) -> None:

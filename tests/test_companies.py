@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from events import BadQuestion, EventData, RecordedEvent, date_range
+from events import BadQuestion, EventData, RecordedEvent, UnknownCompany, date_range
 from projections.answers.shown import SHOWN
 
 from .given import (
@@ -807,6 +807,51 @@ def test_a_correction_of_the_holder_stands_in_the_history_of_both() -> None:
     )
     assert [e["kind"] for e in company_of(reports, "Kunlun")["history"]] == ["amended"]
     assert [e["later"][0]["position"] for e in company_of(reports, "Baidu")["history"]] == [2]
+
+
+def test_given_a_revocation_of_what_nobody_lists_when_the_company_is_asked_for_then_its_history_has_it() -> (
+    None
+):
+    ended = revoked(item="Ernie", company="百度", on="2024-03-01")
+    (entry,) = company_of(log(ended), "百度")["history"]
+    assert (entry["kind"], entry["on"], entry["item"]) == ("revoked", "2024-03-01", {"name": "Ernie"})
+    reports = log(
+        batch(1, "=3", "2023-08-31", named=[("Baidu", "Ernie")]), identified("baidu", "Baidu", "百度"), ended
+    )
+    assert [e["kind"] for e in company_of(reports, "Baidu")["history"]] == ["named", "revoked"]
+    # Only once, where the approval is listed; and not before it ended.
+    listed = log(granted("百度", "Ernie", "2023-08-31"), ended)
+    assert [e["kind"] for e in company_of(listed, "百度")["history"]] == ["granted"]
+    (company,) = ask(reports, "companies", "Baidu", valid_at=date_range("2024-02"))
+    assert [e["kind"] for e in company["history"]] == ["named"]
+    with pytest.raises(UnknownCompany):
+        ask(log(ended, retracted("e1")), "companies", "百度")
+
+
+def test_given_an_approval_that_an_amendment_gave_to_a_company_when_it_ended_then_its_history_has_that_too() -> (
+    None
+):
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+        amended("CN-1", item="Ernie 2", on="2023-09-01"),
+        amended("CN-1", company="Kunlun", on="2024-02-01"),
+        amended("CN-1", company="Kunlun", on="2024-02"),
+        revoked("CN-1", on="2024-03-01"),
+    )
+    first, repeated = company_of(reports, "Kunlun")["history"]
+    assert [(later["position"], later["kind"]) for later in first["later"]] == [(5, "revoked")]
+    assert repeated["later"] == []
+    (company,) = ask(reports, "companies", "Kunlun", valid_at=date_range("2024-02"))
+    assert [entry["later"] for entry in company["history"]] == [[], []]
+    # Once, where the former holder is the same company.
+    renamed = log(
+        granted("Baidu", "Ernie", "2023-08-31", number="CN-1"),
+        amended("CN-1", company="百度", on="2024-02-01"),
+        revoked("CN-1", on="2024-03-01"),
+        identified("baidu", "Baidu", "百度"),
+    )
+    history = company_of(renamed, "Baidu")["history"]
+    assert [[later["position"] for later in entry["later"]] for entry in history] == [[2, 3], []]
 
 
 def test_a_retracted_report_leaves_no_company_behind() -> None:

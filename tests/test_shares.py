@@ -93,6 +93,39 @@ def test_an_estimate_that_is_reported_twice_is_no_contradiction() -> None:
     assert [market["contradictions"] for market in ask(reports, "shares")] == [[]]
 
 
+def test_given_a_stock_that_rests_on_many_estimates_then_those_that_are_not_listed_are_counted() -> None:
+    countries = (f"A{letter}" for letter in "DEFGILMOQRSTUWXZ")
+    reports = log(
+        *(estimate(country, ">=5") for country in countries), total("=1", "2024"), equated(MODELS, STOCK)
+    )
+    (market,) = ask(reports, "shares")
+    world = market["regions"][-1]
+    assert (world["region"], world["count"]) == ("world", at_least(80))
+    assert world["evidence"] == {"count": [*range(1, 13)], "share": [], "more": 4}
+    (answer,) = share_of_stock(reports, region="world")
+    assert (answer["evidence"]["stock"], answer["evidence"]["more"]) == ([*range(1, 13)], 4)
+
+
+def test_each_contradiction_of_estimates_is_told_in_words_of_its_own() -> None:
+    reports = log(
+        estimate("CN", "=130", share=40),
+        estimate("CN", ">160"),
+        estimate("US", share=50.5, rounding=0.1),
+        estimate("US", share=61, rounding=5),
+    )
+    (market,) = ask(reports, "shares")
+    of = "as of 2023-09-22, by CLSA (Reuters)"
+    china, america = (contradiction["says"] for contradiction in market["contradictions"])
+    assert china == (
+        "these cannot all be true: 130 models and 40 % (rounded to 1) of the world's models in CN "
+        f"{of}; more than 160 models in CN {of}"
+    )
+    assert america == (
+        f"these cannot all be true: 50.5 % (rounded to 0.1) of the world's models in US {of}; "
+        f"61 % (rounded to 5) of the world's models in US {of}"
+    )
+
+
 # Approvals over a stock.
 
 REPORTS = (total("=40", "2024-01-28"), estimate("CN", "=130", share=40))
@@ -113,7 +146,7 @@ def test_an_event_that_equates_the_terms_opens_the_question_and_its_retraction_c
     assert (answer["stock"], answer["as_of"]) == (exactly(130), "2023-09-22")
     assert answer["share"] == {"low": 30.76, "high": 30.77}
     assert answer["equated_by"] == [3]
-    assert answer["evidence"] == {"total": {"low": [1], "high": [1], "more": 0}, "stock": [2]}
+    assert answer["evidence"] == {"total": {"low": [1], "high": [1], "more": 0}, "stock": [2], "more": 0}
     with pytest.raises(TermsDiffer):
         share_of_stock(reports)
 
@@ -162,6 +195,46 @@ def test_a_stock_in_contradiction_is_answered_with_what_either_estimate_gives() 
         equated(MODELS, STOCK),
     )
     assert share_of_stock(reports)[0]["stock"]["low"] <= 130
+
+
+def test_given_estimates_or_totals_in_conflict_then_the_share_of_the_stock_tells_their_contradictions() -> (
+    None
+):
+    reports = log(
+        total("=40", "2024-01-28", source="Reuters"),
+        total("=60", "2024-01-28", source="Xinhua"),
+        estimate("CN", "=130", source="Jiemian"),
+        estimate("CN", "=160", source="Caixin"),
+        equated(MODELS, STOCK),
+    )
+    (answer,) = share_of_stock(reports)
+    assert answer["share"] == {"low": 25.0, "high": 46.16}  # 40 of 160, and 60 of 130
+    of_total, of_stock = answer["contradictions"]
+    assert of_total["says"] == (
+        "these cannot all be true: 40 by 2024-01-28 (Reuters); 60 by 2024-01-28 (Xinhua)"
+    )
+    assert [alone["total"] for alone in of_total["alone"]] == [exactly(40), exactly(60)]
+    assert of_stock == {
+        "events": [3, 4],
+        "says": "these cannot all be true: 130 models in CN as of 2023-09-22, by CLSA (Jiemian); "
+        "160 models in CN as of 2023-09-22, by CLSA (Caixin)",
+    }
+
+
+@pytest.mark.parametrize("stock", ["=130", "=0"])
+def test_given_a_total_that_is_more_than_the_stock_then_nothing_is_known_of_the_share_and_that_is_told(
+    stock: str,
+) -> None:
+    reports = log(total(">=300", "2025-01-28"), estimate("CN", stock), equated(MODELS, STOCK))
+    (answer,) = share_of_stock(reports)
+    assert answer["share"] == {"low": 0, "high": 100}
+    assert answer["contradictions"] == [
+        {
+            "events": [1, 2, 3],
+            "says": "the total, 300 or more by 2025-01-28, is more than the stock that it is asked to be a share of, "
+            f"{stock[1:]} as of 2023-09-22",
+        }
+    ]
 
 
 def test_a_share_of_a_stock_or_of_approvals_that_nobody_reports_is_no_question() -> None:

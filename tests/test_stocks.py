@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from itertools import count
+from itertools import combinations, count
 from math import ceil
+from random import Random
 from typing import Any
 
 import pytest
@@ -251,6 +252,41 @@ def test_where_one_of_a_contradiction_contradicts_another_estimate_too_neither_i
     assert stocks(market) == {"CN": Interval(0, 130), WORLD: Interval(0)}
 
 
+def test_given_estimates_that_are_in_conflict_and_agree_then_what_they_contradict_together_is_in_conflict_too() -> (
+    None
+):
+    """DE's 5 and BJ's 1 may both be true: then BJ has no quarter of a world of 6 or more."""
+    market = inferred(
+        estimated("DE", "=0", share=30, rounding=10),
+        estimated("DE", ">=5"),
+        estimated("CN-BJ", "=1"),
+        estimated("CN-BJ", share=25, rounding=5),
+    )
+    assert frozenset({1, 2}) in market.conflicts
+    assert frozenset({2, 3, 4}) in market.conflicts
+    assert market.regions["CN-BJ"].share.low < Fraction(1, 6)
+
+
+def test_given_a_world_with_room_for_few_of_many_countries_then_their_contradictions_are_found_in_few_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    solved = 0
+    propagate = projections.stocks._propagate
+
+    def counted(regions: dict[str, Region]) -> dict[str, Region]:
+        nonlocal solved
+        solved += 1
+        return propagate(regions)
+
+    monkeypatch.setattr(projections.stocks, "_propagate", counted)
+    regions = [a + b for a in "ABCDEFGHIJ" for b in "ABCDEFGHIJ"]
+    market = inferred(
+        estimated(WORLD, "<=500"), *(estimated(each, f"={100 + n}") for n, each in enumerate(regions))
+    )
+    assert len(market.conflicts) > 10
+    assert solved <= 10 * len(regions)  # 15 of each, when every conflict was sought among all
+
+
 # Against brute force.
 
 MOST = 12
@@ -269,7 +305,7 @@ def estimates(draw: st.DrawFn) -> list[Estimate]:
                 lambda e: (e[1] or e[2]) and not (e[0] == WORLD and e[2])
             ),
             min_size=1,
-            max_size=4,
+            max_size=5,
         )
     )
     return [
@@ -346,6 +382,31 @@ def test_no_estimate_of_a_contradiction_can_be_missed_and_whichever_is_true_lies
     for at in disputed:
         for world in worlds([*believed, reported[at - 1]]):
             assert holds(market, world), world
+
+
+@settings(max_examples=examples(150))
+@given(estimates(), st.randoms(use_true_random=False))
+def test_what_estimates_say_and_which_contradict_each_other_does_not_depend_on_the_order_in_which_they_arrive(
+    reported: list[Estimate], random: Random
+) -> None:
+    def found(estimates: Sequence[Estimate]) -> tuple[object, ...]:
+        market = inferred(*estimates)
+        figures = {name: (region.stock, region.share) for name, region in market.regions.items()}
+        return figures, sorted(sorted(str(estimates[at - 1]) for at in events) for events in market.conflicts)
+
+    assert found(reported) == found(random.sample(reported, len(reported)))
+
+
+@settings(max_examples=examples(150))
+@given(estimates())
+def test_estimates_in_conflict_that_agree_with_each_other_agree_with_all_that_are_in_none(
+    reported: list[Estimate],
+) -> None:
+    disputed = frozenset[int]().union(*inferred(*reported).conflicts)
+    believed = [estimate for at, estimate in enumerate(reported, 1) if at not in disputed]
+    for size in range(1, len(disputed) + 1):
+        for some in combinations([reported[at - 1] for at in sorted(disputed)], size):
+            assert inferred(*some).conflicts or not inferred(*some, *believed).conflicts
 
 
 @settings(max_examples=examples(150))

@@ -162,6 +162,7 @@ class Company(Exact):
 class RegionEvidence(Exact):
     count: list[int]
     share: list[int]
+    more: int
 
 
 class Region(Exact):
@@ -187,6 +188,7 @@ class Market(Exact):
 class StockEvidence(Exact):
     total: Evidence
     stock: list[int]
+    more: int
 
 
 class ShareOfStock(Exact):
@@ -202,6 +204,7 @@ class ShareOfStock(Exact):
     share: Percents
     equated_by: list[int]
     evidence: StockEvidence
+    contradictions: list[Contradiction]
     perhaps: bool = False
 
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 from fastapi import APIRouter, Query, Request, Response
 
 from events import DecodedEvent, EventData, InvalidEvent, Log, RecordedEvent, canonical, catalog, decode
-from projections import Answer, queries
+from projections import PROJECTIONS, Answer, queries
 
 from . import documents, parameters
 from .access import READING
@@ -81,7 +81,8 @@ def company(request: Request, log: LogOf, query: Annotated[parameters.CompanyFee
 
     def build() -> tuple[bytes, bool]:
         answer = queries.companies(log, query.name, at_least=now.head if now.behind <= NEAR else 0)
-        positions = {entry["position"] for found in answer["answers"] for entry in found["history"]}
+        entries_of = [entry for found in answer["answers"] for entry in found["history"]]
+        positions = {each["position"] for entry in entries_of for each in (entry, *entry.get("later", []))}
         newest = sorted(positions, reverse=True)[:ENTRIES]
         entries = (_of_event(log, *each) for each in _read(log.at_each(newest)))
         title = f"{query.name} in ledger {log.ledger}"
@@ -93,12 +94,13 @@ def company(request: Request, log: LogOf, query: Annotated[parameters.CompanyFee
 @router.get("/contradictions", responses=documents.feed())
 def contradictions(request: Request, log: LogOf, query: Annotated[parameters.Nothing, Query()]) -> Response:  # noqa: ARG001
     """The reports that cannot all be true, the newest first."""
-    now = standing(request, log, queries.COUNTING, parameters.AsOf().asked())
+    now = standing(request, log, [*queries.COUNTING, PROJECTIONS["shares"]], parameters.AsOf().asked())
 
     def build() -> tuple[bytes, bool]:
         at_least = now.head if now.behind <= NEAR else 0
         answers = [
-            ask(log, at_least=at_least) for ask in (queries.totals, queries.batches, queries.companies)
+            ask(log, at_least=at_least)
+            for ask in (queries.totals, queries.batches, queries.companies, queries.shares)
         ]
         found = sorted(_contradictions(answers), key=lambda each: (-max(each[0]), each))[:ENTRIES]
         newest = log.at_each([max(events) for events, _ in found])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from events.quantities import MAX_COUNT
 from projections import Answer
 
 from . import rows
@@ -17,6 +18,7 @@ SPACING = 40
 NARROW = 600  # pixels of room in which two panels do not stand side by side
 ROOM = 1.5  # of the highest figure: a range in words has room beside it
 WHOLE = 100.0  # percent
+FARTHEST = 10**300
 WORLD = "world"
 
 Row = dict[str, Any]
@@ -49,7 +51,7 @@ def _body(found: list[tuple[Row, Row]], look: Look) -> Mapping[str, Any]:
     narrow = look.room < NARROW
     panels = 1 if narrow else 2
     width = (look.room - rows.side(look) - (panels - 1) * SPACING) // panels
-    counts = [bound for _, region in found for bound in region["count"].values() if bound is not None]
+    counts = [_place(bound) for _, region in found for bound in region["count"].values() if bound is not None]
     top = max(1, *counts) * ROOM
     values = [_row(number, market, region, look, top) for number, (market, region) in enumerate(found)]
     names = rows.names(look)
@@ -68,6 +70,12 @@ def _body(found: list[tuple[Row, Row]], look: Look) -> Mapping[str, Any]:
         ],
         "spacing": SPACING,
     }
+
+
+def _place(figure: int) -> float:
+    """Where a figure stands. Of a share that is rounded to nearly nothing the world's stock may have more digits than what draws it
+    takes for a whole number, or than any number that it takes."""
+    return figure if figure <= MAX_COUNT else float(min(figure, FARTHEST))
 
 
 def _percent(width: int) -> dict[str, Any]:
@@ -122,10 +130,10 @@ def _row(number: int, market: Row, region: Row, look: Look, top: float) -> Row:
     return {
         "row": number,
         **rows.named(look, market["estimator"], words.listed(below)),
-        "low": count["low"],
-        "high": top if count["high"] is None else count["high"],
+        "low": _place(count["low"]),
+        "high": top if count["high"] is None else _place(count["high"]),
         "open": count["high"] is None,
-        "end": count["low"] if count["high"] is None else count["high"],
+        "end": _place(count["low"] if count["high"] is None else count["high"]),
         "figure": words.figure(count),
         "least": share["low"],
         "most": share["high"],
@@ -135,6 +143,7 @@ def _row(number: int, market: Row, region: Row, look: Look, top: float) -> Row:
         "share": words.no_share if anything else words.percent(share),
         "says": _said(market, region, look),
         "evidence": sorted({*region["evidence"]["count"], *region["evidence"]["share"]}),
+        **({"more": region["evidence"]["more"]} if region["evidence"]["more"] else {}),
     }
 
 

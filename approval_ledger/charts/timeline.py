@@ -65,7 +65,9 @@ def _of_entry(entry: Row, look: Look) -> Iterator[Row]:
             for change in entry["later"]:
                 yield from _change(change, item, look)
         case _:
-            yield from _change(entry, entry["registry_number"], look)
+            of = entry.get("registry_number") or entry.get("item", {}).get("name") or entry["instrument"]
+            for change in (entry, *entry.get("later", [])):
+                yield from _change(change, of, look)
 
 
 def _change(change: Row, item: str, look: Look) -> Iterator[Row]:

@@ -502,11 +502,11 @@ def show_suspects(answer: Answer, pairs: list[tuple[Suspect, Event | None]], jso
 
 
 def _happened(entry: dict[str, Any]) -> str:
+    later = "".join(
+        f"; {change['kind']} (position {change['position']})" for change in entry.get("later", [])
+    )
     match entry["kind"]:
         case "granted":
-            later = "".join(
-                f"; {change['kind']} (position {change['position']})" for change in entry["later"]
-            )
             number = entry["item"].get("registry_number")
             return (
                 f"{entry['instrument']} of {entry['item']['name']}{f' ({number})' if number else ''}{later}"
@@ -518,11 +518,12 @@ def _happened(entry: dict[str, Any]) -> str:
         case "used":
             return f"{entry['item']}: {show.bounds(entry['users'])} users"
         case _:
-            return f"{entry['kind']}: {entry['registry_number']}"
+            of = entry.get("registry_number") or entry.get("item", {}).get("name") or entry["instrument"]
+            return f"{entry['kind']}: {of}{later}"
 
 
 def _when(entry: dict[str, Any]) -> str:
-    for field in ("approved_on", "as_of", "amended_on"):
+    for field in ("approved_on", "as_of", "amended_on", "on"):
         if field in entry:
             return str(entry[field])
     return str(entry.get("batch", {}).get("announced_on", ""))
@@ -541,7 +542,8 @@ def show_shares(answer: Answer) -> None:
                 show.bounds(region["count"]),
                 show.percent(region["share"]),
                 ", ".join(f"{points:g}" for points in region["rounding"]),
-                show.positions(sorted({*region["evidence"]["count"], *region["evidence"]["share"]})),
+                show.positions(sorted({*region["evidence"]["count"], *region["evidence"]["share"]}))
+                + (f" and {region['evidence']['more']} more" if region["evidence"]["more"] else ""),
             ]
             for market in answer["answers"]
             for region in market["regions"]
@@ -568,6 +570,7 @@ def show_share_of_stock(answer: Answer) -> None:
             for share in answer["answers"]
         ),
     )
+    show.contradictions(answer["answers"])
 
 
 def show_sources(answer: Answer) -> None:

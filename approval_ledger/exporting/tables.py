@@ -211,6 +211,7 @@ _SHARES = (
     Column("rounding", "list of numbers", "the points to which the shares of this region are rounded"),
     Column("count_evidence", "list of integers", "positions of events that bound the stock"),
     Column("share_evidence", "list of integers", "positions of events that bound the share"),
+    Column("evidence_more", "integer", "how many further events of both are not listed"),
     *_SOURCES,
     *_CONTRADICTIONS,
 )
@@ -229,6 +230,7 @@ def _shares(market: Row) -> Iterator[Row]:
             "rounding": region["rounding"],
             "count_evidence": region["evidence"]["count"],
             "share_evidence": region["evidence"]["share"],
+            "evidence_more": region["evidence"]["more"],
             **_sources(market),
             **_contradictions(market),
         }

@@ -584,12 +584,23 @@ def _history(views: Views, company: Company, valid_at: DateRange | None) -> list
             if perhaps(on, valid_at):
                 doubt = {} if surely(on, valid_at) else {"perhaps": True}
                 entries.append({"position": position, **_until(entry, valid_at), **doubt})
-    return sorted(entries, key=lambda entry: int(entry["position"]))
+    entries.sort(key=lambda entry: int(entry["position"]))
+    # What became of an approval stands with that where it is listed; else once, with the first amendment that gave it to the company.
+    told = {
+        change["position"] for entry in entries if entry["kind"] == "granted" for change in entry["later"]
+    }
+    for entry in entries:
+        if entry["kind"] == "amended":
+            entry["later"] = [change for change in entry["later"] if change["position"] not in told]
+            told.update(change["position"] for change in entry["later"])
+    return [entry for entry in entries if entry["kind"] != "revoked" or entry["position"] not in told]
 
 
 def _happened_on(entry: dict[str, Any]) -> DateRange:
     """The days on which what an entry tells may have happened; before all days where it gives none."""
-    on = next((entry[field] for field in ("approved_on", "as_of", "amended_on") if field in entry), None)
+    on = next(
+        (entry[field] for field in ("approved_on", "as_of", "amended_on", "on") if field in entry), None
+    )
     on = on or entry.get("batch", {}).get("announced_on")
     return DateRange(date.min, date.min) if on is None else date_range(on)
 
@@ -600,9 +611,18 @@ def _until(entry: dict[str, Any], valid_at: DateRange | None) -> dict[str, Any]:
         interval = Count(**entry["users"]).interval()
         bounds = interval.to_json() if interval else {"low": 0, "high": None}
         return entry | {"users": {"reported": entry["users"], **bounds}}
-    if entry["kind"] != "granted":
+    if "later" not in entry:
         return entry
-    return entry | {"later": list(_changes_until(entry["later"], valid_at))}
+    later = [change for change in entry["later"] if entry["kind"] == "granted" or _may_follow(change, entry)]
+    return entry | {"later": list(_changes_until(later, valid_at))}
+
+
+def _may_follow(change: dict[str, Any], amendment: dict[str, Any]) -> bool:
+    """Whether a change of an approval may be later than the amendment that gave it to a company, and is not the same."""
+    if change.get("changes") == amendment["changes"]:
+        return False
+    written, since = change.get("on") or change.get("amended_on"), amendment.get("amended_on")
+    return written is None or since is None or date_range(written).last >= date_range(since).first
 
 
 def _changes_until(changes: list[dict[str, Any]], valid_at: DateRange | None) -> Iterator[dict[str, Any]]:

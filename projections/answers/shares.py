@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from events import BadQuestion, DateRange, Interval, date_range, name_key
+from events import BadQuestion, Count, DateRange, Interval, date_range, name_key
 
 from .. import shares as fold
 from .. import stocks, terms, totals
@@ -94,19 +94,45 @@ def _market(reported: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
                 "rounding": sorted(
                     {d["share"]["rounding"] for _, d in reported if d["region"] == name and "share" in d}
                 ),
-                "evidence": {
-                    "count": sorted(region.stock_because)[:SHOWN],
-                    "share": sorted(region.share_because)[:SHOWN],
-                },
+                "evidence": _evidence(count=region.stock_because, share=region.share_because),
             }
             for name, region in sorted(market.regions.items())
         ],
         "sources": [{"position": at, **data["source"]} for at, data in reported],
-        "contradictions": [
-            {"events": sorted(conflict), "says": "these stocks and shares cannot all be true"}
-            for conflict in market.conflicts
-        ],
+        "contradictions": _contradictions(market, reported),
     }
+
+
+def _evidence(**because: frozenset[int]) -> dict[str, Any]:
+    """The positions that each figure rests on, SHOWN of each, and how many others there are."""
+    listed = {name: sorted(events)[:SHOWN] for name, events in because.items()}
+    every = frozenset[int]().union(*because.values())
+    return {**listed, "more": len(every.difference(*listed.values()))}
+
+
+def _contradictions(
+    market: stocks.Market, reported: list[tuple[int, dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """The estimates in conflict, in words: readers who are shown each text once see all of them, of whatever estimator and date."""
+    said = dict(reported)
+    return [
+        {
+            "events": sorted(conflict),
+            "says": f"these cannot all be true: {'; '.join(_says(said[at]) for at in sorted(conflict))}",
+        }
+        for conflict in market.conflicts
+    ]
+
+
+def _says(estimate: dict[str, Any]) -> str:
+    figures = []
+    if "count" in estimate:
+        figures.append(f"{Count(**estimate['count'])} {estimate['unit']}s")
+    if "share" in estimate:
+        percent, rounding = (f"{estimate['share'][part]:.15g}" for part in ("percent", "rounding"))
+        figures.append(f"{percent} % (rounded to {rounding}) of the world's {estimate['unit']}s")
+    whose = f"as of {estimate['as_of']}, by {estimate['estimator']} ({estimate['source']['publisher']})"
+    return f"{' and '.join(figures)} in {estimate['region']} {whose}"
 
 
 def _estimates_of(
@@ -135,10 +161,26 @@ def _of_stock(
     region: str,
 ) -> dict[str, Any]:
     first = reported[0][1]
-    equated = terms.must_be_one(counts, _held(counts, reported), totals.equations(views["totals"]))
-    total = figures.total_in(days)
-    stock = stocks.infer(reported).regions[region]
-    share = _ratio(total.interval, stock.stock)
+    equations = totals.equations(views["totals"])
+    equated = terms.must_be_one(counts, _held(counts, reported), equations)
+    total, market, shown = figures.total_in(days), stocks.infer(reported), Shown(figures)
+    stock, evidence = market.regions[region], shown.evidence(total, days)
+    share, contradictions = _ratio(total.interval, stock.stock), _contradictions(market, reported)
+    if stock.stock.high is not None and total.interval.low > stock.stock.high:
+        # Either may be wrong, or the stock of another day: as little is known of the share as where one of them is not reported.
+        share = stocks.ANY
+        contradictions.append(
+            {
+                "events": sorted({*evidence["low"], *stock.stock_because, *equated}),
+                "says": f"the total, {total.interval} by {as_text(days)}, is more than the stock that it is asked to be a share of, "
+                f"{stock.stock} as of {first['as_of']}",
+            }
+        )
+    one = terms.equal_to(terms.key_of(**counts), equations)
+    of_total = [
+        shown.with_equations(shown.contradiction(conflict, "total", ("total", days.last)), conflict, one)
+        for conflict in figures.resolution.conflicts
+    ]
     return {
         "terms": terms.written(counts),
         "total": total.interval.to_json(),
@@ -149,10 +191,8 @@ def _of_stock(
         "stock": stock.stock.to_json(),
         "share": share.to_json(),
         "equated_by": sorted(equated),
-        "evidence": {
-            "total": Shown(figures).evidence(total, days),
-            "stock": sorted(stock.stock_because)[:SHOWN],
-        },
+        "evidence": {"total": evidence, **_evidence(stock=stock.stock_because)},
+        "contradictions": [*of_total, *contradictions],
     }
 
 

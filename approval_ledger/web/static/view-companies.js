@@ -153,6 +153,6 @@ function what(entry, words) {
     case "used":
       return words.users(entry.item, count(entry.users.reported, words));
     default:
-      return words.number(entry.registry_number);
+      return entry.registry_number ? words.number(entry.registry_number) : (entry.item?.name ?? entry.instrument);
   }
 }

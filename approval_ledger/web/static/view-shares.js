@@ -34,6 +34,6 @@ function row(page, market, region) {
     `${bounds(region.count)} (${words.term(market.unit)})`,
     region.region === "world" ? "" : any ? words.anyShare
       : [percent(region.share), rounded && element("span", { class: "note" }, ` ${rounded}`)],
-    evidenceLink(page, [...new Set([...region.evidence.count, ...region.evidence.share])].sort((a, b) => a - b)),
+    evidenceLink(page, [...new Set([...region.evidence.count, ...region.evidence.share])].sort((a, b) => a - b), region.evidence.more),
   ];
 }
