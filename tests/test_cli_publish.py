@@ -201,6 +201,17 @@ def test_every_bad_event_is_refused_with_its_line_and_nothing_is_stored_unless_e
     assert each.log.head() == 2
 
 
+def test_of_a_wrong_file_of_many_lines_some_are_told_and_how_many_more(server: Server) -> None:
+    ledger = Ledger(server)
+    in_words = ledger.run("publish", "-", stdin=b"{}\n" * 140, code=1)
+    *lines, more, end = in_words.err.splitlines()
+    assert [line.partition(": refused: ")[0] for line in lines] == [f"line {n}" for n in range(1, 101)]
+    assert more == "40 more refused, which --json has"
+    assert end == "nothing was stored: correct the file and publish it again"
+    in_json = ledger.run("publish", "-", "--json", stdin=b"{}\n" * 140, code=1)
+    assert len(in_json.document["events"]) == 140
+
+
 def test_the_same_id_with_other_content_is_refused_with_its_line_and_where_the_other_is(
     server: Server, tmp_path: Path
 ) -> None:

@@ -121,7 +121,8 @@ def supervise(
     until `stop` is set.
 
     A worker that dies is replaced, one that does not end is killed. `configure` is called in each process, to set up its log; it must be importable.
-    `revive` starts the server anew where that is gone; it is asked to where nothing answers.
+    `revive` starts the server anew where that is gone; it is asked to where nothing answers. For the main thread alone, which is
+    the one that Python lets hear signals.
     """
     Supervisor(url, ledger, count, configure, stop or threading.Event(), revive).run()
 

@@ -28,6 +28,7 @@ from workers import ring
 from . import show
 from .options import Data, Json, Ledger, Url, open_ledger
 
+SHOWN = 100  # refused events, in words, as --json has all: a wrong file of 30,000 lines was 11 MB of them
 CHUNK = (
     500  # events of one append with --each; where one of them is refused, the rest of its chunk go one by one
 )
@@ -227,12 +228,17 @@ def _show(outcomes: Sequence[Outcome], ledger: str, json: bool) -> None:
     if json:
         show.json({"ledger": ledger, **counts, "events": [outcome.to_json() for outcome in outcomes]})
         return
+    told = 0
     for outcome in outcomes:
         if outcome.status == "refused":
-            show.complain(f"{outcome.of.place}: refused: {'; '.join(outcome.reasons)}")
+            told += 1
+            if told <= SHOWN:
+                show.complain(f"{outcome.of.place}: refused: {'; '.join(outcome.reasons)}")
         elif outcome.position is not None and (event := outcome.of.event) is not None:
             where = "appended at" if outcome.status == "appended" else "already at"
             show.plain(f"{outcome.of.place}: {where} {outcome.position}  {event.id}")
+    if told > SHOWN:
+        show.complain(f"{told - SHOWN:,} more refused, which --json has")
     if counts["refused"] and not counts["appended"] + counts["already"]:
         show.complain("nothing was stored: correct the file and publish it again")
     elif len(outcomes) > 1:
