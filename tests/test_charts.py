@@ -6,6 +6,7 @@ import json
 import re
 import struct
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -110,6 +111,34 @@ def test_between_two_days_on_which_a_total_is_certain_it_may_be_either_or_anythi
     between = ("2024-03-28", "2024-07-25", 117, 188, False, "28 Mar 2024 to 25 Jul 2024: 117 to 188")
     assert rows(found, "from", "to", "low", "high", "open", "says")[0] == between
     assert rows(found, "on", "total") == [("2024-03-28", 117), ("2024-07-25", 188)]
+
+
+def test_given_more_days_than_the_words_tell_then_they_tell_each_change_once_and_call_no_day_undrawn(
+    log: Log,
+) -> None:
+    days = [date(2023, 9, 1) + timedelta(days=n) for n in range(40)]
+    report(log, *(total(f"={n}", str(day)) for n, day in enumerate(days, start=1)))
+    found = drawn(log, "totals")
+    assert len(rows(found, "on", "total")) == 40
+    assert "and 16 more days, which the chart shows" in found["description"]
+    assert "not drawn" not in found["description"]
+
+
+def test_given_days_of_one_figure_then_the_words_tell_it_once(log: Log) -> None:
+    report(log, *(total("=8", f"2023-08-{day}") for day in (28, 29, 30, 31)), total("=20", "2023-10-31"))
+    told = drawn(log, "totals")["description"]
+    assert told.endswith("Day by day: 28 Aug 2023: 8; 31 Oct 2023: 20.")
+
+
+def test_given_a_contradiction_of_what_counts_together_then_chinese_words_have_no_english(log: Log) -> None:
+    report(
+        log,
+        batch(1, "=1", "2023-08-31"),
+        *(granted(f"公司{n}", "模型", "2023-08-31", batch=1) for n in range(3)),
+    )
+    look = Look.of("zh")
+    assert "the approvals by name" in str(drawn(log, "batches"))
+    assert "the approvals by name" not in str(drawn(log, "batches", look))
 
 
 def test_a_day_alone_has_a_bar_of_its_own_where_its_figure_is_not_certain(log: Log) -> None:

@@ -50,6 +50,7 @@ from .given import (
     equated,
     estimate,
     granted,
+    identified,
     merged,
     retracted,
     revoked,
@@ -262,6 +263,37 @@ def test_given_more_names_than_there_surely_are_when_figures_are_shown_then_they
     assert said not in ledger.run(command).out
     ledger.log.append([called("e2", batch(1, "=1", "2023-08-31", source="Xinhua"))])
     assert said in ledger.run(command).out
+
+
+def test_given_a_contradiction_of_several_batches_when_they_are_shown_then_it_says_what_each_would_be(
+    ledger: Ledger,
+) -> None:
+    ledger.log.append(
+        [
+            called("b1", batch(1, "=8", "2023-08-31", source="Paper A")),
+            called("b2", batch(2, "=10", "2023-11-10", source="Paper B")),
+            called("t", total("=15", "2023-11-12", source="Paper C")),
+        ]
+    )
+    shown = ledger.run("batches").out.splitlines()
+    assert sum(line.startswith("contradiction between positions 1, 2, 3") for line in shown) == 1
+    others = "on the word of paper c alone: ≥ 0"
+    for each in (
+        f"  approval 1: on the word of paper a alone: 8; on the word of paper b alone: ≥ 0; {others}",
+        f"  approval 2: on the word of paper a alone: ≥ 0; on the word of paper b alone: 10; {others}",
+    ):
+        assert each in shown
+
+
+def test_given_a_company_of_many_names_when_companies_are_listed_then_they_say_how_many_are_left_out(
+    ledger: Ledger,
+) -> None:
+    names = ("Baidu", "百度", "北京百度网讯科技有限公司")
+    ledger.log.append(
+        [called("e1", identified("baidu", *names)), called("e2", granted("百度", "Ernie", "2023-08-31"))]
+    )
+    assert "Baidu, 百度 and 1 more " in ledger.run("companies").out
+    assert ", ".join(names) in ledger.run("companies", "百度").out
 
 
 def test_batches_shares_sources_and_companies_have_the_shape_of_every_answer(news: Ledger) -> None:

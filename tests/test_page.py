@@ -252,6 +252,50 @@ def test_a_contradiction_is_marked_on_the_chart_and_its_reports_stand_side_by_si
         expect(page.locator("#tip")).to_contain_text("in contradiction: on the word of")
 
 
+def test_given_a_contradiction_of_several_batches_then_the_page_says_what_each_would_be(
+    visit: Visit, server: Server
+) -> None:
+    log = projected(
+        server,
+        [
+            called("b1", batch(1, "=8", "2023-08-31", source="Paper A")),
+            called("b2", batch(2, "=10", "2023-11-10", source="Paper B")),
+            called("t", total("=15", "2023-11-12", source="Paper C")),
+        ],
+    )
+    others = "on the word of Paper C alone: ≥ 0"
+    with visit() as someone:
+        page = someone.opens(at(log, view="batches"))
+        expect(page.locator(".contradiction .note")).to_have_text(
+            [
+                f"Batch 1, CAC, approval (model): on the word of Paper A alone: 8; on the word of Paper B alone: ≥ 0; {others}",
+                f"Batch 2, CAC, approval (model): on the word of Paper A alone: ≥ 0; on the word of Paper B alone: 10; {others}",
+            ]
+        )
+        page = someone.opens(at(log))
+        expect(page.locator(".contradiction .note")).to_have_count(1)
+
+
+def test_given_a_number_of_two_companies_then_their_list_says_why_they_have_less_and_so_do_chinese_words(
+    visit: Visit, server: Server
+) -> None:
+    log = projected(
+        server,
+        [
+            called("g1", granted("Foo", "Model", "2023-08-31", number="N1")),
+            called("g2", granted("Bar", "Model", "2023-08-31", number="N1")),
+            called("g3", granted("Baz", "Model", "2023-08-31", number="N2")),
+        ],
+    )
+    with visit() as someone:
+        page = someone.opens(at(log, view="companies"))
+        expect(page.locator("main tbody tr", has_text="contradict one another")).to_have_count(2)
+        page = someone.opens(at(log, view="companies", name="Foo", language="zh"))
+        expect(page.locator(".contradiction > p").first).to_have_text(
+            "编号 'n1' 被归于多家公司：'bar', 'foo'"
+        )
+
+
 @only_long
 def test_where_more_are_known_by_name_than_there_surely_are_the_page_says_why(
     visit: Visit, server: Server

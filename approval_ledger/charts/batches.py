@@ -146,7 +146,7 @@ def _alone(batches: list[Row], look: Look) -> Specification:
             "size": alone["size"]["low"],
             "says": words.said(
                 words.contradiction,
-                words.alone.format(origin=alone["origin"], figure=words.bounds(alone["size"])),
+                words.on_the_word_of(alone["origin"], alone["size"]),
             ),
             "evidence": contradiction["events"],
         }

@@ -359,6 +359,11 @@ def _panel_title(found: Row, look: Look) -> Row:
     }
 
 
+def _changes(steps: list[Row]) -> list[Row]:
+    """The days on which the figure is another than on the day before: 24 of 75 days had said `0 to 346`, and none what came then."""
+    return [*steps[:1], *(step for before, step in pairwise(steps) if step["total"] != before["total"])]
+
+
 def _told(answer: Answer, look: Look) -> Iterator[str]:
     words = look.words
     if not answer["answers"]:
@@ -368,11 +373,11 @@ def _told(answer: Answer, look: Look) -> Iterator[str]:
         named = words.and_named.format(named=f"{found['named']:,}")
         doubt = [words.more_named] if found["named"] > found["total"]["low"] else []
         yield words.said(words.counted(found), words.listed([figure, named, *doubt]))
+        changes = _changes(found["steps"])
         steps = [
-            words.said(words.day(step["on"]), words.bounds(step["total"]))
-            for step in found["steps"][:TEXT_STEPS]
+            words.said(words.day(step["on"]), words.bounds(step["total"])) for step in changes[:TEXT_STEPS]
         ]
-        if len(found["steps"]) > TEXT_STEPS:
-            steps.append(words.more.format(n=len(found["steps"]) - TEXT_STEPS))
+        if len(changes) > TEXT_STEPS:
+            steps.append(words.more_days.format(n=len(changes) - TEXT_STEPS))
         yield words.said(words.steps, words.semicolon.join(steps))
         yield from told_contradictions(found, look)

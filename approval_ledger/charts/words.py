@@ -34,12 +34,14 @@ class Words:
     known_as_published: str
     at_position: str
     more: str
+    more_days: str
     nothing: str
     contradiction: str
     contradicted: str
     translated: Mapping[str, str]
     more_named: str
     alone: str
+    origins: Mapping[str, str]
     perhaps: str
 
     totals_title: str
@@ -158,6 +160,10 @@ class Words:
         positions = self.listed(map(str, contradiction["events"]))
         return self.contradicted.format(positions=positions, says=says).rstrip("：")
 
+    def on_the_word_of(self, origin: str, figure: Mapping[str, int | None]) -> str:
+        """What an origin alone would give. One that is no publisher is called in our words."""
+        return self.alone.format(origin=self.origins.get(origin, origin), figure=self.bounds(figure))
+
     def said(self, of: str, what: str) -> str:
         """`CAC: 41`."""
         return self.says.format(of=of, what=what)
@@ -196,12 +202,14 @@ EN = Words(
     known_as_published="as published by {known}",
     at_position="position {position}",
     more="and {n} more that are not drawn",
+    more_days="and {n} more days, which the chart shows",
     nothing="The ledger holds nothing of this yet",
     contradiction="in contradiction",
     contradicted="Contradiction between positions {positions}: {says}",
     translated={},
     more_named="more than there surely are, for reports contradict one another",
     alone="on the word of {origin} alone: {figure}",
+    origins={},
     perhaps="perhaps later",
     totals_title="How many have been approved",
     totals_note="Every figure that the reports allow. A dot is a day on which the figure is certain; where shading fades upwards, nothing bounds it",
@@ -277,6 +285,7 @@ ZH = Words(
     known_as_published="截至{known}已发布",
     at_position="位置 {position} ",
     more="另有 {n} 项未画出",
+    more_days="另有 {n} 天，见图表",
     nothing="账本中尚无此类记录",
     contradiction="相互矛盾",
     contradicted="位置 {positions} 的报道相互矛盾：{says}",
@@ -290,6 +299,7 @@ ZH = Words(
     },
     more_named="多于确定的数量，因为报道相互矛盾",
     alone="仅按 {origin}：{figure}",
+    origins={"the approvals by name": "已知名称的获批", "the revocations": "撤销"},
     perhaps="或更晚",
     totals_title="累计获批数量",
     totals_note="报道所允许的全部取值。圆点表示当日数字确定；阴影向上渐隐处没有已知上限",

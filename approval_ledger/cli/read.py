@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from ..suspects import Suspect
 
 
+SOME_NAMES = 2  # of a company in a list of them; one company is shown with all
+
+
 def add_to(app: typer.Typer) -> None:
     """Adds the commands."""
     for command in (events, totals, batches, companies, shares, sources):
@@ -399,8 +402,11 @@ def _more_named(found: Iterable[bool]) -> None:
 def evidence(found: dict[str, Any]) -> str:
     """`5, 6 and 3 more`."""
     listed = sorted({*found["low"], *found["high"]})
-    more = f" and {found['more']} more" if found["more"] else ""
-    return show.positions(listed) + more
+    return show.positions(listed) + _more(found["more"])
+
+
+def _more(n: int) -> str:
+    return f" and {n} more" if n > 0 else ""
 
 
 def show_batches(answer: Answer) -> None:
@@ -410,7 +416,7 @@ def show_batches(answer: Answer) -> None:
         (
             [
                 batch["authority"],
-                f"{batch['instrument']} {batch['ordinal'] or batch['label'] or ''}".strip(),
+                show.batch_called(batch),
                 " ".join(batch["announced_on"]) + _doubt(batch),
                 show.bounds(batch["size"]),
                 batch["named"],
@@ -438,7 +444,7 @@ def show_companies(answer: Answer) -> None:
         (
             [
                 company["company"],
-                ", ".join(company["names"][:2]),
+                ", ".join(company["names"][:SOME_NAMES]) + _more(len(company["names"]) - SOME_NAMES),
                 approvals["terms"],
                 approvals["named"],
                 "" if approvals["approvals"]["high"] is None else approvals["approvals"]["high"],

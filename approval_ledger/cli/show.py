@@ -201,26 +201,35 @@ def positions(found: Iterable[int]) -> str:
 
 
 def contradictions(answers: Iterable[Mapping[str, Any]]) -> None:
-    """Every contradiction of an answer, once; and what each origin alone would give, where that differs."""
-    said: set[str] = set()
+    """Every contradiction of an answer, once; and what each origin alone would give, where that differs: of each batch, where
+    several are in it."""
+    found: dict[str, list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     for answer in answers:
         for contradiction in answer.get("contradictions", []):
-            if contradiction["says"] in said:
-                continue
-            said.add(contradiction["says"])
-            out.print(
-                f"[yellow]contradiction[/] between positions {positions(contradiction['events'])}: "
-                f"{escape(visible(contradiction['says']))}",
-                soft_wrap=True,
-            )
-            alone = {a["origin"]: bounds(a.get("total") or a["size"]) for a in contradiction.get("alone", [])}
-            if len(set(alone.values())) > 1:
-                plain(
-                    "  "
-                    + "; ".join(
-                        f"on the word of {origin} alone: {figure}" for origin, figure in alone.items()
-                    )
-                )
+            found.setdefault(contradiction["says"], []).append((answer, contradiction))
+    for says, told in found.items():
+        out.print(
+            f"[yellow]contradiction[/] between positions {positions(told[0][1]['events'])}: {escape(visible(says))}",
+            soft_wrap=True,
+        )
+        several = len(told) > 1
+        lines = (_alone(contradiction, of=answer if several else None) for answer, contradiction in told)
+        for line in dict.fromkeys(line for line in lines if line):  # terms that are one have the same
+            plain(f"  {line}")
+
+
+def _alone(contradiction: Mapping[str, Any], *, of: Mapping[str, Any] | None) -> str:
+    """What each origin alone would give, where that differs; with the batch that it is `of`."""
+    alone = {a["origin"]: bounds(a.get("total") or a["size"]) for a in contradiction.get("alone", [])}
+    if len(set(alone.values())) < 2:
+        return ""
+    batch = f"{batch_called(of)}: " if of is not None and "size" in of else ""
+    return batch + "; ".join(f"on the word of {origin} alone: {figure}" for origin, figure in alone.items())
+
+
+def batch_called(batch: Mapping[str, Any]) -> str:
+    """`approval 4`: what a batch is of, and its ordinal or its label."""
+    return f"{batch['instrument']} {batch['ordinal'] or batch['label'] or ''}".strip()
 
 
 def progress() -> Progress:

@@ -40,6 +40,11 @@ export function overNamed(named, { low }, words) {
   return named > low ? element("span", { class: "doubt" }, ` ${words.moreNamed}`) : null;
 }
 
+/** The words that what is reported of it is in contradiction. */
+export function disputed({ contradictions: found }, words) {
+  return found.length ? element("span", { class: "doubt" }, ` ${words.disputed}`) : null;
+}
+
 const heights = new Map(); // of the charts that were drawn: what is drawn anew has the same room
 
 /** The figure of a chart: drawn once the rest is on the screen, in the room that is kept for it, with its text beside it. `answers`
@@ -113,17 +118,27 @@ export function spelled(origin, sources) {
   return written.find((text) => text && folded(text) === origin) ?? origin;
 }
 
-/** The contradictions of some figures, once each, with their reports side by side. */
-export function contradictions(page, found, figure) {
+/** The contradictions of some answers, once each, with their reports side by side. Where several batches are in one, what each
+ * origin alone would give is told of each, as it is `called`. */
+export function contradictions(page, answers, figure, called = null) {
   const { words } = page;
-  const once = [...new Map(found.map((each) => [each.says, each])).values()];
-  if (!once.length) return null;
-  const shown = once.map((each) => {
+  const once = new Map();
+  for (const of of answers) for (const each of of.contradictions) {
+    once.set(each.says, [...(once.get(each.says) ?? []), { of, ...each }]);
+  }
+  if (!once.size) return null;
+  const shown = [...once.values()].map((told) => {
+    const [each] = told;
     const reports = element("ul", { class: "side-by-side" });
-    const differ = new Set((each.alone ?? []).map((of) => bounds(of[figure]))).size > 1;
-    const note = differ ? element("p", { class: "note" }) : null;
-    const tellAlone = (sources) => note?.replaceChildren(each.alone
-      .map(({ origin, ...of }) => words.alone(spelled(origin, sources), bounds(of[figure]))).join("; "));
+    const differing = told.filter(({ alone = [] }) => new Set(alone.map((of) => bounds(of[figure]))).size > 1);
+    const notes = element("div", null);
+    const tellAlone = (sources) => {
+      const lines = differing.map(({ of, alone }) => {
+        const line = alone.map(({ origin, ...by }) => words.alone(words.origin(spelled(origin, sources)), bounds(by[figure]))).join("; ");
+        return called && told.length > 1 ? `${called(of)}${words.colon}${line}` : line;
+      });
+      notes.replaceChildren(...[...new Set(lines)].map((line) => element("p", { class: "note" }, line)));
+    };
     tellAlone([]);
     page.after(async () => {
       const read = (await events(page.ledger, each.events, page.signal)).filter((report) => !(report instanceof Problem));
@@ -131,7 +146,7 @@ export function contradictions(page, found, figure) {
       reports.replaceChildren(...read.map((report) => element("li", null, reported(page, report))));
     });
     return element("li", { class: "contradiction" },
-      element("p", null, words.contradiction(each.says, each.events)), reports, note);
+      element("p", null, words.contradiction(each.says, each.events)), reports, notes);
   });
   return element("section", { class: "contradictions", "aria-labelledby": "contradictions" },
     element("h2", { id: "contradictions" }, words.contradictions),

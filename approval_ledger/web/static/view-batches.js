@@ -17,7 +17,7 @@ export async function view(page) {
     said: found.map((each) => `${batchName(each, words)} ${bounds(each.size)}`),
     nodes: [
       chart(page, "batches", answer.answers),
-      contradictions(page, found.flatMap((each) => each.contradictions), "size"),
+      contradictions(page, found, "size", (each) => `${batchName(each, words)}${words.comma}${counted(each, words)}`),
       table(words.batchesTable,
         [words.announced, words.authority, words.size, words.named, words.undisclosed, words.before, words.names, words.evidence],
         found.map((each) => [

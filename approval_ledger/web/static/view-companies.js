@@ -5,7 +5,7 @@ import { batchName, count, counted } from "./claims.js";
 import { element, table } from "./elements.js";
 import { dayOf } from "./extent.js";
 import { bounds, day, firstDay, percent } from "./figures.js";
-import { bothSides, chart, contradictions, doubt, evidenceLink, publisher } from "./parts.js";
+import { bothSides, chart, contradictions, disputed, doubt, evidenceLink, publisher } from "./parts.js";
 
 const LISTED = 200; // companies; a search finds the others
 
@@ -56,7 +56,7 @@ function listed(page, answers, found) {
       found.length > LISTED ? `. ${words.foundMore(LISTED)}` : null),
     table(words.companiesTable, [words.company, words.alsoNamed, words.approvals, words.shareOfAll, words.evidence],
       found.slice(0, LISTED).map((each) => [
-        element("a", { href: historyOf(page, each), "data-key": `company-${each.company}` }, nameOf(each)),
+        [element("a", { href: historyOf(page, each), "data-key": `company-${each.company}` }, nameOf(each)), disputed(each, words)],
         each.names.slice(1).join(words.comma),
         each.approvals.map((of) => element("div", null, `${bounds(of.approvals)} ${ofTerms(of.terms, words)}`)),
         each.approvals.map((of) => element("div", null, percent(of.share))),
@@ -98,7 +98,7 @@ async function one(page, name) {
       companies.map((each) => element("p", { class: "names" }, names(each, companies.length > 1, words))),
       figures.length ? element("ul", { class: "headlines" }, figures) : null,
       chart(page, "companies", companies, { name }),
-      contradictions(page, companies.flatMap((each) => each.contradictions), "approvals"),
+      contradictions(page, companies, "approvals"),
       table(words.history(title), [words.day, words.what, words.source, words.later, words.evidence],
         entries.map((entry) => row(page, entry)),
         { empty: words.nothing, texts: true }),

@@ -16,7 +16,7 @@ export async function view(page) {
     said: answer.answers.map((each) => `${each.estimator} ${day(each.as_of, words)}`),
     nodes: [
       chart(page, "shares", answer.answers),
-      contradictions(page, answer.answers.flatMap((each) => each.contradictions), "count"),
+      contradictions(page, answer.answers, "count"),
       table(words.sharesTable, [words.estimator, words.day, words.region, words.stock, words.share, words.evidence], rows,
         { figures: [3, 4], empty: words.nothing, texts: true }),
     ],

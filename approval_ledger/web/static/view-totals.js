@@ -21,7 +21,7 @@ export async function view(page) {
       choice(page, all),
       found.length ? element("ul", { class: "headlines" }, found.map((each) => headline(page, each))) : element("p", null, words.nothing),
       chart(page, "totals", found, chosen),
-      contradictions(page, found.flatMap((each) => each.contradictions), "total"),
+      contradictions(page, found, "total"),
       found.map((each) => steps(page, each)),
     ],
   };

@@ -58,7 +58,9 @@ const en = {
     return `The ${reports} ${events.join(", ")}${others.map((each) => ` and ${each}`).join("")} cannot all be true`;
   },
   moreNamed: "more by name than there surely are, for reports contradict one another",
+  disputed: "reports of it contradict one another",
   alone: (origin, figure) => `on the word of ${origin} alone: ${figure}`,
+  origin: (origin) => origin,
   day: "Day",
   total: "Total",
   named: "Known by name",
@@ -249,12 +251,16 @@ const zh = {
     if (name) return `两家公司都使用名称 ${name}`;
     const [, ring] = /^these merges form a ring: (.*)$/.exec(says) ?? [];
     if (ring) return `这些合并形成循环（${ring}）`;
+    const [, number, several, names] = /^registry number (.*?) is given to (several companies|names that may be of several companies): (.*)$/.exec(says) ?? [];
+    if (number) return `编号 ${number} 被归于${several === "several companies" ? "多家公司" : "可能属于多家公司的名称"}：${names}`;
     const others = besideReports(says, "已知名称的获批", "撤销");
     if (!others) return says;
     return `位置 ${events.join("、")} 的报道${others.map((each) => `与${each}`).join("")}不可能同时为真`;
   },
   moreNamed: "已知名称多于确定的数量，因为报道相互矛盾",
+  disputed: "相关报道相互矛盾",
   alone: (origin, figure) => `仅按 ${origin}：${figure}`,
+  origin: (origin) => new Map([["the approvals by name", "已知名称的获批"], ["the revocations", "撤销"]]).get(origin) ?? origin,
   day: "日期",
   total: "总数",
   named: "已知名称",
