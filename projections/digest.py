@@ -57,9 +57,10 @@ def _sorted_runs(digests: Iterator[bytes], files: ExitStack) -> Iterator[Iterabl
     run, file = sorted(islice(digests, RUN)), None
     while len(run) == RUN:
         if file is None:  # most need none, and some machines have no place for one
-            file = files.enter_context(TemporaryFile(buffering=0))  # noqa: SIM115  # it is closed with `files`
+            file = files.enter_context(TemporaryFile())  # noqa: SIM115  # it is closed with `files`
         start = file.tell()
         file.write(b"".join(run))
+        file.flush()  # which writes all of it, or says why not: unbuffered, a full disk took a part in silence
         yield _read_run(file.fileno(), start, file.tell())
         run = sorted(islice(digests, RUN))
     yield run

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from events import Unreadable, storage, stored_json
 
-from .stored import parted, value_of
+from .stored import DocumentDamaged, parted, value_of
 
 if TYPE_CHECKING:
     from .store import Generation
@@ -95,7 +95,7 @@ class PastDocuments:
         found: dict[str, Any] = dict.fromkeys(missing)  # None: it was not there yet
         for name, now, volumes in self._asked(missing):
             if now is not None and _since(now) <= self._snapshot:
-                found[name] = value_of(now)  # it has not changed since
+                found[name] = _value_of(now)  # it has not changed since
             elif volumes is not None:
                 listed[name] = volumes
         kept = {name: f"@{since}\t{name}" for name, since in self._held_since(listed)}
@@ -155,6 +155,13 @@ def _since(stored: bytes) -> int:
     try:
         return int(parted(stored)[0])
     except ValueError:  # something else wrote it
+        raise SnapshotLost(stored[:_SUM]) from None
+
+
+def _value_of(stored: bytes) -> Any:
+    try:
+        return value_of(stored)
+    except DocumentDamaged:
         raise SnapshotLost(stored[:_SUM]) from None
 
 

@@ -17,6 +17,7 @@ from events import (
 
 from .lockstep import CONCERNS_ALL, Lockstep
 from .store import Behind, DocumentsLost, Fenced, Generation, Progress, Store, unheard
+from .stored import DocumentDamaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def _compared(new: Generation, live: Generation, progress: Progress) -> Rebuilt:
         if live.verified_checkpoint().position == 0:
             return Rebuilt(name, new.number, *new.digest(progress), live.number, None)
         _follow(live, new.checkpoint().position, progress)
-    except DocumentsLost:
+    except (DocumentsLost, DocumentDamaged):
         # At whatever position: what is not whole is equal to nothing.
         return Rebuilt(name, new.number, *new.digest(progress), live.number, live.digest(progress)[1])
     except (Unreadable, LogForked):

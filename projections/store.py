@@ -32,7 +32,7 @@ from .checkpoint import Checkpoint
 from .digest import MARK, digests_of_documents, digests_of_set
 from .lockstep import PAGE, Entry, Lookup, Outcome, advance_together, fetch_documents, reason_of
 from .projection import Projection, advance
-from .stored import StoredDocuments, parted
+from .stored import DocumentDamaged, StoredDocuments, parted
 
 CHANGED = 20_000  # documents that end a page early: one call takes a million arguments at most, and holds up all others
 SCANNED = 1_000  # documents that a digest reads at once, about
@@ -330,10 +330,11 @@ class Generation:
         return outcome
 
     def parked(self) -> dict[int, str]:
-        """The events that could not be applied: position and reason, in order."""
+        """The events that could not be applied: position and reason, in order. Raises Unreadable."""
         with storage():
             found = cast(dict[bytes, bytes], self.store.client.hgetall(self.parked_key))
-        return {int(at): found[at].decode() for at in sorted(found, key=int)}
+        reasons = {whole_number(at): why.decode("utf-8", "replace") for at, why in found.items()}
+        return dict(sorted(reasons.items()))
 
     def digest(self, progress: Progress = unheard) -> tuple[int, str]:
         """The position, and the digest of all documents at it. `progress` hears of it again and again while these are read."""
@@ -443,7 +444,7 @@ class Generation:
                 return index, event
             try:
                 advance(projection, documents, event, partial(lookup.find, upto=event.position))
-            except (StorageUnavailable, LogDamaged, MemoryError):
+            except (StorageUnavailable, LogDamaged, DocumentDamaged, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001  # whatever an event does to a fold, the rest must go on
                 return index, error

@@ -7,9 +7,13 @@ from typing import Any, cast
 
 from redis import Redis
 
-from events import canonical, storage, stored_json
+from events import Unreadable, canonical, storage, stored_json
 
 CACHED = 1_000  # documents kept between two pages; more are forgotten and read again. With 5,000 a replay holds 20 MB more, and is no faster
+
+
+class DocumentDamaged(Unreadable):
+    """A document is none that this software writes: something else wrote it, or the server's disk has changed it."""
 
 
 class StoredDocuments:
@@ -78,8 +82,14 @@ class StoredDocuments:
 
 
 def value_of(stored: bytes | None) -> Any:
-    """A document from its stored bytes; None where there is none."""
-    return None if stored is None else stored_json(parted(stored)[1])
+    """A document from its stored bytes; None where there is none. Raises DocumentDamaged."""
+    try:
+        return None if stored is None else stored_json(parted(stored)[1])
+    except ValueError:
+        raise DocumentDamaged(
+            f"a document of a projection is not what this software writes, {stored!r:.80}: something else wrote it. "
+            "All of them follow from the log: run `approvals replay`"
+        ) from None
 
 
 def parted(stored: bytes) -> tuple[bytes, bytes]:

@@ -27,8 +27,8 @@ from .lockstep import PAGE, Lookup, asked_for, decoded
 from .past import PastDocuments, SnapshotLost
 from .projection import WAITING, Documents, MemoryDocuments, Projection, advance, correction_key
 from .readings import Events, Held, PastReading, Reading, Readings
-from .store import FIRST, Generation, Store, has_moved, live_generations, live_of
-from .stored import value_of
+from .store import FIRST, Generation, Store, has_moved, live_generations, live_of, whole_number
+from .stored import DocumentDamaged, value_of
 
 T = TypeVar("T")
 
@@ -244,7 +244,7 @@ def _live(
             if ends:
                 log.ask_at(pipeline, ends)
             replies = iter(pipeline.execute())
-        told = [(live_of(next(replies)), set(map(int, next(replies)))) for _ in generations]
+        told = [(live_of(next(replies)), set(map(whole_number, next(replies)))) for _ in generations]
         if all(
             number == generation.number for generation, (number, _) in zip(generations, told, strict=True)
         ):
@@ -262,7 +262,10 @@ def _parked(log: Log, generations: Iterable[Generation]) -> dict[str, set[int]]:
         for generation in listed:
             pipeline.hkeys(generation.parked_key)
         replies = pipeline.execute()
-    return {generation.name: set(map(int, found)) for generation, found in zip(listed, replies, strict=True)}
+    return {
+        generation.name: set(map(whole_number, found))
+        for generation, found in zip(listed, replies, strict=True)
+    }
 
 
 def _views(
@@ -352,7 +355,7 @@ class _Fold:
         attempt, find = _Attempt(self._documents), partial(_find, lookup, self._counts, upto=event.position)
         try:
             advance(self.projection, attempt, event, find)
-        except (StorageUnavailable, LogDamaged, SnapshotLost, MemoryError):
+        except (StorageUnavailable, LogDamaged, DocumentDamaged, SnapshotLost, MemoryError):
             raise
         except Exception:  # noqa: BLE001  # whatever the fold makes of it: a worker parks this event, and says why
             self.parked.add(event.position)
@@ -516,7 +519,7 @@ def _fetch(
         view = _View(
             generation,
             checkpoint,
-            set(map(int, next(replies))),
+            set(map(whole_number, next(replies))),
             last.documents[name] if last else {},
             before.documents[name] if before else {},
         )

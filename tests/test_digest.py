@@ -87,6 +87,19 @@ def test_it_needs_no_more_open_files_for_many_documents(monkeypatch: pytest.Monk
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_given_a_disk_that_takes_only_a_part_of_a_run_when_digests_are_sorted_in_files_then_that_is_said() -> (
+    None
+):
+    size = digest_module.RUN * (sha256().digest_size + digest_module.MARK)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            digests_of_set((sha256(b"%d" % n).digest(), b"") for n in range(digest_module.RUN + 1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 @only_long
 def test_it_takes_no_more_memory_for_many_documents_than_for_some(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digest_module, "RUN", 5_000)

@@ -31,6 +31,7 @@ from projections import PROJECTIONS, Documents, Fenced, Generation, Store, diges
 from projections import stored as stored_documents
 from projections.checkpoint import Checkpoint
 from projections.replay import adopt, rebuild
+from projections.together import read_at, read_together
 
 from .conftest import new_ledger
 from .given import (
@@ -189,6 +190,46 @@ def test_a_state_that_something_else_wrote_is_named_as_such(log: Log, field: str
     log.client.hset(live.state_key, field, value)
     with pytest.raises(Unreadable, match=r"something else wrote to it\. Run `approvals replay tally`"):
         live.checkpoint()
+
+
+@pytest.mark.parametrize("name", ["all", "figure 40"])
+@pytest.mark.parametrize("value", [b"garbage", b"1000 {", b"1000 \xff"])
+def test_given_a_document_that_something_else_wrote_when_it_is_read_then_no_event_is_parked_and_a_replay_makes_it_anew(
+    log: Log, name: str, value: bytes
+) -> None:
+    append(log, 40)
+    drain(live := Store(log, Tally()).open_live())
+    log.client.hset(live.documents_key, name, value)
+    append(log, 40)
+    said = pytest.raises(Unreadable, match=r"something else wrote it\. .*`approvals replay`")
+    with said:
+        Store(log, Tally()).open_live().advance()
+    assert (live.checkpoint().position, live.parked()) == (1, {})
+    for at_least in (0, 2):
+        with said:
+            read_together(log, [Tally()], lambda views: views["tally"].get(name), at_least=at_least)
+    rebuilt = rebuild(live.store)
+    assert rebuilt.differs
+    adopt(live.store, rebuilt)
+    assert Store(log, Tally()).open_live().digest() == folded(log, Tally())
+
+
+def test_given_a_parked_event_that_something_else_noted_when_it_is_read_then_that_is_said(log: Log) -> None:
+    append(log, 40)
+    drain(live := Store(log, Tally()).open_live())
+    log.client.hset(live.parked_key, "seventh", "by hand")
+    read: list[Callable[[], object]] = [
+        live.parked,
+        lambda: read_together(log, [Tally()], lambda views: views.position),
+        lambda: read_at(log, [Tally()], 1, lambda views: views.position),
+    ]
+    for each in read:
+        with pytest.raises(
+            Unreadable, match=r"b'seventh': something else wrote to it\. .*`approvals replay`"
+        ):
+            each()
+    adopt(live.store, rebuild(live.store))
+    assert Store(log, Tally()).open_live().parked() == {}
 
 
 @pytest.mark.parametrize("right", ["hset", "hdel", "unlink"])

@@ -244,17 +244,23 @@ def test_the_bell_is_rung_once_until_a_job_takes_it_off(log: Log, subscription: 
     assert len(queue) == 2
 
 
-def broken_beside(log: Log, receiver: Receiver) -> Subscription:
-    """One that something else wrote to."""
+def broken_beside(log: Log, receiver: Receiver, *, whole: bool = False) -> Subscription:
+    """One that something else wrote to, or wrote in place of the `whole`."""
     broken = subscriptions.add(log, receiver.url, private=True)
-    log.client.hset(keys.webhook(log.ledger, broken.id), "tries", "x")
+    if whole:
+        log.client.set(keys.webhook(log.ledger, broken.id), "x")
+    else:
+        log.client.hset(keys.webhook(log.ledger, broken.id), "tries", "x")
     return broken
 
 
+@pytest.mark.parametrize("whole", [False, True])
 def test_a_subscription_that_is_unreadable_is_told_of_and_keeps_no_other_waiting(
-    log: Log, receiver: Receiver, subscription: Subscription
+    log: Log, receiver: Receiver, subscription: Subscription, whole: bool
 ) -> None:
-    broken = broken_beside(log, receiver)
+    broken = broken_beside(log, receiver, whole=whole)
+    with pytest.raises(Unreadable, match=f"webhook remove {broken.id}"):
+        subscriptions.all_of(log)
     append(log, 40)
     with pytest.raises(Unreadable, match=f"webhook remove {broken.id}"):
         deliver_here(log.client, log.ledger)

@@ -193,6 +193,23 @@ def test_a_failed_delivery_is_tried_again_when_it_is_due_with_the_same_id_and_th
     assert int(again.headers["webhook-timestamp"]) > int(first.headers["webhook-timestamp"])
 
 
+def test_given_a_try_that_failed_by_a_clock_a_year_ahead_when_that_is_put_right_then_the_event_is_tried_at_once(
+    log: Log, receiver: Receiver, subscription: Subscription, clock: Clock
+) -> None:
+    append(log, 40)
+    right = clock.now
+    receiver.reply(503, 503, 200)
+    clock.now += 365 * DAY
+    deliver(log, subscription, clock)
+    clock.now = right
+    assert webhooks.is_due(subscriptions.get(log, subscription.id), log.head(), clock.now)
+    (again,) = deliver(log, subscription, clock)
+    assert again.then == "again"
+    assert deliver(log, subscription, clock) == []  # the second wait is one by the right clock
+    clock.now += again.seconds
+    assert [attempt.then for attempt in deliver(log, subscription, clock)] == ["delivered"]
+
+
 def test_two_subscriptions_never_share_an_id(log: Log, receiver: Receiver) -> None:
     append(log, 40)
     for _ in range(2):

@@ -54,7 +54,13 @@ class Attempt:
 def is_due(subscription: Subscription, head: int, now: float) -> bool:
     """Whether there is something to send, or to pass over, `now` (in Unix seconds), in a log that ends at `head`."""
     # A cursor beyond the head is of another log, which is to be found out.
-    return subscription.enabled and subscription.due_ms <= now * 1000 and subscription.position != head
+    return subscription.enabled and not _waits(subscription, now) and subscription.position != head
+
+
+def _waits(subscription: Subscription, now: float) -> bool:
+    """Whether its next try is still to come. One that is further off than any is was set by a clock that was put back since: it
+    would be waited for as long as that clock was wrong."""
+    return 0 < subscription.due_ms - now * 1000 <= schedule.LONGEST * 1000
 
 
 def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> Iterator[Attempt | None]:
@@ -67,7 +73,7 @@ def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> 
     StorageUnavailable.
     """
     while (subscription := subscriptions.find(log, id)) is not None:
-        if not subscription.enabled or subscription.due_ms > clock() * 1000:
+        if not subscription.enabled or _waits(subscription, clock()):
             return
         try:
             page = _page(log, subscription)

@@ -20,6 +20,8 @@ RETRY_AFTER_LIMIT = 86_400  # seconds that a receiver may ask for
 _JITTER = (
     0.1  # of a delay, at most, on top of it: so that those who failed together do not come again together
 )
+LONGEST = max(*DELAYS, RETRY_AFTER_LIMIT) * (1 + _JITTER)
+"""Seconds until a further try, at most."""
 
 _GONE = 410
 _NOT_NOW = frozenset(

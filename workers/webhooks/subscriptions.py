@@ -9,7 +9,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from events import CATALOG, AddressRefused, BadQuestion, Log, Unreadable, keys, load_function, storage
+from redis.exceptions import ResponseError
+
+from events import (
+    CATALOG,
+    AddressRefused,
+    BadQuestion,
+    Log,
+    LogDamaged,
+    Unreadable,
+    keys,
+    load_function,
+    storage,
+)
 
 from . import addresses, dead_letters, signing
 from .dead_letters import DeadLetter
@@ -115,17 +127,21 @@ def all_of(log: Log) -> list[Subscription]:
         pipeline = log.client.pipeline(transaction=False)
         for each in names:
             pipeline.hgetall(keys.webhook(log.ledger, each))
-        found = zip(names, pipeline.execute(), strict=True)
+        found = zip(names, pipeline.execute(raise_on_error=False), strict=True)
     read = [_read(each, stored) for each, stored in found if stored]
     return sorted(read, key=lambda subscription: (subscription.created_ms, subscription.id))
 
 
 def find(log: Log, id: str) -> Subscription | None:
-    """The subscription `id`, or None where there is none (any more)."""
+    """The subscription `id`, or None where there is none (any more). Raises Unreadable as `all_of` does."""
     if not is_id(id):
         return None
+    stored: dict[bytes, bytes] | ResponseError
     with storage():
-        stored = cast(dict[bytes, bytes], log.client.hgetall(keys.webhook(log.ledger, id)))
+        try:
+            stored = cast(dict[bytes, bytes], log.client.hgetall(keys.webhook(log.ledger, id)))
+        except ResponseError as error:
+            stored = error
     return _read(id, stored) if stored else None
 
 
@@ -232,8 +248,11 @@ def _written(subscription: Subscription) -> Changes:
     }
 
 
-def _read(id: str, stored: dict[bytes, bytes]) -> Subscription:
+def _read(id: str, stored: dict[bytes, bytes] | Exception) -> Subscription:
     try:
+        if isinstance(stored, Exception):
+            with storage():
+                raise stored
         text = {name.decode(): value.decode() for name, value in stored.items()}
         addresses.target(text["url"])
         signing.key(text["secret"])
@@ -252,7 +271,7 @@ def _read(id: str, stored: dict[bytes, bytes]) -> Subscription:
             due_ms=int(text["due_ms"]),
             says=text["says"],
         )
-    except (KeyError, ValueError, AddressRefused) as error:
+    except (KeyError, ValueError, AddressRefused, LogDamaged) as error:  # the last: it is no hash
         raise Unreadable(
             f"webhook {id} is not what this software writes ({error!r}): something else wrote to it. "
             f"Run `approvals webhook remove {id}` and add it again"
