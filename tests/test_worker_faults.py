@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -409,6 +410,22 @@ def test_workers_that_cannot_start_are_tried_again_later_and_later_and_the_super
     server.start()
     with closing(server.client()) as client:
         caught_up(Log(client, "cac"))
+    assert workers.ended() is None
+
+
+def test_given_a_supervisor_that_can_start_no_process_when_it_can_again_then_a_worker_takes_the_place_of_the_dead(
+    log: Log, supervise: Supervise
+) -> None:
+    workers = supervise(log)
+    (pid,) = workers.when_alive()
+    supervisor = workers.process.pid
+    before = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (3, before[1]))  # all that are open stay so
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: workers.said("worker_failed"))
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, before)
+    assert workers.when_alive() != [pid]
+    assert {line["code"] for line in workers.said("worker_failed")} == {"error"}
     assert workers.ended() is None
 
 

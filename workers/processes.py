@@ -189,23 +189,36 @@ class Supervisor:
         missing.subtract(target for target, _ in self._workers.values())
         for target in missing.elements():
             process = context.Process(target=target, args=self._arguments, name=CONNECTION_NAME)
-            with deaf_to_interrupts():
-                process.start()
+            try:
+                with deaf_to_interrupts():
+                    process.start()
+            except OSError as error:  # as many processes or files are open as may be, or the memory is full
+                again_in = self._put_off()
+                logger.error(  # noqa: TRY400  # its text says all
+                    "worker_failed",
+                    code=LedgerError.code,
+                    says=f"no process can be started: {error}",
+                    again_in=again_in,
+                )
+                return
             self._workers[process] = target, time.monotonic()
 
     def _replace_the_dead(self) -> None:
         now = time.monotonic()
-        first, longest = _BACKOFF
         for process in [process for process in self._workers if not process.is_alive()]:
-            lived = now - self._workers.pop(process)[1]
-            if self._start_again_at is None:
-                self._wait = first if lived > _SETTLED else min(max(first, 2 * self._wait), longest)
-                self._start_again_at = now + self._wait
-            again_in = round(max(0.0, self._start_again_at - now), 1)
+            again_in = self._put_off(now - self._workers.pop(process)[1])
             logger.error("worker_died", pid=process.pid, exit=process.exitcode, again_in=again_in)
         if self._start_again_at is not None and now >= self._start_again_at:
             self._start_again_at = None
             self._start()
+
+    def _put_off(self, lived: float = 0.0) -> float:
+        """Starts what is missing in some seconds, and returns how many these are."""
+        now, (first, longest) = time.monotonic(), _BACKOFF
+        if self._start_again_at is None:
+            self._wait = first if lived > _SETTLED else min(max(first, 2 * self._wait), longest)
+            self._start_again_at = now + self._wait
+        return round(max(0.0, self._start_again_at - now), 1)
 
     def _look(self) -> None:
         errors: list[Exception]
