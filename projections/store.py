@@ -222,7 +222,7 @@ def live_generations(log: Log, projections: Iterable[Projection]) -> list[Genera
 
 
 class Generation:
-    """One generation of a projection's documents, and the one way to move it on."""
+    """One generation of a projection's documents, and the one way to move it on. Of one thread: it remembers documents between two pages."""
 
     def __init__(self, store: Store, number: int) -> None:
         self.store = store
