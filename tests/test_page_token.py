@@ -111,9 +111,9 @@ def test_the_token_is_in_the_tab_alone_and_goes_into_a_header_alone(
         if "/ledgers/" in request.url:
             sent.add(request.headers.get("authorization"))
 
-    page.on("request", remember)
     signs_in(page, text)
     page.wait_for_selector("[data-drawn] svg")
+    page.on("request", remember)  # not before: without a token the stream is asked for again and again
     page.reload()
     expect(headline(page, "CAC, filing (service)")).to_have_text("988")
     page.get_by_role("link", name="Batches", exact=True).click()

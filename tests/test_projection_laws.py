@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -283,6 +284,15 @@ def test_whose_a_registry_number_is_does_not_depend_on_the_order_in_which_events
 ) -> None:
     moved = data.draw(st.permutations(lines))
     assert unordered(conclusions(log(*moved))) == unordered(conclusions(log(*lines)))
+
+
+def test_what_became_of_an_approval_stands_with_the_same_amendment_in_whichever_order_they_arrive() -> None:
+    lines = [
+        *(amended("N1", company=name) for name in ("百度", "Baidu", "Zhipu")),
+        identified("baidu", "Baidu", "百度"),
+    ]
+    told = {canonical(unordered(conclusions(log(*moved)))) for moved in permutations(lines)}
+    assert len(told) == 1
 
 
 @settings(max_examples=examples(40))

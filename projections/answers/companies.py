@@ -9,7 +9,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from events import Count, DateRange, Interval, UnknownCompany, date_range, name_key
+from events import Count, DateRange, Interval, UnknownCompany, canonical, date_range, name_key
 
 from .. import approvals, by_day, terms, totals
 from .. import companies as fold
@@ -589,11 +589,17 @@ def _history(views: Views, company: Company, valid_at: DateRange | None) -> list
     told = {
         change["position"] for entry in entries if entry["kind"] == "granted" for change in entry["later"]
     }
-    for entry in entries:
-        if entry["kind"] == "amended":
-            entry["later"] = [change for change in entry["later"] if change["position"] not in told]
-            told.update(change["position"] for change in entry["later"])
+    for entry in sorted((entry for entry in entries if entry["kind"] == "amended"), key=_by_day_and_words):
+        entry["later"] = [change for change in entry["later"] if change["position"] not in told]
+        told.update(change["position"] for change in entry["later"])
     return [entry for entry in entries if entry["kind"] != "revoked" or entry["position"] not in told]
+
+
+def _by_day_and_words(entry: dict[str, Any]) -> tuple[date, date, bytes]:
+    """What puts entries in an order that does not come from that of the log."""
+    said = {part: value for part, value in entry.items() if part not in ("position", "later")}
+    on = _happened_on(entry)
+    return on.first, on.last, canonical(said)
 
 
 def _happened_on(entry: dict[str, Any]) -> DateRange:
