@@ -86,6 +86,18 @@ def test_steps_end_with_the_day_that_is_asked_about() -> None:
     assert [step["on"] for step in steps] == ["2023-08-31", "2023-11-30"]
 
 
+def test_given_a_period_from_the_first_day_on_when_steps_are_asked_for_then_each_is_a_day_that_can_be_asked_about(
+    log: Log,
+) -> None:
+    log.append(
+        [called("e1", total("=10", period=("1900", "2023-12-31"))), called("e2", total("<=4", "2023"))]
+    )
+    (answer,) = queries.totals(log, steps=True, at_least=2)["answers"]
+    asked = [queries.totals(log, valid_at=step["on"], at_least=2) for step in answer["steps"]]
+    assert [found["answers"][0]["total"] for found in asked] == [step["total"] for step in answer["steps"]]
+    assert answer["steps"][0]["on"] == "1900-12-30"
+
+
 def test_batches_are_those_that_had_been_announced_and_those_that_may_have_been() -> None:
     reports = recorded(batch(1, "=8", "2023-08-31"), batch(2, "=3", "2023-11"), batch(3, "=2", "2023-12-20"))
     asked = ask(reports, "batches", valid_at=date_range("2023-11-15"))

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from events import DateRange, name_key
+from events.quantities import EARLIEST_YEAR
 
 from .. import terms, totals
 from ..bounds import Conflict
@@ -82,7 +83,8 @@ def _told(
         answer["steps"] = [
             {"on": str(day), **_figure(figures, shown, DateRange(day, day))}
             for day in figures.days
-            if day <= days.last
+            # Nobody can ask about the day before the first that a report may speak of, which a period from then on begins after.
+            if day <= days.last and day.year >= EARLIEST_YEAR
         ]
     return shown, figures.resolution.conflicts, answer
 
