@@ -73,6 +73,23 @@ def test_a_figure_of_a_month_is_whatever_it_may_have_been_on_a_day_of_it() -> No
     assert answer["evidence"] == {"low": [1], "high": [3], "more": 0}
 
 
+def test_given_a_contradiction_when_a_month_is_asked_about_then_each_origin_s_word_is_of_the_whole_month() -> (
+    None
+):
+    reports = recorded(
+        total("=5", "2023-10-31", source="A"),
+        total("=9", "2023-11-30", source="A"),
+        total("=20", "2023-11-30", source="B"),
+    )
+    answer = total_of(reports, valid_at=date_range("2023-11"))
+    assert answer["total"] == between(5, 20)
+    (contradiction,) = answer["contradictions"]
+    assert [(alone["origin"], alone["total"]) for alone in contradiction["alone"]] == [
+        ("a", between(5, 9)),
+        ("b", between(5, 20)),
+    ]
+
+
 def test_a_day_inside_the_month_of_an_approval_leaves_open_whether_it_was_granted() -> None:
     reports = recorded(granted("Baidu", "Ernie", "2023-08"), total("=1", "2023-12-31"))
     assert total_of(reports, valid_at=date_range("2023-08-15"))["total"] == between(0, 1)
