@@ -200,21 +200,28 @@ class Figures:
     def _perhaps_later(self, placed: Placed, day: date) -> tuple[int | None, frozenset[int]]:
         """How many approvals by `day` are of the batch or known to have come after it, at most, and which events say so."""
         assert placed.on is not None
-        counted = [
-            other.batch
-            for other in self._perhaps_of(placed.batch, day)
-            if other is placed
-            or (other.on is not None and other.on.first <= day and not other.surely_before(placed.batch))
+        last = placed.on.first + min(TOGETHER, date.max - placed.on.first)
+        within_the_week = [
+            other
+            for other in self._perhaps_of(placed.batch, last)
+            if other is not placed
+            and other.on is not None
+            and other.on.first <= last
+            and not other.surely_before(placed.batch)
         ]
-        sizes = [self.size(batch) for batch in counted]
+        counted = [other for other in within_the_week if other.on is not None and other.on.first <= day]
+        sizes = [self.size(each.batch) for each in (placed, *counted)]
         later = sum(
             self.evidence.perhaps[terms].perhaps_by(day) - granted.surely_by(placed.on.first - DAY)
             for terms, granted in self.evidence.granted.items()
         )
         known_by = frozenset[int]().union(*(size.high for size in sizes), LISTED if later else ())
-        numbered = [batch.ordinal for batch in counted if batch.ordinal is not None]
-        if numbered and max(numbered) - min(numbered) >= len(numbered):
-            return None, known_by  # nobody tells of the one between them, which may have any size
+        # One that nobody tells of, and that may lie between them, may have come by that day, and have any size.
+        ordinals = [p.batch.ordinal for p in (placed, *within_the_week) if p.batch.ordinal is not None]
+        if ordinals and max(ordinals) - min(ordinals) >= len(ordinals):
+            return None, known_by
+        if any(other.missing for other in within_the_week):
+            return None, known_by
         for size in sizes:
             if size.interval.high is None:
                 return None, known_by
