@@ -238,6 +238,17 @@ def test_an_approval_that_two_reports_put_in_two_batches_counts_in_neither_for_t
     assert members == [{4: 1}, {3: 1, 4: 1}, {3: 1}, {}]
 
 
+def test_given_a_batch_that_only_lists_label_then_its_label_is_shown_as_they_mostly_write_it() -> None:
+    lines = [
+        granted("Baidu", "Ernie", "2023-08-31", batch="ＢATCH four"),
+        granted("Baidu", "Yi", "2023-08-31", batch="Batch Four"),
+        granted("Baidu", "GLM", "2023-08-31", batch="Batch Four"),
+    ]
+    assert [found["label"] for found in ask(log(*lines), "batches")] == ["Batch Four"]
+    left = log(*lines, retracted("e2"), retracted("e3"))
+    assert [found["label"] for found in ask(left, "batches")] == ["ＢATCH four"]
+
+
 # The total just before.
 
 
