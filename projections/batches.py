@@ -12,7 +12,7 @@ from . import approvals, by_day, pages, terms
 from .projection import Documents
 
 name = "batches"
-version = 10
+version = 11
 handles = frozenset({BatchAnnounced.TYPE, ApprovalGranted.TYPE})
 
 
@@ -29,6 +29,7 @@ def needs(event: DecodedEvent) -> list[str]:
                 terms.needs(counted),
                 _members(counted, batch_key(batch)),
                 *by_day.needs(_members(counted, batch_key(batch)), grant.approved_on),
+                *([_spelled(counted, batch_key(batch))] if isinstance(batch, str) else []),
                 _placed_of(counted, name_key(grant.company.name)),
                 _batches(counted),
             ]
@@ -52,6 +53,11 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
         case ApprovalGranted(batch=batch) as grant if batch is not None:
             counted = terms.seen(documents, grant, stands)
             of = batch_key(batch)
+            if isinstance(batch, str):
+                spelled = terms.with_times(
+                    documents.get(_spelled(counted, of)) or {}, batch, 1 if stands else -1
+                )
+                documents.put(_spelled(counted, of), spelled or None)
             in_batch, in_any = approvals.record_of(
                 documents, counted, grant, event.position, of, stands=stands
             )
@@ -74,8 +80,9 @@ def batch_key(batch: int | str) -> str:
 def fetch(documents: Documents, counted: Sequence[str]) -> None:
     """Reads ahead what is known in these terms, in five round trips."""
     documents.fetch(place for terms in counted for place in (_batches(terms), _placed(terms)))
-    places = [_members(terms, of) for terms in counted for of in documents.get(_batches(terms)) or []]
-    documents.fetch(places)
+    known = [(terms, of) for terms in counted for of in documents.get(_batches(terms)) or []]
+    places = [_members(terms, of) for terms, of in known]
+    documents.fetch([*places, *(_spelled(terms, of) for terms, of in known if not of.startswith("#"))])
     by_day.fetch(documents, places)
     pages.fetch(documents, [f"reports\t{terms}" for terms in counted])
 
@@ -90,6 +97,11 @@ def members(documents: Documents, counted: str) -> dict[str, tuple[int, list[int
     batches: list[str] = documents.get(_batches(counted)) or []
     documents.fetch([_members(counted, batch) for batch in batches])
     return {batch: documents.get(_members(counted, batch)) for batch in batches}
+
+
+def spelled(documents: Documents, counted: str, batch: str) -> dict[str, int]:
+    """How often reports of its members write the label of a batch in each way."""
+    return {} if batch.startswith("#") else documents.get(_spelled(counted, batch)) or {}
 
 
 def members_by_day(documents: Documents, counted: str, batch: str) -> list[dict[str, Any]]:
@@ -166,6 +178,10 @@ def _batches(counted: str) -> str:
 
 def _placed_of(counted: str, company: str) -> str:
     return f"placed\t{counted}\t{company}"
+
+
+def _spelled(counted: str, batch: str) -> str:
+    return f"spelled\t{counted}\t{batch}"
 
 
 def _members(counted: str, batch: str) -> str:

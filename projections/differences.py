@@ -286,8 +286,10 @@ def _of(name: str, answer: dict[str, Any], labels: Mapping[Of, int]) -> Of:
 def _which(batch: dict[str, Any], labels: Mapping[Of, int]) -> str:
     if batch["ordinal"] is not None:
         return str(batch["ordinal"])
-    # A label that others have as well is given to two ordinals, and as good as none.
-    if batch["label"] is not None and labels[_labelled(batch)] == 1:
+    # A label that others have as well is given to two ordinals, and as good as none; but of all that lists alone put in batches of
+    # that label there is one, which no announcement gives a day.
+    alone = labels[_labelled(batch)] == 1 or not batch["announced_on"]
+    if batch["label"] is not None and alone:
         return repr(batch["label"])
     on = batch["announced_on"][0]
     # All reports of one day are of one batch; of a month or a year each is of another.

@@ -551,6 +551,7 @@ def _members(
             "beside": members_beside.get(key, 0)
             + sum(of.told is None and of.terms == counted for of in moved.get(key, ())),
             "sample": sample,
+            "spelled": batches.spelled(documents, counted, key),
             "days": batches.members_by_day(documents, counted, key),
             "moved": moved.get(key, ()),
             "companies": of_companies.get(key, {}),
@@ -663,6 +664,16 @@ def _label(key: str) -> str:
     return key.partition("label\t")[2]
 
 
+def _label_listed(key: str, members: Iterable[_Members]) -> str | None:
+    """The label of a batch as lists mostly write it, of one that is known by its label."""
+    if not _label(key):
+        return None
+    spelled: Counter[str] = Counter()
+    for of in members:
+        spelled.update(of.held["spelled"])
+    return terms.usual_spelling(spelled) if spelled else _label(key)
+
+
 def _batch(
     key: str,
     reports: tuple[BatchReport, ...],
@@ -686,7 +697,7 @@ def _batch(
         key,
         frozenset([*(r.terms for r in reports), *(of.terms for of in members)]),
         int(key[1:]) if key.startswith("#") else None,
-        next((r.label for r in reports if r.label is not None), _label(key) or None),
+        next((r.label for r in reports if r.label is not None), _label_listed(key, members)),
         reports,
         links,
         linked,

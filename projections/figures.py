@@ -180,38 +180,48 @@ class Figures:
         """
         bound = self._bound(("before", batch.key))
         low, because = bound.interval.low, bound.low
-        for day in self._days_of_the_batch(batch):
-            total, later, known_by = self.total(day), *self._perhaps_later(batch, day)
+        placed = self._placed[batch.key]
+        for day in self._days_of_the_batch(placed):
+            total, later, known_by = self.total(day), *self._perhaps_later(placed, day)
             if later is None:
                 continue
             reached = total.interval.low - later
             # A total that is higher than the reports of the batch allow had more than the batch come after it.
             if reached > low and (bound.interval.high is None or reached <= bound.interval.high):
                 low, because = reached, total.low | known_by | batch.dated_by
+                if placed.on != batch.on:
+                    because |= placed.placed_by
         return Bound(Interval(low, bound.interval.high), because, bound.high)
 
-    def _days_of_the_batch(self, batch: Batch) -> list[date]:
-        on = batch.on
+    def _days_of_the_batch(self, placed: Placed) -> list[date]:
+        on = placed.on  # where one of a higher ordinal was announced before it, it was granted by then
         return [day for day in self.days if on is not None and on.last <= day and day - on.first <= TOGETHER]
 
-    def _perhaps_later(self, batch: Batch, day: date) -> tuple[int | None, frozenset[int]]:
+    def _perhaps_later(self, placed: Placed, day: date) -> tuple[int | None, frozenset[int]]:
         """How many approvals by `day` are of the batch or known to have come after it, at most, and which events say so."""
-        assert batch.on is not None
-        sizes = [
-            self.size(placed.batch)
-            for placed in self._perhaps_of(batch, day)
-            if placed.batch is batch
-            or (
-                placed.batch.on is not None
-                and placed.batch.on.first <= day
-                and not placed.surely_before(batch)
-            )
+        assert placed.on is not None
+        last = placed.on.first + min(TOGETHER, date.max - placed.on.first)
+        within_the_week = [
+            other
+            for other in self._perhaps_of(placed.batch, last)
+            if other is not placed
+            and other.on is not None
+            and other.on.first <= last
+            and not other.surely_before(placed.batch)
         ]
+        counted = [other for other in within_the_week if other.on is not None and other.on.first <= day]
+        sizes = [self.size(each.batch) for each in (placed, *counted)]
         later = sum(
-            self.evidence.perhaps[terms].perhaps_by(day) - granted.surely_by(batch.on.first - DAY)
+            self.evidence.perhaps[terms].perhaps_by(day) - granted.surely_by(placed.on.first - DAY)
             for terms, granted in self.evidence.granted.items()
         )
         known_by = frozenset[int]().union(*(size.high for size in sizes), LISTED if later else ())
+        # One that nobody tells of, and that may lie between them, may have come by that day, and have any size.
+        ordinals = [p.batch.ordinal for p in (placed, *within_the_week) if p.batch.ordinal is not None]
+        if ordinals and max(ordinals) - min(ordinals) >= len(ordinals):
+            return None, known_by
+        if any(other.missing for other in within_the_week):
+            return None, known_by
         for size in sizes:
             if size.interval.high is None:
                 return None, known_by
@@ -221,15 +231,15 @@ class Figures:
     def _perhaps_of(self, batch: Batch, day: date) -> Iterator[Placed]:
         """The batches, without many of those that were surely granted before one or surely announced after a day: all for each
         took 30 s of 1,200 batches."""
-        before = self._surely_after[batch.key]
+        before = self._placed[batch.key].surely_after
         for placed, earliest in zip(self.order[before:], self._earliest_from[before:], strict=True):
             if earliest > day and placed.batch is not batch:
                 return
             yield placed
 
     @cached_property
-    def _surely_after(self) -> dict[str, int]:
-        return {placed.batch.key: placed.surely_after for placed in self.order}
+    def _placed(self) -> dict[str, Placed]:
+        return {placed.batch.key: placed for placed in self.order}
 
     @cached_property
     def _earliest_from(self) -> list[date]:

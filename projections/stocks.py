@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -18,6 +18,30 @@ from .bounds import set_apart
 WORLD = "world"
 UNIONS = frozenset({"EU", "EZ", "UN"})
 """What ISO 3166 reserves codes for that is of countries with codes of their own."""
+
+AS_PROVINCES = {
+    "HK": "CN-HK",
+    "MO": "CN-MO",
+    "TW": "CN-TW",
+    "AS": "US-AS",
+    "GU": "US-GU",
+    "MP": "US-MP",
+    "PR": "US-PR",
+    "UM": "US-UM",
+    "VI": "US-VI",
+    "BL": "FR-BL",
+    "MF": "FR-MF",
+    "NC": "FR-NC",
+    "PF": "FR-PF",
+    "PM": "FR-PM",
+    "TF": "FR-TF",
+    "WF": "FR-WF",
+    "AW": "NL-AW",
+    "CW": "NL-CW",
+    "SX": "NL-SX",
+}
+"""What has a code among the countries (ISO 3166-1), and one among the provinces of a country (3166-2), by the letters of the first:
+one place. Whether a figure of that country has it in it the first of these codes does not say."""
 
 VISITS = 2_000
 FEW = 20
@@ -147,7 +171,7 @@ def _as_reported(reported: Reported, regions: Iterable[str] = ()) -> dict[str, R
     """What the estimates say of each region that they, or `regions`, name, and of the countries of those."""
     found = {WORLD: Region(Interval(0), Percentage(Fraction(1), Fraction(1), open=False))}
     for name in (*regions, *(said.region for said in reported.values())):
-        for each in (name, name.partition("-")[0]):
+        for each in (name, _country_of(name)):
             found.setdefault(each, Region(Interval(0), ANY))
     for position, said in reported.items():
         region, because = found[said.region], frozenset({position})
@@ -162,10 +186,12 @@ def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
     world = regions[WORLD]
     parts = [region for name, region in regions.items() if name != WORLD]
     # A region of a country would be counted twice, and so would a country of a union.
-    countries = [
-        region for name, region in regions.items() if name not in {WORLD, *UNIONS} and "-" not in name
-    ]
-    provinces = [(region, regions[name.partition("-")[0]]) for name, region in regions.items() if "-" in name]
+    countries = [region for name, region in regions.items() if _takes_room(name, regions)]
+    provinces = [(region, regions[_country_of(name)]) for name, region in regions.items() if "-" in name]
+    for name, as_province in AS_PROVINCES.items():
+        if name in regions and as_province in regions:
+            one, other = regions[name], regions[as_province]
+            provinces += [(one, other), (other, one)]  # each has what the other has
     for _ in range(max(FEW, VISITS // (len(parts) + 1))):
         # What is quickly found to be too much comes first.
         changed = _leave_room(countries) | _add_up(world, countries)
@@ -184,6 +210,18 @@ def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
         if not changed:
             break
     return regions
+
+
+def _takes_room(name: str, regions: Collection[str]) -> bool:
+    """Whether the world surely has its stock beside those of all other regions that do."""
+    if name in AS_PROVINCES:
+        return _country_of(AS_PROVINCES[name]) not in regions
+    return name not in {WORLD, *UNIONS} and "-" not in name
+
+
+def _country_of(name: str) -> str:
+    """The country of a province; of a country, itself."""
+    return name.partition("-")[0]
 
 
 def _contain(country: Region, province: Region) -> bool:

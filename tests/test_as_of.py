@@ -73,6 +73,23 @@ def test_a_figure_of_a_month_is_whatever_it_may_have_been_on_a_day_of_it() -> No
     assert answer["evidence"] == {"low": [1], "high": [3], "more": 0}
 
 
+def test_given_a_contradiction_when_a_month_is_asked_about_then_each_origin_s_word_is_of_the_whole_month() -> (
+    None
+):
+    reports = recorded(
+        total("=5", "2023-10-31", source="A"),
+        total("=9", "2023-11-30", source="A"),
+        total("=20", "2023-11-30", source="B"),
+    )
+    answer = total_of(reports, valid_at=date_range("2023-11"))
+    assert answer["total"] == between(5, 20)
+    (contradiction,) = answer["contradictions"]
+    assert [(alone["origin"], alone["total"]) for alone in contradiction["alone"]] == [
+        ("a", between(5, 9)),
+        ("b", between(5, 20)),
+    ]
+
+
 def test_a_day_inside_the_month_of_an_approval_leaves_open_whether_it_was_granted() -> None:
     reports = recorded(granted("Baidu", "Ernie", "2023-08"), total("=1", "2023-12-31"))
     assert total_of(reports, valid_at=date_range("2023-08-15"))["total"] == between(0, 1)
@@ -84,6 +101,18 @@ def test_steps_end_with_the_day_that_is_asked_about() -> None:
     reports = recorded(total("=8", "2023-08-31"), total("=36", "2023-11-30"), total("=61", "2023-12-31"))
     steps = total_of(reports, valid_at=date_range("2023-11-30"), steps=True)["steps"]
     assert [step["on"] for step in steps] == ["2023-08-31", "2023-11-30"]
+
+
+def test_given_a_period_from_the_first_day_on_when_steps_are_asked_for_then_each_is_a_day_that_can_be_asked_about(
+    log: Log,
+) -> None:
+    log.append(
+        [called("e1", total("=10", period=("1900", "2023-12-31"))), called("e2", total("<=4", "2023"))]
+    )
+    (answer,) = queries.totals(log, steps=True, at_least=2)["answers"]
+    asked = [queries.totals(log, valid_at=step["on"], at_least=2) for step in answer["steps"]]
+    assert [found["answers"][0]["total"] for found in asked] == [step["total"] for step in answer["steps"]]
+    assert answer["steps"][0]["on"] == "1900-12-30"
 
 
 def test_batches_are_those_that_had_been_announced_and_those_that_may_have_been() -> None:

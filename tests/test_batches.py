@@ -238,6 +238,17 @@ def test_an_approval_that_two_reports_put_in_two_batches_counts_in_neither_for_t
     assert members == [{4: 1}, {3: 1, 4: 1}, {3: 1}, {}]
 
 
+def test_given_a_batch_that_only_lists_label_then_its_label_is_shown_as_they_mostly_write_it() -> None:
+    lines = [
+        granted("Baidu", "Ernie", "2023-08-31", batch="ＢATCH four"),
+        granted("Baidu", "Yi", "2023-08-31", batch="Batch Four"),
+        granted("Baidu", "GLM", "2023-08-31", batch="Batch Four"),
+    ]
+    assert [found["label"] for found in ask(log(*lines), "batches")] == ["Batch Four"]
+    left = log(*lines, retracted("e2"), retracted("e3"))
+    assert [found["label"] for found in ask(left, "batches")] == ["ＢATCH four"]
+
+
 # The total just before.
 
 
@@ -386,6 +397,34 @@ def test_of_a_total_after_the_next_batch_that_one_came_after_as_well() -> None:
     reports = log(FOURTH, batch(5, "=10", "2024-01-28"), total(">60", "2024-01-30"))
     assert batch_of(reports, 5)["before"] == at_least(51)
     assert batch_of(reports, 4)["before"] == at_least(61 - 10 - 14)
+
+
+def test_given_a_batch_between_two_that_nobody_tells_of_then_none_of_it_counts_as_before_the_first() -> None:
+    """The first was of nothing: what is neither of it nor of the third may all be the second."""
+    reports = log(batch(1, "=4", "2024-01-10"), batch(3, "=3", "2024-01-12"), total("=10", "2024-01-13"))
+    assert batch_of(reports, 1)["before"] == between(0, 2)
+    assert batch_of(reports, 3)["before"] == exactly(7)
+    without_total = log(batch(1, "=4", "2024-01-10"), batch(3, "=3", "2024-01-12"))
+    assert batch_of(without_total, 1)["before"] == at_least(0)
+    of_its_week = log(batch(1, "=4", "2024-01-10"), total("=10", "2024-01-12"), batch(4, "=3", "2024-01-16"))
+    assert batch_of(of_its_week, 1)["before"] == between(0, 6)
+    # It is the first or the second, and the other one may have come after it.
+    unnumbered = log(
+        batch(None, "=4", "2024-01-10"), batch(3, "=3", "2024-01-12"), total("=10", "2024-01-13")
+    )
+    assert ask(unnumbered, "batches")[0]["before"]["low"] == 0
+
+
+def test_given_a_batch_that_was_announced_after_a_later_one_then_a_total_after_that_is_not_of_its_week() -> (
+    None
+):
+    reports = log(batch(2, "=3", "2023-08-31"), total("=11", "2023-12-31"), batch(1, "=4", "2024-01-10"))
+    first, second = batch_of(reports, 1), batch_of(reports, 2)
+    assert first["before"] == between(0, 4)  # five may have come since August, outside of batches
+    assert second["before"] == between(4, 8)
+    early = log(batch(2, "=3", "2023-08-31"), total("=11", "2023-09-02"), batch(1, "=4", "2024-01-10"))
+    assert batch_of(early, 1)["before"] == exactly(4)
+    assert batch_of(early, 1)["evidence"]["before"]["low"] == [1, 2, 3]
 
 
 def test_of_a_month_with_two_batches_neither_is_surely_the_latest() -> None:

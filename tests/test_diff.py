@@ -274,6 +274,18 @@ def test_batches_of_a_label_that_is_as_good_as_none_are_told_apart_by_their_days
     }
 
 
+def test_given_a_label_of_two_batches_when_a_list_gives_it_then_what_it_lists_is_a_batch_of_that_label(
+    log: Log,
+) -> None:
+    append(log, *(batch(n, "=5", f"2024-0{n}-26", label="spring") for n in (1, 2)))
+    append(log, granted("Baidu", "Ernie", "2024-01-20", batch="spring"))
+    append(log, granted("Baidu", "Yi", "2024-01-20", batch="spring"))
+    assert {of for of in changed(log, "batches", 2) if of.endswith("size")} == {
+        "CAC/approval/model batch 'spring' size"
+    }
+    assert changed(log, "batches", 3)["CAC/approval/model batch 'spring' size"]["to"] == at_least(2)
+
+
 def test_a_batch_that_has_a_day_alone_is_the_same_without_its_first_report(log: Log) -> None:
     append(log, *2 * [batch(None, "=5", "2024-01-26")], retracted("e1"))
     assert changed(log, "batches", 2) == {}

@@ -145,6 +145,34 @@ def test_a_union_is_of_countries_and_takes_no_room_beside_them() -> None:
     assert market.regions["DE"].share.high == Fraction(355, 1000)
 
 
+@pytest.mark.parametrize(("code", "as_province"), [("HK", "CN-HK"), ("MO", "CN-MO"), ("TW", "CN-TW")])
+def test_given_two_codes_of_one_place_then_its_stock_is_that_of_either_and_counts_once(
+    code: str, as_province: str
+) -> None:
+    market = inferred(estimated(as_province, "=20"), estimated(code, ">10"), estimated("US", "=50"))
+    assert stocks(market) == {
+        as_province: Interval(20, 20),
+        code: Interval(20, 20),
+        "US": Interval(50, 50),
+        WORLD: Interval(70),
+    }
+    differ = inferred(estimated(as_province, "=20"), estimated(code, "=30"))
+    assert differ.conflicts == (frozenset({1, 2}),)
+
+
+def test_given_a_place_with_a_code_of_its_own_and_its_country_then_whether_the_country_has_it_is_left_open() -> (
+    None
+):
+    within = inferred(estimated("CN", "=100"), estimated("HK", "=20"), estimated("US", "=50"))
+    assert stocks(within)[WORLD] == Interval(150)
+    beside = inferred(estimated("CN", "=10"), estimated("HK", "=20"), estimated(WORLD, "=30"))
+    assert beside.conflicts == ()
+    assert stocks(beside)["HK"] == Interval(20, 20)
+    # As a province it is of the country.
+    as_province = inferred(estimated("CN", "=10"), estimated("CN-HK", "=20"))
+    assert as_province.conflicts == (frozenset({1, 2}),)
+
+
 def test_a_region_without_models_has_no_share() -> None:
     market = inferred(estimated("CN", "=0"), estimated(WORLD, "=100"), estimated("US", share=50))
     assert market.regions["CN"].share == Percentage(Fraction(0), Fraction(0), open=False)

@@ -59,6 +59,7 @@ def _batch(
 ) -> dict[str, Any]:
     size, before = figures.size(batch), figures.before(batch)
     reports = sorted(batch.reports, key=lambda report: report.position)
+    node = ("size", batch.key)
     last = DateRange(batch.on.last, batch.on.last) if batch.on is not None else None
     conflicts = [
         conflict
@@ -81,7 +82,7 @@ def _batch(
         },
         "sources": [{"position": report.position, **report.source} for report in reports],
         "contradictions": [
-            shown.with_equations(shown.contradiction(conflict, "size", ("size", batch.key)), conflict, one)
+            shown.with_equations(shown.contradiction(conflict, "size", node, node), conflict, one)
             for conflict in conflicts
         ],
     }

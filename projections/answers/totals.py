@@ -7,12 +7,13 @@ from datetime import date
 from typing import Any
 
 from events import DateRange, name_key
+from events.quantities import EARLIEST_YEAR
 
 from .. import terms, totals
 from ..bounds import Conflict
 from ..evidence import Views
 from ..figures import Figures
-from ..premises import Premises, premises_of
+from ..premises import Premises, at, premises_of
 from .shown import Shown
 
 
@@ -75,14 +76,15 @@ def _told(
     days = valid_at or figures.last_day
     answer = {"as_of": as_text(days), **_figure(figures, shown, days)}
     answer["contradictions"] = [
-        shown.contradiction(conflict, "total", ("total", days.last))
+        shown.contradiction(conflict, "total", at(days.first), at(days.last))
         for conflict in figures.resolution.conflicts
     ]
     if steps:
         answer["steps"] = [
             {"on": str(day), **_figure(figures, shown, DateRange(day, day))}
             for day in figures.days
-            if day <= days.last
+            # Nobody can ask about the day before the first that a report may speak of, which a period from then on begins after.
+            if day <= days.last and day.year >= EARLIEST_YEAR
         ]
     return shown, figures.resolution.conflicts, answer
 
