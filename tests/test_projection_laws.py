@@ -584,14 +584,15 @@ def test_the_events_that_are_listed_as_all_the_evidence_force_a_figure_without_a
         same: tuple[str, ...] = ("authority", "instrument", "unit")
         if question == "batches":
             same = ("ordinal",) if answer["ordinal"] else ("label",)
-        found, *_ = [
+        found = [
             each
             for each in ASK[question](
                 views([*kept, *log(*[b"{}"] * len(reports), counted)[-1:]]), **asked[question]
             )
             if all(name_key(str(each[of])) == name_key(str(answer[of])) for of in same)
         ]
-        return found
+        # Several batches may have one label.
+        return min(found, key=lambda each: each.get("ordinal") != answer.get("ordinal"))
 
     for question, figures in (("totals", ("total", "in_force")), ("batches", ("size", "before"))):
         for answer in ASK[question](views(reports), **asked[question]):
