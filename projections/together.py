@@ -36,6 +36,9 @@ TRIES = 3
 """So often what is live is read, if it moves on meanwhile. Where a worker took 1,000 events a second, and each try some 0.4 s, one
 of 20 reads took 30 tries."""
 
+SENSELESS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What Python makes of a document that is JSON of another shape: something else wrote it."""
+
 _READINGS: WeakKeyDictionary[Redis, Readings] = WeakKeyDictionary()
 """What was read last over each client, and no longer than that is used."""
 
@@ -75,9 +78,11 @@ def read_together(
                 view.fold_to(position)
             parked = {name: view.parked for name, view in read.items()}
             value = build(_views(log, read, parked, position))
-        except Exception:
+        except Exception as error:
             # Documents of two positions may make no sense together: it counts only if all of them are of one.
             if _at_one_position(read):
+                if isinstance(error, SENSELESS):
+                    raise _senseless(names, error) from error
                 raise
         else:
             if _at_one_position(read):
@@ -89,13 +94,20 @@ def read_together(
     return position, read_at(log, projections, position, build)
 
 
+def _senseless(names: Sequence[str], error: Exception) -> DocumentDamaged:
+    return DocumentDamaged(
+        f"a document of {', '.join(names)} is not what this software writes ({error!r:.200}): something else wrote it. All of them "
+        f"follow from the log: run `approvals replay {' '.join(names)}`. Where that does not help, report it"
+    )
+
+
 def read_at(
     log: Log, projections: Sequence[Projection], position: int, build: Callable[[DerivableViews], T]
 ) -> T:
     """What `build` makes of the documents as they were when the log ended at `position`."""
     try:
         return build(known_at(log, projections, position))
-    except SnapshotLost:  # deleted, or its generation was, while we read: the log has everything
+    except (SnapshotLost, *SENSELESS):  # deleted, or written by something else: the log has everything
         return build(fold_all(log, projections, position))
 
 
