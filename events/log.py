@@ -299,6 +299,19 @@ class Log:
             found = cast(list[Any], self.client.xrange(self._key, min=str(position), max=str(position)))
         return self.read_at(position, found)
 
+    def still_at(self, position: int) -> RecordedEvent:
+        """The event at `position`, which the log had a moment ago. Raises LogForked where it ends before that now."""
+        if (event := self.at(position)) is None:
+            raise self.is_shorter_than(position)
+        return event
+
+    def is_shorter_than(self, position: int) -> LogForked:
+        """What is to be raised where the log ends before `position`, which it had a moment ago."""
+        return LogForked(
+            f"ledger {self.ledger}: the log had position {position} a moment ago, and ends before it now: it was rolled back or "
+            "replaced while it was read (an old backup, a promoted replica). Restore the log; or, if this log is the right one, ask again"
+        )
+
     def ask_at(self, pipeline: Pipeline, position: int) -> None:
         """Asks, with whatever else is asked at once, for what `read_at` takes."""
         pipeline.xrange(self._key, min=str(position), max=str(position))

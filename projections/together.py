@@ -147,8 +147,7 @@ def known_at(log: Log, projections: Sequence[Projection], position: int) -> Deri
             for fold in folds:
                 later = [event for event in page if event.position > began[fold.projection.name]]
                 fold.take_all(later, lookup)
-        entry = log.at(position)
-        assert entry is not None
+        entry = log.still_at(position)
         left_out = {name: (live[name].number, _until(position, of)) for name, of in parked.items()}
         folded = {name: dict(of) for name, of in changed.items()}
         reading = PastReading(Checkpoint.at(entry), left_out, known.snapshots, known.read, folded)
@@ -378,8 +377,9 @@ class _Fold:
 def _pages(
     log: Log, folds: Sequence[_Fold], *, after: int, upto: int
 ) -> Iterator[tuple[list[DecodedEvent], Lookup]]:
-    """Pages of events, each with a look at what the corrections among them are against. What is no event is parked for all."""
-    events = log.read(after=after, limit=upto - after)
+    """Pages of events, each with a look at what the corrections among them are against. What is no event is parked for all.
+    Raises LogForked where the log ends before `upto`, which it had."""
+    events, reached = log.read(after=after, limit=upto - after), after
     while page := list(islice(events, PAGE)):
         some = [event for event in page if not all(event.position in fold.parked for fold in folds)]
         found = [(recorded.position, decoded(recorded)) for recorded in some]
@@ -387,6 +387,9 @@ def _pages(
             fold.parked.update(position for position, event in found if isinstance(event, Exception))
         events_of_page = [event for _, event in found if not isinstance(event, Exception)]
         yield events_of_page, Lookup(log, events_of_page)
+        reached = page[-1].position
+    if reached < upto:
+        raise log.is_shorter_than(upto)
 
 
 FEW = 100  # events that are kept as they were read

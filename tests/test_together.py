@@ -539,6 +539,31 @@ def test_a_reader_is_told_that_the_log_is_another_one(
         read_together(log, [Tally()], all_counts)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"known_at": "2024-02-01"},
+        {"known_at": 100},
+        {"known_at": "2024-02-01", "known_as": "published", "recorded_until": 100},
+    ],
+    ids=str,
+)
+def test_given_the_log_is_replaced_while_a_question_is_answered_when_it_is_shorter_then_that_is_told(
+    log: Log, monkeypatch: pytest.MonkeyPatch, asked: Asked
+) -> None:
+    log.append(HISTORY)
+    original = Log.head
+
+    def head(self: Log) -> int:
+        last = original(self)
+        log.client.delete(keys.log(log.ledger), keys.ids(log.ledger))
+        return last
+
+    monkeypatch.setattr(Log, "head", head)
+    with pytest.raises(LogForked, match=rf"ledger {log.ledger}: the log had position \d+ a moment ago"):
+        queries.totals(log, **asked)
+
+
 def test_a_reader_is_told_that_the_documents_are_of_another_version(log: Log) -> None:
     append(log, 20)
     drain(Store(log, Tally()).open_live())

@@ -130,6 +130,23 @@ def test_a_subscription_may_begin_at_any_position(log: Log, receiver: Receiver) 
             subscriptions.add(log, receiver.url, private=True, after=position)
 
 
+def test_given_the_log_is_replaced_while_somebody_subscribes_when_it_is_shorter_then_that_is_told(
+    log: Log, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, 40, 41)
+    original = Log.head
+
+    def head(self: Log) -> int:
+        last = original(self)
+        log.client.delete(keys.log(log.ledger), keys.ids(log.ledger))
+        return last
+
+    monkeypatch.setattr(Log, "head", head)
+    with pytest.raises(LogForked, match="had position 2 a moment ago"):
+        subscriptions.add(log, receiver.url, private=True)
+    assert subscriptions.all_of(log) == []
+
+
 def test_a_subscription_gets_the_types_that_it_asked_for(log: Log, receiver: Receiver) -> None:
     subscription = subscriptions.add(log, receiver.url, ["approval.granted.v1"], private=True)
     grant = granted("Baidu", "Ernie", "2023-08-31")

@@ -228,16 +228,14 @@ def settle(
 
 
 def _cursor(log: Log, after: int | None) -> tuple[int, str]:
-    """A position of the log, and the digest of the entry there. Raises BadQuestion."""
+    """A position of the log, and the digest of the entry there. Raises BadQuestion; LogForked where the log is replaced meanwhile."""
     head = log.head()
     position = head if after is None else after
     if not 0 <= position <= head:
         raise BadQuestion(f"the log ends at position {head}: there is nothing after {position} yet")
     if not position:
         return 0, ""
-    event = log.at(position)
-    assert event is not None  # the head is not before it
-    return position, event.digest
+    return position, log.still_at(position).digest
 
 
 def _written(subscription: Subscription) -> Changes:
