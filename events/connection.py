@@ -184,7 +184,8 @@ def _refusal(error: redis.exceptions.RedisError, writing: bool, words: Words) ->
     if code == "WRONGTYPE":
         return LogDamaged(
             f"a key of the ledger is of another type than it must be ({reason}): something else wrote to it. "
-            "Restore a backup."
+            "Restore a backup; or, where it is one of a projection, delete the keys {LEDGER}:projection:PROJECTION and "
+            "{LEDGER}:projection:PROJECTION:*, and run `approvals replay`."
         )
     if writing and "user_script:" in reason:
         return OutcomeUnknown(

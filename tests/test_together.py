@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from events import BadQuestion, Lagging, Log, LogForked, Unreadable, date_range, keys
+from events import BadQuestion, Lagging, Log, LogDamaged, LogForked, Unreadable, date_range, keys
 from projections import (
     PROJECTIONS,
     Asked,
@@ -501,6 +501,22 @@ def test_what_names_no_generation_is_told_and_gives_way_where_the_projection_is_
     adopt(store, rebuild(store))
     assert store.open_live().checkpoint().position == log.head()
     assert answer in (None, queries.sources(log))
+
+
+@pytest.mark.parametrize("kind", ["documents", "state", "parked"])
+def test_given_a_key_of_a_projection_of_another_type_when_it_is_read_then_it_is_made_anew_as_is_told(
+    log: Log, kind: str
+) -> None:
+    log.append(HISTORY)
+    drain(Store(log, PROJECTIONS["sources"]).open_live())
+    pointer = keys.projection(log.ledger, "sources")
+    log.client.set(f"{pointer}:1:{kind}", "x")
+    with pytest.raises(LogDamaged, match="where it is one of a projection, delete the keys"):
+        queries.sources(log)
+    log.client.delete(pointer, *log.client.scan_iter(f"{pointer}:*"))
+    store = Store(log, PROJECTIONS["sources"])
+    adopt(store, rebuild(store))
+    assert queries.sources(log)["answers"] == ask(list(log.read()), "sources")
 
 
 def test_a_projection_that_lost_its_checkpoint_is_not_counted_on_top_of_what_it_left(log: Log) -> None:
