@@ -87,6 +87,13 @@ def _closing(url: str, ledger: str) -> Iterator[Log]:
 def _check_options(client: redis.Redis, url: str) -> None:
     # redis-py looks at them when it makes its first connection, and raises what nobody expects there.
     pool = client.connection_pool
+    for option in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        # A connection says that there is no such file, and not which.
+        if (path := pool.connection_kwargs.get(option)) is not None:
+            try:
+                Path(path).open("rb").close()
+            except OSError as error:
+                raise BadQuestion(f"{masked(url)!r}: {option} cannot be read: {error}") from None
     try:
         # Of a host that no name can be, the socket would say what nobody expects.
         str(pool.connection_kwargs.get("host", "")).encode("idna")

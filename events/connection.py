@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -25,6 +26,7 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
     Raises BadQuestion where the URL is none.
     """
     try:
+        _require_a_database(url)
         return redis.Redis.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
@@ -38,6 +40,13 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
             f"{masked(url)!r} is no server's URL: write redis://user:password@host:6379/0, rediss://... or "
             "unix:///path/of/the/socket, and escape what is special in a password (%2F for a slash)"
         ) from None
+
+
+def _require_a_database(url: str) -> None:
+    """Raises ValueError where the path of `url` is no database's number: redis-py takes the first database then, and says nothing."""
+    of = urlsplit(url)
+    if of.scheme in ("redis", "rediss") and re.fullmatch(r"/?[0-9]*/?", of.path, re.ASCII) is None:
+        raise ValueError("no database")
 
 
 def alongside(client: redis.Redis) -> redis.Redis:
@@ -98,6 +107,10 @@ def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[No
         reason = str(error).rstrip(".")
         if writing and " connecting to " not in reason:
             raise OutcomeUnknown(f"the server's answer was lost ({reason}): {words.unknown}") from error
+        if isinstance(error, redis.exceptions.InvalidResponse):
+            raise StorageUnavailable(
+                f"what answers is no Redis server: {reason}.{words.untouched} Is its address the right one?"
+            ) from error
         raise StorageUnavailable(
             f"cannot reach the server: {reason}.{words.untouched} Is it running?"
         ) from error
@@ -171,7 +184,8 @@ def _refusal(error: redis.exceptions.RedisError, writing: bool, words: Words) ->
     if code == "WRONGTYPE":
         return LogDamaged(
             f"a key of the ledger is of another type than it must be ({reason}): something else wrote to it. "
-            "Restore a backup."
+            "Restore a backup; or, where it is one of a projection, delete the keys {LEDGER}:projection:PROJECTION and "
+            "{LEDGER}:projection:PROJECTION:*, and run `approvals replay`."
         )
     if writing and "user_script:" in reason:
         return OutcomeUnknown(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ PAGE = 500  # entries a read fetches at once: measured best between 500 and 1,00
 DURABILITY_PERIOD = 10.0  # seconds for which a check of the server's settings holds
 REWRITE_PATIENCE = 2.0  # seconds that an append waits for a rewrite to end; one of 64 MiB took 0.2 to 0.4
 _LOOK_AGAIN = 0.05
+_LAST = 2**64  # every position lies before it
 
 
 class Log:
@@ -216,25 +218,59 @@ class Log:
         require_position(after)
         if before is not None:
             require_position(before)
-        key = keys.subject(self.ledger, subject)
-        with storage():
-            listed = cast(list[bytes], self.client.lrange(key, 0, -1))
-        positions = [self._position(each) for each in listed]
-        wanted = [p for p in positions if p > after and (before is None or p < before)]
-        if backwards:
-            wanted.reverse()
-        if limit is not None:
-            wanted = wanted[:limit]
-        for start in range(0, len(wanted), PAGE):
-            # As the log writes it; within a string its quotation marks would be escaped.
-            written = b'"subject":' + canonical(subject)
-            for event in self.at_each(wanted[start : start + PAGE]):
+        for page in self._listed(subject, after, _LAST if before is None else before, backwards=backwards):
+            wanted = page if limit is None else page[: max(0, limit)]
+            for event in self.at_each(wanted):
+                # As the log writes it; within a string its quotation marks would be escaped.
+                written = b'"subject":' + canonical(subject)
                 if written not in event.payload:
                     raise LogDamaged(
                         f"ledger {self.ledger}: position {event.position} is listed for subject {subject!r}, and is not of it: "
                         "something else wrote to the ledger. Restore a backup."
                     )
                 yield event
+            if limit is not None and (limit := limit - len(wanted)) <= 0:
+                return
+
+    def _listed(self, subject: str, after: int, before: int, *, backwards: bool) -> Iterator[list[int]]:
+        """The positions between two that are listed for a subject, some at a time, in order or backwards. The list is in order: of
+        300,000 positions it takes longer to read all than to find the first that is asked for."""
+        key = keys.subject(self.ledger, subject)
+
+        def listed(first: int, last: int) -> list[int]:
+            with storage():
+                found = cast(list[bytes], self.client.lrange(key, first, last))
+            return [self._position(each) for each in found]
+
+        def begins_with(page: int) -> int:
+            return next(iter(listed(page * PAGE, page * PAGE)), _LAST)
+
+        def beginning_before(position: int) -> int:
+            """How many pages begin before `position`."""
+            beyond = 1
+            while begins_with(beyond) < position:
+                beyond *= 2
+            return bisect_left(range(beyond), position, lo=beyond // 2, key=begins_with)
+
+        page = (
+            beginning_before(before) - 1
+            if backwards
+            else max(0, beginning_before(after + 1) - 1)
+            if after
+            else 0
+        )
+        while page >= 0:
+            positions = listed(page * PAGE, (page + 1) * PAGE - 1)
+            wanted = [position for position in positions if after < position < before]
+            yield wanted[::-1] if backwards else wanted
+            if backwards:
+                page -= 1
+                ended = not positions or positions[0] <= after
+            else:
+                page += 1
+                ended = len(positions) < PAGE or positions[-1] >= before
+            if ended:
+                return
 
     def at_each(self, positions: Sequence[int]) -> list[RecordedEvent]:
         """The events at these positions, in one round trip. Raises LogDamaged where one is missing."""
@@ -298,6 +334,19 @@ class Log:
         with storage():
             found = cast(list[Any], self.client.xrange(self._key, min=str(position), max=str(position)))
         return self.read_at(position, found)
+
+    def still_at(self, position: int) -> RecordedEvent:
+        """The event at `position`, which the log had a moment ago. Raises LogForked where it ends before that now."""
+        if (event := self.at(position)) is None:
+            raise self.is_shorter_than(position)
+        return event
+
+    def is_shorter_than(self, position: int) -> LogForked:
+        """What is to be raised where the log ends before `position`, which it had a moment ago."""
+        return LogForked(
+            f"ledger {self.ledger}: the log had position {position} a moment ago, and ends before it now: it was rolled back or "
+            "replaced while it was read (an old backup, a promoted replica). Restore the log; or, if this log is the right one, ask again"
+        )
 
     def ask_at(self, pipeline: Pipeline, position: int) -> None:
         """Asks, with whatever else is asked at once, for what `read_at` takes."""

@@ -198,9 +198,7 @@ def _last_by(log: Log, head: int, moment: datetime) -> int:
     """The last position that was recorded by `moment`: the times of a log never go back."""
 
     def recorded(position: int) -> datetime:
-        event = log.at(position)
-        assert event is not None
-        return event.recorded_at
+        return log.still_at(position).recorded_at
 
     return bisect_right(range(1, head + 1), moment, key=recorded)
 

@@ -22,7 +22,7 @@ from .lockstep import named_by
 from .past import SnapshotLost
 from .projection import Projection
 from .queries import COUNTING, PROJECTIONS, Answer
-from .together import fold_all, follow, known_at
+from .together import SENSELESS, fold_all, follow, known_at
 
 STEPS = 100
 """Between two positions at most so many further ones are looked at: where there are more events, a change is that of several
@@ -209,7 +209,8 @@ def _changes(
     read: Callable[[Views], Figures],
     begin: Callable[[Figures], Changes],
 ) -> Changes:
-    with suppress(SnapshotLost):  # deleted while we read: the log has everything
+    # Deleted while we read, or written by something else: the log has everything.
+    with suppress(SnapshotLost, *SENSELESS):
         return _noted(_walk(log, needed, known_at(log, needed, first), last, read), begin)
     return _noted(_walk(log, needed, fold_all(log, needed, first), last, read), begin)
 

@@ -36,6 +36,9 @@ TRIES = 3
 """So often what is live is read, if it moves on meanwhile. Where a worker took 1,000 events a second, and each try some 0.4 s, one
 of 20 reads took 30 tries."""
 
+SENSELESS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What Python makes of a document that is JSON of another shape: something else wrote it."""
+
 _READINGS: WeakKeyDictionary[Redis, Readings] = WeakKeyDictionary()
 """What was read last over each client, and no longer than that is used."""
 
@@ -75,9 +78,11 @@ def read_together(
                 view.fold_to(position)
             parked = {name: view.parked for name, view in read.items()}
             value = build(_views(log, read, parked, position))
-        except Exception:
+        except Exception as error:
             # Documents of two positions may make no sense together: it counts only if all of them are of one.
             if _at_one_position(read):
+                if isinstance(error, SENSELESS):
+                    raise _senseless(names, error) from error
                 raise
         else:
             if _at_one_position(read):
@@ -89,13 +94,20 @@ def read_together(
     return position, read_at(log, projections, position, build)
 
 
+def _senseless(names: Sequence[str], error: Exception) -> DocumentDamaged:
+    return DocumentDamaged(
+        f"a document of {', '.join(names)} is not what this software writes ({error!r:.200}): something else wrote it. All of them "
+        f"follow from the log: run `approvals replay {' '.join(names)}`. Where that does not help, report it"
+    )
+
+
 def read_at(
     log: Log, projections: Sequence[Projection], position: int, build: Callable[[DerivableViews], T]
 ) -> T:
     """What `build` makes of the documents as they were when the log ended at `position`."""
     try:
         return build(known_at(log, projections, position))
-    except SnapshotLost:  # deleted, or its generation was, while we read: the log has everything
+    except (SnapshotLost, *SENSELESS):  # deleted, or written by something else: the log has everything
         return build(fold_all(log, projections, position))
 
 
@@ -135,8 +147,7 @@ def known_at(log: Log, projections: Sequence[Projection], position: int) -> Deri
             for fold in folds:
                 later = [event for event in page if event.position > began[fold.projection.name]]
                 fold.take_all(later, lookup)
-        entry = log.at(position)
-        assert entry is not None
+        entry = log.still_at(position)
         left_out = {name: (live[name].number, _until(position, of)) for name, of in parked.items()}
         folded = {name: dict(of) for name, of in changed.items()}
         reading = PastReading(Checkpoint.at(entry), left_out, known.snapshots, known.read, folded)
@@ -366,8 +377,9 @@ class _Fold:
 def _pages(
     log: Log, folds: Sequence[_Fold], *, after: int, upto: int
 ) -> Iterator[tuple[list[DecodedEvent], Lookup]]:
-    """Pages of events, each with a look at what the corrections among them are against. What is no event is parked for all."""
-    events = log.read(after=after, limit=upto - after)
+    """Pages of events, each with a look at what the corrections among them are against. What is no event is parked for all.
+    Raises LogForked where the log ends before `upto`, which it had."""
+    events, reached = log.read(after=after, limit=upto - after), after
     while page := list(islice(events, PAGE)):
         some = [event for event in page if not all(event.position in fold.parked for fold in folds)]
         found = [(recorded.position, decoded(recorded)) for recorded in some]
@@ -375,6 +387,9 @@ def _pages(
             fold.parked.update(position for position, event in found if isinstance(event, Exception))
         events_of_page = [event for _, event in found if not isinstance(event, Exception)]
         yield events_of_page, Lookup(log, events_of_page)
+        reached = page[-1].position
+    if reached < upto:
+        raise log.is_shorter_than(upto)
 
 
 FEW = 100  # events that are kept as they were read

@@ -504,6 +504,16 @@ def test_given_all_connections_that_are_allowed_are_in_use_when_one_is_needed_th
     )
 
 
+def test_given_the_servers_user_is_gone_when_it_is_asked_then_it_is_said_what_the_server_refuses(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server()
+    with running(server, client=connect(f"unix://gone:secret@{server.socket}")) as api:
+        says = problem(api.client.get("/ledgers/cac/totals"), 503, "storage-unavailable")["detail"]
+    assert says.startswith("the server refuses: ")
+    assert says.endswith("username-password pair or user is disabled. Check the user and its password.")
+
+
 # What cannot be asked
 
 

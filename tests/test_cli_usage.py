@@ -218,6 +218,15 @@ def test_a_file_whose_name_is_not_utf_8_is_published_and_imported(ledger: Ledger
     assert len(ran.document["events"]) > 100
 
 
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+def test_given_a_file_of_certificates_that_is_not_there_when_the_url_names_it_then_it_is_named(
+    option: str, tmp_path: Path
+) -> None:
+    ran = approvals("totals", "--url", f"rediss://:{SECRET}@127.0.0.1:1/0?{option}={tmp_path}/ca.pem", code=1)
+    assert f"{option} cannot be read: [Errno 2] No such file or directory: '{tmp_path}/ca.pem'" in ran.err
+    assert (ran.err.count("\n"), SECRET in ran.err) == (1, False)
+
+
 @pytest.mark.parametrize("host", ["a..b", "a" * 64])
 def test_a_host_that_can_be_none_is_refused_in_a_line(host: str) -> None:
     ran = approvals("totals", "--url", f"redis://user:{SECRET}@{host}/0", code=1)

@@ -414,6 +414,28 @@ def test_a_subject_of_more_than_a_page_is_read_whole(log: Log) -> None:
     assert positions(log.read_subject("s")) == list(range(2, PAGE + 3))
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_given_a_long_list_of_a_subject_when_few_events_are_asked_for_then_little_of_it_is_read(
+    log: Log, monkeypatch: pytest.MonkeyPatch, backwards: bool
+) -> None:
+    held = 20 * PAGE
+    for start in range(0, held, 4 * PAGE):
+        log.append([report(f"e{start + n}", subject="s") for n in range(4 * PAGE)])
+    read, original = list[int](), log.client.lrange
+
+    def lrange(*asked: Any) -> Any:
+        found = cast(list[bytes], original(*asked))
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(log.client, "lrange", lrange)
+    middle = 10 * PAGE
+    around = {"before": middle} if backwards else {"after": middle}
+    found = positions(log.read_subject("s", limit=2, backwards=backwards, **around))
+    assert found == ([middle - 1, middle - 2] if backwards else [middle + 1, middle + 2])
+    assert sum(read) < 3 * PAGE
+
+
 def test_a_list_of_a_subject_that_names_what_is_not_of_it_is_damage(log: Log) -> None:
     log.append([report("e1", subject="s"), report("e2", subject="t"), report("e3")])
     for foreign in (2, 3, 4):

@@ -282,7 +282,7 @@ def test_a_server_of_another_kind_is_no_traceback(server: Server, proxy: Proxy) 
     with connect(proxy.url) as client:
         log = Log(client, "a")
         for call in (log.head, lambda: log.append([report("e1")])):
-            with pytest.raises(StorageUnavailable, match="cannot reach the server"):
+            with pytest.raises(StorageUnavailable, match="what answers is no Redis server: Protocol error"):
                 call()
 
 
@@ -324,6 +324,9 @@ def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
         "redis://:secret/x@host",
         "redis://:secret@host:port/0",
         "user:secret@host",
+        "redis://:secret@host/cac",
+        "rediss://:secret@host/0/1",
+        "redis://host/0x1",
     ],
 )
 def test_what_is_no_address_is_refused_and_no_password_is_shown(url: str) -> None:

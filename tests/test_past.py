@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import Log, RecordedEvent, connect
-from projections import PROJECTIONS, Generation, MemoryDocuments, Store, digest, fold, past
+from events import Log, RecordedEvent, Unreadable, connect
+from projections import PROJECTIONS, Generation, MemoryDocuments, Store, differences, digest, fold, past
 from projections.past import PastDocuments, SnapshotLost, last_before
 from projections.replay import adopt, rebuild
 from projections.store import Digests
@@ -277,6 +277,23 @@ def test_a_document_that_does_not_say_which_snapshot_holds_it_is_not_read(log: L
     log.client.hset(live.documents_key, "figure 20", b"[]")
     with pytest.raises(SnapshotLost):
         at_snapshot(live, 14).get("figure 20")
+
+
+@pytest.mark.parametrize("value", [b'1 {"a":1}', b"1 [[1]]", b"1 7"])
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_given_documents_of_another_shape_when_they_are_asked_for_then_that_is_told_and_the_past_is_what_the_log_says(
+    log: Log, name: str, value: bytes
+) -> None:
+    log.append(HISTORY)
+    project(log, 500)
+    for projection in ALL:
+        generation = Store(log, projection).open_live()
+        documents = log.client.hkeys(generation.documents_key)
+        log.client.hset(generation.documents_key, mapping=dict.fromkeys(documents, value))
+    with pytest.raises(Unreadable, match=rf"something else wrote it\. .*`approvals replay [a-z ]*{name}"):
+        QUESTIONS[name](log)
+    assert QUESTIONS[name](log, known_at=10)["answers"] == ask(list(log.read(limit=10)), name)
+    assert differences.diff(log, name, since=10, upto=12)["to"] == 12
 
 
 def test_what_is_written_again_with_each_change_of_a_document_does_not_grow_with_the_log(log: Log) -> None:

@@ -96,10 +96,24 @@ def test_nothing_is_rebuilt_that_nobody_asked_for(built: Log) -> None:
 def test_a_worker_leaves_a_rebuild_alone_that_another_is_at(built: Log) -> None:
     ask_for_rebuild(built, "totals")
     lease = keys.rebuild_lease(built.ledger, "totals")
-    built.client.set(lease, "another")
+    built.client.set(lease, "another", px=30_000)
     assert rebuilding.rebuild(built.client, built.ledger, "totals") is None
     assert (state(built), generation(built)) == ("waiting", 1)
     assert built.client.get(lease) == b"another"
+
+
+@pytest.mark.parametrize("left", [None, 86_400_000])
+def test_given_the_servers_clock_was_put_back_when_a_lease_and_a_bell_stay_for_a_day_then_the_rebuild_is_done(
+    built: Log, left: int | None
+) -> None:
+    built.client.set(keys.rebuild_lease(built.ledger, "totals"), "gone", px=left)
+    built.client.set(keys.rebuild_bell(built.ledger, "totals"), "rung", px=left)
+    built.client.set(keys.webhooks(built.ledger), "x")  # which is told, and keeps nobody from it
+    ask_for_rebuild(built, "totals")
+    with Supervised(url_of(built), built.ledger) as supervised:
+        eventually(lambda: state(built) == "done")
+        (said,) = eventually(lambda: supervised.said("reconciler"))
+    assert (said["code"], keys.webhooks(built.ledger) in said["says"]) == ("unreadable", True)
 
 
 def test_one_that_is_to_stop_leaves_nothing_half_built_and_it_is_begun_anew(built: Log) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from events import BadQuestion, Lagging, Log, LogForked, Unreadable, date_range, keys
+from events import BadQuestion, Lagging, Log, LogDamaged, LogForked, Unreadable, date_range, keys
 from projections import (
     PROJECTIONS,
     Asked,
@@ -503,6 +503,22 @@ def test_what_names_no_generation_is_told_and_gives_way_where_the_projection_is_
     assert answer in (None, queries.sources(log))
 
 
+@pytest.mark.parametrize("kind", ["documents", "state", "parked"])
+def test_given_a_key_of_a_projection_of_another_type_when_it_is_read_then_it_is_made_anew_as_is_told(
+    log: Log, kind: str
+) -> None:
+    log.append(HISTORY)
+    drain(Store(log, PROJECTIONS["sources"]).open_live())
+    pointer = keys.projection(log.ledger, "sources")
+    log.client.set(f"{pointer}:1:{kind}", "x")
+    with pytest.raises(LogDamaged, match="where it is one of a projection, delete the keys"):
+        queries.sources(log)
+    log.client.delete(pointer, *log.client.scan_iter(f"{pointer}:*"))
+    store = Store(log, PROJECTIONS["sources"])
+    adopt(store, rebuild(store))
+    assert queries.sources(log)["answers"] == ask(list(log.read()), "sources")
+
+
 def test_a_projection_that_lost_its_checkpoint_is_not_counted_on_top_of_what_it_left(log: Log) -> None:
     append(log, 20, 21)
     live = Store(log, Tally()).open_live()
@@ -537,6 +553,31 @@ def test_a_reader_is_told_that_the_log_is_another_one(
         append(log, *figures)
     with pytest.raises(LogForked, match="has read up to position 2"):
         read_together(log, [Tally()], all_counts)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"known_at": "2024-02-01"},
+        {"known_at": 100},
+        {"known_at": "2024-02-01", "known_as": "published", "recorded_until": 100},
+    ],
+    ids=str,
+)
+def test_given_the_log_is_replaced_while_a_question_is_answered_when_it_is_shorter_then_that_is_told(
+    log: Log, monkeypatch: pytest.MonkeyPatch, asked: Asked
+) -> None:
+    log.append(HISTORY)
+    original = Log.head
+
+    def head(self: Log) -> int:
+        last = original(self)
+        log.client.delete(keys.log(log.ledger), keys.ids(log.ledger))
+        return last
+
+    monkeypatch.setattr(Log, "head", head)
+    with pytest.raises(LogForked, match=rf"ledger {log.ledger}: the log had position \d+ a moment ago"):
+        queries.totals(log, **asked)
 
 
 def test_a_reader_is_told_that_the_documents_are_of_another_version(log: Log) -> None:

@@ -27,6 +27,9 @@ from .receiver import Receiver, Reply, Request
 from .servers import Server
 from .worker_main import LEASE, Supervised, eventually
 
+DAYS = [None, 86_400_000]
+"""Milliseconds that a key stays for: for ever, or a day, which its TTL is where the server's clock is put back by a day."""
+
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
@@ -179,13 +182,24 @@ def test_a_job_leaves_a_subscription_alone_that_another_worker_has(
     log: Log, receiver: Receiver, subscription: Subscription
 ) -> None:
     append(log, 40)
-    log.client.set(keys.webhook_lease(log.ledger, subscription.id), "another")
+    log.client.set(keys.webhook_lease(log.ledger, subscription.id), "another", px=30_000)
     assert not deliver(log.client, log.ledger, subscription.id)
     assert receiver.requests == []
     log.client.delete(keys.webhook_lease(log.ledger, subscription.id))
     assert not deliver(log.client, log.ledger, subscription.id)
     assert receiver.positions == [1]
     assert not log.client.exists(keys.webhook_lease(log.ledger, subscription.id))
+
+
+@pytest.mark.parametrize("left", DAYS)
+def test_given_the_servers_clock_was_put_back_when_a_lease_and_a_bell_stay_for_a_day_then_the_event_is_delivered(
+    log: Log, receiver: Receiver, subscription: Subscription, supervised: Supervised, left: int | None
+) -> None:
+    log.client.set(keys.webhook_lease(log.ledger, subscription.id), "gone", px=left)
+    log.client.set(keys.webhook_bell(log.ledger, subscription.id), "rung", px=left)
+    append(log, 40)
+    receiver.when(1)
+    assert receiver.positions == [1]
 
 
 def test_a_job_whose_lease_is_over_does_not_take_away_that_of_another(

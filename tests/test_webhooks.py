@@ -26,7 +26,7 @@ from workers.webhooks import (
 from workers.webhooks.schedule import DELAYS, REFUSALS, Next
 from workers.webhooks.sending import Answer
 
-from .given import append, append_newer, append_raw, drain, granted, total
+from .given import append, append_newer, append_raw, drain, granted, stored, total
 from .receiver import Receiver, Reply, Request
 
 DAY = 86_400.0
@@ -128,6 +128,23 @@ def test_a_subscription_may_begin_at_any_position(log: Log, receiver: Receiver) 
     for position in (4, -1):
         with pytest.raises(BadQuestion, match="the log ends at position 3"):
             subscriptions.add(log, receiver.url, private=True, after=position)
+
+
+def test_given_the_log_is_replaced_while_somebody_subscribes_when_it_is_shorter_then_that_is_told(
+    log: Log, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, 40, 41)
+    original = Log.head
+
+    def head(self: Log) -> int:
+        last = original(self)
+        log.client.delete(keys.log(log.ledger), keys.ids(log.ledger))
+        return last
+
+    monkeypatch.setattr(Log, "head", head)
+    with pytest.raises(LogForked, match="had position 2 a moment ago"):
+        subscriptions.add(log, receiver.url, private=True)
+    assert subscriptions.all_of(log) == []
 
 
 def test_a_subscription_gets_the_types_that_it_asked_for(log: Log, receiver: Receiver) -> None:
@@ -583,6 +600,59 @@ def test_a_dead_letter_that_something_else_wrote_says_so(
             webhooks.send_again(log, name, 1)
         assert dead_letters.drop(log, name, 1)
         assert dead_letters.all_of(log, name) == []
+
+
+def test_given_dead_letters_of_another_type_when_they_are_read_then_that_is_told_and_other_subscriptions_have_theirs(
+    log: Log, with_dead_letter: Subscription, receiver: Receiver
+) -> None:
+    other, name = subscriptions.add(log, receiver.url, private=True), with_dead_letter.id
+    log.client.set(place := keys.dead_letters(log.ledger, name), "x")
+    for read in (
+        lambda: dead_letters.all_of(log, name),
+        lambda: dead_letters.count(log, [other.id, name]),
+        lambda: dead_letters.drop(log, name, 1),
+        lambda: webhooks.send_again(log, name, 1),
+    ):
+        with pytest.raises(Unreadable, match=rf"webhook {name} are no hash: .* {place}\. Delete that key"):
+            read()
+    assert dead_letters.count(log, [other.id]) == {other.id: 0}
+
+
+def test_given_dead_letters_of_another_type_when_an_event_is_to_be_set_aside_then_it_is_offered_no_more(
+    log: Log, receiver: Receiver, subscription: Subscription, clock: Clock
+) -> None:
+    append(log, 40)
+    log.client.set(place := keys.dead_letters(log.ledger, subscription.id), "x")
+    receiver.reply(400)
+    with pytest.raises(Unreadable, match="are no hash"):
+        until_settled(log, subscription, clock)
+    assert receiver.positions == [1] * REFUSALS
+    stopped = subscriptions.get(log, subscription.id)
+    assert (stopped.enabled, stopped.position, place in stopped.says) == (False, 0, True)
+    log.client.delete(place)
+    subscriptions.enable(log, subscription.id)
+    until_settled(log, subscription, clock)
+    (letter,) = dead_letters.all_of(log, subscription.id)
+    assert letter.position == 1
+
+
+def test_given_something_else_wrote_who_is_subscribed_when_it_is_read_then_that_is_told_and_nothing_is_added(
+    log: Log, receiver: Receiver, subscription: Subscription
+) -> None:
+    place = keys.webhooks(log.ledger)
+    log.client.set(place, "x")
+    before = stored(log, "webhook:")
+    for read in (
+        lambda: subscriptions.all_of(log),
+        lambda: subscriptions.add(log, receiver.url, private=True),
+        lambda: subscriptions.remove(log, subscription.id),
+    ):
+        with pytest.raises(Unreadable, match=rf"{place} is no set, something else wrote to it\. Delete"):
+            read()
+    assert stored(log, "webhook:") == before
+    log.client.delete(place)
+    log.client.sadd(place, subscription.id)
+    assert subscriptions.all_of(log) == [subscription]
 
 
 def test_a_number_of_tries_that_something_else_wrote_says_so(

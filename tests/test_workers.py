@@ -575,6 +575,22 @@ def test_a_job_that_takes_too_long_is_broken_off_and_its_event_is_not_at_fault(
     assert position(log) == 3
 
 
+def test_given_a_projection_that_cannot_go_on_when_events_come_then_it_is_not_rung_for_with_each(
+    log: Log, monkeypatch: pytest.MonkeyPatch, signals: None
+) -> None:
+    monkeypatch.setattr(doorbell, "BELL_MS", 600_000)  # however slow this machine is
+    append(log, 40)
+    drain(log, "totals")
+    log.client.hset(Store(log, PROJECTIONS["totals"]).open_live().state_key, "version", "99")
+    append(log, 41)
+    ring(log.client, log.ledger, ["totals", "shares"])
+    with capture_logs() as said:
+        work_off(log)
+        append(log, 42)
+        assert ring(log.client, log.ledger, ["totals", "shares"]) == ["shares"]
+    assert [line["code"] for line in said if line["event"] == "job_failed"] == ["unreadable"]
+
+
 def test_an_error_of_the_fold_itself_in_the_same_place_is_parked(
     log: Log, tally: Callable[[Hook], None], signals: None
 ) -> None:

@@ -104,7 +104,9 @@ def watch(log: Log) -> NoReturn:
 
     def look() -> list[Exception]:
         head, errors = log.head(), list[Exception]()
-        ring(log.client, log.ledger, due(log, head, errors))
+        names = due(log, head, errors)
+        doorbell.free(log.client, log.ledger, names, bell=keys.webhook_bell)
+        ring(log.client, log.ledger, names)
         next(log.follow(head, wait=PERIOD))
         return errors
 

@@ -44,13 +44,19 @@ def ring(
     return rung
 
 
-def free(client: Redis, ledger: str, projections: Iterable[str]) -> None:
+def free(
+    client: Redis, ledger: str, names: Iterable[str], *, bell: Callable[[str, str], str] = keys.bell
+) -> None:
     """Takes off each bell that stays on for longer than a bell may: what a clock that was put back makes of its TTL."""
     with storage(writing=True):
-        for name in projections:
-            left = client.pttl(bell := keys.bell(ledger, name))
-            if left == _FOR_EVER or left > BELL_MS:
-                client.delete(bell)
+        for name in names:
+            if outstays(client.pttl(place := bell(ledger, name)), BELL_MS):
+                client.delete(place)
+
+
+def outstays(left: int, longest: int) -> bool:
+    """Whether a key with so many milliseconds `left`, by PTTL, stays for longer than it was ever given."""
+    return left == _FOR_EVER or left > longest
 
 
 def hold(client: Redis, ledger: str, projections: Iterable[str], holder: str) -> None:

@@ -43,11 +43,9 @@ def advance(
     """
     log, holder = Log(client, ledger), uuid4().hex
 
-    def give_up(name: str, why: Exception) -> None:
-        answer(client, ledger, [name])
-        failed(name, why)
-
-    drain = Drain(log, give_up)
+    # The bell of one that cannot go on stays on until it expires: with each append somebody would ring for what fails again, and
+    # say so.
+    drain = Drain(log, failed)
     try:
         hold(client, ledger, names, holder)
         drain.take(names)

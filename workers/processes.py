@@ -228,9 +228,12 @@ class Supervisor:
             if self._has_seen_workers() and rung:
                 logger.warning("rung_again", ledger=self._ledger, projections=rung)
             log = Log(self._client, self._ledger)
-            if not self._wanted[_deliver] and subscriptions.ids(log):
-                self._wanted[_deliver] = 1
-                self._start()
+            try:
+                if not self._wanted[_deliver] and subscriptions.ids(log):
+                    self._wanted[_deliver] = 1
+                    self._start()
+            except Unreadable as error:  # what else was found wrong is told, and rebuilds are done
+                errors.append(error)
             if not self._wanted[_rebuild] and rebuild.wanted(log):
                 self._wanted[_rebuild] = 1
                 self._start()

@@ -220,7 +220,9 @@ def watch(log: Log) -> NoReturn:
         with storage():
             waits = len(queue_of(log.client, log.ledger, REBUILD))
         if not waits:
-            ring(log.client, log.ledger, [name for name in wanted(log) if not _is_held(log, name)])
+            names = [name for name in wanted(log) if not _is_held(log, name)]
+            doorbell.free(log.client, log.ledger, names, bell=keys.rebuild_bell)
+            ring(log.client, log.ledger, names)
         time.sleep(PERIOD)
         return []
 
@@ -228,8 +230,7 @@ def watch(log: Log) -> NoReturn:
 
 
 def _is_held(log: Log, name: str) -> bool:
-    with storage():
-        return bool(log.client.exists(keys.rebuild_lease(log.ledger, name)))
+    return lease.is_held(log.client, keys.rebuild_lease(log.ledger, name), LEASE)
 
 
 def _note(log: Log, rebuild: Rebuild, held: Lock) -> None:

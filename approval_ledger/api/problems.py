@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from redis.exceptions import AuthenticationError, AuthorizationError, BusyLoadingError
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as NoAnswer
 from starlette.exceptions import HTTPException
@@ -51,6 +52,7 @@ _STATUS: tuple[tuple[type[LedgerError], int], ...] = (
     (Lagging, 409),
 )
 _BY_CODE = {"busy": 503}
+_ANSWERED = (AuthenticationError, AuthorizationError, BusyLoadingError)
 _RETRY_AFTER = {
     "busy": 1,
     "lagging": 1,
@@ -93,7 +95,8 @@ def problem(request: Request, error: LedgerError) -> Response:
 def told(error: LedgerError) -> str:
     """What it says, without where the server of the store is: that is nobody's business who comes over HTTP."""
     cause = error.__cause__
-    if isinstance(cause, NoConnection | NoAnswer):
+    # To redis-py a refusal to let it in is a lost connection, too; yet the server answered, and its words name no address.
+    if isinstance(cause, NoConnection | NoAnswer) and not isinstance(cause, _ANSWERED):
         return str(error).replace(str(cause).rstrip("."), "it does not answer")
     return str(error)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
 from redis.client import Pipeline
 
-from events import BadQuestion, Log, Unreadable, canonical, keys, storage, stored_json
+from events import BadQuestion, Log, LogDamaged, Unreadable, canonical, keys, storage, stored_json
 
 from .sending import Answer
 
@@ -40,26 +42,45 @@ class DeadLetter:
         )
 
 
+@contextmanager
+def kept(log: Log, id: str, *, writing: bool = False) -> Iterator[None]:
+    """What the server says of the key of the dead letters of the subscription `id`. Raises Unreadable where that is no hash."""
+    try:
+        with storage(writing=writing):
+            yield
+    except LogDamaged:
+        place = keys.dead_letters(log.ledger, id)
+        raise Unreadable(
+            f"the dead letters of webhook {id} are no hash: something else wrote to {place}. Delete that key (they are lost; the "
+            f"log has the events), and run `approvals webhook enable {id}`"
+        ) from None
+
+
 def all_of(log: Log, id: str) -> list[DeadLetter]:
     """Those of the subscription `id`, in the order of the log. Raises Unreadable where something else wrote to one of them."""
-    with storage():
+    with kept(log, id):
         found = cast(dict[bytes, bytes], log.client.hgetall(keys.dead_letters(log.ledger, id)))
     letters = [_read(id, position, stored) for position, stored in found.items()]
     return sorted(letters, key=lambda letter: letter.position)
 
 
 def count(log: Log, ids: list[str]) -> dict[str, int]:
-    """How many each of these subscriptions has."""
+    """How many each of these subscriptions has. Raises Unreadable as `kept` does."""
     with storage():
         pipeline = log.client.pipeline(transaction=False)
         for each in ids:
             pipeline.hlen(keys.dead_letters(log.ledger, each))
-        return dict(zip(ids, pipeline.execute(), strict=True))
+        found = dict(zip(ids, pipeline.execute(raise_on_error=False), strict=True))
+    for each, number in found.items():
+        with kept(log, each):
+            if isinstance(number, Exception):
+                raise number
+    return found
 
 
 def get(log: Log, id: str, position: int) -> DeadLetter:
     """The one at `position`. Raises BadQuestion where there is none, and Unreadable as `all_of` does."""
-    with storage():
+    with kept(log, id):
         stored = cast(bytes | None, log.client.hget(keys.dead_letters(log.ledger, id), str(position)))
     if stored is None:
         raise _missing(id, position)
@@ -68,7 +89,7 @@ def get(log: Log, id: str, position: int) -> DeadLetter:
 
 def require(log: Log, id: str, position: int) -> None:
     """Raises BadQuestion where there is none. It need not be readable."""
-    with storage():
+    with kept(log, id):
         there = log.client.hexists(keys.dead_letters(log.ledger, id), str(position))
     if not there:
         raise _missing(id, position)
@@ -90,13 +111,13 @@ def settle(log: Log, id: str, seen: DeadLetter, letter: DeadLetter) -> None:
         if stored == seen.to_bytes():
             pipeline.hset(place, position, cast(str, letter.to_bytes()))
 
-    with storage(writing=True):
+    with kept(log, id, writing=True):
         log.client.transaction(write, place)
 
 
 def drop(log: Log, id: str, position: int) -> bool:
     """Forgets it: the event stays in the log, and is not sent. False where there is none."""
-    with storage(writing=True):
+    with kept(log, id, writing=True):
         return bool(log.client.hdel(keys.dead_letters(log.ledger, id), str(position)))
 
 

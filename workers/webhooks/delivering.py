@@ -15,6 +15,7 @@ from events import (
     Log,
     LogForked,
     RecordedEvent,
+    Unreadable,
     as_json_line,
     canonical,
     decode,
@@ -69,8 +70,8 @@ def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> 
 
     If the process dies between an answer and the next line of ours, the same is sent again, with the same `webhook-id`. Each
     event is read anew with the subscription: it may be disabled, removed or moved meanwhile.
-    Raises LogForked where the log is not the one that was read before, and disables the subscription; LogDamaged,
-    StorageUnavailable.
+    Raises LogForked where the log is not the one that was read before, and Unreadable where the event is to be set aside and
+    cannot be, and disables the subscription; LogDamaged, StorageUnavailable.
     """
     while (subscription := subscriptions.find(log, id)) is not None:
         if not subscription.enabled or _waits(subscription, clock()):
@@ -88,7 +89,13 @@ def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> 
                 return  # somebody else came first
             yield None
             continue
-        attempt = _try(log, subscription, *found, clock)
+        try:
+            attempt = _try(log, subscription, *found, clock)
+        except (
+            Unreadable
+        ) as error:  # no dead letter can be kept, and the same event would be offered for ever
+            subscriptions.disable(log, id, str(error))
+            raise
         if attempt is None:
             return  # somebody else came first
         outcomes.count(log, _OUTCOMES[attempt.then])

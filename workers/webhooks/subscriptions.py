@@ -79,6 +79,7 @@ def add(
     if not private:
         _require_public_now(to)
     position, entry = _cursor(log, after)
+    ids(log)  # where these cannot be told, nothing is written
     subscription = Subscription(
         id=secrets.token_hex(6),
         url=url,
@@ -114,9 +115,16 @@ def is_id(text: str) -> bool:
 
 
 def ids(log: Log) -> list[str]:
-    """What the subscriptions are called."""
-    with storage():
-        stored = cast(set[bytes], log.client.smembers(keys.webhooks(log.ledger)))
+    """What the subscriptions are called. Raises Unreadable where something else wrote to the key that says so."""
+    place = keys.webhooks(log.ledger)
+    try:
+        with storage():
+            stored = cast(set[bytes], log.client.smembers(place))
+    except LogDamaged:
+        raise Unreadable(
+            f"who is subscribed cannot be told: {place} is no set, something else wrote to it. Delete that key, and add to it (SADD) "
+            f"the id of every key {keys.webhook(log.ledger, 'ID')}, or add the subscriptions again"
+        ) from None
     return sorted(each.decode("utf-8", "replace") for each in stored)
 
 
@@ -204,13 +212,14 @@ def settle(
     whatever_failed: bool = False,
 ) -> bool:
     """Writes `changes` of its hash, and the dead letter of an event that is given up; False, and nothing, where the subscription is not as
-    it was `seen` any more. `whatever_failed`: also where other tries of the same event have failed meanwhile.
+    it was `seen` any more. `whatever_failed`: also where other tries of the same event have failed meanwhile. Raises Unreadable
+    where something else made another thing of its dead letters: nothing is written.
     """
     names = [keys.webhook(log.ledger, seen.id), keys.dead_letters(log.ledger, seen.id)]
     position, letter = ("", b"") if dead is None else (dead.position, dead.to_bytes())
     pairs = [part for pair in changes.items() for part in pair]
     script = log.client.register_script(load_function("settle", f"{__package__}.functions"))
-    with storage(writing=True):
+    with storage(writing=True) if dead is None else dead_letters.kept(log, seen.id, writing=True):
         reply = script(
             keys=names,
             args=[seen.position, "" if whatever_failed else seen.tries, position, letter, *pairs],
@@ -219,16 +228,14 @@ def settle(
 
 
 def _cursor(log: Log, after: int | None) -> tuple[int, str]:
-    """A position of the log, and the digest of the entry there. Raises BadQuestion."""
+    """A position of the log, and the digest of the entry there. Raises BadQuestion; LogForked where the log is replaced meanwhile."""
     head = log.head()
     position = head if after is None else after
     if not 0 <= position <= head:
         raise BadQuestion(f"the log ends at position {head}: there is nothing after {position} yet")
     if not position:
         return 0, ""
-    event = log.at(position)
-    assert event is not None  # the head is not before it
-    return position, event.digest
+    return position, log.still_at(position).digest
 
 
 def _written(subscription: Subscription) -> Changes:
