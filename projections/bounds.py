@@ -82,6 +82,10 @@ class Solution:
             self._high.because(number),
         )
 
+    def among(self, nodes: Sequence[Node]) -> Interval:
+        """What the value of one of `nodes` may be, which never fall from the first to the last."""
+        return Interval(self.bound(nodes[0]).interval.low, self.bound(nodes[-1]).interval.high)
+
 
 def solve(constraints: Sequence[Constraint]) -> Solution | frozenset[int]:
     """The solution; or the events around one contradiction, not yet a smallest set of them."""

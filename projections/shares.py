@@ -11,7 +11,7 @@ from . import buckets, pages
 from .projection import Documents
 
 name = "shares"
-version = 6
+version = 7
 handles = frozenset({MarketEstimated.TYPE})
 
 

@@ -361,7 +361,7 @@ def test_the_command_says_why_a_reference_does_not_hold_and_exits_1(history: Led
     in_words, in_json, older = history.together(
         ("cite", "--check", wrong),
         ("cite", "--check", wrong, "--json"),
-        ("cite", "--check", str(replace(cited, version=9))),
+        ("cite", "--check", str(replace(cited, version=cited.version - 1))),
         code=1,
     )
     assert in_words.out == ""

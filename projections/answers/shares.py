@@ -13,7 +13,7 @@ from .. import stocks, terms, totals
 from ..asof import perhaps, surely
 from ..evidence import Views
 from ..figures import Figures
-from ..premises import premises_of
+from ..premises import at, premises_of
 from .shown import SHOWN, Shown
 from .totals import all_terms, as_text, days_of
 
@@ -178,7 +178,9 @@ def _of_stock(
         )
     one = terms.equal_to(terms.key_of(**counts), equations)
     of_total = [
-        shown.with_equations(shown.contradiction(conflict, "total", ("total", days.last)), conflict, one)
+        shown.with_equations(
+            shown.contradiction(conflict, "total", at(days.first), at(days.last)), conflict, one
+        )
         for conflict in figures.resolution.conflicts
     ]
     return {

@@ -56,9 +56,10 @@ class Shown:
     def _ends(self, because: frozenset[int]) -> list[date]:
         return [day for event in because for day in self._days.get(event, ())]
 
-    def contradiction(self, conflict: Conflict, name: str, node: Node) -> dict[str, Any]:
-        """The events in conflict, in words, and what `node` (`name` in the answer) would be on each origin's word alone. Every
-        report is listed: without one of them there is no contradiction. Of what counts together, SHOWN of those that force it."""
+    def contradiction(self, conflict: Conflict, name: str, *nodes: Node) -> dict[str, Any]:
+        """The events in conflict, in words, and what the figure (`name` in the answer) would be on each origin's word alone: one
+        of `nodes`, which never fall from the first to the last. Every report is listed: without one of them there is no
+        contradiction. Of what counts together, SHOWN of those that force it."""
         known = self._figures.evidence
         together = conflict.events & set(TOGETHER)
         reports = sorted(conflict.events - together)
@@ -68,7 +69,7 @@ class Shown:
             "events": sorted({*reports, *self._forced_by(conflict)}),
             "says": f"these cannot all be true: {'; '.join(says)}",
             "alone": [
-                {"origin": alone.origin, name: alone.solution.bound(node).interval.to_json()}
+                {"origin": alone.origin, name: alone.solution.among(nodes).to_json()}
                 for alone in sorted(
                     self._figures.resolution.alone, key=lambda alone: min(alone.events, default=0)
                 )

@@ -12,7 +12,7 @@ from .. import terms, totals
 from ..bounds import Conflict
 from ..evidence import Views
 from ..figures import Figures
-from ..premises import Premises, premises_of
+from ..premises import Premises, at, premises_of
 from .shown import Shown
 
 
@@ -75,7 +75,7 @@ def _told(
     days = valid_at or figures.last_day
     answer = {"as_of": as_text(days), **_figure(figures, shown, days)}
     answer["contradictions"] = [
-        shown.contradiction(conflict, "total", ("total", days.last))
+        shown.contradiction(conflict, "total", at(days.first), at(days.last))
         for conflict in figures.resolution.conflicts
     ]
     if steps:
