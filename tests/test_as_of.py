@@ -90,6 +90,19 @@ def test_given_a_contradiction_when_a_month_is_asked_about_then_each_origin_s_wo
     ]
 
 
+def test_what_each_origin_alone_says_of_a_month_is_whatever_it_may_have_been_on_a_day_of_it() -> None:
+    reports = recorded(
+        total("=8", "2023-08-31"),
+        total("=36", "2023-11-15", source="Reuters"),
+        total("=40", "2023-11-15", source="Jiemian"),
+        total("=61", "2023-12-31"),
+    )
+    answer = total_of(reports, valid_at=date_range("2023-11"))
+    assert answer["total"] == between(8, 61)
+    (contradiction,) = answer["contradictions"]
+    assert [alone["total"] for alone in contradiction["alone"]] == [between(8, 61), between(8, 61)]
+
+
 def test_a_day_inside_the_month_of_an_approval_leaves_open_whether_it_was_granted() -> None:
     reports = recorded(granted("Baidu", "Ernie", "2023-08"), total("=1", "2023-12-31"))
     assert total_of(reports, valid_at=date_range("2023-08-15"))["total"] == between(0, 1)

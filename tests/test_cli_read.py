@@ -45,6 +45,7 @@ from .given import (
     EXAMPLES,
     MODELS,
     NEWS,
+    amended,
     batch,
     called,
     equated,
@@ -54,6 +55,7 @@ from .given import (
     merged,
     retracted,
     revoked,
+    superseded,
     total,
     used,
 )
@@ -351,6 +353,29 @@ def test_names_are_shown_as_their_source_wrote_them(ledger: Ledger) -> None:
     assert "urn:x:cat:1" in events.out
 
 
+def test_given_what_became_of_approvals_and_of_companies_when_a_history_is_shown_then_it_says_what_and_when(
+    ledger: Ledger,
+) -> None:
+    history = [
+        granted("A", "Bot", "2024-01-10", number="7"),
+        granted("B", "Cat", "2024-01-11", number="8"),
+        amended("7", company="C", item="Bot 2", on="2024-03"),
+        revoked("8", on="2024-04-05"),
+        identified("a", "A"),
+        identified("b", "B"),
+        merged("b", "a", on="2024-02-01"),
+    ]
+    ledger.log.append([called(f"e{number}", data) for number, data in enumerate(history)])
+    of_both, of_the_new_holder = ledger.together(("companies", "A"), ("companies", "C"))
+    for told in (
+        "approval of Bot (7); amended: now Bot 2, C, 2024-03 (position 3)",
+        "approval of Cat (8); revoked: 2024-04-05 (position 4)",
+        "b merged into a",
+    ):
+        assert f"  {told}  " in of_both.out
+    assert "  amended: 7, now Bot 2, C  " in of_the_new_holder.out
+
+
 def test_given_claims_that_differ_in_a_period_a_basis_or_a_margin_when_the_sources_are_shown_then_no_two_rows_are_equal(
     ledger: Ledger,
 ) -> None:
@@ -370,6 +395,12 @@ def test_given_claims_that_differ_in_a_period_a_basis_or_a_margin_when_the_sourc
         "A > 9 2024-01, Bot": used("A", "Bot", ">9", "2024-01"),
         "CAC approval 2024-01, 7": revoked("7", on="2024-01"),
         "a-b into c-d 2024-02-01": merged("a-b", "c-d"),
+        "CAC approval 2024-01, 7, now B": amended("7", company="B", on="2024-01"),
+        "CAC approval 2024-01, 7, now Bot 2": amended("7", item="Bot 2", on="2024-01"),
+        "a-b, one company: A, B": identified("a-b", "A", "B"),
+        "CAC, approval (model) is filing (service), the press calls filings approvals": equated(),
+        "x (urn:desk), a typing error": retracted("x"),
+        "y (urn:desk) by z (urn:desk), misread": superseded("y", "z"),
     }
     ledger.log.append([called(f"e{number}", claim) for number, claim in enumerate(claims.values())])
     _, *shown, _ = ledger.run("sources").out.splitlines()

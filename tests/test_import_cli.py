@@ -55,7 +55,7 @@ def statuses(document: Any) -> list[str]:
 
 
 def changed(row: Row, **changes: str) -> Row:
-    columns = {"item": 2, "company": 3, "number": 4, "date": 5}
+    columns = {"region": 1, "item": 2, "company": 3, "number": 4, "date": 5}
     cells = list(row)
     for name, text in changes.items():
         cells[columns[name]] = text
@@ -257,6 +257,49 @@ def test_given_a_row_that_differs_when_it_is_imported_then_it_is_reported_and_a_
     (total,) = ledger.run("totals", "--json").document["answers"]
     assert total["named"] == 1
     assert ledger.log.head() == 3
+
+
+@pytest.mark.parametrize(
+    ("without", "differing", "says"),
+    [
+        ("属地", {"date": "2023/9/1"}, {"approved_on": "2023-09-01"}),
+        ("备案时间", {"region": "上海市"}, {"region": "上海市"}),
+        ("", {"date": "2023/9/1", "company": "乙公司"}, {"approved_on": "2023-09-01"}),
+    ],
+)
+def test_given_a_row_that_differs_when_a_replacement_is_proposed_then_it_leaves_what_does_not_differ(
+    ledger: Ledger,
+    listed: Listed,
+    tmp_path: Path,
+    without: str,
+    differing: dict[str, str],
+    says: dict[str, str],
+) -> None:
+    own = tmp_path / "mine.toml"  # it does not require a date
+    own.write_text(
+        'name = "filings"\nsource = "urn:filings"\nauthority = "CAC"\ninstrument = "filing"\nunit = "service"\n'
+        'publisher.name = "CAC"\ncolumns.item = ["模型名称"]\ncolumns.company = ["备案单位"]\n'
+        'columns.number = ["备案号"]\ncolumns.date = ["备案时间"]\ncolumns.region = ["属地"]\n',
+        "utf-8",
+    )
+    mapped = ("--mapping", own, "--published-on", "2024-08-01")
+    ledger.run("import", listed(ERNIE), *mapped)
+    (held,) = (decode(recorded).written for recorded in ledger.log.read())
+    if "company" in differing:  # which is its holder since, and not whom it was granted to
+        amendment = tmp_path / "amendment.ndjson"
+        of_holder = listed(changed(ERNIE, company=differing["company"]), name="c.csv")
+        ledger.run("import", of_holder, *mapped, "--proposals", amendment, "--actor", "me")
+        ledger.run("publish", amendment)
+    row = dict(zip(FILED, changed(ERNIE, **differing), strict=True))
+    row.pop(without, None)
+    later = listed(tuple(row.values()), name="b.csv", header=tuple(row))
+    target = tmp_path / "proposals.ndjson"
+    ledger.run("import", later, *mapped, "--proposals", target, "--actor", "me")
+    replacement, _ = (parse(line) for line in target.read_bytes().splitlines())
+    proposed = replacement.data.model_dump(mode="json", exclude_none=True)
+    assert {**proposed, "source": 0, "published": 0} == {**held, **says, "source": 0, "published": 0}
+    ledger.run("publish", target)
+    assert statuses(ledger.run("import", later, *mapped, "--json").document) == ["already"]
 
 
 def test_given_another_holder_under_the_same_number_when_it_is_imported_then_an_amendment_is_proposed(

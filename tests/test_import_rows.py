@@ -402,6 +402,16 @@ def test_given_a_date_that_is_none_or_could_be_two_when_it_is_read_then_it_is_re
         dates.read(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["2024. 3. 28.", "2024-03-28T00:00:00+09:00", "2024-03-28, 10:00", "2023/8-31"]
+)
+def test_given_what_is_no_date_though_its_year_is_first_when_it_is_read_then_it_is_not_told_to_write_that_first(
+    text: str,
+) -> None:
+    with pytest.raises(ValueError, match="is no date: write it as"):
+        dates.read(text)
+
+
 # Remarks
 
 

@@ -1094,6 +1094,17 @@ def test_a_company_of_which_no_name_is_known_has_that_of_its_record(visit: Visit
         assert "undefined" not in page.content()
 
 
+def test_given_more_names_than_there_surely_are_then_that_is_said_of_the_names_and_of_nothing_else(
+    visit: Visit, server: Server
+) -> None:
+    names = [called(f"n{n}", granted(f"C{n}", "Bot", "2024-01-10")) for n in range(2)]
+    log = projected(server, [*names, called("t1", total("=1", "2024-01-10"))])
+    with visit() as someone:
+        parts = someone.opens(at(log)).locator(".headlines .parts")
+        why = "more by name than there surely are, for reports contradict one another"
+        expect(parts).to_have_text(f"Known by name: 2 ({why}); undisclosed: ≥ 0")
+
+
 # Nothing is more than text
 
 HOSTILE = [

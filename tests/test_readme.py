@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 
-from events import Event, Log
+from events import Event, Log, parse
+from events.catalog import CATALOG
+from projections import queries
 
 from .command import APPROVALS, ROOT, Running, data_directory, together
 from .given import HISTORY, url_of
 from .long import only_long
 
 README = (ROOT / "README.md").read_text("utf-8")
+FORMAT = (ROOT / "docs" / "format.md").read_text("utf-8")
 
 
 def blocks(language: str, page: str = README) -> list[str]:
@@ -116,6 +119,24 @@ def test_every_command_and_option_that_exists_is_in_the_readme_or_in_its_help() 
     assert {"publish", "events", "totals", "replay", "status", "work", "up", "park", "demo"} <= set(commands)
     for command in commands:
         assert f"approvals {command}" in README or f"make {command}" in README, command
+
+
+def test_every_type_of_event_is_documented_with_what_its_data_has_to_have_and_may_have() -> None:
+    listed = re.findall(r"^\| `([a-z]+\.[a-z]+\.v1)` \| (.+?) \| .+ \|$", FORMAT, re.MULTILINE)
+    assert [of for of, _ in listed] == list(CATALOG)
+    for of, members in listed:
+        fields = {field.alias or name: field for name, field in CATALOG[of].model_fields.items()}
+        told = {name: not optional for name, optional in re.findall(r"`(\w+)`(\?)?", members)}
+        assert told == {name: field.is_required() for name, field in fields.items()}, of
+
+
+def test_the_corrections_that_are_documented_correct_what_they_say_and_leave_the_past_as_it_was(
+    log: Log,
+) -> None:
+    (example,) = blocks("ndjson", FORMAT)
+    log.append([parse(line) for line in example.splitlines()])
+    assert queries.totals(log, at_least=5)["answers"][0]["total"] == {"low": 41, "high": 41}
+    assert queries.totals(log, known_at=1)["answers"][0]["total"] == {"low": 410, "high": 410}
 
 
 @only_long

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from events import BadQuestion, RecordedEvent, TermsDiffer
+from events import BadQuestion, RecordedEvent, TermsDiffer, date_range
 
 from .given import (
     MODELS,
@@ -34,6 +34,7 @@ def share_of_stock(
     *,
     region: str = "CN",
     estimator: str = "CLSA",
+    valid_at: str | None = None,
 ) -> list[dict[str, Any]]:
     authority, instrument, unit = terms
     return ask(
@@ -44,6 +45,7 @@ def share_of_stock(
         unit=unit,
         estimator=estimator,
         region=region,
+        valid_at=valid_at and date_range(valid_at),
     )
 
 
@@ -214,6 +216,11 @@ def test_given_estimates_or_totals_in_conflict_then_the_share_of_the_stock_tells
         "these cannot all be true: 40 by 2024-01-28 (Reuters); 60 by 2024-01-28 (Xinhua)"
     )
     assert [alone["total"] for alone in of_total["alone"]] == [exactly(40), exactly(60)]
+    (of_the_month,) = share_of_stock(reports, valid_at="2024-01")
+    assert [alone["total"] for alone in of_the_month["contradictions"][0]["alone"]] == [
+        at_least(0),
+        at_least(0),
+    ]
     assert of_stock == {
         "events": [3, 4],
         "says": "these cannot all be true: 130 models in CN as of 2023-09-22, by CLSA (Jiemian); "

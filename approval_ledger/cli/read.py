@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -462,10 +463,11 @@ def show_companies(answer: Answer) -> None:
 
 
 def show_company(answer: Answer) -> None:
-    """One company: its names, its approvals, its history."""
+    """One company: its names, its approvals, its history and mergers."""
     show_companies(answer)
     for company in answer["answers"]:
         show.heading(f"{company['company']}: {', '.join(company['names'])}")
+        merges = ({"kind": "merged", "source": {"publisher": ""}, **merge} for merge in company["merges"])
         show.table(
             ["position", "what", "when", "source"],
             (
@@ -475,7 +477,7 @@ def show_company(answer: Answer) -> None:
                     _when(entry) + _doubt(entry),
                     entry["source"]["publisher"],
                 ]
-                for entry in company["history"]
+                for entry in sorted([*company["history"], *merges], key=itemgetter("position"))
             ),
         )
 
@@ -508,9 +510,7 @@ def show_suspects(answer: Answer, pairs: list[tuple[Suspect, Event | None]], jso
 
 
 def _happened(entry: dict[str, Any]) -> str:
-    later = "".join(
-        f"; {change['kind']} (position {change['position']})" for change in entry.get("later", [])
-    )
+    later = "".join(f"; {_became(change)}" for change in entry.get("later", []))
     match entry["kind"]:
         case "granted":
             number = entry["item"].get("registry_number")
@@ -523,9 +523,25 @@ def _happened(entry: dict[str, Any]) -> str:
             return f"named in batch {batch}{items}"
         case "used":
             return f"{entry['item']}: {show.bounds(entry['users'])} users"
+        case "merged":
+            return f"{entry['from']} merged into {entry['into']}"
         case _:
             of = entry.get("registry_number") or entry.get("item", {}).get("name") or entry["instrument"]
-            return f"{entry['kind']}: {of}{later}"
+            return f"{entry['kind']}: {', '.join([of, *_changed(entry)])}{later}"
+
+
+def _became(change: dict[str, Any]) -> str:
+    """What became of an approval later, and when."""
+    told = [*_changed(change), *filter(None, [_when(change)])]
+    kind = f"{change['kind']}: {', '.join(told)}" if told else change["kind"]
+    return f"{kind}{_doubt(change)} (position {change['position']})"
+
+
+def _changed(said: dict[str, Any]) -> list[str]:
+    """What an amendment makes of an approval."""
+    changes = said.get("changes", {})
+    now = [_name(changes[field]) for field in ("item", "company") if field in changes]
+    return [f"now {', '.join(now)}"] if now else []
 
 
 def _when(entry: dict[str, Any]) -> str:
@@ -608,11 +624,15 @@ def _claimed(claim: dict[str, Any]) -> str:
         named.append(f"{said['share']['percent']:g} %")
     named += [f"{said['from']} {word} {said[word]}" for word in ("to", "into") if word in said]
     named += [str(said[field]) for field in _DAYS if field in said]
+    if "target" in said:
+        named += [
+            " by ".join(_reference(said[field]) for field in ("target", "replacement") if field in said)
+        ]
     return ", ".join([f"{claim['type'].removesuffix('.v1')}: {' '.join(named)}", *_particulars(said)])
 
 
 _DAYS = ("as_of", "announced_on", "approved_on", "amended_on", "revoked_on", "on")
-_NAMED = 8  # companies of a batch that a claim names
+_NAMED = 8  # companies of a batch, or names of one company, that a claim names
 
 
 def _particulars(said: dict[str, Any]) -> list[str]:
@@ -620,9 +640,22 @@ def _particulars(said: dict[str, Any]) -> list[str]:
     found += [f"batch {said[field]}" for field in ("ordinal", "label", "batch") if field in said]
     found += [_item(said["item"])] if "item" in said else []
     found += [said["registry_number"]] if "registry_number" in said else []
-    companies = [entry["company"] for entry in said.get("named", ())]
-    more = f" and {len(companies) - _NAMED} more" if len(companies) > _NAMED else ""
-    return [*found, *([f"naming {', '.join(companies[:_NAMED])}{more}"] if companies else [])]
+    found += _changed(said)
+    found += [f"naming {_some(entry['company'] for entry in said['named'])}"] if said.get("named") else []
+    found += [f"one company: {_some(name['text'] for name in said['names'])}"] if "names" in said else []
+    if "a" in said:
+        found.append(" is ".join(f"{said[side]['instrument']} ({said[side]['unit']})" for side in ("a", "b")))
+    return [*found, *([said["reason"]] if "reason" in said else [])]
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first of some names, and how many more there are."""
+    listed = list(names)
+    return ", ".join(listed[:_NAMED]) + _more(len(listed) - _NAMED)
+
+
+def _reference(event: dict[str, str]) -> str:
+    return f"{event['id']} ({event['source']})"
 
 
 def _figure(count: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain
@@ -106,7 +106,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be done about a fact. `position` is where the ledger has it, `place` which row of this run has it."""
+    """What is to be done about a fact. `position` is where the ledger has it, and `held` what counts of it there; `place` is the row of
+    this run that has it."""
 
     fact: Fact
     status: Status
@@ -116,6 +117,7 @@ class Verdict:
     differences: tuple[Difference, ...] = ()
     reworded: tuple[str, ...] = ()
     target: Identity | None = None
+    held: JSON | None = None
     settled: bool = False
 
 
@@ -368,7 +370,10 @@ def _in_the_ledger(fact: Fact, identity: Identity, there: Held, held: Holding, t
         not _differences(_without(before), listed, unsaid, ()) for before in there.before
     )
     if differences and not corrected:
-        return Verdict(fact, "differs", identity, there.position, differences=differences, target=there.by)
+        held_data = _without(there.data)
+        return Verdict(
+            fact, "differs", identity, there.position, None, differences, target=there.by, held=held_data
+        )
     reworded = tuple(_reworded(there.data.get("published") or {}, _data(fact.event).get("published") or {}))
     status: Status = "repeats" if taken else "already"
     settled = corrected or there.retracted
@@ -413,6 +418,20 @@ def _differences(
         and alike(before.get(path)) != alike(after.get(path))
         and alike(after.get(path)) not in since.get(path, ())
     )
+
+
+def merged(held: JSON, listed: JSON, differing: Collection[str], path: str = "") -> dict[str, Any]:
+    """What is held, with what is listed in the fields that are `differing`."""
+    found = {}
+    for key in {**held, **listed}:
+        one, other = held.get(key), listed.get(key)
+        if isinstance(one, dict) or isinstance(other, dict):
+            value: Any = merged(one or {}, other or {}, differing, f"{path}{key}.") or None
+        else:
+            value = other if f"{path}{key}" in differing else one
+        if value is not None:
+            found[key] = value
+    return found
 
 
 def _flat(data: JSON, path: str = "") -> Iterator[tuple[str, str]]:

@@ -65,7 +65,7 @@ def _complaint(text: str, plain: str) -> str:
         return f"{shown} has words beside the date: write them in brackets, as 2024/1/2（补登）, or into the remark"
     if re.fullmatch(r"\d{5}(\.\d+)?", plain):
         return f"{shown} is the number of a spreadsheet's day, without its format: format the cell as a date"
-    if re.search(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}", plain):
+    if re.search(r"(?<![-/.\d])\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}", plain):
         return (
             f"{shown} does not say which is the day and which the month: write the year first, as 2024/1/31"
         )

@@ -10,7 +10,7 @@ from typing import Any
 from events import Event, canonical, encode, from_json
 from events.catalog import TEXT_LIMIT
 
-from .compare import Missing, Verdict, rank, says
+from .compare import Missing, Verdict, merged, rank, says
 from .facts import reference
 
 JSON = dict[str, Any]
@@ -87,10 +87,14 @@ def _amendment(verdict: Verdict) -> Event | None:
 
 
 def _replacement(verdict: Verdict, actor: str, why: str) -> Iterator[Event]:
-    full = verdict.fact.event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
-    ending = f":replaced:{_digest([says(verdict.fact.event), verdict.target])}"
-    replacement = from_json(_envelope(verdict, verdict.fact.event.type, ending) | {"data": full})
+    """What the ledger has, but for what differs: an edition without a column of batches or of dates does not take them away."""
     assert verdict.target is not None
+    assert verdict.held is not None
+    full = verdict.fact.event.data.model_dump(mode="json", by_alias=True, exclude_none=True)
+    said = merged(verdict.held, says(verdict.fact.event), {each.field for each in verdict.differences})
+    data = said | {part: full[part] for part in ("source", "published") if part in full}
+    ending = f":replaced:{_digest([said, verdict.target])}"
+    replacement = from_json(_envelope(verdict, verdict.fact.event.type, ending) | {"data": data})
     yield replacement
     yield _correction(
         "event.superseded.v1",

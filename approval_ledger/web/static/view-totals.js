@@ -35,10 +35,10 @@ function headline(page, each) {
     element("p", { class: "figure" }, bounds(each.total)),
     element("p", { class: "counted" }, `${counted(each, words)}${words.comma}${words.asOf(day(each.as_of, words))}`),
     element("p", { class: "parts" },
-      `${words.named}${words.colon}${bounds({ low: each.named, high: each.named })}; `,
-      `${words.undisclosed.toLowerCase()}${words.colon}${bounds(each.undisclosed)}`,
-      each.in_force ? `; ${words.inForce.toLowerCase()}${words.colon}${bounds(each.in_force)}` : null,
-      overNamed(each.named, each.total, words)),
+      `${words.named}${words.colon}${bounds({ low: each.named, high: each.named })}`,
+      overNamed(each.named, each.total, words),
+      `; ${words.undisclosed.toLowerCase()}${words.colon}${bounds(each.undisclosed)}`,
+      each.in_force ? `; ${words.inForce.toLowerCase()}${words.colon}${bounds(each.in_force)}` : null),
     element("p", null, `${words.evidence}${words.colon}`, evidenceLink(page, ...bothSides(each.evidence), figure(each))));
 }
 

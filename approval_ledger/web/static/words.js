@@ -57,7 +57,7 @@ const en = {
     const reports = events.length === 1 ? "report at position" : "reports at positions";
     return `The ${reports} ${events.join(", ")}${others.map((each) => ` and ${each}`).join("")} cannot all be true`;
   },
-  moreNamed: "more by name than there surely are, for reports contradict one another",
+  moreNamed: "(more by name than there surely are, for reports contradict one another)",
   disputed: "reports of it contradict one another",
   alone: (origin, figure) => `on the word of ${origin} alone: ${figure}`,
   origin: (origin) => origin,
@@ -257,7 +257,7 @@ const zh = {
     if (!others) return says;
     return `位置 ${events.join("、")} 的报道${others.map((each) => `与${each}`).join("")}不可能同时为真`;
   },
-  moreNamed: "已知名称多于确定的数量，因为报道相互矛盾",
+  moreNamed: "（已知名称多于确定的数量，因为报道相互矛盾）",
   disputed: "相关报道相互矛盾",
   alone: (origin, figure) => `仅按 ${origin}：${figure}`,
   origin: (origin) => new Map([["the approvals by name", "已知名称的获批"], ["the revocations", "撤销"]]).get(origin) ?? origin,
