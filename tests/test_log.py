@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,8 +38,9 @@ from events import (
 from events.batch import BATCH_LIMIT, Subject
 from events.log import PAGE
 
+from .command import ROOT
 from .conftest import new_ledger
-from .given import as_bytes, event_at, there
+from .given import as_bytes, event_at, there, url_of
 from .long import only_long
 from .servers import Server, execute
 from .strategies import report
@@ -951,7 +954,47 @@ def test_the_header_of_append_says_what_its_caller_passes(log: Log, monkeypatch:
     identities, *rest = passed["ARGV"][3:]
     assert passed["ARGV"][:3] == ["0", "s", "none"]
     assert identities == b"".join(keys.identity(event.source, event.id) for event in batch)
-    assert rest == [*map(encode, batch), "s", "t", 1, 4, 3, 5, 4, 4]
+    assert rest == [*map(encode, batch), "s", "t", b"1", b"4", b"3", b"5", b"4", b"4"]
+
+
+def test_given_a_large_batch_when_it_is_broken_off_while_it_is_packed_then_the_process_lives_on(
+    server: Server,
+) -> None:
+    log = Log(server.client(), new_ledger())
+    # In a process of its own, for what it once did is to crash.
+    code = f"""
+import signal
+
+from events import Log, connect
+from events.batch import batch
+from tests.strategies import report
+
+
+class BrokenOff(Exception):
+    pass
+
+
+def break_off(*_):
+    raise BrokenOff
+
+
+log = Log(connect({url_of(log)!r}), {log.ledger!r})
+events = [report(f"e{{n}}", subject=f"s{{n % 7}}") for n in range(10_000)]
+log.append(events)
+signal.signal(signal.SIGALRM, break_off)
+pack = log.client.connection_pool.get_connection().pack_command
+arguments = ("EVALSHA", *batch(log.ledger, events).arguments)
+for moment in range(1, 101):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, moment / 2000)
+        while True:
+            pack(*arguments)
+    except BrokenOff:
+        pass
+assert len(log.append(events)) == 10_000
+"""
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_the_legend_of_the_keys_has_every_key_that_an_append_makes(log: Log, every_server: Server) -> None:
