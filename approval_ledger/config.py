@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis
-
 from events import BadQuestion, Log, connect, masked
 
 from . import embedded
@@ -78,21 +76,9 @@ def _closing(url: str, ledger: str) -> Iterator[Log]:
         raise BadQuestion("the server's URL is not UTF-8")
     client = connect(url)
     try:
-        _check_options(client, url)
         yield Log(client, ledger)
     finally:
         client.close()
-
-
-def _check_options(client: redis.Redis, url: str) -> None:
-    # redis-py looks at them when it makes its first connection, and raises what nobody expects there.
-    pool = client.connection_pool
-    try:
-        # Of a host that no name can be, the socket would say what nobody expects.
-        str(pool.connection_kwargs.get("host", "")).encode("idna")
-        pool.connection_class(**pool.connection_kwargs)
-    except (redis.RedisError, TypeError, ValueError) as error:
-        raise BadQuestion(f"{masked(url)!r} has a host or an option that is none: {error}") from None
 
 
 def _is_utf8(text: str) -> bool:

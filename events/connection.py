@@ -22,10 +22,10 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
 
     redis-py 8 sends a write again by itself, up to 10 times, when a reply is lost: one XADD was seen to store 4 events.
     So its retries are off, and a lost reply is the caller's to resolve (OutcomeUnknown).
-    Raises BadQuestion where the URL is none.
+    Raises BadQuestion where the URL is none, or has a host or an option that is none.
     """
     try:
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
             socket_timeout=timeout,
@@ -38,6 +38,19 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
             f"{masked(url)!r} is no server's URL: write redis://user:password@host:6379/0, rediss://... or "
             "unix:///path/of/the/socket, and escape what is special in a password (%2F for a slash)"
         ) from None
+    _check_options(client, url)
+    return client
+
+
+def _check_options(client: redis.Redis, url: str) -> None:
+    # redis-py looks at them when it makes its first connection, and raises what nobody expects there.
+    pool = client.connection_pool
+    try:
+        # Of a host that no name can be, the socket would say what nobody expects.
+        str(pool.connection_kwargs.get("host", "")).encode("idna")
+        pool.connection_class(**pool.connection_kwargs)
+    except (redis.RedisError, TypeError, ValueError) as error:
+        raise BadQuestion(f"{masked(url)!r} has a host or an option that is none: {error}") from None
 
 
 def alongside(client: redis.Redis) -> redis.Redis:

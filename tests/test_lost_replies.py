@@ -333,6 +333,25 @@ def test_what_is_no_address_is_refused_and_no_password_is_shown(url: str) -> Non
     assert refused.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:secret@host/0?foo=bar",
+        "redis://:secret@host/0?protocol=9",
+        "rediss://:secret@host/0?foo=bar",
+        "redis://:secret@a..b/0",
+        "unix://:secret@/run/socket?foo=bar",
+    ],
+)
+def test_given_an_address_with_an_option_that_is_none_when_a_client_is_made_then_it_is_refused(
+    url: str,
+) -> None:
+    with pytest.raises(BadQuestion, match="has a host or an option that is none") as refused:
+        connect(url)
+    assert "secret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
 def test_every_error_raised_on_purpose_has_a_code_of_its_own() -> None:
     def below(error: type[LedgerError]) -> list[type[LedgerError]]:
         return [error, *(inner for each in error.__subclasses__() for inner in below(each))]
