@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
@@ -217,24 +218,70 @@ class Log:
         if before is not None:
             require_position(before)
         key = keys.subject(self.ledger, subject)
-        with storage():
-            listed = cast(list[bytes], self.client.lrange(key, 0, -1))
-        positions = [self._position(each) for each in listed]
-        wanted = [p for p in positions if p > after and (before is None or p < before)]
-        if backwards:
-            wanted.reverse()
-        if limit is not None:
-            wanted = wanted[:limit]
-        for start in range(0, len(wanted), PAGE):
+        listed = self._listed_backwards if backwards else self._listed
+        newest = self._range(key, -PAGE, -1)
+        if len(newest) < PAGE:  # that is all of them
+            wanted = [p for p in newest if p > after and (before is None or p < before)]
+            pages = iter(
+                [(wanted[::-1] if backwards else wanted)[: None if limit is None else max(0, limit)]]
+            )
+        else:
+            pages = listed(key, after, before, limit)
+        for positions in pages:
             # As the log writes it; within a string its quotation marks would be escaped.
             written = b'"subject":' + canonical(subject)
-            for event in self.at_each(wanted[start : start + PAGE]):
+            for event in self.at_each(positions):
                 if written not in event.payload:
                     raise LogDamaged(
                         f"ledger {self.ledger}: position {event.position} is listed for subject {subject!r}, and is not of it: "
                         "something else wrote to the ledger. Restore a backup."
                     )
                 yield event
+
+    # A long list of a subject is read a page at a time, and where the first page begins is found by halves: to read one event of
+    # 100,000 took 40 ms, and who reads them so, one after the other, would have waited an hour.
+
+    def _listed(self, key: str, after: int, before: int | None, limit: int | None) -> Iterator[list[int]]:
+        at = self._index(key, after + 1)
+        while limit is None or limit > 0:
+            count = PAGE if limit is None else min(PAGE, limit)
+            found = [p for p in self._range(key, at, at + count - 1) if before is None or p < before]
+            yield found
+            if len(found) < count:
+                return
+            at += count
+            limit = None if limit is None else limit - count
+
+    def _listed_backwards(
+        self, key: str, after: int, before: int | None, limit: int | None
+    ) -> Iterator[list[int]]:
+        while limit is None or limit > 0:
+            count = PAGE if limit is None else min(PAGE, limit)
+            # Counted from the end only while nothing was read: an append moves that.
+            first, last = -count, -1
+            if before is not None:
+                last = self._index(key, before) - 1
+                first = max(0, last + 1 - count)
+                if last < 0:
+                    return
+            found = [p for p in self._range(key, first, last) if p > after]
+            yield found[::-1]
+            if len(found) < count:
+                return
+            before = found[0]
+            limit = None if limit is None else limit - count
+
+    def _index(self, key: str, position: int) -> int:
+        """How many positions on the list of a subject are lower than this one."""
+
+        def at(index: int) -> int:
+            return next(iter(self._range(key, index, index)), position)
+
+        return bisect_left(range(position - 1), position, key=at)  # for the nth of them is n at least
+
+    def _range(self, key: str, first: int, last: int) -> list[int]:
+        with storage():
+            return [*map(self._position, cast(list[bytes], self.client.lrange(key, first, last)))]
 
     def at_each(self, positions: Sequence[int]) -> list[RecordedEvent]:
         """The events at these positions, in one round trip. Raises LogDamaged where one is missing."""

@@ -13,6 +13,8 @@ from typing import Any, cast
 
 import pytest
 import redis
+from hypothesis import given
+from hypothesis import strategies as st
 from redis.client import Pipeline
 
 from events import (
@@ -415,6 +417,55 @@ def test_reading_a_subject_before_a_position_gives_what_a_slice_gives(
 def test_a_subject_of_more_than_a_page_is_read_whole(log: Log) -> None:
     log.append([report(f"e{n}", subject="s" if n else None) for n in range(PAGE + 2)])
     assert positions(log.read_subject("s")) == list(range(2, PAGE + 3))
+
+
+@pytest.fixture(scope="module")
+def long_subject(server: Server) -> Log:
+    """A ledger in which every second event is of the subject `s`, which has three pages of them and a bit."""
+    log = Log(server.client(), new_ledger())
+    log.append([report(f"e{n}", subject="st"[n % 2]) for n in range(2 * LONG)])
+    return log
+
+
+@given(
+    after=st.integers(0, 2 * LONG + 3),
+    before=st.none() | st.integers(0, 2 * LONG + 3),
+    limit=st.none() | st.integers(-1, LONG + 3),
+    backwards=st.booleans(),
+)
+def test_reading_a_subject_of_several_pages_gives_what_a_slice_gives(
+    long_subject: Log, after: int, before: int | None, limit: int | None, backwards: bool
+) -> None:
+    wanted = [p for p in range(1, 2 * LONG, 2) if p > after and (before is None or p < before)]
+    found = long_subject.read_subject("s", after, limit, before=before, backwards=backwards)
+    assert positions(found) == wanted[:: -1 if backwards else 1][: None if limit is None else max(0, limit)]
+
+
+@pytest.mark.parametrize("asked", [{"backwards": True}, {"after": 2 * LONG - 2}, {"before": 3}])
+def test_given_a_subject_of_several_pages_when_one_event_is_asked_for_then_its_list_is_not_read_whole(
+    long_subject: Log, monkeypatch: pytest.MonkeyPatch, asked: Any
+) -> None:
+    named: list[bytes] = []
+    ask = long_subject.client.lrange
+
+    def lrange(*about: Any) -> list[bytes]:
+        found = cast("list[bytes]", ask(*about))
+        named.extend(found)
+        return found
+
+    monkeypatch.setattr(long_subject.client, "lrange", lrange)
+    assert len(list(long_subject.read_subject("s", limit=1, **asked))) == 1
+    assert len(named) < PAGE + 20
+
+
+def test_given_a_follower_of_a_subject_when_events_come_while_it_reads_backwards_then_it_sees_each_once(
+    log: Log,
+) -> None:
+    log.append([report(f"e{n}", subject="s") for n in range(LONG)])
+    reading = log.read_subject("s", backwards=True)
+    found = list(islice(reading, PAGE // 2))
+    log.append([report(f"more{n}", subject="s") for n in range(10)])
+    assert positions([*found, *reading]) == list(range(LONG, 0, -1))
 
 
 def test_a_list_of_a_subject_that_names_what_is_not_of_it_is_damage(log: Log) -> None:
