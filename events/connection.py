@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
     Raises BadQuestion where the URL is none, or has a host or an option that is none.
     """
     try:
-        client = redis.Redis.from_url(
+        pool = _Pool.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
             socket_timeout=timeout,
@@ -38,13 +39,23 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
             f"{masked(url)!r} is no server's URL: write redis://user:password@host:6379/0, rediss://... or "
             "unix:///path/of/the/socket, and escape what is special in a password (%2F for a slash)"
         ) from None
-    _check_options(client, url)
-    return client
+    _check_options(pool, url)
+    return redis.Redis.from_pool(pool)
 
 
-def _check_options(client: redis.Redis, url: str) -> None:
+class _Pool(redis.ConnectionPool):
+    """Keeps no connection on which the answer to a call that was broken off may still come."""
+
+    def release(self, connection: redis.Connection) -> None:  # type: ignore[override]  # so the pool of redis-py has it
+        # Ctrl-C, or a signal's handler that raises: the next to ask would get that answer, and each after it that of the one before.
+        broken_off_by = sys.exception()
+        if broken_off_by is not None and not isinstance(broken_off_by, redis.RedisError):
+            connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py has no types here
+        super().release(connection)
+
+
+def _check_options(pool: redis.ConnectionPool, url: str) -> None:
     # redis-py looks at them when it makes its first connection, and raises what nobody expects there.
-    pool = client.connection_pool
     try:
         # Of a host that no name can be, the socket would say what nobody expects.
         str(pool.connection_kwargs.get("host", "")).encode("idna")
@@ -56,7 +67,7 @@ def _check_options(client: redis.Redis, url: str) -> None:
 def alongside(client: redis.Redis) -> redis.Redis:
     """A client of the same server with connections of its own: who holds one while it waits takes none of the others."""
     pool = client.connection_pool
-    return redis.Redis.from_pool(redis.ConnectionPool(pool.connection_class, **pool.connection_kwargs))
+    return redis.Redis.from_pool(_Pool(pool.connection_class, **pool.connection_kwargs))
 
 
 def masked(url: str) -> str:
