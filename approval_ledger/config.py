@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis
-
 from events import BadQuestion, Log, connect, masked
 
 from . import embedded
@@ -78,28 +76,9 @@ def _closing(url: str, ledger: str) -> Iterator[Log]:
         raise BadQuestion("the server's URL is not UTF-8")
     client = connect(url)
     try:
-        _check_options(client, url)
         yield Log(client, ledger)
     finally:
         client.close()
-
-
-def _check_options(client: redis.Redis, url: str) -> None:
-    # redis-py looks at them when it makes its first connection, and raises what nobody expects there.
-    pool = client.connection_pool
-    for option in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
-        # A connection says that there is no such file, and not which.
-        if (path := pool.connection_kwargs.get(option)) is not None:
-            try:
-                Path(path).open("rb").close()
-            except OSError as error:
-                raise BadQuestion(f"{masked(url)!r}: {option} cannot be read: {error}") from None
-    try:
-        # Of a host that no name can be, the socket would say what nobody expects.
-        str(pool.connection_kwargs.get("host", "")).encode("idna")
-        pool.connection_class(**pool.connection_kwargs)
-    except (redis.RedisError, TypeError, ValueError) as error:
-        raise BadQuestion(f"{masked(url)!r} has a host or an option that is none: {error}") from None
 
 
 def _is_utf8(text: str) -> bool:

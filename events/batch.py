@@ -25,7 +25,7 @@ class Batch:
     ledger: str
     identities: list[tuple[str, str]]
     keys: list[str]
-    arguments: list[bytes | str | int]
+    arguments: list[bytes | str]
     expected_position: int | None
     expected_subject: tuple[str, Subject] | None
 
@@ -69,8 +69,8 @@ def batch(
         _require_few(len(events))
     seen: dict[tuple[str, str], int] = {}
     payloads: list[bytes] = []
-    subjects: dict[str, int] = {}
-    of_subjects: list[int] = []
+    subjects: dict[str, bytes] = {}
+    of_subjects: list[bytes] = []
     faults: list[Fault] = []
     for index, event in enumerate(events):
         _require_few(index + 1)
@@ -90,7 +90,12 @@ def batch(
             )
         payloads.append(payload)
         if event.subject is not None:
-            of_subjects += (len(payloads), subjects.setdefault(event.subject, len(subjects) + 4))
+            # As bytes: hiredis, which packs them, crashes where a Ctrl-C comes while it makes text of a number, and of thousands
+            # it is at that for half of the time.
+            of_subjects += (
+                b"%d" % len(payloads),
+                subjects.setdefault(event.subject, b"%d" % (len(subjects) + 4)),
+            )
     if faults:
         raise InvalidEvent(faults)
     if not payloads:

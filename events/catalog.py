@@ -286,7 +286,7 @@ class TotalReported(EventData):
     unit: Name
     count: Count
     as_of: PartialDate | None = None
-    from_: PartialDate | None = Field(default=None, alias="from")
+    from_: PartialDate | None = Field(default=None, validation_alias="from", serialization_alias="from")
     to: PartialDate | None = None
     basis: Literal["ever", "in_force"] = "ever"
     source: Source
@@ -351,7 +351,7 @@ class CompanyMerged(EventData):
     """Two records (slugs) are one company since `on`."""
 
     TYPE: ClassVar[str] = "company.merged.v1"
-    from_: Slug = Field(alias="from")
+    from_: Slug = Field(validation_alias="from", serialization_alias="from")
     into: Slug
     on: PartialDate
     source: Source

@@ -466,7 +466,7 @@ def _date_paths(model: type[BaseModel]) -> tuple[tuple[str, ...], ...]:
     hints = get_type_hints(model, include_extras=True)
     found: list[tuple[str, ...]] = []
     for name, field in model.model_fields.items():
-        written = field.alias or name
+        written = field.serialization_alias or name
         for hint in (hints[name], *get_args(hints[name])):
             if hint is PartialDate:
                 found.append((written,))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,11 +25,11 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
 
     redis-py 8 sends a write again by itself, up to 10 times, when a reply is lost: one XADD was seen to store 4 events.
     So its retries are off, and a lost reply is the caller's to resolve (OutcomeUnknown).
-    Raises BadQuestion where the URL is none.
+    Raises BadQuestion where the URL is none, or has a host or an option that is none.
     """
     try:
         _require_a_database(url)
-        return redis.Redis.from_url(
+        pool = _Pool.from_url(
             url,
             retry=Retry(NoBackoff(), 0),
             socket_timeout=timeout,
@@ -40,6 +42,36 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
             f"{masked(url)!r} is no server's URL: write redis://user:password@host:6379/0, rediss://... or "
             "unix:///path/of/the/socket, and escape what is special in a password (%2F for a slash)"
         ) from None
+    _check_options(pool, url)
+    return redis.Redis.from_pool(pool)
+
+
+class _Pool(redis.ConnectionPool):
+    """Keeps no connection on which the answer to a call that was broken off may still come."""
+
+    def release(self, connection: redis.Connection) -> None:  # type: ignore[override]  # so the pool of redis-py has it
+        # Ctrl-C, or a signal's handler that raises: the next to ask would get that answer, and each after it that of the one before.
+        broken_off_by = sys.exception()
+        if broken_off_by is not None and not isinstance(broken_off_by, redis.RedisError):
+            connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py has no types here
+        super().release(connection)
+
+
+def _check_options(pool: redis.ConnectionPool, url: str) -> None:
+    # redis-py looks at them when it makes its first connection, and raises what nobody expects there.
+    for option in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        # A connection says that there is no such file, and not which.
+        if (path := pool.connection_kwargs.get(option)) is not None:
+            try:
+                Path(path).open("rb").close()
+            except OSError as error:
+                raise BadQuestion(f"{masked(url)!r}: {option} cannot be read: {error}") from None
+    try:
+        # Of a host that no name can be, the socket would say what nobody expects.
+        str(pool.connection_kwargs.get("host", "")).encode("idna")
+        pool.connection_class(**pool.connection_kwargs)
+    except (redis.RedisError, TypeError, ValueError) as error:
+        raise BadQuestion(f"{masked(url)!r} has a host or an option that is none: {error}") from None
 
 
 def _require_a_database(url: str) -> None:
@@ -52,7 +84,7 @@ def _require_a_database(url: str) -> None:
 def alongside(client: redis.Redis) -> redis.Redis:
     """A client of the same server with connections of its own: who holds one while it waits takes none of the others."""
     pool = client.connection_pool
-    return redis.Redis.from_pool(redis.ConnectionPool(pool.connection_class, **pool.connection_kwargs))
+    return redis.Redis.from_pool(_Pool(pool.connection_class, **pool.connection_kwargs))
 
 
 def masked(url: str) -> str:

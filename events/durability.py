@@ -77,6 +77,18 @@ def check(client: redis.Redis, *, words: Words = OF_COMMANDS) -> tuple[Finding, 
     return tuple(findings)
 
 
+def full(client: redis.Redis) -> tuple[Finding, ...]:
+    """What to change where the server has no room for anything more, which it says itself of an append. Raises StorageUnavailable."""
+    with storage():
+        memory = client.info("memory")
+    most = int(memory.get("maxmemory", 0))
+    used = int(memory.get("used_memory", 0)) - int(memory.get("mem_not_counted_for_evict", 0))
+    if most == 0 or used <= most:
+        return ()
+    wanted = f"at most maxmemory, {most:,}: raise that, or free memory. Until then nothing is stored"
+    return (Finding("the memory that the server uses", f"{used:,} bytes", wanted),)
+
+
 def _has_outgrown_its_base(persistence: dict[str, Any], percentage: str, least: str) -> bool:
     """Whether the file is so large that the server rewrites it by itself."""
     base, now = int(persistence.get("aof_base_size", 0)), int(persistence.get("aof_current_size", 0))

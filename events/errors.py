@@ -25,14 +25,18 @@ was wrong, where, and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
 class LedgerError(Exception):
-    """The root of every error raised on purpose."""
+    """The root of every error raised on purpose. It may be pickled, as a pool of processes does."""
 
     code = "error"
+
+    def __reduce__(self) -> tuple[Callable[..., LedgerError], tuple[object, ...], dict[str, object]]:
+        # An exception is made again of its text alone, which most of these cannot be: a `multiprocessing.Pool` then waits for ever.
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class Refused(LedgerError):

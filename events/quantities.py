@@ -21,7 +21,8 @@ EARLIEST_YEAR = 1900
 class Strict(BaseModel):
     """A model that never converts a type, refuses fields it does not know, and does not change.
 
-    A field called by a word that Python keeps for itself has two names: `from_` in Python, `from` in JSON.
+    A field called by a word that Python keeps for itself has two names: `from_` in Python, `from` in JSON. (Of an `alias` type
+    checkers would take the latter alone, which nobody can write.)
     """
 
     model_config = ConfigDict(

@@ -20,11 +20,12 @@ KnownAs = Literal["recorded", "published"]
 class Asked(TypedDict, total=False):
     """What a reader may say of the two axes, beside the question itself.
 
-    `at_least`: the answer counts every event up to this position, or fails. `known_at`: what was known at a position, at an
-    instant (RFC 3339) or by the end of a day, a month or a year (UTC). `known_as`: an event was known when the ledger
-    `recorded` it (the default), or when its source `published` it. `valid_at`: the day, month or year that the answer is
-    about; without it, the last day that the ledger speaks of. `recorded_until`: of what counts as published, only what the
-    ledger had recorded by this position, so that the answer stays what it was.
+    `at_least`: the answer counts every event up to this position, or fails; without it, those that workers have counted, which
+    are none where none ever ran. `known_at`: what was known at a position, at an instant (RFC 3339) or by the end of a day, a
+    month or a year (UTC). `known_as`: an event was known when the ledger `recorded` it (the default), or when its source
+    `published` it. `valid_at`: the day, month or year that the answer is about; without it, the last day that the ledger speaks
+    of. `recorded_until`: of what counts as published, only what the ledger had recorded by this position, so that the answer
+    stays what it was.
     """
 
     at_least: int

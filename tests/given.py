@@ -226,19 +226,16 @@ def total(
     """A figure of all up to `on`, or of a `period`: its first day and its last."""
     authority, instrument, unit = terms
     since, to = period or (None, None)
-    # By names, for a type checker knows `from_` by its alias alone, which is no name in Python.
-    return TotalReported.model_validate(
-        {
-            "authority": authority,
-            "instrument": instrument,
-            "unit": unit,
-            "count": count(figure),
-            "as_of": on,
-            "from": since,
-            "to": to,
-            "basis": "in_force" if in_force else "ever",
-            "source": by(source),
-        }
+    return TotalReported(
+        authority=authority,
+        instrument=instrument,
+        unit=unit,
+        count=count(figure),
+        as_of=on,
+        from_=since,
+        to=to,
+        basis="in_force" if in_force else "ever",
+        source=by(source),
     )
 
 
@@ -273,7 +270,7 @@ def identified(slug: str, *names: str, source: str = "registry") -> CompanyIdent
 
 
 def merged(slug: str, into: str, on: str = "2024-02-01") -> CompanyMerged:
-    return CompanyMerged.model_validate({"from": slug, "into": into, "on": on, "source": by("registry")})
+    return CompanyMerged(from_=slug, into=into, on=on, source=by("registry"))
 
 
 def equated(

@@ -284,6 +284,25 @@ def test_status_says_what_is_wrong_and_is_exit_code_1(
     assert shown.err == "\n".join(reports[0]["says"]) + "\n"
 
 
+def test_given_a_server_without_room_when_the_status_is_asked_for_then_it_says_that_nothing_is_stored(
+    start_server: Callable[..., Server],
+) -> None:
+    ledger = Ledger(start_server())
+    ledger.log.append([parse(text(event("e1")))])
+    ledger.server.client().config_set("maxmemory", 1)
+    refused, status = ledger.together(("publish", str(NEWS)), ("status", "--json"), code=1)
+    assert "maxmemory" in refused.err
+    (says,) = status.document["says"]
+    assert re.fullmatch(
+        r"the memory that the server uses is [\d,]+ bytes, and must be at most maxmemory, 1: raise that, or free memory\. "
+        r"Until then nothing is stored",
+        says,
+    )
+    assert status.document["server"]["durable"] is True
+    ledger.server.client().config_set("maxmemory", 0)
+    assert ledger.run("status", "--json").document["says"] == []
+
+
 def test_given_a_leftover_rebuild_of_another_version_when_the_status_is_asked_for_then_it_tells_all_and_what_is_left(
     projected: Ledger,
 ) -> None:

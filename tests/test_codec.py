@@ -72,7 +72,7 @@ def _paths(model: type[BaseModel]) -> list[str]:
     found = []
     for name, field in model.model_fields.items():
         inner = _model_in(field.annotation)
-        here = field.alias or name
+        here = field.serialization_alias or name
         found += [here] if inner is None else [f"{here}.{path}" for path in _paths(inner)]
     return found
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from types import SimpleNamespace
 
@@ -18,6 +20,7 @@ from events.durability import Finding
 
 from .servers import Server
 from .strategies import report
+from .waiting import until
 
 StartServer = Callable[..., Server]
 
@@ -375,3 +378,43 @@ def test_an_acknowledged_event_survives_every_kill_under_load(start_server: Star
         assert of_writer == [
             p for p, event in enumerate(events, start=1) if event.id.startswith(f"{writer}-")
         ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_given_a_replica_that_was_stopped_while_events_came_when_a_server_has_its_file_then_it_has_all_until_then(
+    start_server: StartServer, kind: str
+) -> None:
+    """The backup of docs/storage.md that stops nothing but the replica."""
+    primary = start_server(kind, port=free_port(), repl_diskless_sync_delay="0")
+    log = Log(primary.client(), "a")
+    log.append([report("e0")])
+    replica = start_server(kind, replicaof=f"127.0.0.1 {primary.settings['port']}")
+    client = replica.client()
+    until(lambda: client.info("replication")["master_link_status"] == "up")
+    wait_for_rewrite(client)
+    stopped = threading.Event()
+
+    def keep_appending() -> None:
+        for number in count(1):
+            if stopped.is_set():
+                return
+            log.append([report(f"e{number}")])
+
+    with ThreadPoolExecutor(1) as producer:
+        appended = producer.submit(keep_appending)
+        try:
+            until(lambda: Log(client, "a").head() > 10)
+            replica.stop()
+        finally:
+            stopped.set()
+        appended.result()
+    copy = start_server(kind)
+    copy.stop()
+    shutil.rmtree(copy.directory / "appendonlydir")
+    shutil.copytree(replica.directory / "appendonlydir", copy.directory / "appendonlydir")
+    copy.start()
+    restored = Log(copy.client(), "a")
+    assert restored.head() > 10
+    assert list(restored.read()) == list(log.read(limit=restored.head()))
+    (receipt,) = restored.append([report("after")])
+    assert receipt.position == restored.head()

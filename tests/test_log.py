@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +13,8 @@ from typing import Any, cast
 
 import pytest
 import redis
+from hypothesis import given
+from hypothesis import strategies as st
 from redis.client import Pipeline
 
 from events import (
@@ -36,8 +40,9 @@ from events import (
 from events.batch import BATCH_LIMIT, Subject
 from events.log import PAGE
 
+from .command import ROOT
 from .conftest import new_ledger
-from .given import as_bytes, event_at, there
+from .given import as_bytes, event_at, there, url_of
 from .long import only_long
 from .servers import Server, execute
 from .strategies import report
@@ -414,26 +419,53 @@ def test_a_subject_of_more_than_a_page_is_read_whole(log: Log) -> None:
     assert positions(log.read_subject("s")) == list(range(2, PAGE + 3))
 
 
-@pytest.mark.parametrize("backwards", [False, True])
-def test_given_a_long_list_of_a_subject_when_few_events_are_asked_for_then_little_of_it_is_read(
-    log: Log, monkeypatch: pytest.MonkeyPatch, backwards: bool
-) -> None:
-    held = 20 * PAGE
-    for start in range(0, held, 4 * PAGE):
-        log.append([report(f"e{start + n}", subject="s") for n in range(4 * PAGE)])
-    read, original = list[int](), log.client.lrange
+@pytest.fixture(scope="module")
+def long_subject(server: Server) -> Log:
+    """A ledger in which every second event is of the subject `s`, which has three pages of them and a bit."""
+    log = Log(server.client(), new_ledger())
+    log.append([report(f"e{n}", subject="st"[n % 2]) for n in range(2 * LONG)])
+    return log
 
-    def lrange(*asked: Any) -> Any:
-        found = cast(list[bytes], original(*asked))
-        read.append(len(found))
+
+@given(
+    after=st.integers(0, 2 * LONG + 3),
+    before=st.none() | st.integers(0, 2 * LONG + 3),
+    limit=st.none() | st.integers(-1, LONG + 3),
+    backwards=st.booleans(),
+)
+def test_reading_a_subject_of_several_pages_gives_what_a_slice_gives(
+    long_subject: Log, after: int, before: int | None, limit: int | None, backwards: bool
+) -> None:
+    wanted = [p for p in range(1, 2 * LONG, 2) if p > after and (before is None or p < before)]
+    found = long_subject.read_subject("s", after, limit, before=before, backwards=backwards)
+    assert positions(found) == wanted[:: -1 if backwards else 1][: None if limit is None else max(0, limit)]
+
+
+@pytest.mark.parametrize("asked", [{"backwards": True}, {"after": 2 * LONG - 2}, {"before": 3}])
+def test_given_a_subject_of_several_pages_when_one_event_is_asked_for_then_its_list_is_not_read_whole(
+    long_subject: Log, monkeypatch: pytest.MonkeyPatch, asked: Any
+) -> None:
+    named: list[bytes] = []
+    ask = long_subject.client.lrange
+
+    def lrange(*about: Any) -> list[bytes]:
+        found = cast("list[bytes]", ask(*about))
+        named.extend(found)
         return found
 
-    monkeypatch.setattr(log.client, "lrange", lrange)
-    middle = 10 * PAGE
-    around = {"before": middle} if backwards else {"after": middle}
-    found = positions(log.read_subject("s", limit=2, backwards=backwards, **around))
-    assert found == ([middle - 1, middle - 2] if backwards else [middle + 1, middle + 2])
-    assert sum(read) < 3 * PAGE
+    monkeypatch.setattr(long_subject.client, "lrange", lrange)
+    assert len(list(long_subject.read_subject("s", limit=1, **asked))) == 1
+    assert len(named) < PAGE + 20
+
+
+def test_given_a_follower_of_a_subject_when_events_come_while_it_reads_backwards_then_it_sees_each_once(
+    log: Log,
+) -> None:
+    log.append([report(f"e{n}", subject="s") for n in range(LONG)])
+    reading = log.read_subject("s", backwards=True)
+    found = list(islice(reading, PAGE // 2))
+    log.append([report(f"more{n}", subject="s") for n in range(10)])
+    assert positions([*found, *reading]) == list(range(LONG, 0, -1))
 
 
 def test_a_list_of_a_subject_that_names_what_is_not_of_it_is_damage(log: Log) -> None:
@@ -973,7 +1005,47 @@ def test_the_header_of_append_says_what_its_caller_passes(log: Log, monkeypatch:
     identities, *rest = passed["ARGV"][3:]
     assert passed["ARGV"][:3] == ["0", "s", "none"]
     assert identities == b"".join(keys.identity(event.source, event.id) for event in batch)
-    assert rest == [*map(encode, batch), "s", "t", 1, 4, 3, 5, 4, 4]
+    assert rest == [*map(encode, batch), "s", "t", b"1", b"4", b"3", b"5", b"4", b"4"]
+
+
+def test_given_a_large_batch_when_it_is_broken_off_while_it_is_packed_then_the_process_lives_on(
+    server: Server,
+) -> None:
+    log = Log(server.client(), new_ledger())
+    # In a process of its own, for what it once did is to crash.
+    code = f"""
+import signal
+
+from events import Log, connect
+from events.batch import batch
+from tests.strategies import report
+
+
+class BrokenOff(Exception):
+    pass
+
+
+def break_off(*_):
+    raise BrokenOff
+
+
+log = Log(connect({url_of(log)!r}), {log.ledger!r})
+events = [report(f"e{{n}}", subject=f"s{{n % 7}}") for n in range(10_000)]
+log.append(events)
+signal.signal(signal.SIGALRM, break_off)
+pack = log.client.connection_pool.get_connection().pack_command
+arguments = ("EVALSHA", *batch(log.ledger, events).arguments)
+for moment in range(1, 101):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, moment / 2000)
+        while True:
+            pack(*arguments)
+    except BrokenOff:
+        pass
+assert len(log.append(events)) == 10_000
+"""
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_the_legend_of_the_keys_has_every_key_that_an_append_makes(log: Log, every_server: Server) -> None:

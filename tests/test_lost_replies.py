@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 import redis
+from redis.connection import AbstractConnection
 
 from approval_ledger import tokens
 from events import (
@@ -22,6 +23,7 @@ from events import (
 )
 
 from .conftest import new_ledger
+from .given import there
 from .proxy import Proxy
 from .servers import Server
 from .strategies import report
@@ -331,6 +333,44 @@ def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
 )
 def test_what_is_no_address_is_refused_and_no_password_is_shown(url: str) -> None:
     with pytest.raises(BadQuestion, match="is no server's URL: write redis://") as refused:
+        connect(url)
+    assert "secret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_given_a_call_that_was_broken_off_before_its_answer_when_another_is_made_then_it_gets_its_own(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(connect(server.url), new_ledger())
+    log.append([report("e1"), report("e2")])
+    last = there(log.at(2))
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    following = log.follow(2, wait=5.0, entry=last.digest)  # which the server answers after 5 seconds
+    with monkeypatch.context() as patch:
+        patch.setattr(AbstractConnection, "read_response", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            next(following)
+    assert there(log.at(1)).position == 1
+    assert log.head() == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:secret@host/0?foo=bar",
+        "redis://:secret@host/0?protocol=9",
+        "rediss://:secret@host/0?foo=bar",
+        "redis://:secret@a..b/0",
+        "unix://:secret@/run/socket?foo=bar",
+    ],
+)
+def test_given_an_address_with_an_option_that_is_none_when_a_client_is_made_then_it_is_refused(
+    url: str,
+) -> None:
+    with pytest.raises(BadQuestion, match="has a host or an option that is none") as refused:
         connect(url)
     assert "secret" not in str(refused.value)
     assert refused.value.__cause__ is None
