@@ -269,6 +269,22 @@ def test_given_a_list_of_two_columns_when_a_name_begins_like_a_footnote_then_it_
     assert (len(table.notes), table.refused) == (1, 1)
 
 
+@pytest.mark.parametrize("row", [("合计", "", "2个"), ("总计：", "", "", "2 家"), ("Total", "", "", "", "2")])
+def test_given_a_last_row_that_counts_the_others_when_a_list_is_read_then_it_is_a_note(
+    understand: Understand, row: tuple[str, ...]
+) -> None:
+    table = one(understand([FILED, ERNIE, GLM, row]))
+    assert (table.data, len(table.notes), table.refused) == (2, 1, 0)
+
+
+@pytest.mark.parametrize("row", [("合计", "", "文心一言"), ("来源", "", "2个"), ("3", "合计", "2个")])
+def test_given_a_row_with_a_name_or_without_the_word_for_a_total_when_a_list_is_read_then_it_is_no_note(
+    understand: Understand, row: tuple[str, ...]
+) -> None:
+    table = one(understand([FILED, ERNIE, GLM, row]))
+    assert (table.data, len(table.notes), table.refused) == (2, 0, 1)
+
+
 def test_given_an_empty_sheet_beside_a_list_when_a_workbook_is_read_then_nothing_is_said_of_it(
     understand: Understand,
 ) -> None:

@@ -125,7 +125,9 @@ def test_every_type_of_event_is_documented_with_what_its_data_has_to_have_and_ma
     listed = re.findall(r"^\| `([a-z]+\.[a-z]+\.v1)` \| (.+?) \| .+ \|$", FORMAT, re.MULTILINE)
     assert [of for of, _ in listed] == list(CATALOG)
     for of, members in listed:
-        fields = {field.serialization_alias or name: field for name, field in CATALOG[of].model_fields.items()}
+        fields = {
+            field.serialization_alias or name: field for name, field in CATALOG[of].model_fields.items()
+        }
         told = {name: not optional for name, optional in re.findall(r"`(\w+)`(\?)?", members)}
         assert told == {name: field.is_required() for name, field in fields.items()}, of
 

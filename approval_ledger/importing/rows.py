@@ -20,6 +20,8 @@ _FOOTNOTE = re.compile(
     r"[（(【\[]?\s*(?:注(?=\s*\d{0,2}\s*[:：)）\]】.、]|\s*[\d①-⑳一二三四五六七八九十]{0,2}\s*$|释)|备注|附注|说明|备案说明|来源|数据来源|资料来源|截至|以上|合计|总计|共计|小计|附件|续表|notes?\b|source\b|total\b|[*＊※①])",
     re.IGNORECASE,
 )
+_TOTAL = re.compile(r"(?:合计|总计|共计|小计|(?:sub|grand )?total)\s*[:：]?", re.IGNORECASE)
+_COUNT = re.compile(r"(?:共\s*)?\d[\d,，]*\s*[个家款项件条]?")
 _LIKE_A_HEADER = "looks like a header, and lacks a column that the list must have"
 _BELOW_ONE = "stands below a row that looks like a header, and lacks a column that the list must have"
 _ROUNDED = re.compile(r"\d(?:\.\d{1,20})?[Ee]\+?\d{1,3}", re.ASCII)
@@ -219,10 +221,19 @@ def _is_note(row: Row, header: Header, stands_above: bool) -> bool:
 
 
 def _names_something(row: Row, header: Header) -> bool:
-    """Whether a row has a text of its own in the column of items, companies or numbers, as a damaged row has."""
+    """Whether a row has a text of its own in the column of items, companies or numbers, as a damaged row has, and as the count in
+    the last row of a list is none."""
     first = next(cell for cell in row.cells if cell.strip())
-    others = (index for index in _naming(header) if index < len(row.cells) and row.cells[index].strip())
-    return may_be_damaged(row, header) or any(row.cells[index] != first for index in others)
+    others = [
+        cell for index in _naming(header) if (cell := _at(row, index).strip()) and cell != first.strip()
+    ]
+    if _TOTAL.fullmatch(first.strip()):
+        others = [cell for cell in others if not _COUNT.fullmatch(cell)]
+    return may_be_damaged(row, header) or bool(others)
+
+
+def _at(row: Row, index: int) -> str:
+    return row.cells[index] if index < len(row.cells) else ""
 
 
 def may_be_damaged(row: Row, header: Header) -> bool:
@@ -249,7 +260,7 @@ def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:
         return _LIKE_A_HEADER, ""
     if lacking := _lacking(row, header):
         index = header.fields[lacking]
-        return emptiness(row.cells[index] if index < len(row.cells) else ""), header.title_of(lacking)
+        return emptiness(_at(row, index)), header.title_of(lacking)
     number = header.fields.get("number")
     if number is not None and number < len(row.cells):
         text = row.cells[number]
