@@ -372,6 +372,10 @@ def test_given_a_dry_run_when_a_list_is_imported_then_it_says_what_would_happen_
     ran = ledger.run("import", listed(ERNIE, GLM), "--dry-run")
     assert ran.out.splitlines()[-1] == "2 to append, 0 already there, 0 differ, 0 disappeared, 0 refused"
     assert ledger.keys() == []
+    ran = ledger.run("import", listed(ERNIE, ERNIE), "--dry-run")
+    assert ran.out.splitlines()[-1].startswith(
+        "1 to append, 0 already there, 1 repeated in the run, 0 differ"
+    )
     document = ledger.run("import", listed(ERNIE), "--dry-run", "--json").document
     assert (document["dry_run"], document["appended"], statuses(document)) == (True, 0, ["new"])
 

@@ -22,7 +22,19 @@ from workers import run_here
 from .api import Api, running
 from .browser import CHROMIUM, MISSING, Visitor, chromium, visitor
 from .conftest import new_ledger
-from .given import HISTORY, batch, called, estimate, granted, identified, merged, revoked, total, used
+from .given import (
+    HISTORY,
+    amended,
+    batch,
+    called,
+    estimate,
+    granted,
+    identified,
+    merged,
+    revoked,
+    total,
+    used,
+)
 from .long import LONG, only_long
 from .servers import Server
 
@@ -1083,6 +1095,23 @@ def test_a_wrong_address_leaves_what_is_right_in_it_and_a_way_on(
         expect(headline(page, "CAC, filing")).to_have_text("988")
     finally:
         context.close()
+
+
+def test_given_an_approval_that_was_amended_then_its_history_says_what_it_is_now(
+    visit: Visit, server: Server
+) -> None:
+    log = projected(
+        server,
+        [
+            called("g1", granted("Acme", "Bot", "2024-01-10", number="N-1")),
+            called("a1", amended("N-1", company="Beta", on="2024-02-01")),
+        ],
+    )
+    with visit() as someone:
+        history = someone.opens(at(log, view="companies", name="Acme")).locator("main table tbody tr")
+        expect(history).to_contain_text(["amended 1 Feb 2024: now Beta"])
+        history = someone.opens(at(log, view="companies", name="Beta")).locator("main table tbody tr")
+        expect(history).to_contain_text(["amended: number N-1, now Beta"])
 
 
 @only_long

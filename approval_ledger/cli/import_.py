@@ -373,8 +373,9 @@ def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
                 show.plain(f"appended at {position}  {identity[1]}")
     elsewhere = Counter(verdict.status for verdict in run.verdicts)
     done = f"{len(run.new()):,} to append" if run.dry else f"{run.appended:,} appended"
+    repeats = f"{elsewhere['repeats']:,} repeated in the run, " if elsewhere["repeats"] else ""
     show.plain(
-        f"{done}, {elsewhere['already'] + elsewhere['repeats'] + len(run.found):,} already there, {elsewhere['differs']:,} differ, "
+        f"{done}, {elsewhere['already'] + len(run.found):,} already there, {repeats}{elsewhere['differs']:,} differ, "
         f"{len(run.gone):,} disappeared, {sum(table.refused for table in run.tables):,} refused"
     )
     if run.proposals:

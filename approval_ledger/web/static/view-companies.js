@@ -133,7 +133,8 @@ function row(page, entry) {
   if (entry.into) return [day(on, words), words.merged(entry.from, entry.into), "", "", evidenceLink(page, [entry.position])];
   const later = (entry.later ?? []).map((change) => {
     const when = change.on ?? change.amended_on;
-    return [words.kinds[change.kind], when && day(when, words)].filter(Boolean).join(" ");
+    const said = [words.kinds[change.kind], when && day(when, words), change.perhaps && words.perhaps].filter(Boolean).join(" ");
+    return [said, became(change, words)].filter(Boolean).join(words.colon);
   });
   return [
     [on ? day(on, words) : "", doubt(entry, words)],
@@ -153,6 +154,15 @@ function what(entry, words) {
     case "used":
       return words.users(entry.item, count(entry.users.reported, words));
     default:
-      return entry.registry_number ? words.number(entry.registry_number) : (entry.item?.name ?? entry.instrument);
+      return [
+        entry.registry_number ? words.number(entry.registry_number) : (entry.item?.name ?? entry.instrument),
+        became(entry, words),
+      ].filter(Boolean).join(words.comma);
   }
+}
+
+/** What an amendment makes of an approval. */
+function became({ changes = {} }, words) {
+  const names = [changes.item, changes.company].filter(Boolean).map((each) => each.name);
+  return names.length ? words.became(names.join(words.comma)) : "";
 }
