@@ -991,6 +991,25 @@ def test_where_the_server_goes_away_the_page_says_so_and_comes_back(
         context.close()
 
 
+def test_given_a_server_that_comes_back_with_nothing_new_then_a_click_on_a_link_to_the_data_is_not_lost(
+    browser: Browser, history: Log, server: Server
+) -> None:
+    context = browser.new_context()
+    try:
+        with running(server) as first:
+            page = Visitor(context, first.url).opens(at(history))
+            expect(page.locator("#standing .live")).to_be_visible()
+            page.wait_for_selector("[data-drawn] svg")
+            link = page.locator("#foot").get_by_role("link", name="CSV", exact=True).element_handle()
+        expect(page.locator("#standing .away")).to_be_visible()
+        with page.expect_response("**/charts/totals**"), running(server, port=first.port):
+            expect(page.locator("#standing .live")).to_be_visible()
+            page.wait_for_selector("[data-drawn] svg")
+        assert link.evaluate("link => link.isConnected")
+    finally:
+        context.close()
+
+
 @only_long
 def test_a_refused_stream_is_asked_for_again_and_then_the_figures_are_those_of_the_ledger_that_is_there(
     browser: Browser, server: Server, start_server: Callable[..., Server]

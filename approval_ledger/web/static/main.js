@@ -165,7 +165,7 @@ async function show(page) {
     document.title = `${title} – ${words.title}`;
     inPlace(element("h1", seen.value.title ? null : { class: "hidden" }, title), ...seen.value.nodes);
     page.settle();
-    keepingFocus(() => place.foot.replaceChildren(...foot(page, seen.value)));
+    keepingFocus(() => filled(place.foot, foot(page, seen.value)));
     say(words.said(words.views[state.view], seen.value.said.slice(0, 12).join(words.comma)));
     const unknown = passedOver(location.search).join(words.comma);
     if (unknown) place.main.prepend(element("p", { class: "wrong", role: "alert" }, words.passedOver(unknown)));
@@ -179,6 +179,12 @@ async function show(page) {
   } catch (error) {
     if (!signal.aborted) failed(error, page);
   }
+}
+
+/** Puts nodes there, unless the same are there: of a link that is replaced between its press and its release, the click is lost. */
+function filled(where, nodes) {
+  const there = [...where.children];
+  if (nodes.length !== there.length || !nodes.every((node, at) => node.isEqualNode(there[at]))) where.replaceChildren(...nodes);
 }
 
 /** What stands around every view. */
