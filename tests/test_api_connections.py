@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any, cast
 
 import pytest
 
 from approval_ledger.api import connections
+from approval_ledger.api.app import create_app
+from approval_ledger.api.serving import server_of
+from approval_ledger.api.settings import Settings
 from events import Log, encode
 
 from .api import Api
 from .given import append
+from .servers import Server
 from .strategies import report
 from .test_api_streaming import stream
 
@@ -85,3 +91,26 @@ def test_given_a_body_that_takes_its_time_when_its_head_came_then_it_is_taken(ap
         yield body[10:]
 
     assert api.post(log, slowly()).status_code == 201
+
+
+def test_given_a_connection_that_is_taken_in_while_the_server_ends_then_it_is_told_to_end_too(
+    server: Server,
+) -> None:
+    serving = server_of(create_app(server.client(), Settings("cac")))
+    held = serving.server_state.connections
+
+    class Late:
+        def shutdown(self) -> None:
+            held.discard(cast(Any, self))
+
+    async def end() -> None:
+        serving.config.load()
+        serving.servers, serving.lifespan = [], serving.config.lifespan_class(serving.config)
+        await serving.lifespan.startup()
+        ending = asyncio.ensure_future(serving.shutdown())
+        await asyncio.sleep(0)  # those that there were have been told by now
+        held.add(cast(Any, Late()))
+        await ending
+
+    asyncio.run(end())
+    assert not held

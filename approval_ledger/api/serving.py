@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import resource
@@ -32,6 +33,7 @@ logger = structlog.get_logger("http")
 
 GRACE = 10  # seconds that requests have to end in, once the server is told to
 LAST = 0.5  # seconds after those, in which threads may end that compute nothing
+_LATE = 0.05  # seconds between two looks for connections that came while it ends
 _ENDING = GRACE + 2.0  # seconds after which it is killed: it hears nothing (SIGSTOP)
 UNTAKEN_MS = 60_000
 _BACKLOG = 2_048
@@ -138,6 +140,24 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         self._on_stop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does. A connection that is taken in meanwhile, as a browser opens them ahead, is told to end, too: it was waited
+        for, for all of GRACE."""
+        told = set(self.server_state.connections)
+
+        async def tell_the_late() -> None:
+            while True:
+                for connection in self.server_state.connections - told:
+                    told.add(connection)
+                    connection.shutdown()
+                await asyncio.sleep(_LATE)
+
+        telling = asyncio.create_task(tell_the_late())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            telling.cancel()
 
 
 def server_of(app: FastAPI) -> uvicorn.Server:
