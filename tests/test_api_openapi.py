@@ -20,13 +20,14 @@ from .api import Api, problem, running
 from .command import ROOT, SOURCE, TERMS, TOTAL, event, text
 from .forks import clean_environment
 from .given import HISTORY
-from .long import LONG
+from .long import only_long
 from .servers import Server
 
 HERE = Path(__file__).parent
 REFERENCES = ("id", "source", "correlationid", "causationid")
 
 
+@only_long
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     with Server() as server, running(server) as api:
         log = Log(server.client(), "cac")
@@ -38,8 +39,8 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
                 *("--config-file", HERE / "schemathesis.toml"),
                 *("run", f"{api.url}/openapi.json"),
                 *("--checks", "all"),
-                *("--phases", "examples,coverage,fuzzing" if LONG else "examples,fuzzing"),
-                *("--max-examples", "3" if LONG else "2"),
+                *("--phases", "examples,coverage,fuzzing"),
+                *("--max-examples", "3"),
                 *("--exclude-path-regex", "/stream$"),  # it does not end
                 *("--generation-deterministic", "--no-color"),
             ],

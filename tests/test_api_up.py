@@ -88,7 +88,8 @@ def test_up_serves_the_real_history_and_an_event_is_projected_and_streamed(tmp_p
         assert (ended.code, "Traceback" in ended.err) == (0, False), ended
 
 
-@pytest.mark.parametrize("since", [pytest.param([], marks=only_long), [text(event())]])
+@only_long
+@pytest.mark.parametrize("since", [[], [text(event())]])
 def test_a_ledger_that_has_the_history_is_served_as_it_is(ledger: Ledger, since: list[bytes]) -> None:
     ledger.log.append(HISTORY)
     for line in since:
@@ -161,6 +162,7 @@ class _Computing(Running):
     executable = (sys.executable, "-c", COMPUTING)
 
 
+@only_long
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
 def test_serve_ends_though_an_answer_is_still_computed_and_stops_the_embedded_server(
     tmp_path: Path, number: signal.Signals, code: int
@@ -300,6 +302,7 @@ def test_given_an_http_server_that_is_stopped_when_it_is_told_to_end_then_it_is_
     assert [(line["event"], line["pid"]) for line in said] == [("http_killed", up.pid)]
 
 
+@only_long
 def test_given_serve_on_the_embedded_server_when_that_dies_then_it_is_started_again_and_holds_what_it_held(
     tmp_path: Path,
 ) -> None:

@@ -52,7 +52,7 @@ from .given import (
     total,
     used,
 )
-from .long import LONG
+from .long import LONG, only_long
 from .servers import Server
 
 Row = dict[str, Any]
@@ -629,6 +629,7 @@ def test_characters_that_no_font_has_are_noticed() -> None:
     assert not can_draw("\ue123\ue124")  # of private use
 
 
+@only_long
 def test_the_javascript_of_the_library_is_a_module_that_names_no_other_host() -> None:
     module = javascript().decode()
     assert re.search(r"export\s*{\s*[\w$]+ as embed\s*};?\s*$", module)

@@ -436,7 +436,8 @@ def test_work_burst_catches_everything_up_and_stops(server: Server) -> None:
         assert workers_alive(each.log.client, each.name) == queue_length(each.log.client, each.name) == 0
 
 
-@pytest.mark.parametrize("workers", [pytest.param("1", marks=only_long), "2"])
+@only_long
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_given_a_projection_of_another_version_when_work_bursts_then_the_rebuild_that_was_asked_for_is_done(
     projected: Ledger, workers: str
 ) -> None:
@@ -494,6 +495,7 @@ def test_work_projects_what_is_there_and_stops_with_every_worker_when_told(serve
         assert (said[0], said[-1]) == ("workers_started", "workers_stopped")
 
 
+@only_long
 def test_up_serves_whoever_attaches_and_the_last_to_leave_stops_the_server(data: Path) -> None:
     where = ("--data", data)
     with Running("up", "--port", "0", *where) as first:

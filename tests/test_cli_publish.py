@@ -27,6 +27,7 @@ from .command import (
 )
 from .conftest import new_ledger
 from .forks import NOWHERE
+from .long import only_long
 from .proxy import Proxy
 from .servers import Server
 from .waiting import until
@@ -279,6 +280,7 @@ def test_bytes_that_are_no_text_and_a_name_of_ten_megabytes_are_refused_and_not_
     assert ledger.keys() == []
 
 
+@only_long
 def test_what_is_too_much_for_one_batch_is_refused_and_taken_with_each(
     server: Server, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ from .given import (
     total,
     used,
 )
+from .long import only_long
 from .servers import Server, execute
 from .waiting import until
 
@@ -674,6 +675,7 @@ def test_only_a_terminal_gets_colours_and_no_color_takes_them_away(news: Ledger)
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", plain)
 
 
+@only_long
 def test_a_terminal_shows_every_figure_whole_however_narrow_it_is(news: Ledger) -> None:
     file = str(EXAMPLES / "lists" / "cac-2024-04-filed.csv")
     asked = (("batches",), ("shares",), ("companies", "Baidu"), ("import", file, "--dry-run"))
@@ -776,6 +778,7 @@ def test_who_only_asks_makes_no_ledger_in_a_directory_that_is_mistyped(tmp_path:
     assert not mistyped.exists()
 
 
+@only_long
 def test_a_password_is_never_shown(start_server: Callable[..., Server]) -> None:
     server = start_server()
     client = server.client()

@@ -138,7 +138,7 @@ def test_the_figures_before_and_after_are_those_of_the_answers_at_the_two_positi
         }
         for position in (0, 9, 60, 104)
     }
-    for steps in (100, 7):
+    for steps in (100, 7) if LONG else (7,):
         monkeypatch.setattr(differences, "STEPS", steps)
         for first, last in ((0, 9), (9, 60), (0, 104), (60, 104)):
             found = diff(log, name, since=first, upto=last)["changes"]
@@ -216,6 +216,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counted
 
 
+@only_long
 @pytest.mark.parametrize("name", PROJECTIONS if LONG else ["totals"])
 def test_given_many_events_when_a_diff_walks_over_them_then_it_keeps_the_figures_of_two_positions(
     log: Log, at_once: list[int], name: str

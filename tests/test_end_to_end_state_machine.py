@@ -167,8 +167,8 @@ def test_no_history_of_appends_kills_and_rebuilds_makes_the_projections_differ_f
     OnThisServer.server = server
     # Not shrunk: a second or two each, and what the workers do meanwhile is never twice the same.
     OnThisServer.TestCase.settings = settings(
-        max_examples=25 if LONG else 3,
-        stateful_step_count=20,
+        max_examples=25 if LONG else 2,
+        stateful_step_count=20 if LONG else 12,
         phases=[Phase.explicit, Phase.reuse, Phase.generate],
     )
     OnThisServer.TestCase("runTest").runTest()

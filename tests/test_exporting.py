@@ -55,7 +55,7 @@ from .given import (
     used,
 )
 from .given import log as recorded
-from .long import only_long
+from .long import examples, only_long
 from .servers import Server
 from .strategies import corrects_another, event_data
 
@@ -203,7 +203,7 @@ def test_a_claim_is_a_row_for_each_report_of_it() -> None:
     assert json.loads(first["says"])["count"] == {"relation": ">", "value": 40}
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(60))
 @given(st.lists(event_data(), max_size=8))
 def test_every_row_of_every_table_has_every_column_and_values_of_its_kind(data: list[EventData]) -> None:
     reports = recorded(*filter(corrects_another, (called(f"e{n}", each) for n, each in enumerate(data))))
@@ -310,7 +310,7 @@ def test_json_is_the_answer_as_it_is(log: Log) -> None:
     assert to_json(answer) == canonical(answer) + b"\n"
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(60))
 @given(ANY_TABLE)
 def test_a_table_is_read_back_from_parquet_as_it_was(table: Table) -> None:
     held, columns = read_parquet(to_parquet(table, {"ledger": "百度"}))

@@ -153,6 +153,7 @@ def test_the_largest_batch_is_appended_whole(server: Server) -> None:
     assert positions(log.read_subject("s699")) == list(range(700, BATCH_LIMIT + 1, 700))
 
 
+@only_long
 def test_each_of_the_most_events_may_have_a_subject_of_its_own_or_one_with_all(log: Log) -> None:
     """More values than one command of the function takes, in each of its commands."""
     alone = [report(f"e{n}", subject=f"s{n}") for n in range(BATCH_LIMIT)]
@@ -1008,6 +1009,7 @@ def test_the_header_of_append_says_what_its_caller_passes(log: Log, monkeypatch:
     assert rest == [*map(encode, batch), "s", "t", b"1", b"4", b"3", b"5", b"4", b"4"]
 
 
+@only_long
 def test_given_a_large_batch_when_it_is_broken_off_while_it_is_packed_then_the_process_lives_on(
     server: Server,
 ) -> None:

@@ -264,6 +264,7 @@ def test_a_contradiction_is_marked_on_the_chart_and_its_reports_stand_side_by_si
         expect(page.locator("#tip")).to_contain_text("in contradiction: on the word of")
 
 
+@only_long
 def test_given_a_contradiction_of_several_batches_then_the_page_says_what_each_would_be(
     visit: Visit, server: Server
 ) -> None:
@@ -288,6 +289,7 @@ def test_given_a_contradiction_of_several_batches_then_the_page_says_what_each_w
         expect(page.locator(".contradiction .note")).to_have_count(1)
 
 
+@only_long
 def test_given_a_number_of_two_companies_then_their_list_says_why_they_have_less_and_so_do_chinese_words(
     visit: Visit, server: Server
 ) -> None:
@@ -498,6 +500,7 @@ def test_a_filter_is_in_the_address_and_back_takes_it_away(visit: Visit, history
         expect(page.locator(".headlines li")).to_have_count(1)
 
 
+@only_long
 def test_the_slider_of_days_moves_the_figures_and_the_address_shows_them_again(
     visit: Visit, history: Log
 ) -> None:
@@ -655,6 +658,7 @@ def days_since_1970(written: str) -> str:
     return str((date.fromisoformat(written) - date(1970, 1, 1)).days)
 
 
+@only_long
 def test_pinned_an_address_shows_the_same_when_the_ledger_has_grown(
     visit: Visit, server: Server, api: Api
 ) -> None:
@@ -991,6 +995,7 @@ def test_where_the_server_goes_away_the_page_says_so_and_comes_back(
         context.close()
 
 
+@only_long
 def test_given_a_server_that_comes_back_with_nothing_new_then_a_click_on_a_link_to_the_data_is_not_lost(
     browser: Browser, history: Log, server: Server
 ) -> None:
@@ -1116,6 +1121,7 @@ def test_a_wrong_address_leaves_what_is_right_in_it_and_a_way_on(
         context.close()
 
 
+@only_long
 def test_given_an_approval_that_was_amended_then_its_history_says_what_it_is_now(
     visit: Visit, server: Server
 ) -> None:
@@ -1142,6 +1148,7 @@ def test_a_company_of_which_no_name_is_known_has_that_of_its_record(visit: Visit
         assert "undefined" not in page.content()
 
 
+@only_long
 def test_given_more_names_than_there_surely_are_then_that_is_said_of_the_names_and_of_nothing_else(
     visit: Visit, server: Server
 ) -> None:
@@ -1286,6 +1293,7 @@ def test_axe_finds_no_serious_fault_in_any_view(visit: Visit, history: Log, sche
             ] == []
 
 
+@only_long
 @pytest.mark.parametrize("language", ["en", *(["zh"] if LONG else [])])
 def test_at_375_pixels_everything_is_within_the_screen(visit: Visit, history: Log, language: str) -> None:
     with visit(viewport={"width": 375, "height": 800}) as someone:

@@ -789,6 +789,7 @@ def sixty_batches_and_a_wrong_total() -> Premises:
     return Premises(gather(documents, counted))
 
 
+@only_long
 def test_what_a_wrong_total_contradicts_is_found_in_some_hundreds_of_systems_and_smallest() -> None:
     premises = sixty_batches_and_a_wrong_total()
     constraints = premises.on(premises.days).constraints

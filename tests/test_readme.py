@@ -70,6 +70,7 @@ def test_the_commands_run_as_written_and_what_they_publish_or_import_is_stored_o
     assert log.head() == head
 
 
+@only_long
 def test_a_reader_who_runs_every_line_in_order_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -315,6 +315,7 @@ def row(page: Page, name: str = "Totals") -> Any:
     return page.locator("main tbody tr", has_text=name)
 
 
+@only_long
 @in_a_browser
 def test_a_click_asks_for_it_and_the_page_follows_it_to_its_end(
     browser: Browser, api: Api, built: Log

@@ -12,6 +12,8 @@ from rich.cells import cell_len
 
 from approval_ledger.cli import show
 
+from .long import examples
+
 # What a name may hold: wide characters, such that take no room, and such that look like markup or like a number.
 WORDS = st.text("ab1,.≥–-（）中电信한é\u0301\u200b🇨👩[]/:", min_size=1, max_size=12)
 CELLS = st.lists(WORDS, max_size=5)
@@ -36,7 +38,7 @@ def lines(columns: list[str], rows: list[list[str]], room: int | None) -> list[s
 
 
 @given(tables(), st.integers(1, 120))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_every_cell_is_shown_whole_and_in_its_order_at_any_width(
     table: tuple[list[str], list[list[str]]], width: int
 ) -> None:

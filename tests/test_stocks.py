@@ -18,7 +18,7 @@ from events import Count, Interval, Share
 from projections.stocks import WORLD, Market, Percentage, Region, infer
 
 from .given import ask, at_least, between, estimate, exactly, log
-from .long import examples
+from .long import examples, only_long
 
 Estimate = dict[str, Any]
 
@@ -295,6 +295,7 @@ def test_given_estimates_that_are_in_conflict_and_agree_then_what_they_contradic
     assert market.regions["CN-BJ"].share.low < Fraction(1, 6)
 
 
+@only_long
 def test_given_a_world_with_room_for_few_of_many_countries_then_their_contradictions_are_found_in_few_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

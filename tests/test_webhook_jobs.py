@@ -91,6 +91,7 @@ def test_what_fails_is_tried_again_and_told_without_the_path_of_the_url(
     assert "/hook" not in str(supervised.said())
 
 
+@only_long
 @pytest.mark.parametrize("answered", [False, True])
 def test_a_worker_that_is_killed_before_the_cursor_moved_delivers_again_under_the_same_id(
     log: Log, receiver: Receiver, subscription: Subscription, supervised: Supervised, answered: bool
@@ -139,6 +140,7 @@ def test_a_receiver_that_hangs_holds_up_neither_projections_nor_the_end(
     assert cursor(log, subscription) == 1  # the try that was under way is finished, and no other begun
 
 
+@only_long
 def test_two_processes_deliver_each_event_once_and_in_order(
     log: Log, receiver: Receiver, subscription: Subscription
 ) -> None:

@@ -160,6 +160,7 @@ def test_jobs_that_are_lost_between_the_queue_and_their_start_are_asked_for_agai
     eventually(lambda: not log.client.exists(queue.intermediate_queue_key), "what they took is cleared away")
 
 
+@only_long
 def test_workers_that_are_killed_in_the_middle_of_thousands_of_events_count_none_twice(
     server: Server, supervise: Supervise
 ) -> None:

@@ -59,6 +59,7 @@ from workers.worker import BellWorker, JobTimedOut
 
 from .conftest import new_ledger
 from .given import HISTORY, Tally, append, folded, url_of
+from .long import only_long
 from .proxy import Proxy
 from .servers import Server
 from .strategies import report
@@ -467,6 +468,7 @@ def test_a_job_that_lingers_follows_a_switch_to_another_generation(
     assert store.live() == 2
 
 
+@only_long
 def test_one_that_cannot_go_on_leaves_the_others_to_linger(log: Log) -> None:
     with lingering(log) as worker:
         log.client.hset(keys.state(log.ledger, "totals", 1), "documents", "99")
