@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -92,10 +93,7 @@ def shared_since(documents: Documents, counted: str, grant: ApprovalGranted) -> 
     if grant.item.registry_number is None:
         return None
     held = documents.get(_numbered(counted, grant)) or []
-    first: dict[str, int] = {}
-    for position, _, company, *_ in held:
-        first.setdefault(company, position)
-    return sorted(first.values())[1] if len(first) > 1 else None
+    return next((report[0] for report in held if report[2] != held[0][2]), None)
 
 
 def redated_from(documents: Documents, counted: str, grant: ApprovalGranted) -> int | None:
@@ -105,13 +103,13 @@ def redated_from(documents: Documents, counted: str, grant: ApprovalGranted) -> 
         reports = documents.get(_numbered(counted, grant)) or []
     else:
         reports = (documents.get(_unnumbered(counted, grant)) or {"reports": []})["reports"]
-    dates = [on for _, on, *_ in reports]
+    dates = [report[1] for report in reports]
     if len({*dates}) < 2:  # mostly
         return None
     told: dict[str, list[str]] = {}
-    for report in _told(reports):
-        if report.batch is not None:
-            told.setdefault(report.batch, []).append(report.on)
+    for report in reports:
+        if len(report) > 4:
+            told.setdefault(report[4], []).append(report[1])
     days = span(dates) if told else ""
     return int(reports[0][0]) if any(span(of) != days for of in told.values()) else None
 
@@ -238,7 +236,10 @@ def _record(
 
 
 def _with(reports: list[Any], report: Any, stands: bool) -> list[Any]:
-    return sorted([*reports, report]) if stands else [held for held in reports if held != report]
+    if not stands:
+        return [held for held in reports if held != report]
+    at = bisect_left(reports, report)
+    return [*reports[:at], report, *reports[at:]]
 
 
 def _approval(reports: list[list[Any]], *, numbered: bool) -> Approval | None:
@@ -270,7 +271,9 @@ def sampled(sample: list[int], position: int, sign: int, most: int) -> list[int]
 def span(dates: list[str]) -> str:
     """The days that all these dates of one thing allow; where no day is in all of them, from the earliest to the latest. As
     one of the dates, where it says just that, else as a day or as `first/last`."""
-    if dates.count(dates[0]) == len(dates):
+    # Of thousands of reports of one thing most repeat a date.
+    dates = [*dict.fromkeys(dates)]
+    if len(dates) == 1:
         return dates[0]
     ranges = [date_range(date) for date in dates]
     days = DateRange(max(r.first for r in ranges), min(r.last for r in ranges))
