@@ -79,7 +79,8 @@ def batch(
         except InvalidEvent as error:
             faults += [replace(fault, index=index) for fault in error.faults]
             continue
-        first = seen.setdefault((event.source, event.id), index)
+        # The text of a member of an enum that is a str, too: that has the hash of its name.
+        first = seen.setdefault((str.__str__(event.source), str.__str__(event.id)), index)
         if first != index:
             message = f"has the source and id of event {first} of the same batch"
             faults.append(Fault("duplicate-id", message, "id", index))
@@ -94,7 +95,7 @@ def batch(
             # it is at that for half of the time.
             of_subjects += (
                 b"%d" % len(payloads),
-                subjects.setdefault(event.subject, b"%d" % (len(subjects) + 4)),
+                subjects.setdefault(str.__str__(event.subject), b"%d" % (len(subjects) + 4)),
             )
     if faults:
         raise InvalidEvent(faults)

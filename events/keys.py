@@ -34,12 +34,12 @@ _LEDGER = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?", re.ASCII)
 
 
 def checked_ledger(name: str) -> str:
-    """`name`, where it can name a ledger. Raises BadQuestion."""
+    """`name` as text, where it can name a ledger. Raises BadQuestion."""
     if _LEDGER.fullmatch(name) is None:
         raise BadQuestion(
             f"{name[:80]!r} cannot name a ledger: use 1 to 64 of a-z, 0-9, - and _, with a letter or digit at both ends"
         )
-    return name
+    return str.__str__(name)  # a member of an enum that is a str has its name in an f-string
 
 
 def log(ledger: str) -> str:
@@ -124,7 +124,8 @@ def tokens(ledger: str) -> str:
 
 def identity(source: str, id: str) -> bytes:
     """The field of `ids` for one event: 16 bytes, whatever the length of its source and id."""
-    return sha256(_bytes(f"{source}\n{id}")).digest()[:16]
+    # No f-string, as above.
+    return sha256(_bytes(source + "\n" + id)).digest()[:16]
 
 
 def _bytes(text: str) -> bytes:

@@ -38,7 +38,7 @@ class Log:
             )
         self.client = client
         self.ledger = keys.checked_ledger(ledger)
-        self._key = keys.log(ledger)
+        self._key = keys.log(self.ledger)
         self._append = client.register_script(load("append"))
         self._durable_until = float("-inf")
 

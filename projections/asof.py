@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, Literal, TypedDict, cast
 
-from events import BadQuestion, DateRange, DecodedEvent, Lagging, Log, date_range, decode
+from events import BadQuestion, DateRange, DecodedEvent, InvalidEvent, Lagging, Log, date_range, decode
 from events.catalog import EventRetracted, EventSuperseded
 
 from .projection import in_force
@@ -108,7 +109,12 @@ def counting(log: Log, when: AsOf, upto: int) -> Callable[[DecodedEvent], bool]:
     maybe = (
         recorded for recorded in log.read(limit=upto) if any(t in recorded.payload for t in _CORRECTIONS)
     )
-    corrections = [event for event in map(decode, maybe) if event.newer is None]
+    corrections: list[DecodedEvent] = []
+    for recorded in maybe:
+        with suppress(InvalidEvent):  # no event, which every answer leaves out and lists as parked
+            event = decode(recorded)
+            if event.newer is None:
+                corrections.append(event)
     stand = in_force(corrections)
     known, later = set[tuple[str, str]](), set[tuple[str, str]]()
     for event in corrections:

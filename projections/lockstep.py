@@ -259,13 +259,13 @@ def _open(generations: Iterable[Generation], outcomes: dict[Generation, Outcome]
         pipeline = closed[0].store.client.pipeline(transaction=True)
         for generation in closed:
             generation.ask_state(pipeline)
+            pipeline.hkeys(generation.parked_key)
             pipeline.hget(generation.store.pointer, "live")
         replies = iter(pipeline.execute(raise_on_error=False))
     for generation in closed:
-        asked = [next(replies) for _ in range(3)]
+        asked = [next(replies) for _ in range(4)]
         with _alone(generation, outcomes):
-            state, held, live = map(_answer, asked)
-            generation.open(state, held, live)
+            generation.open(*map(_answer, asked))
 
 
 def _read_a_page(generations: Sequence[Generation], limit: int, upto: int | None) -> _Page:

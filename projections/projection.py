@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from typing import Any, Protocol
 
 from events import DecodedEvent, RecordedEvent, decode, keys
@@ -82,11 +82,20 @@ def fold(projection: Projection, log: Iterable[RecordedEvent]) -> MemoryDocument
     return documents
 
 
-def advance(projection: Projection, documents: Documents, event: DecodedEvent, find: Find) -> None:
+def advance(
+    projection: Projection,
+    documents: Documents,
+    event: DecodedEvent,
+    find: Find,
+    parked: Container[int] = frozenset(),
+) -> None:
     """Takes the next event of the log.
 
     A correction is handed on with its target, which `find` looks up, so that folds need not remember events. Where the
     target is not there yet the correction waits: the document of the target's identity says so.
+
+    What was `parked` is in no document until a replay, also where this software could apply it (the one before could not): no
+    correction takes it out, or in.
     """
     stands = True
     if (waiting := documents.get(WAITING) or 0) and documents.get(correction_key(event.source, event.id)):
@@ -95,7 +104,7 @@ def advance(projection: Projection, documents: Documents, event: DecodedEvent, f
     if stands:
         _count(projection, documents, event, stands=True)
         if isinstance(event.data, EventRetracted | EventSuperseded):
-            _correct(projection, documents, event, find)
+            _correct(projection, documents, event, find, parked)
 
 
 class _Nothing:
@@ -144,7 +153,13 @@ def _count(projection: Projection, documents: Documents, event: DecodedEvent, *,
         projection.evolve(documents, event, stands)
 
 
-def _correct(projection: Projection, documents: Documents, correction: DecodedEvent, find: Find) -> None:
+def _correct(
+    projection: Projection,
+    documents: Documents,
+    correction: DecodedEvent,
+    find: Find,
+    parked: Container[int],
+) -> None:
     """Puts a correction in force, and follows what that does to its target: a correction in its turn, maybe, which is in force no
     longer then, or is again.
 
@@ -165,6 +180,7 @@ def _correct(projection: Projection, documents: Documents, correction: DecodedEv
             return
         if event.position in passed:
             return
-        _count(projection, documents, event, stands=not now)
+        if event.position not in parked:
+            _count(projection, documents, event, stands=not now)
         passed.add(correction.position)
         correction, in_force = event, not now

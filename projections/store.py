@@ -232,6 +232,7 @@ class Generation:
         # What is remembered between two pages: documents, and where they are. None: both are to be read first.
         self.documents: StoredDocuments | None = None
         self.reached = Checkpoint()
+        self.left_out: set[int] = set()  # the events before that which are parked
 
     def checkpoint(self) -> Checkpoint:
         """How far this generation is. Raises Unreadable where it cannot be read on (see `read_state`)."""
@@ -403,10 +404,11 @@ class Generation:
                 raise Fenced
             progress(position)
 
-    def open(self, state: dict[bytes, bytes], held: int, live: bytes | None) -> None:
+    def open(self, state: dict[bytes, bytes], held: int, parked: Iterable[bytes], live: bytes | None) -> None:
         """Remembers where it is, as read (see `read_state`). One that was removed stays as it is: it takes nothing."""
         if state or self.number == live_of(live):
             self.reached = self.read_state(state, held)
+            self.left_out = set(map(whole_number, parked))
             empty = self.reached.position == 0
             self.documents = StoredDocuments(self.store.client, self.documents_key, empty=empty)
 
@@ -443,7 +445,8 @@ class Generation:
             if isinstance(event, Exception):
                 return index, event
             try:
-                advance(projection, documents, event, partial(lookup.find, upto=event.position))
+                find = partial(lookup.find, upto=event.position)
+                advance(projection, documents, event, find, self.left_out)
             except (StorageUnavailable, LogDamaged, DocumentDamaged, MemoryError):
                 raise
             except Exception as error:  # noqa: BLE001  # whatever an event does to a fold, the rest must go on
@@ -463,7 +466,9 @@ class Generation:
         # The failed event may have changed some documents: once more without it.
         if again != taken or same is None or self._fold_anew(entries[:taken], lookup) != (taken, None):
             raise Fenced if self.checkpoint() != self.reached else error
-        return taken + 1, {entries[taken].recorded.position: reason_of(error)}
+        position = entries[taken].recorded.position
+        self.left_out.add(position)
+        return taken + 1, {position: reason_of(error)}
 
     def _fold_anew(self, entries: Sequence[Entry], lookup: Lookup) -> tuple[int, Exception | None]:
         empty = self.reached.position == 0

@@ -365,7 +365,7 @@ class _Fold:
             return
         attempt, find = _Attempt(self._documents), partial(_find, lookup, self._counts, upto=event.position)
         try:
-            advance(self.projection, attempt, event, find)
+            advance(self.projection, attempt, event, find, self.parked)
         except (StorageUnavailable, LogDamaged, DocumentDamaged, SnapshotLost, MemoryError):
             raise
         except Exception:  # noqa: BLE001  # whatever the fold makes of it: a worker parks this event, and says why

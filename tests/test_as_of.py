@@ -16,6 +16,7 @@ from .given import (
     DESK,
     HISTORY,
     QUESTIONS,
+    append_raw,
     ask,
     at_least,
     batch,
@@ -313,6 +314,17 @@ def test_a_replacement_is_known_as_published_no_sooner_than_that_it_replaces_ano
             "answers"
         ]
         assert (answer["named"], answer["evidence"]["low"]) == (1, [at])
+
+
+def test_given_an_entry_that_is_no_correction_though_it_says_so_when_asked_by_publication_then_it_is_left_out_as_by_position(
+    log: Log,
+) -> None:
+    append(log, published(total("=41", "2024-01-28"), "2024-01-29"))
+    nothing = append_raw(log, b'{"type":"event.retracted.v1"}', id="n1")
+    by_publication = queries.totals(log, known_at="2024-02-01", known_as="published")
+    by_position = queries.totals(log, known_at=nothing)
+    assert by_publication["answers"] == by_position["answers"]
+    assert by_publication["parked"] == by_position["parked"] == [nothing]
 
 
 def test_a_replacement_of_two_is_known_as_published_once_one_is_known_to_be_replaced(log: Log) -> None:

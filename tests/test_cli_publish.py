@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from events.batch import BATCH_LIMIT
 from events.codec import EVENT_LIMIT
 
 from .command import (
+    APPROVALS,
     DANGEROUS,
     SOURCE,
     TERMS,
@@ -26,7 +28,7 @@ from .command import (
     written,
 )
 from .conftest import new_ledger
-from .forks import NOWHERE
+from .forks import NOWHERE, clean_environment
 from .long import only_long
 from .proxy import Proxy
 from .servers import Server
@@ -257,6 +259,15 @@ def test_a_file_that_is_none_is_refused_before_the_server_is_asked(tmp_path: Pat
     ended = together(*(("publish", file, "--url", NOWHERE) for file in expected), code=1)
     assert [ran.err for ran in ended] == [f"bad-question: {words}\n" for words in expected.values()]
     assert {ran.out for ran in ended} == {""}
+
+
+def test_given_no_standard_input_when_it_is_to_be_published_then_that_is_said() -> None:
+    command = f"exec {APPROVALS} publish - --url {NOWHERE} <&-"
+    ended = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, env=clean_environment(), check=False
+    )
+    assert ended.stderr == "bad-question: cannot read -: there is no standard input\n"
+    assert (ended.returncode, ended.stdout) == (1, "")
 
 
 def test_bytes_that_are_no_text_and_a_name_of_ten_megabytes_are_refused_and_not_repeated(

@@ -8,6 +8,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from enum import Enum
 from itertools import chain, islice
 from typing import Any, cast
 
@@ -38,6 +40,7 @@ from events import (
     storage,
 )
 from events.batch import BATCH_LIMIT, Subject
+from events.codec import check
 from events.log import PAGE
 
 from .command import ROOT
@@ -115,6 +118,44 @@ def test_the_same_event_again_has_its_old_position_and_stores_nothing(log: Log) 
     assert receipts(log.append([report("e2", subject="s")])) == [(2, True)]
     assert log.head() == 2
     assert positions(log.read_subject("s")) == [2]
+
+
+class Desk(str, Enum):  # noqa: UP042  # a StrEnum has its text in an f-string
+    """As a producer may keep what it writes more than once."""
+
+    SOURCE = "urn:desk"
+    ID = "r1"
+    SUBJECT = "acme"
+
+
+class Scraped(str):
+    """As a parser may give texts."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("kind", [Desk, Scraped])
+def test_given_texts_that_are_more_than_plain_when_an_event_is_appended_then_it_is_that_of_the_plain_texts(
+    log: Log, kind: type[str]
+) -> None:
+    plain = replace(report("r1", 40), source="urn:desk", subject="acme")
+    other = replace(report("r1", 40), source=kind("urn:desk"), id=kind("r1"), subject=kind("acme"), time=None)
+    assert encode(plain) == check(other)
+    with pytest.raises(InvalidEvent, match="of the same batch"):
+        log.append([plain, other])
+    (stored,), (again,) = log.append([other]), log.append([plain])
+    assert (stored.position, again.position, again.duplicate) == (1, 1, True)
+    assert log.position_of("urn:desk", "r1") == log.position_of(kind("urn:desk"), kind("r1")) == 1
+    log.append([replace(plain, id="r2"), replace(other, id="r3"), replace(plain, id="r4")])
+    assert [event.position for event in log.read_subject("acme")] == [1, 2, 3, 4]
+
+
+def test_given_a_name_that_is_of_an_enum_when_a_ledger_is_opened_then_it_is_that_of_its_text(
+    log: Log,
+) -> None:
+    ours = cast(Any, Enum)("Ledgers", {"OURS": log.ledger}, type=str).OURS
+    Log(log.client, ours).append([report("r1", 40)])
+    assert log.head() == 1
 
 
 def test_a_batch_may_mix_old_events_with_new_ones(log: Log) -> None:

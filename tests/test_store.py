@@ -41,10 +41,12 @@ from .given import (
     append,
     append_newer,
     append_raw,
+    called,
     documents,
     drain,
     event_at,
     folded,
+    granted,
     retract,
     stored,
 )
@@ -656,6 +658,78 @@ def test_a_parked_event_that_is_retracted_is_not_taken_out_of_what_it_was_never_
     drain(live)
     assert list(live.parked()) == [2]
     assert queries.totals(log)["answers"][0]["total"] == {"low": 41, "high": None}
+
+
+class Earlier(Generation):
+    """That of software before this one, which does not know what position 2 holds."""
+
+    def fold(self, entries: Any, lookup: Any, seconds: float = 1.0) -> tuple[int, Exception | None]:
+        for index, entry in enumerate(entries):
+            if entry.recorded.position == 2:
+                taken, error = super().fold(entries[:index], lookup, seconds) if index else (0, None)
+                return taken, error or ValueError("of a newer software")
+        return super().fold(entries, lookup, seconds)
+
+
+@pytest.mark.parametrize("corrections", [1, 2, 3])
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_given_an_event_that_an_earlier_software_parked_when_it_is_corrected_then_what_it_was_never_in_stays_as_it_is(
+    log: Log, name: str, corrections: int
+) -> None:
+    log.append(
+        [
+            called("g1", granted("Acme", "Chat", "2024-01-05")),
+            called("g2", granted("Acme", "Draw", "2024-01-05")),
+        ]
+    )
+    store = Store(log, PROJECTIONS[name])
+    drain(Earlier(store, store.open_live().number))
+    before = documents(live := store.open_live())
+    assert list(live.parked()) == [2]
+    log.append([retract("g2" if n == 1 else f"c{n - 1}", f"c{n}") for n in range(1, corrections + 1)])
+    drain(live)
+    assert list(live.parked()) == [2]
+    kept = documents(live)
+    assert {key: kept[key] for key in before.keys() - {"claims"}} == {
+        key: before[key] for key in before.keys() - {"claims"}
+    }
+
+
+def test_given_an_event_that_an_earlier_software_parked_when_it_is_retracted_then_the_total_of_the_others_is_as_before(
+    log: Log,
+) -> None:
+    log.append(
+        [
+            called("g1", granted("Acme", "Chat", "2024-01-05")),
+            called("g2", granted("Acme", "Draw", "2024-01-05")),
+        ]
+    )
+    store = Store(log, PROJECTIONS["totals"])
+    drain(Earlier(store, store.open_live().number))
+    log.append([retract("g2", "c1")])
+    for answer in (
+        queries.totals(log, known_at=3),
+        queries.totals(log, at_least=3),
+        queries.totals(log, known_at=3),
+    ):
+        assert answer["answers"][0]["total"] == {"low": 1, "high": None}
+        assert answer["parked"] == [2]
+
+
+@pytest.mark.parametrize("name", ["tally", *PROJECTIONS])
+def test_given_a_correction_of_what_is_parked_when_it_is_taken_back_then_no_other_event_is_parked(
+    log: Log, name: str
+) -> None:
+    projection = {"tally": Tally(), **PROJECTIONS}[name]
+    append(log, 40, 13)
+    append_newer(log, id="n1", figure=42)
+    log.append([retract("r2", "x1"), retract("x1", "x2"), retract("x2", "x3")])
+    log.append([retract("n1", "y1"), retract("y1", "y2"), retract("y2", "y3"), retract("y3", "y4")])
+    live = Store(log, projection).open_live()
+    drain(live)
+    assert list(live.parked()) == {"tally": [2, 3], "totals": [3], "sources": [3]}.get(name, [])
+    if name == "tally":
+        assert (documents(live)["all"], documents(live)["figure 40"]) == (1, 1)
 
 
 @pytest.mark.parametrize(

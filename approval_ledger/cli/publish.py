@@ -129,6 +129,8 @@ def _until_an_error(
 
 def _content(file: str) -> bytes:
     if file == "-":
+        if sys.stdin is None:  # `<&-`, or a service manager that gives none
+            raise BadQuestion("cannot read -: there is no standard input")
         return sys.stdin.buffer.read()
     try:
         return Path(file).read_bytes()
