@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -208,7 +209,7 @@ class _Row:
             "company": {"name": self._before("holder", self.company, remark)},
             "approved_on": on,
             "region": titles.name(self._cell("region")) or None,
-            "batch": titles.name(self._cell("batch")) or None,
+            "batch": _batch(titles.name(self._cell("batch"))),
         }
         return self._fact("approval.granted.v1", data, "", {"approved_on"} if assumed else set())
 
@@ -367,6 +368,15 @@ def subject(terms: str, text: str) -> str:
         if len(written) <= NAME_LIMIT
         else f"{terms}/sha256:{sha256(text.encode()).hexdigest()}"[:NAME_LIMIT]
     )
+
+
+def _batch(text: str) -> int | str | None:
+    """The ordinal in a cell, or else the label: a number of more than three digits is a year or a day, which would say that as many
+    batches came before."""
+    plain = titles.visible_key(text)
+    if re.fullmatch(r"\d{1,3}", plain, re.ASCII) and int(plain):
+        return int(plain)
+    return text or None
 
 
 @lru_cache(maxsize=4_096)
