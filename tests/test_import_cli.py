@@ -161,6 +161,26 @@ def test_given_remarks_when_a_later_edition_has_them_then_they_are_appended_as_e
     assert statuses(ledger.run("import", second, "--json").document) == ["already"]
 
 
+@pytest.mark.parametrize("later_first", [False, True])
+def test_given_a_changed_product_when_an_edition_has_another_name_of_its_item_then_the_change_is_the_same(
+    ledger: Ledger, listed: Listed, later_first: bool
+) -> None:
+    added = "新增产品：甲（APP）"
+    editions = [
+        listed(algorithm(remark=added), header=ALGORITHMS, name="a.csv"),
+        listed(
+            algorithm(remark=f"{added}；原算法名称“甲算法”变更为“乙算法”", item="乙算法"),
+            header=ALGORITHMS,
+            name="b.csv",
+        ),
+    ]
+    first, second = reversed(editions) if later_first else editions
+    ledger.run("import", first, "--published-on", "2024-08")
+    document = ledger.run("import", second, "--published-on", "2024-08", "--json").document
+    assert set(statuses(document)) == ({"already"} if later_first else {"already", "appended"})
+    assert len(data(ledger)) == 3
+
+
 def test_given_a_notice_of_cancellations_when_it_is_imported_then_approvals_end_on_its_day(
     ledger: Ledger, listed: Listed
 ) -> None:

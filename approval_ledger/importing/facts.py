@@ -261,12 +261,12 @@ class _Row:
                 "amended_on": change.on,
             }
             what = remarks.undated(change.said) if change.kind == "product" else changes
-            yield self._fact(
-                "approval.amended.v1",
-                data,
-                f":amended:{_digest(what)}",
-                set() if change.on else {"amended_on"},
-            )
+            assumed = set() if change.on else {"amended_on"}
+            if (
+                change.kind == "product"
+            ):  # its item has the name that it has in the row, by then perhaps another
+                assumed.add("changes.item.name")
+            yield self._fact("approval.amended.v1", data, f":amended:{_digest(what)}", assumed)
 
     def _ended(self, change: remarks.Change) -> Fact:
         on = change.on or self.edition.published_on
