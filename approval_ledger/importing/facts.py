@@ -13,7 +13,7 @@ from events import Event, InvalidEvent, LedgerError, canonical, date_range, enco
 from events.catalog import NAME_LIMIT, REFERENCE_LIMIT, TEXT_LIMIT
 
 from . import dates, remarks, titles
-from .mapping import Mapping
+from .mapping import FieldName, Mapping
 from .rows import Line
 
 OPTIONAL = frozenset({"region", "batch", "reason"})  # fields of the data that have the name of their column
@@ -78,13 +78,15 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """An event that a row reports. `assumed` names the fields of its data that the row itself does not give."""
+    """An event that a row reports. `assumed` names the fields of its data that the row itself does not give. `of_the_heading`: its day is
+    the month in the heading, which all rows of the list have."""
 
     event: Event
     place: Place
     mapping: Mapping
     of_the_row: bool = True
     assumed: frozenset[str] = field(default_factory=frozenset)
+    of_the_heading: bool = False
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -193,13 +195,16 @@ class _Row:
                 f"{note} ({' '.join(text.split())})" for note in dated.notes if note not in dates.KNOWN_NOTES
             ]
             return dated.on, False
-        if self.line.header and "date" in self.line.header.fields:
+        if self._has_column("date"):
             raise BadRow(titles.emptiness(self.line.cell("date")), self._title("date"))
         if self.edition.caption_date is not None:
             return self.edition.caption_date, False
         if self.edition.published_on is not None:
             return self.edition.published_on, True
         raise BadRow("has no date, and neither has the heading of the table: give --published-on")
+
+    def _has_column(self, name: FieldName) -> bool:
+        return self.line.header is not None and name in self.line.header.fields
 
     def _granted(self, remark: remarks.Remark) -> Fact:
         on, assumed = self._date()
@@ -327,6 +332,7 @@ class _Row:
             self.mapping,
             not ending,
             frozenset(assumed) | unsaid,
+            not ending and self.edition.caption_date is not None and not self._has_column("date"),
         )
 
     def _identity(self) -> str:
