@@ -161,6 +161,26 @@ def test_given_remarks_when_a_later_edition_has_them_then_they_are_appended_as_e
     assert statuses(ledger.run("import", second, "--json").document) == ["already"]
 
 
+@pytest.mark.parametrize("later_first", [False, True])
+def test_given_a_changed_product_when_an_edition_has_another_name_of_its_item_then_the_change_is_the_same(
+    ledger: Ledger, listed: Listed, later_first: bool
+) -> None:
+    added = "新增产品：甲（APP）"
+    editions = [
+        listed(algorithm(remark=added), header=ALGORITHMS, name="a.csv"),
+        listed(
+            algorithm(remark=f"{added}；原算法名称“甲算法”变更为“乙算法”", item="乙算法"),
+            header=ALGORITHMS,
+            name="b.csv",
+        ),
+    ]
+    first, second = reversed(editions) if later_first else editions
+    ledger.run("import", first, "--published-on", "2024-08")
+    document = ledger.run("import", second, "--published-on", "2024-08", "--json").document
+    assert set(statuses(document)) == ({"already"} if later_first else {"already", "appended"})
+    assert len(data(ledger)) == 3
+
+
 def test_given_a_notice_of_cancellations_when_it_is_imported_then_approvals_end_on_its_day(
     ledger: Ledger, listed: Listed
 ) -> None:
@@ -459,6 +479,34 @@ def test_given_several_rows_of_one_number_that_differ_from_the_ledger_when_they_
     again = ledger.run("import", later, "--json").document
     assert statuses(again) == ["differs", "already", "differs"]
     assert again["proposals"] == []
+
+
+@pytest.mark.parametrize(
+    ("company", "proposed"),
+    [("甲公司", []), ("乙公司", ["approval.amended.v1"])],
+    ids=["month", "month and name"],
+)
+def test_given_an_approval_in_a_later_list_when_its_heading_alone_dates_it_then_that_month_is_not_proposed(
+    ledger: Ledger, tmp_path: Path, company: str, proposed: list[str]
+) -> None:
+    earlier, later = tmp_path / "earlier.docx", tmp_path / "later.docx"
+    for path, month, holder in ((earlier, "2022年10月", "甲公司"), (later, "2023年6月", company)):
+        path.write_bytes(
+            as_docx([ALGORITHMS, algorithm(company=holder)], captions=[f"算法备案清单（{month}）"])
+        )
+    ledger.run("import", earlier)
+    document = ledger.run("import", later, "--json").document
+    assert statuses(document) == ["differs"]
+    assert proposed_types(document) == proposed
+    # An earlier month is of a list that the ledger lacked.
+    another = Ledger(ledger.server)
+    another.run("import", later)
+    document = another.run("import", earlier, "--json").document
+    assert proposed_types(document) == ["approval.granted.v1", "event.superseded.v1"]
+
+
+def proposed_types(document: Any) -> list[str]:
+    return [event["type"] for one in document["proposals"] for event in one["events"]]
 
 
 def test_given_a_note_that_may_be_what_is_left_of_a_row_when_a_whole_list_is_imported_then_nothing_has_disappeared(

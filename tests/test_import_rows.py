@@ -671,6 +671,30 @@ def test_given_a_list_of_ends_when_it_is_read_then_its_column_of_ends_is_its_dat
     assert isinstance(fact.event.data, ApprovalGranted)
 
 
+# Batches
+
+
+@pytest.mark.parametrize(
+    ("cell", "batch"),
+    [
+        ("4", 4),
+        ("０４", 4),
+        ("第四批", "第四批"),
+        ("Batch 4", "Batch 4"),
+        ("0", "0"),
+        ("2024", "2024"),
+        ("20240126", "20240126"),
+        ("", None),
+    ],
+)
+def test_given_a_column_of_batches_when_a_list_is_read_then_a_number_is_the_ordinal_and_a_year_is_none(
+    understand: Understand, cell: str, batch: int | str | None
+) -> None:
+    known = mapping.load(f'{MAPPING}batch = ["Batch"]'.encode(), "x")
+    table = one(understand([("Model", "Firm", "Day", "Batch"), ("A", "B", "2024-01-20", cell)], known))
+    assert [grant.batch for grant in grants(table)] == [batch]
+
+
 # Identity
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -12,7 +13,7 @@ from events import Event, InvalidEvent, LedgerError, canonical, date_range, enco
 from events.catalog import NAME_LIMIT, REFERENCE_LIMIT, TEXT_LIMIT
 
 from . import dates, remarks, titles
-from .mapping import Mapping
+from .mapping import FieldName, Mapping
 from .rows import Line
 
 OPTIONAL = frozenset({"region", "batch", "reason"})  # fields of the data that have the name of their column
@@ -77,13 +78,15 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """An event that a row reports. `assumed` names the fields of its data that the row itself does not give."""
+    """An event that a row reports. `assumed` names the fields of its data that the row itself does not give. `of_the_heading`: its day is
+    the month in the heading, which all rows of the list have."""
 
     event: Event
     place: Place
     mapping: Mapping
     of_the_row: bool = True
     assumed: frozenset[str] = field(default_factory=frozenset)
+    of_the_heading: bool = False
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -192,13 +195,16 @@ class _Row:
                 f"{note} ({' '.join(text.split())})" for note in dated.notes if note not in dates.KNOWN_NOTES
             ]
             return dated.on, False
-        if self.line.header and "date" in self.line.header.fields:
+        if self._has_column("date"):
             raise BadRow(titles.emptiness(self.line.cell("date")), self._title("date"))
         if self.edition.caption_date is not None:
             return self.edition.caption_date, False
         if self.edition.published_on is not None:
             return self.edition.published_on, True
         raise BadRow("has no date, and neither has the heading of the table: give --published-on")
+
+    def _has_column(self, name: FieldName) -> bool:
+        return self.line.header is not None and name in self.line.header.fields
 
     def _granted(self, remark: remarks.Remark) -> Fact:
         on, assumed = self._date()
@@ -208,7 +214,7 @@ class _Row:
             "company": {"name": self._before("holder", self.company, remark)},
             "approved_on": on,
             "region": titles.name(self._cell("region")) or None,
-            "batch": titles.name(self._cell("batch")) or None,
+            "batch": _batch(titles.name(self._cell("batch"))),
         }
         return self._fact("approval.granted.v1", data, "", {"approved_on"} if assumed else set())
 
@@ -260,12 +266,12 @@ class _Row:
                 "amended_on": change.on,
             }
             what = remarks.undated(change.said) if change.kind == "product" else changes
-            yield self._fact(
-                "approval.amended.v1",
-                data,
-                f":amended:{_digest(what)}",
-                set() if change.on else {"amended_on"},
-            )
+            assumed = set() if change.on else {"amended_on"}
+            if (
+                change.kind == "product"
+            ):  # its item has the name that it has in the row, by then perhaps another
+                assumed.add("changes.item.name")
+            yield self._fact("approval.amended.v1", data, f":amended:{_digest(what)}", assumed)
 
     def _ended(self, change: remarks.Change) -> Fact:
         on = change.on or self.edition.published_on
@@ -326,6 +332,7 @@ class _Row:
             self.mapping,
             not ending,
             frozenset(assumed) | unsaid,
+            not ending and self.edition.caption_date is not None and not self._has_column("date"),
         )
 
     def _identity(self) -> str:
@@ -367,6 +374,15 @@ def subject(terms: str, text: str) -> str:
         if len(written) <= NAME_LIMIT
         else f"{terms}/sha256:{sha256(text.encode()).hexdigest()}"[:NAME_LIMIT]
     )
+
+
+def _batch(text: str) -> int | str | None:
+    """The ordinal in a cell, or else the label: a number of more than three digits is a year or a day, which would say that as many
+    batches came before."""
+    plain = titles.visible_key(text)
+    if re.fullmatch(r"\d{1,3}", plain, re.ASCII) and int(plain):
+        return int(plain)
+    return text or None
 
 
 @lru_cache(maxsize=4_096)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from events import Event, canonical, encode, from_json
+from events import Event, canonical, date_range, encode, from_json
 from events.catalog import TEXT_LIMIT
 
-from .compare import Missing, Verdict, merged, rank, says
+from .compare import Difference, Missing, Verdict, merged, rank, says
 from .facts import reference
 
 JSON = dict[str, Any]
 
 _NAMES = frozenset({"company.name", "item.name"})
+_DATES = frozenset({"approved_on", "revoked_on"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,11 @@ class Proposal:
 
 
 def propose(verdicts: Iterable[Verdict], gone: Iterable[Missing], actor: str) -> list[Proposal]:
-    """A proposal for everything that differs from the ledger, or disappeared; one for an identity, however many rows have it."""
-    found = [_settle(verdict, actor) for verdict in _that_count(verdicts)]
+    """A proposal for everything that differs from the ledger and is not of a later list alone, or disappeared; one for an identity, however
+    many rows have it."""
+    found = [
+        _settle(verdict, actor) for verdict in map(_of_its_own, _that_count(verdicts)) if verdict.differences
+    ]
     return found + [_retract(missing, actor) for missing in gone]
 
 
@@ -49,6 +53,20 @@ def _that_count(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
         if verdict.identity not in best or key < best[verdict.identity][0]:
             best[verdict.identity] = key, verdict
     return (v for _, v in best.values() if v.status == "differs" and v.position is not None)
+
+
+def _of_its_own(verdict: Verdict) -> Verdict:
+    """The verdict without a later month that only the heading of the list gives: an approval that is in two lists is of the first,
+    in whatever order they are imported."""
+    if not verdict.fact.of_the_heading:
+        return verdict
+    return replace(verdict, differences=tuple(one for one in verdict.differences if not _is_later(one)))
+
+
+def _is_later(one: Difference) -> bool:
+    if one.field not in _DATES or one.held is None or one.listed is None:
+        return False
+    return date_range(one.listed).first > date_range(one.held).last
 
 
 def _settle(verdict: Verdict, actor: str) -> Proposal:
