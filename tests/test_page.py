@@ -1386,6 +1386,18 @@ def test_the_focus_goes_to_what_was_opened_and_the_title_tells_it(visit: Visit, 
         expect(page.locator("main table")).to_be_visible()
 
 
+def test_given_a_dark_screen_when_it_is_printed_then_charts_bring_their_dark_ground_along(
+    visit: Visit, history: Log
+) -> None:
+    with visit(color_scheme="dark") as someone:
+        page = someone.opens(at(history))
+        page.wait_for_selector("[data-drawn=dark] svg")
+        page.emulate_media(media="print")
+        drawn = page.locator("[data-drawn]")
+        expect(drawn).to_have_css("background-color", "rgb(22, 24, 27)")
+        expect(drawn).to_have_css("print-color-adjust", "exact")
+
+
 def test_the_keyboard_reaches_everything_and_skips_to_the_figures(visit: Visit, history: Log) -> None:
     with visit() as someone:
         page = someone.opens(at(history))
