@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -176,10 +177,41 @@ def test_serve_ends_though_an_answer_is_still_computed_and_stops_the_embedded_se
                 assert serve.line() == "asked"
                 serve.process.send_signal(number)
                 ended = serve.end()
-                assert asked.exception() or asked.result().status_code == 500
+                answer = asked.result()
+                assert (answer.status_code, answer.json()["code"]) == (503, "busy")
         assert not is_held(data)
     assert (ended.code, "Traceback" in ended.err) == (code, False), ended
     assert "answers_left" in ended.err
+
+
+class _Hurried(Running):
+    """The command, where requests get no time to end in."""
+
+    executable = (
+        sys.executable,
+        "-c",
+        COMPUTING.replace("queries.totals, serving.GRACE = totals, 0", "serving.GRACE = 0"),
+    )
+
+
+def test_given_an_event_on_its_way_when_the_server_must_end_then_nobody_is_told_that_it_was_refused(
+    ledger: Ledger,
+) -> None:
+    with _Hurried("serve", "--port", "0", *ledger.where) as serve:
+        host, port = address(serve).removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as sender:
+            head = f"POST /ledgers/{ledger.name}/events HTTP/1.1\r\nHost: {host}\r\n"
+            sender.sendall(f"{head}Content-Type: application/cloudevents+json\r\n".encode())
+            sender.sendall(b"Content-Length: 10\r\nExpect: 100-continue\r\n\r\n")
+            answered = sender.makefile("rb")
+            assert answered.readline() == b"HTTP/1.1 100 Continue\r\n"  # its body is waited for
+            serve.process.send_signal(signal.SIGTERM)
+            answer = answered.read()
+        ended = serve.end()
+    assert b"HTTP/1.1 504 " in answer
+    assert b'"code":"outcome-unknown"' in answer
+    assert "Traceback" not in ended.err
+    assert "exc_type" not in ended.err
 
 
 class _OfFewFiles(Running):

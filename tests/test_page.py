@@ -896,6 +896,57 @@ def test_news_takes_nothing_away_that_a_reader_moved_typed_or_opened(
         expect(search).to_be_focused()
 
 
+@pytest.mark.parametrize(
+    ("view", "what"),
+    [
+        ("totals", "main summary"),
+        ("totals", "main .contradiction a >> nth=-1"),
+        ("totals", "main table a >> nth=-1"),
+        ("totals", "#foot a >> nth=0"),
+        ("companies", "main tr:has-text('Xiaomi') a >> nth=-1"),
+        ("shares", "main [role=region]"),
+    ],
+)
+def test_given_the_focus_on_anything_when_news_comes_then_it_stays_there_and_nothing_moves(
+    visit: Visit, server: Server, api: Api, view: str, what: str
+) -> None:
+    log = projected(server, HISTORY)
+    with visit() as someone:
+        page = someone.opens(at(log, view=view))
+        expect(page.locator("#standing .live")).to_be_visible()
+        page.wait_for_selector("[data-drawn] svg")
+        api.post(
+            log, encoded(called("n1", used("Baidu", "Ernie Bot", ">=1", "2024-01-31")))
+        ).raise_for_status()
+        expect(page.locator("#foot")).to_contain_text(f"position {log.head()}")
+        page.wait_for_selector("[data-drawn] svg")  # now it is known how high it is
+        page.locator(what).focus()
+        focused = """() => {
+            const { tagName, textContent } = document.activeElement;
+            const { top } = document.activeElement.getBoundingClientRect();
+            return [tagName, textContent, document.activeElement.closest("tr")?.textContent, Math.round(top)];
+        }"""
+        before = page.evaluate(focused)
+        api.post(
+            log, encoded(called("n2", used("Baidu", "Ernie Bot", ">=1", "2024-01-31")))
+        ).raise_for_status()
+        expect(page.locator("#foot")).to_contain_text(f"position {log.head()}")
+        assert page.evaluate(focused) == before
+
+
+def test_given_several_links_to_the_same_evidence_when_it_is_closed_then_the_focus_is_on_the_one_that_opened_it(
+    visit: Visit, history: Log
+) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, view="companies"))
+        link = page.locator("tr:has-text('4Paradigm') .evidence")
+        assert link.text_content() == page.locator("tr:has-text('01.AI') .evidence").text_content()
+        someone.follows(link)
+        page.keyboard.press("Escape")
+        expect(page.locator("#evidence")).to_be_hidden()
+        expect(link).to_be_focused()
+
+
 @only_long
 def test_what_was_typed_while_an_answer_was_on_its_way_stays_when_it_comes(
     visit: Visit, server: Server, api: Api
@@ -1285,7 +1336,9 @@ def test_axe_finds_no_serious_fault_in_any_view(visit: Visit, history: Log, sche
             page = someone.opens(at(history, view=view, evidence="3,6"))
             if view in DRAWN:
                 page.wait_for_selector(f"[data-drawn={scheme}] svg")
-            found = Axe().run(page).response["violations"]
+            # WCAG 2.2, which it does not ask for by itself.
+            options = {"rules": {"target-size": {"enabled": True}}}
+            found = Axe().run(page, options=options).response["violations"]
             serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
             assert [
                 (view, fault["id"], fault["help"], [node["html"][:120] for node in fault["nodes"][:3]])
@@ -1331,6 +1384,18 @@ def test_the_focus_goes_to_what_was_opened_and_the_title_tells_it(visit: Visit, 
         expect(page.get_by_role("slider")).to_have_count(0)
         expect(page.locator("nav")).to_be_hidden()
         expect(page.locator("main table")).to_be_visible()
+
+
+def test_given_a_dark_screen_when_it_is_printed_then_charts_bring_their_dark_ground_along(
+    visit: Visit, history: Log
+) -> None:
+    with visit(color_scheme="dark") as someone:
+        page = someone.opens(at(history))
+        page.wait_for_selector("[data-drawn=dark] svg")
+        page.emulate_media(media="print")
+        drawn = page.locator("[data-drawn]")
+        expect(drawn).to_have_css("background-color", "rgb(22, 24, 27)")
+        expect(drawn).to_have_css("print-color-adjust", "exact")
 
 
 def test_the_keyboard_reaches_everything_and_skips_to_the_figures(visit: Visit, history: Log) -> None:

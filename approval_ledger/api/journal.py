@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from uuid import uuid4
 
 import structlog
-from fastapi import Request
+from fastapi import Request, Response
 from opentelemetry import trace
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -61,6 +62,11 @@ class Journal:
             if not status:
                 says = f"this software failed; its log has the reason under the request id {request_id}"
                 await written(Request(scope), 500, "internal", says)(scope, receive, sending)
+        except asyncio.CancelledError:
+            # Told to stop, the server has waited for as long as it does. What was begun may have been done.
+            if status:
+                raise
+            await _ended(Request(scope))(scope, receive, sending)
         finally:
             seconds = time.perf_counter() - started
             self._metrics.count(scope, status, seconds)
@@ -76,6 +82,14 @@ class Journal:
                 **({"token": scope["token"]} if "token" in scope else {}),
                 **({"appended": _span(scope["appended"])} if scope.get("appended") else {}),
             )
+
+
+def _ended(request: Request) -> Response:
+    headers = {"Connection": "close", "Retry-After": "1"}
+    if request.method in ("GET", "HEAD"):
+        return written(request, 503, "busy", "the server was told to stop: ask again", headers)
+    says = "the server was told to stop before this was answered: it may have been done. Send the same again"
+    return written(request, 504, "outcome-unknown", says, headers)
 
 
 def _given_id(scope: Scope) -> str | None:

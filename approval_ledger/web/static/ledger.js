@@ -67,6 +67,12 @@ export async function events(ledger, positions, signal) {
   })));
 }
 
+/** The events at these positions where all of them were read before; else null. */
+export function eventsRead(ledger, positions) {
+  const found = positions.map((position) => kept.get(asking(ledger, `events/${position}`)));
+  return found.every(Boolean) ? found : null;
+}
+
 async function readPages(ledger, positions, signal) {
   for (let index = 0; index < positions.length;) {
     const limit = Math.min(PAGE, positions.at(-1) - positions[index] + 1);

@@ -30,7 +30,7 @@ let extent = null; // how far the axes reach, and of what that is
 let connected = null;
 let source = null;
 let mover = null; // the slider whose move made the present entry of the history
-let opener = null; // the key of the link that opened the evidence
+let opener = null; // the mark of the link that opened the evidence
 let panelOf = ""; // which evidence is on the screen,
 let panelHas = ""; // and which events and words that is
 let seenAt = null; // the address whose figures are on the screen
@@ -163,8 +163,7 @@ async function show(page) {
     for (const asked of [seen, panel, within]) if (asked.status === "rejected") throw asked.reason;
     const title = seen.value.title ?? words.views[state.view];
     document.title = `${title} – ${words.title}`;
-    inPlace(element("h1", seen.value.title ? null : { class: "hidden" }, title), ...seen.value.nodes);
-    page.settle();
+    inPlace(page, element("h1", seen.value.title ? null : { class: "hidden" }, title), ...seen.value.nodes);
     keepingFocus(() => filled(place.foot, foot(page, seen.value)));
     say(words.said(words.views[state.view], seen.value.said.slice(0, 12).join(words.comma)));
     const unknown = passedOver(location.search).join(words.comma);
@@ -238,27 +237,50 @@ function panelShown(panel, words) {
   panelOf = of;
   // It may be out of sight; not when the page is first opened, though.
   if (another && "shown" in document.documentElement.dataset) document.getElementById("evidence-title").focus();
-  if (closed && opener) find(opener)?.focus();
+  if (closed && opener) marked(opener)?.focus();
   if (!panel) opener = null;
 }
 
 const find = (key) => document.querySelector(`[data-key="${CSS.escape(key)}"]`);
 
+/** What an element is, also once it is made anew: its key, or where it leads or what it is called; and the row that it is in. */
+const signOf = (node) => JSON.stringify([
+  node.dataset.key ?? [node.tagName, node.getAttribute("href"), node.getAttribute("aria-label"), node.parentNode.dataset?.key],
+  node.closest("tr")?.firstChild.textContent,
+]);
+
+const alike = (sign) => [...document.querySelectorAll("a, button, input, select, summary, [tabindex]")].filter((node) => signOf(node) === sign);
+
+/** By what an element is found again; several may be alike. */
+function markOf(node) {
+  const sign = signOf(node);
+  return { sign, which: alike(sign).indexOf(node) };
+}
+
+function marked({ sign, which }) {
+  const found = alike(sign);
+  return found[which] ?? found[0];
+}
+
 /** The focus stays where it was, though what had it is made anew. */
 function keepingFocus(change) {
-  const key = document.activeElement?.dataset.key;
+  const before = document.activeElement;
+  const mark = before && before !== document.body && markOf(before);
   change();
-  if (key && document.activeElement === document.body) find(key)?.focus({ preventScroll: true });
+  if (mark && document.activeElement === document.body) marked(mark)?.focus({ preventScroll: true });
 }
 
 /** Puts the nodes of a view in place of those that were there. What is being typed and what is unfolded stay. */
-function inPlace(...nodes) {
+function inPlace(page, ...nodes) {
   const { type, value, selectionStart, selectionEnd } = document.activeElement ?? {};
   const opened = [...place.main.querySelectorAll("details[open]")].map((each) => each.dataset.key);
   const inside = place.main.contains(document.activeElement);
-  keepingFocus(() => place.main.replaceChildren(...nodes.flat(Infinity).filter((node) => node !== null && node !== undefined)));
+  keepingFocus(() => {
+    place.main.replaceChildren(...nodes.flat(Infinity).filter((node) => node !== null && node !== undefined));
+    for (const key of opened) find(key)?.setAttribute("open", "");
+    page.settle(); // before the focus, for which the browser lays out what is there: what is shorter then is scrolled
+  });
   if (inside && document.activeElement === document.body) place.main.focus({ preventScroll: true });
-  for (const key of opened) find(key)?.setAttribute("open", "");
   const field = document.activeElement;
   if (type !== "search" || field?.type !== "search") return;
   // The new one has what the address said when the answer was asked for, and more may have been typed and noted since.
@@ -432,7 +454,7 @@ document.addEventListener("click", (click) => {
   click.preventDefault();
   cancel(...MOVES, "search");
   if (link.classList.contains("close")) return close();
-  if (link.classList.contains("evidence")) opener = link.dataset.key;
+  if (link.classList.contains("evidence")) opener = markOf(link);
   const before = ledger();
   const { view, name } = state;
   enter(link.getAttribute("href"));

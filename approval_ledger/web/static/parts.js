@@ -5,7 +5,7 @@ import { claim } from "./claims.js";
 import { element, outside } from "./elements.js";
 import { bounds, day } from "./figures.js";
 import { heightOf } from "./heights.js";
-import { asking, events, fetched, Problem } from "./ledger.js";
+import { asking, events, eventsRead, fetched, Problem } from "./ledger.js";
 
 const LISTED = 3; // positions that a link to evidence names
 const WIDTHS = [320, 2000]; // pixels that a chart may be wide
@@ -139,11 +139,14 @@ export function contradictions(page, answers, figure, called = null) {
       });
       notes.replaceChildren(...[...new Set(lines)].map((line) => element("p", { class: "note" }, line)));
     };
-    tellAlone([]);
-    page.after(async () => {
-      const read = (await events(page.ledger, each.events, page.signal)).filter((report) => !(report instanceof Problem));
+    const show = (read) => {
       tellAlone(read.map((report) => report.data?.source));
       reports.replaceChildren(...read.map((report) => element("li", null, reported(page, report))));
+    };
+    show(eventsRead(page.ledger, each.events) ?? []); // at once where they are, so that nothing moves with each event that comes
+    page.after(async () => {
+      if (reports.firstChild) return;
+      show((await events(page.ledger, each.events, page.signal)).filter((report) => !(report instanceof Problem)));
     });
     return element("li", { class: "contradiction" },
       element("p", null, words.contradiction(each.says, each.events)), reports, notes);
