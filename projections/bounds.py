@@ -63,8 +63,8 @@ class Solution:
         nodes that are here they say nothing that is not known."""
         numbers, edges = _numbered(constraints, self._numbers)
         low, high = self._low.beside(len(numbers)), self._high.beside(len(numbers))
-        contradictions = [low.extend(edges), high.extend(_back(edges))]
         known = len(self._numbers)
+        contradictions = [low.rise(known, edges), high.extend(_back(known, len(numbers), edges))]
         assert contradictions == [None, None]
         assert low.length[:known] == self._low.length
         assert high.length[:known] == self._high.length
@@ -87,16 +87,16 @@ def solve(constraints: Sequence[Constraint]) -> Solution | frozenset[int]:
     """The solution; or the events around one contradiction, not yet a smallest set of them."""
     numbers, edges = _numbered(constraints)
     low, high = _Paths(len(numbers)), _Paths(len(numbers))
-    cycle = low.extend(edges)
+    cycle = low.rise(1, edges)
     if cycle is None:
-        cycle = high.extend(_back(edges))
+        cycle = high.extend(_back(1, len(numbers), edges))
     return Solution(numbers, low, high) if cycle is None else cycle
 
 
 def contradict(constraints: Sequence[Constraint]) -> bool:
     """Whether they have no solution: of every cycle the lowest values tell, as each node is reached from the origin."""
     numbers, edges = _numbered(constraints)
-    return _Paths(len(numbers)).extend(edges) is not None
+    return _Paths(len(numbers)).rise(1, edges) is not None
 
 
 class Step(NamedTuple):
@@ -111,7 +111,7 @@ def around(constraints: Sequence[Constraint]) -> list[Step]:
     """The steps around one contradiction, if there is any."""
     numbers, edges = _numbered(constraints)
     paths, nodes = _Paths(len(numbers)), [*numbers]
-    paths.extend(edges)
+    paths.rise(1, edges)
     return [Step(nodes[start], nodes[end], because) for start, end, because in paths.cycle]
 
 
@@ -121,10 +121,9 @@ _AT_FIRST: Mapping[Node, int] = {ORIGIN: 0}
 def _numbered(
     constraints: Sequence[Constraint], known: Mapping[Node, int] = _AT_FIRST
 ) -> tuple[dict[Node, int], list[Edge]]:
-    """The nodes, each with a number, which take a third less time to go through; and all edges, with those that say that each
-    value that is not `known` yet is 0 or more."""
+    """The nodes, each with a number, those that are `known` first, which take a third less time to go through; and the edges."""
     numbers = dict(known)
-    said: list[Edge] = [
+    edges: list[Edge] = [
         (
             numbers.setdefault(lower, len(numbers)),
             numbers.setdefault(upper, len(numbers)),
@@ -133,13 +132,14 @@ def _numbered(
         )
         for upper, lower, least, because in constraints
     ]
-    return numbers, [(0, number, 0, _NOTHING) for number in range(len(known), len(numbers))] + said
+    return numbers, edges
 
 
-def _back(edges: Sequence[Edge]) -> list[Edge]:
-    """The edges the other way. Totals come in the order of days: what bounds the last of them from above goes back to the first
-    in one round."""
-    return [(end, start, least, because) for start, end, least, because in reversed(edges)]
+def _back(known: int, nodes: int, edges: Sequence[Edge]) -> list[Edge]:
+    """The edges the other way, with those that say that the value of each node after the `known` ones is 0 or more. Totals come in
+    the order of days: what bounds the last of them from above goes back to the first in one round."""
+    back = [(end, start, least, because) for start, end, least, because in reversed(edges)]
+    return back + [(number, 0, 0, _NOTHING) for number in reversed(range(known, nodes))]
 
 
 _NOTHING = frozenset[int]()
@@ -169,6 +169,14 @@ class _Paths:
         paths.length[: len(self.length)] = self.length
         paths._last, paths._because = dict(self._last), dict(self._because)
         return paths
+
+    def rise(self, known: int, edges: Sequence[Edge]) -> frozenset[int] | None:
+        """Follows `edges`, where the nodes after the `known` ones begin at 0, below which no value is: as edges of their own, these were
+        half of what was gone through."""
+        for node in range(known, len(self.length)):
+            self.length[node] = 0
+            self._last[node] = (0, _NOTHING)
+        return self.extend(edges)
 
     def extend(self, edges: Sequence[Edge]) -> frozenset[int] | None:
         """Follows `edges` until nothing changes (Bellman-Ford); the events of a cycle that would never end, or None."""
