@@ -279,7 +279,7 @@ def _make_private(directory: Path) -> None:
     if directory.stat().st_mode & 0o077:
         if not empty:
             raise StorageUnavailable(
-                f"others than its owner may enter {directory}. If it is the ledger's, `chmod 700` it; or name another."
+                f"others than its owner may enter {directory.absolute()}. If it is the ledger's, `chmod 700` it; or name another."
             )
         directory.chmod(0o700)
 

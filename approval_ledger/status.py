@@ -48,7 +48,7 @@ def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
     from workers import queue_length
 
     findings = [str(finding) for finding in durability.check(log.client)]
-    full = [str(finding) for finding in durability.full(log.client)]
+    refusing = [str(finding) for finding in durability.refusing(log.client)]
     with storage():
         server = log.client.info("server")
     of_log, says = list[str](), list[str]()
@@ -71,7 +71,7 @@ def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
         "webhooks": webhooks,
         "workers": workers_alive(log.client, log.ledger),
         "queue": queue or 0,  # what is no queue holds no job
-        "says": list(dict.fromkeys([*of_log, *findings, *full, *says])),
+        "says": list(dict.fromkeys([*of_log, *findings, *refusing, *says])),
     }
 
 

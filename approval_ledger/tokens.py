@@ -10,13 +10,14 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Literal, cast
 
-from events import BadQuestion, Log, Unreadable, canonical, keys, storage, stored_json
+from events import BadQuestion, Log, LogDamaged, Unreadable, canonical, keys, storage, stored_json
 
 Scope = Literal["read", "append", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "append", "admin")
@@ -49,14 +50,14 @@ def create(log: Log, scopes: Iterable[Scope], note: str = "") -> tuple[Token, st
     token = Token(secrets.token_hex(6), chosen, note, datetime.now(UTC).isoformat(timespec="seconds"))
     text = f"alt.{token.id}.{secrets.token_urlsafe(32)}"
     record = {"scopes": chosen, "note": note, "created": token.created, "sha256": _digest(text)}
-    with storage(writing=True):
+    with _stored(log, writing=True):
         log.client.hset(keys.tokens(log.ledger), token.id, cast(Any, canonical(record)))
     return token, text
 
 
 def all_of(log: Log) -> list[Token]:
-    """Every token of this ledger, the oldest first. Raises Unreadable where something else wrote to one of them."""
-    with storage():
+    """Every token of this ledger, the oldest first. Raises Unreadable where something else wrote to one of them, or to their key."""
+    with _stored(log):
         found = cast(dict[bytes, bytes], log.client.hgetall(keys.tokens(log.ledger)))
     tokens = [_read(name.decode("utf-8", "replace"), stored) for name, stored in found.items()]
     return sorted((token for token, _ in tokens), key=lambda token: (token.created, token.id))
@@ -64,7 +65,7 @@ def all_of(log: Log) -> list[Token]:
 
 def revoke(log: Log, id: str) -> None:
     """From the next request on. Raises BadQuestion where there is no such token."""
-    with storage(writing=True):
+    with _stored(log, writing=True):
         gone = log.client.hdel(keys.tokens(log.ledger), id)
     if not gone:
         raise BadQuestion(f"ledger {log.ledger} has no token {id[:80]!r}: `approvals token list` lists all")
@@ -72,7 +73,7 @@ def revoke(log: Log, id: str) -> None:
 
 def any_of(log: Log) -> bool:
     """Whether this ledger has a token."""
-    with storage():
+    with _stored(log):
         return bool(log.client.hlen(keys.tokens(log.ledger)))
 
 
@@ -80,11 +81,24 @@ def known(log: Log, text: str) -> Token | None:
     """The token of this ledger that `text` is, or None, which takes as long. Raises Unreadable as `all_of` does."""
     match = _TOKEN.fullmatch(text)
     name = match["id"] if match else "unknown"
-    with storage():
+    with _stored(log):
         found = cast(bytes | None, log.client.hget(keys.tokens(log.ledger), name))
     token, digest = (None, _NO_DIGEST) if found is None else _read(name, found)
     right = hmac.compare_digest(digest, _digest(text))
     return token if right and match else None
+
+
+@contextmanager
+def _stored(log: Log, *, writing: bool = False) -> Iterator[None]:
+    """As `storage`. Raises Unreadable where the key of the tokens is no hash."""
+    try:
+        with storage(writing=writing):
+            yield
+    except LogDamaged:
+        place = keys.tokens(log.ledger)
+        raise Unreadable(
+            f"{place} is no hash, something else wrote to it. Delete that key, and create tokens anew: those that there were are lost"
+        ) from None
 
 
 def _read(id: str, stored: bytes) -> tuple[Token, str]:

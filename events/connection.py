@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -66,12 +67,37 @@ def _check_options(pool: redis.ConnectionPool, url: str) -> None:
                 Path(path).open("rb").close()
             except OSError as error:
                 raise BadQuestion(f"{masked(url)!r}: {option} cannot be read: {error}") from None
+    _require_certificates(pool.connection_kwargs, url)
     try:
         # Of a host that no name can be, the socket would say what nobody expects.
         str(pool.connection_kwargs.get("host", "")).encode("idna")
         pool.connection_class(**pool.connection_kwargs)
     except (redis.RedisError, TypeError, ValueError) as error:
         raise BadQuestion(f"{masked(url)!r} has a host or an option that is none: {error}") from None
+
+
+def _require_certificates(options: dict[str, Any], url: str) -> None:
+    """Raises BadQuestion where the files that `url` names hold none: a connection would not say which file, and ask whether the
+    server is running."""
+    authorities, certificate, key = (
+        options.get(each) for each in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+    )
+    if key is not None and certificate is None:
+        raise BadQuestion(
+            f"{masked(url)!r}: ssl_keyfile is the key of a certificate: name that with ssl_certfile"
+        )
+    context = ssl.create_default_context()
+    try:
+        read = "ssl_ca_certs"
+        if authorities is not None:
+            context.load_verify_locations(authorities)
+        read = "ssl_certfile" if key is None else "ssl_certfile and ssl_keyfile"
+        if certificate is not None:
+            context.load_cert_chain(certificate, key, options.get("ssl_password"))
+    except ssl.SSLError as error:
+        raise BadQuestion(
+            f"{masked(url)!r}: {read}: no certificates, or no key of them, in PEM ({error})"
+        ) from None
 
 
 def _require_a_database(url: str) -> None:

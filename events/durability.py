@@ -29,6 +29,7 @@ REQUIRED = {
     "maxmemory-policy": "noeviction",
 }
 
+_REPLICAS = "min-replicas-to-write"
 _GROWTH = ("auto-aof-rewrite-percentage", "auto-aof-rewrite-min-size")
 
 # While a server turns its file on (`CONFIG SET appendonly yes`; a replica that was resynced, also once it is promoted), it
@@ -77,16 +78,27 @@ def check(client: redis.Redis, *, words: Words = OF_COMMANDS) -> tuple[Finding, 
     return tuple(findings)
 
 
-def full(client: redis.Redis) -> tuple[Finding, ...]:
-    """What to change where the server has no room for anything more, which it says itself of an append. Raises StorageUnavailable."""
+def refusing(client: redis.Redis) -> tuple[Finding, ...]:
+    """What to change where the server takes nothing more, for want of room or of replicas, which it says itself of an append.
+    Raises StorageUnavailable."""
     with storage():
-        memory = client.info("memory")
+        pipeline = client.pipeline(transaction=False)
+        pipeline.info("memory")
+        pipeline.info("replication")
+        pipeline.config_get(_REPLICAS)
+        memory, replication, values = pipeline.execute()
+    findings = []
     most = int(memory.get("maxmemory", 0))
     used = int(memory.get("used_memory", 0)) - int(memory.get("mem_not_counted_for_evict", 0))
-    if most == 0 or used <= most:
-        return ()
-    wanted = f"at most maxmemory, {most:,}: raise that, or free memory. Until then nothing is stored"
-    return (Finding("the memory that the server uses", f"{used:,} bytes", wanted),)
+    if 0 < most < used:
+        wanted = f"at most maxmemory, {most:,}: raise that, or free memory. Until then nothing is stored"
+        findings.append(Finding("the memory that the server uses", f"{used:,} bytes", wanted))
+    # The server counts them where it asks for some.
+    there, least = replication.get("min_slaves_good_slaves"), int(_in_text(values).get(_REPLICAS, "0"))
+    if there is not None and there < least and replication.get("role") == "master":
+        wanted = f"at least {_REPLICAS}, {least}: start them, or lower that. Until then nothing is stored"
+        findings.append(Finding("the number of replicas that follow", str(there), wanted))
+    return tuple(findings)
 
 
 def _has_outgrown_its_base(persistence: dict[str, Any], percentage: str, least: str) -> bool:

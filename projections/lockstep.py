@@ -34,7 +34,7 @@ PAGE = 500  # events folded and committed at once
 FOLDING = 2.0
 """Seconds that one generation folds for a page: each event of a line of 10,000 corrections changes all of it, and each of 10,000
 reports of one number looks at all of them, while a job of five generations has half a minute."""
-LINKS = 2  # of a chain of corrections that are read ahead
+LINKS = 1_000  # of a chain of corrections that are read ahead: two round trips each, for all chains of a page
 REASON = 500  # characters of why an event was parked
 
 Outcome = int | Exception
@@ -63,9 +63,13 @@ class Lookup:
         """Where what the corrections name is, as far as the log holds it."""
         self._recorded: dict[tuple[str, str], RecordedEvent | None] = {}
         self._decoded: dict[tuple[str, str], DecodedEvent] = {}
-        # Of a chain of corrections the first links, which are most: a round trip for each would be one for the whole log.
+        end = max((event.position for event in events if isinstance(event, DecodedEvent)), default=0)
+        # The fold follows a chain of corrections to its end, or to what is not there yet, and so does this, all chains of a page
+        # together: when the fold read each link of 50 chains alone, a page took longer than it may, and the next began anew.
         for _ in range(LINKS):
-            events = self._look_up(events)
+            if not events:
+                break
+            events = [event for event in self._look_up(events) if event.position < end]
 
     def _look_up(self, events: Iterable[DecodedEvent | Exception]) -> Sequence[DecodedEvent]:
         """Reads what the corrections among `events` are against, and gives it: some of it may be corrections."""

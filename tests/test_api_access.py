@@ -163,6 +163,20 @@ def test_a_token_that_something_else_wrote_to_opens_nothing_and_says_so(
     assert [each.id in other["Authorization"] for each in tokens.all_of(log)] == [True]
 
 
+def test_given_something_else_wrote_the_key_of_the_tokens_when_they_are_asked_for_then_it_says_how_to_go_on(
+    closed: Api, ledger: Ledger
+) -> None:
+    log = ledger.log
+    place, before = keys.tokens(log.ledger), token(log, "read")
+    log.client.set(place, "x")
+    says = f"{place} is no hash, something else wrote to it. Delete that key, and create tokens anew"
+    assert says in problem(closed.get(log, "totals", **before), 503, "unreadable")["detail"]
+    for words in (("list",), ("create", "--scope", "read"), ("revoke", "0" * 12)):
+        assert ledger.run("token", *words, code=1).err.startswith(f"unreadable: {says}")
+    log.client.delete(place)
+    assert closed.get(log, "totals", **token(log, "read")).status_code == 200
+
+
 def test_an_unknown_id_takes_the_same_work_as_a_wrong_secret(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,7 +42,7 @@ from .command import (
 from .forks import clean_environment
 from .given import NEWS, as_bytes
 from .long import only_long
-from .servers import BINARIES, Server
+from .servers import BINARIES, KINDS, Server
 from .strategies import report
 from .waiting import until
 
@@ -300,6 +300,25 @@ def test_given_a_server_without_room_when_the_status_is_asked_for_then_it_says_t
     )
     assert status.document["server"]["durable"] is True
     ledger.server.client().config_set("maxmemory", 0)
+    assert ledger.run("status", "--json").document["says"] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_given_a_server_that_waits_for_replicas_when_the_status_is_asked_for_then_it_says_that_nothing_is_stored(
+    start_server: Callable[..., Server], kind: str
+) -> None:
+    ledger = Ledger(start_server(kind))
+    ledger.log.append([parse(text(event("e1")))])
+    ledger.server.client().config_set("min-replicas-to-write", 1)
+    refused, status = ledger.together(("publish", str(NEWS)), ("status", "--json"), code=1)
+    assert "NOREPLICAS" in refused.err
+    (says,) = status.document["says"]
+    assert says == (
+        "the number of replicas that follow is 0, and must be at least min-replicas-to-write, 1: start them, or lower that. "
+        "Until then nothing is stored"
+    )
+    assert status.document["server"]["durable"] is True
+    ledger.server.client().config_set("min-replicas-to-write", 0)
     assert ledger.run("status", "--json").document["says"] == []
 
 
@@ -672,6 +691,10 @@ def test_an_event_that_a_projection_does_not_understand_is_parked_listed_shown_a
     parked_by = {p["projection"]: p["parked"] for p in status.document["projections"]}
     assert parked_by == {"totals": 1, "batches": 2, "companies": 2, "shares": 1, "sources": 2}
     assert retried.err.startswith("parked-events: totals: 1 events cannot be applied (position 19: ")
+    assert (
+        "What is no event stays in the way of every replay: restore a backup of the log from before it"
+        in retried.err
+    )
     assert missing.err.startswith("bad-question: no projection has parked position 17: ")
     assert retried.out == missing.out == ""
     assert generations(projected) == every(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,35 @@ def test_given_a_file_of_certificates_that_is_not_there_when_the_url_names_it_th
     ran = approvals("totals", "--url", f"rediss://:{SECRET}@127.0.0.1:1/0?{option}={tmp_path}/ca.pem", code=1)
     assert f"{option} cannot be read: [Errno 2] No such file or directory: '{tmp_path}/ca.pem'" in ran.err
     assert (ran.err.count("\n"), SECRET in ran.err) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("ssl_ca_certs={file}", "ssl_ca_certs: no certificates"),
+        ("ssl_certfile={file}", "ssl_certfile: no certificates, or no key of them"),
+        (
+            "ssl_certfile={file}&ssl_keyfile={file}",
+            "ssl_certfile and ssl_keyfile: no certificates, or no key",
+        ),
+        ("ssl_keyfile={file}", "ssl_keyfile is the key of a certificate: name that with ssl_certfile"),
+    ],
+)
+def test_given_a_file_without_certificates_when_the_url_names_it_then_it_is_named_and_no_server_is_asked_for(
+    options: str, says: str, tmp_path: Path
+) -> None:
+    file = written(tmp_path / "garbage.pem", b"garbage")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"rediss://:{SECRET}@127.0.0.1:{server.getsockname()[1]}/0"
+        ran = approvals("totals", "--url", f"{address}?{options.format(file=file)}", code=1)
+    assert ran.err.startswith("bad-question: ")
+    assert says in ran.err
+    assert (ran.err.count("\n"), SECRET in ran.err) == (1, False)
+
+
+def test_given_an_empty_name_when_a_directory_is_asked_for_then_it_is_not_the_working_directory() -> None:
+    ran = approvals("publish", EXAMPLES / "names.ndjson", "--data", "", code=2)
+    assert "it is empty: name a directory" in ran.complaint
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64])

@@ -169,6 +169,22 @@ def test_a_chain_of_corrections_that_comes_before_its_end_costs_a_page_a_few_que
     assert are_folded(log, generations)
 
 
+def test_a_fold_waits_for_no_link_of_chains_of_corrections_that_earlier_pages_have(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each correction of a correction changes all of its chain: what was read link by link, for each chain, took most of a replay."""
+    chains = range(3)
+    log.append([called(f"c{chain}-0", total("=40", "2024-01-28")) for chain in chains])
+    log.append([retract(f"c{chain}-{n}", f"c{chain}-{n + 1}") for n in range(20) for chain in chains])
+    read_alone: list[int] = []
+    monkeypatch.setattr(Log, "at", lambda _, position: read_alone.append(position))
+    generations = tallies(log)
+    all_the_way(generations, 15)
+    assert read_alone == []
+    monkeypatch.undo()
+    assert are_folded(log, generations)
+
+
 def test_a_page_ends_where_its_events_have_taken_long_enough_but_not_before_the_first(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -658,7 +658,12 @@ def test_given_something_else_wrote_who_is_subscribed_when_it_is_read_then_that_
 def test_a_number_of_tries_that_something_else_wrote_says_so(
     log: Log, with_dead_letter: Subscription
 ) -> None:
-    log.client.hset(keys.deliveries(log.ledger), "failed", "abc")
+    place = keys.deliveries(log.ledger)
+    log.client.set(place, "no hash")
+    with pytest.raises(Unreadable, match=r"something else wrote to it\. Delete"):
+        outcomes.counts(log)
+    log.client.delete(place)
+    log.client.hset(place, "failed", "abc")
     with pytest.raises(Unreadable, match=r"something else wrote to it\. Delete"):
         outcomes.counts(log)
     assert webhooks.send_again(log, with_dead_letter.id, 1).status == 400  # which depends on no number

@@ -37,10 +37,20 @@ Url = Annotated[
         show_default=False,
     ),
 ]
+
+
+def _directory(value: str) -> Path:
+    """Refuses an empty name, such as that of a variable that is not set: to a path it is the working directory."""
+    if not value:
+        raise typer.BadParameter("it is empty: name a directory")
+    return Path(value)
+
+
 Data = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
+        parser=_directory,
         help="The embedded server's directory; asks for that server whatever the environment says. \\[default: approvals-data]",
         show_default=False,
     ),

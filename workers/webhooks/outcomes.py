@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Literal, cast, get_args
 
-from events import LedgerError, Log, Unreadable, keys, storage
+from events import LedgerError, Log, LogDamaged, Unreadable, keys, storage
 
 Outcome = Literal["delivered", "failed", "set_aside", "disabled"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -20,11 +20,11 @@ def count(log: Log, outcome: Outcome) -> None:
 def counts(log: Log) -> dict[Outcome, int]:
     """How many there were of each. Raises Unreadable where something else wrote to one of these numbers."""
     place = keys.deliveries(log.ledger)
-    with storage():
-        found = cast(list[bytes | None], log.client.hmget(place, list(OUTCOMES)))
     try:
+        with storage():
+            found = cast(list[bytes | None], log.client.hmget(place, list(OUTCOMES)))
         return {outcome: int(each or 0) for outcome, each in zip(OUTCOMES, found, strict=True)}
-    except ValueError as error:
+    except (ValueError, LogDamaged) as error:  # the last: it is no hash
         raise Unreadable(
             f"what {place} counts is not what this software writes ({error!r:.200}): something else wrote to it. Delete that key: "
             "it is counted anew"
