@@ -57,6 +57,17 @@ def test_a_company_has_a_feed_under_each_of_its_names(api: Api, history: Log) ->
     problem(api.get(history, "feeds/company?name=Nobody"), 404, "unknown-company")
 
 
+@pytest.mark.parametrize("name", ["Approvals", "Contradictions"])
+def test_given_a_company_called_as_a_feed_is_then_its_feed_has_an_id_of_its_own(
+    api: Api, log: Log, name: str
+) -> None:
+    log.append([called("e1", granted(name, "x", "2024-01-01"))])
+    paths = ("feeds/approvals", "feeds/contradictions", f"feeds/company?name={name}", "feeds/approvals")
+    ids = [ET.fromstring(api.get(log, path).content).findtext(f"{ATOM}id") for path in paths]
+    assert len(set(ids)) == 3
+    assert ids[0] == ids[-1]
+
+
 def test_the_feed_of_a_company_has_what_became_of_its_approvals(api: Api, log: Log) -> None:
     log.append(
         [

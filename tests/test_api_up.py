@@ -32,7 +32,7 @@ from .api import Api
 from .command import APPROVALS, Ledger, Running, approvals, data_directory, event, text
 from .command import running as is_held
 from .forks import NOWHERE
-from .given import HISTORY
+from .given import HISTORY, append_newer
 from .long import only_long
 from .servers import Server
 from .waiting import until
@@ -210,6 +210,26 @@ def test_given_an_event_on_its_way_when_the_server_must_end_then_nobody_is_told_
         ended = serve.end()
     assert b"HTTP/1.1 504 " in answer
     assert b'"code":"outcome-unknown"' in answer
+    assert "Traceback" not in ended.err
+    assert "exc_type" not in ended.err
+
+
+def test_given_a_log_that_is_taken_slowly_when_the_server_must_end_then_it_says_that_it_broke_it_off(
+    ledger: Ledger,
+) -> None:
+    for number in range(200):  # more than connections hold
+        append_newer(ledger.log, id=f"e{number}", text="x" * 60_000)
+    with _Hurried("serve", "--port", "0", *ledger.where) as serve:
+        host, port = address(serve).removeprefix("http://").split(":")
+        with socket.socket() as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            reader.connect((host, int(port)))
+            path = f"/ledgers/{ledger.name}/events?format=ndjson"
+            reader.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert reader.recv(15) == b"HTTP/1.1 200 OK"
+            serve.process.send_signal(signal.SIGTERM)
+            ended = serve.end()
+    assert "answer_broken_off" in ended.err
     assert "Traceback" not in ended.err
     assert "exc_type" not in ended.err
 

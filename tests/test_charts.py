@@ -347,6 +347,20 @@ def test_sources_stand_with_whom_they_repeat(log: Log) -> None:
     ]
 
 
+def test_given_one_publisher_spelled_in_two_ways_then_it_stands_as_one_voice_as_it_was_first_written(
+    log: Log,
+) -> None:
+    report(
+        log,
+        total("=8", "2023-08-31", source="Reuters"),
+        total("=8", "2023-08-31", source=("OODAloop", "ＲＥＵＴＥＲＳ")),
+        total("=14", "2024-01-26", source=("reuters", "Reuters")),
+    )
+    found = drawn(log, "sources")
+    assert rows(found, "origin", "name") == [("Reuters", "itself (2)"), ("Reuters", "OODAloop (1)")]
+    assert found["description"] == "Reuters reports 2 in its own words. OODAloop repeats Reuters (1)."
+
+
 def test_what_may_have_been_later_than_the_day_asked_about_is_marked(log: Log) -> None:
     report(log, batch(1, "=8", "2023"), estimate("CN", "=130", on="2023"), granted("Baidu", "Ernie", "2023"))
     for name in ("batches", "shares"):
@@ -369,6 +383,22 @@ def test_a_chart_of_more_than_it_has_room_for_says_how_many_it_leaves_out(log: L
     assert len(rows(found, "row", "figure")) == 40
     assert "and 5 more that are not drawn" in found["description"]
     assert "and 5 more that are not drawn" in " ".join(found["title"]["subtitle"])
+
+
+@pytest.mark.parametrize("of", ["batches", "shares", "companies"])
+def test_given_more_days_than_a_chart_has_room_for_then_the_latest_are_drawn_and_the_words_say_so(
+    log: Log, of: str
+) -> None:
+    days = [str(date(2023, 9, 1) + timedelta(days=n)) for n in range(65)]
+    report(log, *(estimate("CN", f"={n}", on=day) for n, day in enumerate(days, start=1)))
+    report(log, *(batch(n, "=1", day, named=["Baidu"]) for n, day in enumerate(days, start=1)))
+    found = drawn(log, of, name="Baidu") if of == "companies" else drawn(log, of)
+    told = found["description"]
+    assert "4 Nov 2023" in told
+    assert not re.search(r"\b1 Sep 2023", told)
+    left = {"batches": 25, "shares": 2 * 65 - 40, "companies": 5}[of]  # of each day a country and the world
+    assert told.endswith(f"and {left} more that are not drawn, the earliest.")
+    assert f"and {left} more that are not drawn, the earliest" in " ".join(found["title"]["subtitle"])
 
 
 def test_a_chart_takes_what_it_can_be_asked_and_nothing_else() -> None:
@@ -441,6 +471,29 @@ def test_each_day_or_month_stands_once_on_the_axis_however_long_it_is(
     ticks = [text for text in shown if re.fullmatch(written, text)]
     assert len(ticks) >= (1 if width == NARROWEST else 2)
     assert len(set(ticks)) == len(ticks)
+
+
+@pytest.mark.parametrize("width", [NARROWEST, 760, WIDEST])
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("of", ["totals", "batches", "companies", "shares"])
+def test_given_few_of_what_is_counted_then_each_number_stands_once_on_the_axis(
+    log: Log, of: str, number: int, width: int
+) -> None:
+    figure = f"={number}"
+    report(
+        log,
+        *(granted("Baidu", f"Ernie {n}", "2024-01-26", batch=1) for n in range(number)),
+        batch(1, figure, "2024-01-26"),
+        total(figure, "2024-01-26"),
+        estimate("world", figure),
+    )
+    drawing = drawn(log, of, Look.of(width=width))
+    svg = ElementTree.fromstring(to_svg(drawing))
+    axes = [each for each in svg.iter() if each.get("class", "").endswith("role-axis-label")]
+    ticks = [[text for label in each for text in label.itertext()] for each in axes]
+    counted = [labels for labels in ticks if labels and labels[-1] not in ("100", "26 Jan 2024")]
+    assert any("1" in labels or number > 1 for labels in counted)
+    assert all(len(set(labels)) == len(labels) for labels in counted)
 
 
 def test_the_same_question_and_look_give_the_same_specification(history: Log) -> None:

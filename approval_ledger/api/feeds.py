@@ -56,7 +56,7 @@ def approvals(request: Request, log: LogOf, query: Annotated[parameters.Nothing,
         read = _read(event for event in newest if _may_be_of_an_approval(event))
         found = (_of_event(log, *each) for each in read if each[1].is_of(_APPROVALS))
         title = f"Approvals in ledger {log.ledger}"
-        return _feed(request, log, now, title, islice(found, ENTRIES)), True
+        return _feed(request, log, now, "approvals", title, islice(found, ENTRIES)), True
 
     return sent(request, now, [], build, media_type=ATOM, headers={})
 
@@ -85,8 +85,9 @@ def company(request: Request, log: LogOf, query: Annotated[parameters.CompanyFee
         positions = {each["position"] for entry in entries_of for each in (entry, *entry.get("later", []))}
         newest = sorted(positions, reverse=True)[:ENTRIES]
         entries = (_of_event(log, *each) for each in _read(log.at_each(newest)))
+        of = f"company:{sha256(query.name.encode()).hexdigest()[:32]}"  # one may be called as the other feeds are
         title = f"{query.name} in ledger {log.ledger}"
-        return _feed(request, log, now, title, entries), answer["position"] == now.head
+        return _feed(request, log, now, of, title, entries), answer["position"] == now.head
 
     return sent(request, now, [query.name], build, media_type=ATOM, headers={})
 
@@ -107,7 +108,7 @@ def contradictions(request: Request, log: LogOf, query: Annotated[parameters.Not
         entries = (_of_contradiction(log, *each, last) for each, last in zip(found, newest, strict=True))
         title = f"Contradictions in ledger {log.ledger}"
         settled = all(answer["position"] == now.head for answer in answers)
-        return _feed(request, log, now, title, entries), settled
+        return _feed(request, log, now, "contradictions", title, entries), settled
 
     return sent(request, now, [], build, media_type=ATOM, headers={})
 
@@ -174,12 +175,12 @@ def _instant(event: RecordedEvent) -> str:
     return event.recorded_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _feed(request: Request, log: Log, now: Standing, title: str, entries: Iterable[Entry]) -> bytes:
+def _feed(request: Request, log: Log, now: Standing, of: str, title: str, entries: Iterable[Entry]) -> bytes:
     own = request.url.path
     own += f"?{urlencode(request.query_params.multi_items())}" if request.query_params else ""
     head = log.at(now.head) if now.head else None
     root = ET.Element("feed", xmlns="http://www.w3.org/2005/Atom")
-    _add(root, "id", f"urn:approval-ledger:{log.ledger}:feed:{sha256(title.encode()).hexdigest()[:32]}")
+    _add(root, "id", f"urn:approval-ledger:{log.ledger}:feed:{of}")
     _add(root, "title", title)
     _add(root, "updated", _instant(head) if head else "1970-01-01T00:00:00Z")
     _add(root, "generator", "approval-ledger")

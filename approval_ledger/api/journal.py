@@ -64,9 +64,11 @@ class Journal:
                 await written(Request(scope), 500, "internal", says)(scope, receive, sending)
         except asyncio.CancelledError:
             # Told to stop, the server has waited for as long as it does. What was begun may have been done.
-            if status:
-                raise
-            await _ended(Request(scope))(scope, receive, sending)
+            if status:  # without its end, its connection is broken off
+                says = "the server was told to stop, and this was still being sent"
+                logger.warning("answer_broken_off", request_id=request_id, says=says)
+            else:
+                await _ended(Request(scope))(scope, receive, sending)
         finally:
             seconds = time.perf_counter() - started
             self._metrics.count(scope, status, seconds)

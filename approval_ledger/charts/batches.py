@@ -20,7 +20,7 @@ from .theme import (
     with_data,
 )
 
-MOST = 40  # rows
+MOST = 40  # rows, of the latest days
 STEP = 44  # pixels a row
 MARK = 8  # pixels from the middle of a mark of a contradiction to where text may be
 
@@ -32,14 +32,14 @@ def batches(answer: Answer, look: Look) -> Specification:
     listed = sorted(answer["answers"], key=_announced)
     note = look.words.batches_note
     if len(listed) > MOST:
-        note += look.words.list_separator + look.words.more.format(n=len(listed) - MOST)
+        note += look.words.list_separator + look.words.earliest.format(n=len(listed) - MOST)
     return framed(
         look,
         answer,
         title=look.words.batches_title,
         note=note,
         description=look.words.sentences(_told(listed, look)),
-        body=_body(listed[:MOST], look) if listed else nothing(look),
+        body=_body(listed[-MOST:], look) if listed else nothing(look),
         beside=rows.side(look),
     )
 
@@ -165,8 +165,8 @@ def _told(batches: list[Row], look: Look) -> Iterator[str]:
     words = look.words
     if not batches:
         yield words.nothing
-    for batch in batches[:MOST]:
+    for batch in batches[-MOST:]:
         yield _said(batch, look)
         yield from told_contradictions(batch, look)
     if len(batches) > MOST:
-        yield words.more.format(n=len(batches) - MOST)
+        yield words.earliest.format(n=len(batches) - MOST)

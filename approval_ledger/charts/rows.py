@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .theme import Look, Specification, clipped, fading, legend
+from .theme import Look, Specification, clipped, fading, legend, ticks_of_counts
 
 Row = dict[str, Any]
 
@@ -88,8 +88,7 @@ def counts(top: float, width: int) -> dict[str, Any]:
             "grid": True,
             "domain": False,
             "ticks": False,
-            "tickCount": max(2, width // 100),
-            "tickMinStep": 1,
             "format": ",d",
+            **ticks_of_counts(top, max(2, width // 100)),
         },
     }

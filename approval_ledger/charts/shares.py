@@ -11,7 +11,7 @@ from projections import Answer
 from . import rows
 from .theme import Look, Specification, fading, framed, nothing, told_contradictions
 
-MOST = 40  # rows
+MOST = 40  # rows, of the latest days
 STEP = 40  # pixels a row
 THINNEST = 3  # pixels: a range of one figure is seen
 SPACING = 40
@@ -35,14 +35,14 @@ def shares(answer: Answer, look: Look) -> Specification:
     ]
     note = look.words.shares_note
     if len(found) > MOST:
-        note += look.words.list_separator + look.words.more.format(n=len(found) - MOST)
+        note += look.words.list_separator + look.words.earliest.format(n=len(found) - MOST)
     return framed(
         look,
         answer,
         title=look.words.shares_title,
         note=note,
         description=look.words.sentences(_told(found, look)),
-        body=_body(found[:MOST], look) if found else nothing(look),
+        body=_body(found[-MOST:], look) if found else nothing(look),
     )
 
 
@@ -166,10 +166,10 @@ def _said(market: Row, region: Row, look: Look) -> str:
 def _told(found: list[tuple[Row, Row]], look: Look) -> Iterator[str]:
     if not found:
         yield look.words.nothing
-    for market, region in found[:MOST]:
+    for market, region in found[-MOST:]:
         yield _said(market, region, look)
     if len(found) > MOST:
-        yield look.words.more.format(n=len(found) - MOST)
+        yield look.words.earliest.format(n=len(found) - MOST)
     told: list[str] = []
     for market, _ in found:
         told += [text for text in told_contradictions(market, look) if text not in told]

@@ -8,6 +8,7 @@ from math import sqrt
 from statistics import mean
 from typing import Any
 
+from events import name_key
 from projections import Answer
 
 from .theme import Look, Specification, clipped, framed, nothing
@@ -45,10 +46,12 @@ Cited = dict[tuple[str, str | None], list[int]]
 
 def _cited(answer: Answer) -> Cited:
     found: Cited = {}
+    spelled: dict[str, str] = {}  # by what names are compared by, so that one voice is one
     for claim in answer["answers"]:
         for report in claim["reports"]:
-            publisher = report["publisher"]
-            origin = report.get("derived_from", {}).get("publisher", publisher)
+            written = report["publisher"]
+            of = report.get("derived_from", {}).get("publisher", written)
+            origin, publisher = (spelled.setdefault(name_key(name), name) for name in (of, written))
             repeated_by = None if origin == publisher else publisher
             found.setdefault((origin, repeated_by), []).append(report["position"])
     voices = Counter(origin for origin, repeated_by in found if repeated_by is not None)

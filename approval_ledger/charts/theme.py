@@ -182,6 +182,12 @@ def axis_of_days(look: Look, first: str, last: str, width: int) -> dict[str, Any
     }
 
 
+def ticks_of_counts(top: float, most: int) -> dict[str, Any]:
+    """About so many ticks of an axis of counts from 0 to `top`, each at a whole number: of fewer Vega makes halves and fifths, which
+    would be labelled as whole ones."""
+    return {"values": list(range(int(top) + 1))} if top < most else {"tickCount": most}
+
+
 def _ticks(days: int, most: int, *, by_day: bool) -> dict[str, Any]:
     """The steps of an axis of so many days with at most about so many ticks: no shorter than what a label tells apart, which Vega's own
     choice may be, so that no label comes twice."""

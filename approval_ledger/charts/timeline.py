@@ -11,7 +11,7 @@ from projections import Answer
 from . import rows
 from .theme import Look, Specification, axis_of_days, ends_of_days, framed, nothing, with_data
 
-MOST = 60  # rows
+MOST = 60  # rows, of the latest days
 STEP = 40  # pixels a row
 
 Row = dict[str, Any]
@@ -29,15 +29,17 @@ def timeline(answer: Answer, look: Look) -> Specification:
     note = words.timeline_note
     if others:
         note = words.sentences([words.also_called.format(names=words.listed(others)), note])
+    told = [entry["says"] for entry in entries[-MOST:]] or [words.nothing]
     if len(entries) > MOST:
-        note += words.list_separator + words.more.format(n=len(entries) - MOST)
+        told.append(words.earliest.format(n=len(entries) - MOST))
+        note += words.list_separator + told[-1]
     return framed(
         look,
         answer,
         title=words.timeline_title.format(company=company),
         note=note,
-        description=words.sentences([entry["says"] for entry in entries[:MOST]] or [words.nothing]),
-        body=_body(entries[:MOST], look) if entries else nothing(look),
+        description=words.sentences(told),
+        body=_body(entries[-MOST:], look) if entries else nothing(look),
     )
 
 

@@ -21,6 +21,7 @@ from .theme import (
     framed,
     legend,
     nothing,
+    ticks_of_counts,
     told_contradictions,
     with_data,
     wrapped,
@@ -104,8 +105,8 @@ def _panel(
                 "scale": {"domain": [0, top], "nice": False},
                 "axis": {
                     "title": None,
-                    "tickCount": 4,
                     "format": ",d",
+                    **ticks_of_counts(top, 4),
                     "minExtent": EXTENT,
                     "maxExtent": EXTENT,
                 },

@@ -34,6 +34,7 @@ class Words:
     known_as_published: str
     at_position: str
     more: str
+    earliest: str
     more_days: str
     nothing: str
     contradiction: str
@@ -202,6 +203,7 @@ EN = Words(
     known_as_published="as published by {known}",
     at_position="position {position}",
     more="and {n} more that are not drawn",
+    earliest="and {n} more that are not drawn, the earliest",
     more_days="and {n} more days, which the chart shows",
     nothing="The ledger holds nothing of this yet",
     contradiction="in contradiction",
@@ -285,6 +287,7 @@ ZH = Words(
     known_as_published="截至{known}已发布",
     at_position="位置 {position} ",
     more="另有 {n} 项未画出",
+    earliest="另有最早的 {n} 项未画出",
     more_days="另有 {n} 天，见图表",
     nothing="账本中尚无此类记录",
     contradiction="相互矛盾",
