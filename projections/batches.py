@@ -12,7 +12,7 @@ from . import approvals, by_day, pages, terms
 from .projection import Documents
 
 name = "batches"
-version = 11
+version = 12
 handles = frozenset({BatchAnnounced.TYPE, ApprovalGranted.TYPE})
 
 

@@ -309,14 +309,18 @@ class Timeline:
         self._growing = [Constraint(at(b), at(a), 0) for a, b in pairs]
 
     def constraints(self, counted: frozenset[int]) -> list[Constraint]:
-        """All that hold where only the events `counted` count, of whatever days."""
+        """All that hold where only the events `counted` count, of whatever days.
+
+        Of several ways to one bound the evidence is the one that is found first: what one report says comes before what it takes
+        several to say, so that 2 by September do not rest on what was in force in November.
+        """
         premises = self._premises
         return [
+            *premises.totals(counted),
             *self._growing,
             *(self._granted if NAMED in counted else ()),
             *(self._partly_granted if NAMED in counted else ()),
             *premises.unlisted(counted),
-            *premises.totals(counted),
             *(self._of_force(counted) if premises.speaks_of_force else ()),
             *premises.batches(counted),
         ]

@@ -11,7 +11,7 @@ from . import buckets, pages
 from .projection import Documents
 
 name = "shares"
-version = 7
+version = 8
 handles = frozenset({MarketEstimated.TYPE})
 
 

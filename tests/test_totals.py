@@ -1262,6 +1262,15 @@ def test_of_two_batches_that_may_be_one_the_larger_counts_whichever_has_an_ordin
     assert total_of(log(*lines, batch(2, "=1", "2024-01-10")))["total"] == at_least(6)
 
 
+@pytest.mark.parametrize("in_force", ["=0", "=1"])
+def test_given_a_total_when_it_alone_forces_a_later_one_then_what_is_in_force_by_then_is_no_evidence(
+    in_force: str,
+) -> None:
+    answer = total_of(log(total("=2", "2023-09-12"), total(in_force, "2023-11-04", in_force=True)))
+    assert answer["total"] == at_least(2)
+    assert answer["evidence"]["low"] == [1]
+
+
 def test_every_revocation_behind_a_bound_can_be_listed() -> None:
     lines = [
         total("=10", "2024-01-31", in_force=True),
