@@ -86,7 +86,10 @@ def _require_certificates(options: dict[str, Any], url: str) -> None:
         raise BadQuestion(
             f"{masked(url)!r}: ssl_keyfile is the key of a certificate: name that with ssl_certfile"
         )
-    context = ssl.create_default_context()
+    if authorities is None and certificate is None:
+        return
+    # None of the system's own: to read those takes as long as to start.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         read = "ssl_ca_certs"
         if authorities is not None:
