@@ -24,6 +24,7 @@ from .browser import CHROMIUM, MISSING, Visitor, chromium, visitor
 from .conftest import new_ledger
 from .given import (
     HISTORY,
+    SERVICES,
     amended,
     batch,
     called,
@@ -899,6 +900,7 @@ def test_news_takes_nothing_away_that_a_reader_moved_typed_or_opened(
 @pytest.mark.parametrize(
     ("view", "what"),
     [
+        ("totals", "#counted"),
         ("totals", "main summary"),
         ("totals", "main .contradiction a >> nth=-1"),
         ("totals", "main table a >> nth=-1"),
@@ -932,6 +934,35 @@ def test_given_the_focus_on_anything_when_news_comes_then_it_stays_there_and_not
         ).raise_for_status()
         expect(page.locator("#foot")).to_contain_text(f"position {log.head()}")
         assert page.evaluate(focused) == before
+
+
+def test_given_a_choice_a_place_and_a_selection_when_news_comes_then_they_stay(
+    visit: Visit, server: Server, api: Api
+) -> None:
+    log = projected(server, HISTORY)
+    with visit(viewport={"width": 760, "height": 700}) as someone:
+        page = someone.opens(at(log))
+        expect(page.locator("#standing .live")).to_be_visible()
+        page.evaluate("window.list = document.getElementById('counted')")
+        page.locator("#counted").focus()
+        row = page.locator("main table tr", has_text="30 Apr 2026").first
+        row.evaluate(
+            "row => getSelection().setBaseAndExtent(row.firstChild.firstChild, 3, row.lastChild.firstChild.firstChild, 2)"
+        )
+        selected = page.evaluate("String(getSelection())")
+        assert selected.startswith("Apr 2026")
+        api.post(log, encoded(called("n1", total("=991", "2026-09-02", terms=SERVICES)))).raise_for_status()
+        expect(headline(page, "CAC, filing (service)")).to_have_text("991")
+        assert page.evaluate("String(getSelection())") == selected
+        assert row.evaluate("row => row.contains(getSelection().focusNode)")
+        assert page.evaluate("window.list.isConnected")
+        page = someone.opens(at(log, view="shares"))
+        expect(page.locator("#standing .live")).to_be_visible()
+        table = page.locator("main .scrolls")
+        table.evaluate("each => { each.scrollLeft = 40 }")
+        api.post(log, encoded(called("n2", estimate("CN", "=991", on="2026-09-02")))).raise_for_status()
+        expect(table).to_contain_text("2 Sep 2026")
+        assert table.evaluate("each => each.scrollLeft") == 40
 
 
 def test_given_several_links_to_the_same_evidence_when_it_is_closed_then_the_focus_is_on_the_one_that_opened_it(
@@ -1421,6 +1452,53 @@ def test_what_changed_is_said_to_whoever_listens(visit: Visit, history: Log) -> 
         expect(said).to_contain_text("Totals: CAC, filing (service) 988")
         someone.follows(page.get_by_role("link", name="Batches", exact=True))
         expect(said).to_contain_text("Batches: Batch 1")
+
+
+def test_given_events_that_come_one_after_another_then_whoever_listens_is_told_how_many_and_not_of_each(
+    visit: Visit, server: Server, api: Api
+) -> None:
+    log = projected(server, [called("t1", total("=8", "2023-08-31"))])
+    with visit() as someone:
+        # The pause between two words ends when the test says so.
+        someone.context.add_init_script(
+            """const real = setTimeout;
+               window.setTimeout = (act, wait) => (wait === 10_000 ? (window.ends = act) : real(act, wait));"""
+        )
+        page = someone.opens(at(log))
+        expect(page.locator("#standing .live")).to_be_visible()
+        said = page.locator("#said")
+        expect(said).to_have_text("Totals: CAC, approval (model) 8")
+        for n in range(2, 6):
+            api.post(
+                log, encoded(called(f"t{n}", total(f"={n + 7}", f"2023-{n + 7:02}-30")))
+            ).raise_for_status()
+            expect(page.locator("#standing")).to_contain_text(f"{n} events")
+            expect(headline(page, "CAC, approval")).to_have_text(str(n + 7))
+            expect(said).to_contain_text("New event at position 2: ")
+        page.evaluate("window.ends()")
+        expect(said).to_contain_text("3 new events, the last at position 5: ")
+        expect(said).to_contain_text("Totals: CAC, approval (model) 12")
+
+
+def test_given_forced_colours_then_only_the_view_that_is_shown_is_underlined(
+    visit: Visit, history: Log
+) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, view="batches"))
+        page.emulate_media(forced_colors="active")
+        ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        lines = page.eval_on_selector_all(
+            "nav a", "all => all.map((a) => getComputedStyle(a).borderBottomColor)"
+        )
+        assert [line != ground for line in lines] == [view == "batches" for view in VIEWS]
+
+
+def test_given_an_address_before_the_first_event_then_the_log_does_not_call_the_ledger_empty(
+    visit: Visit, history: Log
+) -> None:
+    with visit() as someone:
+        page = someone.opens(at(history, view="log", before="1"))
+        expect(page.locator("main tbody")).to_have_text("No event comes before position 1.")
 
 
 @only_long

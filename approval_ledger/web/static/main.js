@@ -15,6 +15,7 @@ const SOON = 150; // milliseconds without a further move, after which a slider i
 const NEWS = 250; // milliseconds after a new event, so that many are asked about once
 const AGAIN = 1_000; // milliseconds until a stream that was refused is asked for again; then twice as long, and so on,
 const PATIENCE = 60_000; // up to this
+const QUIET = 10_000; // milliseconds from one word of what came by itself to the next: whoever listens is told each to its end
 const MOVES = ["valid-at", "known-at"]; // sliders
 const DATED = ["totals", "batches", "companies", "shares", "sources"]; // views that have the two axes
 
@@ -36,6 +37,8 @@ let panelHas = ""; // and which events and words that is
 let seenAt = null; // the address whose figures are on the screen
 let answeredAt; // the position that they are of
 let missed = false; // whether events may have come that nobody told of
+let figures = ""; // in words, as they were said last, or are to be said
+let unsaid = { events: 0 }; // what came by itself and is to be said: how many events, the `newest` of them, and `figures`
 let refusals = 0; // of the stream of events, one after another
 let turnedAway = ""; // why the token that was held is held no more, until the reader goes on: news may come right after it is told
 let atTheDoor = false; // whether the reader has just given a token, or taken it back
@@ -165,7 +168,7 @@ async function show(page) {
     document.title = `${title} – ${words.title}`;
     inPlace(page, element("h1", seen.value.title ? null : { class: "hidden" }, title), ...seen.value.nodes);
     keepingFocus(() => filled(place.foot, foot(page, seen.value)));
-    say(words.said(words.views[state.view], seen.value.said.slice(0, 12).join(words.comma)));
+    sayFigures(words.said(words.views[state.view], seen.value.said.slice(0, 12).join(words.comma)));
     const unknown = passedOver(location.search).join(words.comma);
     if (unknown) place.main.prepend(element("p", { class: "wrong", role: "alert" }, words.passedOver(unknown)));
     if (turnedAway) place.main.prepend(element("p", { class: "wrong", role: "alert" }, turnedAway));
@@ -274,12 +277,15 @@ function keepingFocus(change) {
 function inPlace(page, ...nodes) {
   const { type, value, selectionStart, selectionEnd } = document.activeElement ?? {};
   const opened = [...place.main.querySelectorAll("details[open]")].map((each) => each.dataset.key);
+  const scrolled = [...place.main.querySelectorAll(".scrolls")].filter((each) => each.scrollLeft).map((each) => [signOf(each), each.scrollLeft]);
   const inside = place.main.contains(document.activeElement);
-  keepingFocus(() => {
-    place.main.replaceChildren(...nodes.flat(Infinity).filter((node) => node !== null && node !== undefined));
+  const keeping = seenAt === location.search ? keepingSelection : (change) => change();
+  keeping(() => keepingFocus(() => {
+    swap(nodes.flat(Infinity).filter((node) => node !== null && node !== undefined));
     for (const key of opened) find(key)?.setAttribute("open", "");
     page.settle(); // before the focus, for which the browser lays out what is there: what is shorter then is scrolled
-  });
+    for (const [sign, left] of scrolled) for (const each of alike(sign)) each.scrollLeft = left;
+  }));
   if (inside && document.activeElement === document.body) place.main.focus({ preventScroll: true });
   const field = document.activeElement;
   if (type !== "search" || field?.type !== "search") return;
@@ -287,6 +293,51 @@ function inPlace(page, ...nodes) {
   if (timers.has("search") || value.trim() === (state.search ?? "")) field.value = value;
   field.setSelectionRange(selectionStart, selectionEnd);
   field.dispatchEvent(new Event("input"));
+}
+
+/** Puts nodes in place of those that were there, but for a choice that has the focus and is the same: its list may be open, and would close. */
+function swap(nodes) {
+  const choiceOf = (among) => among.find((node) => node.matches(".choice:has(select)"));
+  const valueOf = (choice) => choice.querySelector("select").value;
+  const [there, fresh] = [choiceOf([...place.main.children]), choiceOf(nodes)];
+  if (!there?.contains(document.activeElement) || !fresh?.isEqualNode(there) || valueOf(there) !== valueOf(fresh)) return place.main.replaceChildren(...nodes);
+  const others = [...place.main.childNodes].filter((node) => node !== there);
+  const at = nodes.indexOf(fresh);
+  there.before(...nodes.slice(0, at));
+  there.after(...nodes.slice(at + 1));
+  for (const node of others) node.remove();
+}
+
+/** The texts of a view, in order; each with what it is found by again: what it says, and the row that it is in. */
+function texts() {
+  const walker = document.createTreeWalker(place.main, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) found.push(walker.currentNode);
+  return found.map((node) => ({ node, sign: JSON.stringify([node.data, node.parentNode.closest("tr")?.firstChild.textContent]) }));
+}
+
+/** What is selected stays so where its texts are still there, though they are made anew. */
+function keepingSelection(change) {
+  const selection = getSelection();
+  const { anchorNode, anchorOffset, focusNode, focusOffset } = selection;
+  if (selection.isCollapsed) return change();
+  const before = texts();
+  const found = [[anchorNode, anchorOffset], [focusNode, focusOffset]].map(([node, offset]) => markOfPoint(before, node, offset));
+  change();
+  const after = texts();
+  const points = found.map(({ sign, which, node, offset }) => [node ?? after.filter((each) => each.sign === sign)[which]?.node, offset]);
+  if (points.every(([node]) => node?.isConnected)) selection.setBaseAndExtent(...points.flat());
+}
+
+/** By what a point of the selection is found again: one between elements is that where the next text begins. */
+function markOfPoint(among, node, offset) {
+  if (!place.main.contains(node)) return { node, offset };
+  const range = document.createRange();
+  range.setStart(node, offset);
+  const at = among.findIndex((each) => each.node === node || (node.nodeType !== Node.TEXT_NODE && range.comparePoint(each.node, 0) >= 0));
+  const { sign, node: text } = among[at] ?? among.at(-1);
+  const which = among.slice(0, at < 0 ? -1 : at).filter((each) => each.sign === sign).length;
+  return { sign, which, offset: text === node ? offset : at < 0 ? text.length : 0 };
 }
 
 /** What keeps a view as it is, or why nothing does. */
@@ -324,6 +375,30 @@ function foot({ words, state: now }, { answer, data }) {
 
 function say(text) {
   if (place.said.textContent !== text) place.said.textContent = text;
+}
+
+/** Says the figures: at once where the reader asked for them, and in time where they changed by themselves. */
+function sayFigures(text) {
+  const changed = text !== figures;
+  figures = text;
+  if (seenAt !== location.search) {
+    delete unsaid.figures;
+    say(text);
+  } else if (changed) {
+    unsaid.figures = text;
+    if (!timers.has("said")) sayWhatCame();
+  }
+}
+
+/** Says what came by itself, and what comes in the next while after that, all in one. */
+function sayWhatCame() {
+  const words = wordsOf(state.language);
+  const { events: many, newest, figures: changed } = unsaid;
+  unsaid = { events: 0 };
+  if (!many && !changed) return;
+  const what = newest && [Number(newest.sequence), typedClaim(newest.type, newest.data ?? {}, words)];
+  say([many > 1 ? words.arrivedMany(many, ...what) : many && words.arrived(...what), changed].filter(Boolean).join(". "));
+  soon(sayWhatCame, "said", QUIET);
 }
 
 function failed(error, page) {
@@ -401,8 +476,9 @@ function another(token) {
 
 /** A new event. */
 function come(event) {
-  const words = wordsOf(state.language);
-  say(words.arrived(Number(event.sequence), typedClaim(event.type, event.data ?? {}, words)));
+  unsaid.events += 1;
+  unsaid.newest = event;
+  if (!timers.has("said")) sayWhatCame();
   if (!timers.has("news")) soon(news, "news", NEWS); // not put off by the next event: they may come without a pause
 }
 
@@ -422,7 +498,8 @@ async function news() {
 /** Follows the ledger. The stream comes back by itself to a server that went away, but not to one that refused. */
 function connect() {
   source?.close();
-  cancel("connect");
+  cancel("connect", "said");
+  unsaid = { events: 0 }; // of another ledger, or of one that may be read no more
   const followed = ledger();
   source = follow(followed, come, {
     opened: () => {

@@ -19,7 +19,7 @@ export async function view(page) {
     nodes: [
       element("p", { class: "note" }, words.newest),
       table(words.logTable, [words.positions, words.event, words.source, words.recordedAt],
-        found.events.map((event) => row(page, event)), { empty: words.nothing, texts: true }),
+        found.events.map((event) => row(page, event)), { empty: before ? words.noneBefore(before) : words.nothing, texts: true }),
       element("p", { class: "pages" },
         before ? element("a", { href: addressOf(state, { before: null }), "data-key": "newer" }, `↑ ${words.newer}`) : null, " ",
         found.next ? element("a", { href: addressOf(state, { before: Number(last.sequence) }), "data-key": "older" }, `↓ ${words.older}`) : null),
