@@ -19,6 +19,7 @@ from events.catalog import ApprovalAmended, ApprovalGranted, ApprovalRevoked, Ev
 
 from .command import Ledger, approvals
 from .conftest import new_ledger
+from .given import called, reference
 from .lists import ALGORITHMS, ERNIE, FILED, GLM, WRITERS, YI, algorithm, as_csv, as_docx
 from .proxy import Proxy
 from .servers import Server
@@ -277,6 +278,50 @@ def test_given_a_row_that_differs_when_it_is_imported_then_it_is_reported_and_a_
     (total,) = ledger.run("totals", "--json").document["answers"]
     assert total["named"] == 1
     assert ledger.log.head() == 3
+
+
+def test_given_an_edition_that_returns_to_what_the_list_corrected_when_it_is_imported_then_that_differs_and_is_proposed(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    first, second = listed(ERNIE), listed(changed(ERNIE, date="2023/9/1"), name="b.csv")
+    ledger.run("import", first, "--published-on", "2024-04-02")
+    accept(ledger, tmp_path / "there.ndjson", second, "--published-on", "2024-08-05")
+    for published in ((), ("--published-on", "2024-04-02"), ("--published-on", "2024-08")):
+        assert statuses(ledger.run("import", first, *published, "--json").document) == ["already"]
+    again = (first, "--published-on", "2024-11-11")
+    assert statuses(ledger.run("import", *again, "--json").document) == ["differs"]
+    accept(ledger, tmp_path / "back.ndjson", *again)
+    assert approved_on(ledger) == "2023-08-31"
+    for file in (again, (second, "--published-on", "2024-08-05")):
+        assert statuses(ledger.run("import", *file, "--json").document) == ["already"]
+
+
+def test_given_what_somebody_else_corrected_when_a_later_edition_repeats_it_then_it_is_left_so(
+    ledger: Ledger, listed: Listed
+) -> None:
+    ledger.run("import", listed(ERNIE), "--published-on", "2024-04-02")
+    (held,) = (decode(recorded) for recorded in ledger.log.read())
+    assert isinstance(held.data, ApprovalGranted)
+    right = called("right", held.data.model_copy(update={"approved_on": "2023-09-01"}))
+    correction = EventSuperseded(
+        target=reference(held.id, held.source), replacement=reference("right"), reason="misprint", actor="me"
+    )
+    ledger.log.append([right, called("correction", correction)])
+    document = ledger.run("import", listed(ERNIE), "--published-on", "2024-08-05", "--json").document
+    assert (statuses(document), document["events"][0]["settled"]) == (["already"], True)
+
+
+def accept(ledger: Ledger, target: Path, *edition: str | Path) -> None:
+    """Publishes what is proposed for an edition."""
+    ledger.run("import", *edition, "--proposals", target, "--actor", "me")
+    ledger.run("publish", target)
+
+
+def approved_on(ledger: Ledger) -> str:
+    """The day of the one approval that a ledger counts."""
+    claims = ledger.run("sources", "--json").document["answers"]
+    (said,) = (claim["says"] for claim in claims if claim["type"] == ApprovalGranted.TYPE)
+    return str(said["approved_on"])
 
 
 @pytest.mark.parametrize(

@@ -366,8 +366,10 @@ def _in_the_ledger(fact: Fact, identity: Identity, there: Held, held: Holding, t
     unsaid = fact.assumed | _unsaid(there.data, fact.mapping)
     differences = _differences(_without(there.data), listed, unsaid, changes)
     # A list that repeats what was corrected is no news: whoever corrected it had read it.
-    corrected = bool(differences) and any(
-        not _differences(_without(before), listed, unsaid, ()) for before in there.before
+    corrected = (
+        bool(differences)
+        and any(not _differences(_without(before), listed, unsaid, ()) for before in there.before)
+        and not _came_back(fact, identity, there)
     )
     if differences and not corrected:
         held_data = _without(there.data)
@@ -380,6 +382,16 @@ def _in_the_ledger(fact: Fact, identity: Identity, there: Held, held: Holding, t
     return Verdict(
         fact, status, identity, there.position, reworded=() if settled else reworded, settled=settled
     )
+
+
+def _came_back(fact: Fact, identity: Identity, there: Held) -> bool:
+    """Whether what the list said first and corrected itself, it says again: in an edition that is surely later than all those
+    which what is held, and what was, are of. What another source corrected, later editions may go on repeating."""
+    listed = _data(fact.event)["source"].get("published_on")
+    editions = [said.get("source", {}).get("published_on") for said in (*there.before, there.data)]
+    if there.by[0] != identity[0] or listed is None or None in editions:
+        return False
+    return date_range(listed).first > max(date_range(edition).last for edition in editions)
 
 
 def _unsaid(data: JSON, mapping: mappings.Mapping) -> frozenset[str]:
