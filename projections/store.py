@@ -408,8 +408,8 @@ class Generation:
         """Remembers where it is, as read (see `read_state`). One that was removed stays as it is: it takes nothing."""
         if state or self.number == live_of(live):
             self.reached = self.read_state(state, held)
-            self.left_out = set(map(whole_number, parked))
             empty = self.reached.position == 0
+            self.left_out = set() if empty else set(map(whole_number, parked))
             self.documents = StoredDocuments(self.store.client, self.documents_key, empty=empty)
 
     def forget(self) -> None:

@@ -695,6 +695,19 @@ def test_given_an_event_that_an_earlier_software_parked_when_it_is_corrected_the
     }
 
 
+def test_given_a_state_that_was_lost_when_what_had_been_parked_is_counted_and_corrected_then_it_counts_no_longer(
+    log: Log,
+) -> None:
+    log.append([called(f"g{n}", granted("Acme", f"Item {n}", "2024-01-05")) for n in (1, 2)])
+    live = Store(log, PROJECTIONS["totals"]).open_live()
+    drain(Earlier(live.store, live.number))
+    log.client.delete(live.state_key)
+    log.append([retract("g2", "c1")])
+    drain(live)
+    assert live.parked() == {}
+    assert live.digest() == folded(log, PROJECTIONS["totals"])
+
+
 def test_given_an_event_that_an_earlier_software_parked_when_it_is_retracted_then_the_total_of_the_others_is_as_before(
     log: Log,
 ) -> None:
