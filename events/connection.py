@@ -88,7 +88,7 @@ def _require_certificates(options: dict[str, Any], url: str) -> None:
         )
     if authorities is None and certificate is None:
         return
-    # None of the system's own: to read those takes as long as to start.
+    # Empty: to read the system's authorities, as the default one does, took a tenth of a second.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         read = "ssl_ca_certs"

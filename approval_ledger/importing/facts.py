@@ -267,9 +267,8 @@ class _Row:
             }
             what = remarks.undated(change.said) if change.kind == "product" else changes
             assumed = set() if change.on else {"amended_on"}
-            if (
-                change.kind == "product"
-            ):  # its item has the name that it has in the row, by then perhaps another
+            # Its item has the name that it has in the row, by then perhaps another.
+            if change.kind == "product":
                 assumed.add("changes.item.name")
             yield self._fact("approval.amended.v1", data, f":amended:{_digest(what)}", assumed)
 
