@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -23,11 +24,37 @@ class Strict(BaseModel):
 
     A field called by a word that Python keeps for itself has two names: `from_` in Python, `from` in JSON. (Of an `alias` type
     checkers would take the latter alone, which nobody can write.)
+
+    `unchecked` says whether this process ever made one past its checks, by one of the ways that pydantic has for it (0076).
     """
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        # A subclass may have other rules, and need not be frozen.
+        revalidate_instances="subclass-instances",
     )
+    unchecked: ClassVar[bool] = False
+
+    @classmethod
+    def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+        Strict.unchecked = True
+        return super().model_construct(_fields_set, **values)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        Strict.unchecked = Strict.unchecked or bool(update)
+        return super().model_copy(update=update, deep=deep)
+
+    def copy(self, **options: Any) -> Self:
+        Strict.unchecked = True
+        return super().copy(**options)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        Strict.unchecked = True  # another process, perhaps of an older version, has pickled it
+        super().__setstate__(state)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from events import (
     CATALOG,
@@ -28,9 +29,20 @@ from events import (
     name_key,
     parse,
 )
-from events.catalog import ApprovalGranted, BatchAnnounced, Name, Named, Reference, Source, Text, is_plain
+from events.catalog import (
+    ApprovalGranted,
+    BatchAnnounced,
+    Name,
+    Named,
+    Reference,
+    Source,
+    Text,
+    TotalReported,
+    is_plain,
+)
 from events.codec import CLOCK_TOLERANCE, _looked_through, check, loads
 from events.envelope import Envelope, OlderShape
+from events.quantities import Count, Strict
 
 from .given import batch, data_of, granted
 from .strategies import event_data, events, partial_dates, report
@@ -57,11 +69,6 @@ def plainly_checked(event: Event) -> bytes:
     model.model_validate(data, by_alias=True, by_name=False)
     schema = f"urn:approval-ledger:{event.type}:{event.data.revision}"
     return canonical(attributes | {"dataschema": schema, "data": data})
-
-
-@given(events())
-def test_an_event_has_the_bytes_that_the_plain_way_gives(event: Event) -> None:
-    assert check(event, datetime.now(UTC)) == plainly_checked(event)
 
 
 @given(events())
@@ -132,6 +139,113 @@ def test_what_is_made_of_an_event_that_was_read_is_checked_as_any_other(
 ) -> None:
     with pytest.raises(InvalidEvent):
         check(changed(parse(encode(report("e1")))))
+
+
+def built(**changes: Any) -> TotalReported:
+    """A total as a producer builds it."""
+    known: dict[str, Any] = {
+        "authority": "CAC",
+        "instrument": "filing",
+        "unit": "model",
+        "as_of": "2024-01-28",
+    }
+    source = Source(publisher="Reuters")
+    return TotalReported(**known | {"count": Count(relation="=", value=40), "source": source} | changes)
+
+
+@given(events(), st.booleans())
+def test_an_event_that_was_built_has_the_bytes_that_the_plain_way_gives(
+    event: Event, something_was_made_past_its_checks: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Strict, "unchecked", something_was_made_past_its_checks)
+        assert check(event, datetime.now(UTC)) == plainly_checked(event)
+
+
+def test_what_was_built_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = Event("e1", "urn:desk", built())
+    monkeypatch.setattr(Strict, "unchecked", False)
+    monkeypatch.setattr("events.codec._validate", None)
+    assert check(event) == encode(event)
+
+
+class Said(str):
+    pass
+
+
+class Member(StrEnum):
+    NAME = "CAC"
+    DAY = "2024-01-28"
+    RELATION = "="
+    BASIS = "ever"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"authority": Said("CAC")},
+        {"authority": Member.NAME},
+        {"as_of": Member.DAY},
+        {"basis": Member.BASIS},
+        {"count": lambda: Count(relation=Member.RELATION, value=40)},  # type: ignore[arg-type]  # no type checker looks at it
+        {"count": lambda: Count(relation="=", value=IntEnum("Size", {"FORTY": 40}).FORTY)},  # type: ignore[attr-defined]
+    ],
+    ids=["a text", "a name", "a date", "a basis", "a relation", "a number"],
+)
+def test_values_of_ones_own_types_that_a_model_takes_are_stored_as_the_plain_way_stores_them(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = built(**{name: value() if callable(value) else value for name, value in values.items()})
+    monkeypatch.setattr(Strict, "unchecked", False)
+    event = Event("e1", "urn:desk", data)
+    line = check(event)
+    assert line == plainly_checked(event)
+    assert decode(RecordedEvent(1, 0, line)).data == data
+
+
+def _pickled_by_another_process(data: TotalReported) -> TotalReported:
+    state = data.__getstate__()
+    other = TotalReported.__new__(TotalReported)
+    other.__setstate__({**state, "__dict__": {**state["__dict__"], "authority": "\x00"}})
+    return other
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda data: data.model_copy(update={"authority": "\x00"}),
+        lambda data: data.__replace__(authority="\x00"),
+        pytest.param(
+            lambda data: data.copy(update={"authority": "\x00"}),
+            marks=pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecatedSince20"),
+        ),
+        lambda data: TotalReported.model_construct(**{**dict(data), "authority": "\x00"}),
+        _pickled_by_another_process,
+        lambda _: built(source=Source.model_construct(publisher="\x00")),
+        lambda _: built(source=Source(publisher="Reuters").model_copy(update={"publisher": "\x00"})),
+    ],
+)
+def test_what_is_made_past_the_checks_of_its_model_is_checked_as_it_will_be_stored(
+    changed: Callable[[TotalReported], TotalReported], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = built()
+    monkeypatch.setattr(Strict, "unchecked", False)
+    with pytest.raises(
+        InvalidEvent, match=r"data\.(authority|source\.publisher): holds the control character"
+    ):
+        check(Event("e1", "urn:desk", changed(data)))
+
+
+def test_what_is_of_a_model_of_ones_own_is_taken_over_as_it_is_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Changeable(Source):
+        model_config = ConfigDict(frozen=False)
+
+    source = Changeable(publisher="Reuters")
+    event = Event("e1", "urn:desk", built(source=source))
+    monkeypatch.setattr(Strict, "unchecked", False)
+    source.publisher = "\x00"
+    assert check(event) == plainly_checked(event)
+    assert b"Reuters" in check(event)
 
 
 @pytest.mark.parametrize(
