@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -177,7 +177,7 @@ def from_json(value: object) -> Event:
     )
     written = _written(event.data)
     _check_sense(event, written, None)
-    if event.older is None and not _can_change(data) and _is_json(given):
+    if event.older is None and not _can_change(model, written) and _is_json(given):
         # The event is frozen, so not by an assignment.
         object.__setattr__(event, "checked", _encoded(event, _given(event), written))
     return event
@@ -211,15 +211,20 @@ def _is_json(value: object) -> bool:
 _UNSORTED = msgspec.json.Encoder()
 
 
-def _can_change(data: EventData) -> bool:
+def _can_change(model: type[EventData], written: Mapping[str, Any]) -> bool:
     """Whether it holds a list or a mapping, which can be changed in a frozen model."""
-    return any(getattr(data, name) is not None for name in _containers(type(data)))
+    return not _containers(model).isdisjoint(written)
 
 
 @cache
-def _containers(model: type[BaseModel]) -> tuple[str, ...]:
+def _containers(model: type[BaseModel]) -> frozenset[str]:
+    """The fields that hold one where they are there, by their names in JSON."""
     hints = get_type_hints(model)
-    return tuple(name for name in model.model_fields if _holds_container(hints[name]))
+    return frozenset(
+        field.serialization_alias or name
+        for name, field in model.model_fields.items()
+        if _holds_container(hints[name])
+    )
 
 
 def _holds_container(hint: Any) -> bool:
@@ -252,7 +257,7 @@ def check(event: Event, now: datetime | None = None) -> bytes:
         # A parser's own kind of text is no JSON.
         given = {name: str.__str__(cast("str", value)) for name, value in given.items()}
     # The log is for ever: what may have become other than what its model checked is checked as it will be stored.
-    if Strict.unchecked or _can_change(event.data):
+    if Strict.unchecked or _can_change(model, data):
         _validate(model, data, "data")
     _check_older(event)
     _check_sense(event, data, now)
@@ -262,14 +267,17 @@ def check(event: Event, now: datetime | None = None) -> bytes:
 def _check_sense(event: Event, data: Mapping[str, Any], now: datetime | None) -> None:
     if event.time is not None:
         _check_time(event.time, now or datetime.now(UTC))
-    if data.get("target") == {"source": event.source, "id": event.id}:
+    if "target" in data and data["target"] == {"source": event.source, "id": event.id}:
         _fail("validation", "an event cannot correct itself", "data.target")
     latest = _latest_day(int(time.time() if now is None else now.timestamp()))
     for path in _date_paths(type(event.data)):
-        text = _at(data, path)
+        value: Any = data
+        for name in path:
+            if (value := value.get(name)) is None:
+                break
         # As text: a month or a year comes before every day in it, and has begun if any day of it has.
-        if text is not None and text > latest:
-            _fail("timestamp-in-future", f"{text!r} lies in the future", ".".join(("data", *path)))
+        if value is not None and value > latest:
+            _fail("timestamp-in-future", f"{value!r} lies in the future", ".".join(("data", *path)))
 
 
 @lru_cache(1)  # thousands of events are checked in a second
@@ -476,14 +484,6 @@ def _date_paths(model: type[BaseModel]) -> tuple[tuple[str, ...], ...]:
             elif isinstance(hint, type) and issubclass(hint, BaseModel):
                 found += [(written, *path) for path in _date_paths(hint)]
     return tuple(found)
-
-
-def _at(data: Mapping[str, Any], path: Sequence[str]) -> str | None:
-    value: Any = data
-    for name in path:
-        if (value := value.get(name)) is None:
-            return None
-    return str(value)
 
 
 def _check_time(text: str, now: datetime) -> None:
