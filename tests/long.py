@@ -1,8 +1,12 @@
 """Whether this run may take longer than a few minutes: `make test-long`."""
 
 import os
+from collections.abc import Iterable
+from typing import TypeVar
 
 import pytest
+
+T = TypeVar("T")
 
 LONG = os.environ.get("LEDGER_TESTS") == "long"
 
@@ -12,6 +16,11 @@ only_faults = pytest.mark.skipif(
     os.environ.get("LEDGER_TESTS") != "faults",
     reason="it takes a quarter of an hour: `make test-faults` runs it",
 )
+
+
+def some(cases: Iterable[T], every: int) -> list[T]:
+    """One in `every` of the cases, from the first on; all of them where it may take longer."""
+    return list(cases)[:: 1 if LONG else every]
 
 
 def examples(most: int) -> int:

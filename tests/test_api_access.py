@@ -17,6 +17,7 @@ from events import Log, keys
 from .api import STRUCTURED, Api, problem, running
 from .command import Ledger, event, text
 from .given import append, stored
+from .long import some
 from .servers import Server
 
 
@@ -395,20 +396,23 @@ def test_who_asks_too_often_waits_and_stores_nothing(server: Server, log: Log) -
 
 @pytest.mark.parametrize(
     ("path", "headers"),
-    [
-        ("/nope", {}),
-        ("/ledgers/x/nope", {}),
-        ("/ledgers/X/totals", {}),
-        ("/ledgers/x/totals?at_least=x", {}),
-        ("/ledgers/x/totals?unit=a&unit=b", {}),
-        ("/ledgers/x/totals?token=x", {}),
-        ("/page/nope", {}),
-        ("/healthz?x=1", {}),
-        ("/readyz", {}),
-        ("/metrics", {}),
-        ("/healthz", {"Host": "evil.example", "Content-Length": "0", "Transfer-Encoding": "chunked"}),
-        ("/ledgers/x/totals", {"Host": "evil.example"}),
-    ],
+    some(
+        [
+            ("/nope", {}),
+            ("/ledgers/x/nope", {}),
+            ("/ledgers/X/totals", {}),
+            ("/ledgers/x/totals?at_least=x", {}),
+            ("/ledgers/x/totals?unit=a&unit=b", {}),
+            ("/ledgers/x/totals?token=x", {}),
+            ("/page/nope", {}),
+            ("/healthz?x=1", {}),
+            ("/readyz", {}),
+            ("/metrics", {}),
+            ("/healthz", {"Host": "evil.example", "Content-Length": "0", "Transfer-Encoding": "chunked"}),
+            ("/ledgers/x/totals", {"Host": "evil.example"}),
+        ],
+        every=3,
+    ),
 )
 def test_whatever_asks_the_store_or_is_refused_counts_once(
     server: Server, path: str, headers: dict[str, str]
@@ -419,7 +423,7 @@ def test_whatever_asks_the_store_or_is_refused_counts_once(
         problem(api.client.get(path, headers=headers), 429, "rate-limited")
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/", "/page/main.js"])
+@pytest.mark.parametrize("path", some(["/healthz", "/openapi.json", "/", "/page/main.js"], every=3))
 def test_what_is_the_same_for_everybody_does_not_count(server: Server, path: str) -> None:
     with running(server, rate=0.2) as api:
         for _ in range(3):

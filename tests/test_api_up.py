@@ -33,7 +33,7 @@ from .command import APPROVALS, Ledger, Running, approvals, data_directory, even
 from .command import running as is_held
 from .forks import NOWHERE
 from .given import HISTORY, append_newer
-from .long import only_long
+from .long import only_long, some
 from .servers import Server
 from .waiting import until
 
@@ -128,7 +128,7 @@ def test_given_a_ledger_when_it_is_served_then_the_address_that_is_printed_answe
         assert httpx.get(printed).json()["ledger"] == ledger.name
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", some([signal.SIGINT, signal.SIGTERM], every=2))
 def test_serve_ends_at_once_with_its_streams(ledger: Ledger, number: signal.Signals) -> None:
     with Running("serve", "--port", "0", *ledger.where) as serve:
         url = address(serve)
@@ -309,7 +309,9 @@ def _projected(server: Server, ledger: Ledger) -> int:
     return Store(Log(server.client(), ledger.name), PROJECTIONS["totals"]).open_live().checkpoint().position
 
 
-@pytest.mark.parametrize(("names", "said"), [((), True), (("--allow-host", "ledger.example.org"), False)])
+@pytest.mark.parametrize(
+    ("names", "said"), some([((), True), (("--allow-host", "ledger.example.org"), False)], every=2)
+)
 def test_a_server_on_every_address_says_that_it_must_be_given_names(
     ledger: Ledger, names: tuple[str, ...], said: bool
 ) -> None:

@@ -101,6 +101,7 @@ class ClosedTable(plain_sqlite.Table):
         self.database.close()
 
 
+@only_long
 def test_a_peer_does_the_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "events"
     peers.write_events(file, 300)

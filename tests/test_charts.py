@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
@@ -52,7 +53,7 @@ from .given import (
     total,
     used,
 )
-from .long import LONG, only_long
+from .long import only_long, some
 from .servers import Server
 
 Row = dict[str, Any]
@@ -416,9 +417,9 @@ def history(server: Server) -> Log:
     return ledger.log
 
 
-@pytest.mark.parametrize("language", get_args(Language))
-@pytest.mark.parametrize("theme", get_args(Theme))
-@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize(
+    ("name", "theme", "language"), some(product(CHARTS, get_args(Theme), get_args(Language)), every=3)
+)
 def test_every_chart_is_drawn_with_a_title_its_provenance_and_its_figures_in_words(
     history: Log, name: str, theme: Theme, language: Language
 ) -> None:
@@ -439,9 +440,10 @@ def test_every_chart_is_drawn_with_a_title_its_provenance_and_its_figures_in_wor
         assert not re.search(r"at least|known by|possible", " ".join(shown))
 
 
-@pytest.mark.parametrize("language", get_args(Language))
-@pytest.mark.parametrize("width", [NARROWEST, 760, WIDEST, *([343, 400, 500] if LONG else [])])
-@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize(
+    ("name", "width", "language"),
+    some(product(CHARTS, [NARROWEST, 343, 400, 500, 760, WIDEST], get_args(Language)), every=11),
+)
 def test_a_chart_is_no_wider_than_was_asked_but_for_a_label(
     history: Log, name: str, width: int, language: Language
 ) -> None:
@@ -456,10 +458,16 @@ def test_chinese_names_below_an_english_title_make_a_chart_no_wider(history: Log
     assert wide <= 760 + LABELS
 
 
-@pytest.mark.parametrize("language", get_args(Language))
-@pytest.mark.parametrize("width", [NARROWEST, 760, 1_240, WIDEST])
 @pytest.mark.parametrize(
-    "last", ["2023-09-02", "2023-09-20", "2023-11-29", "2023-12-20", "2024-06-30", "2026-08-31"]
+    ("last", "width", "language"),
+    some(
+        product(
+            ["2023-09-02", "2023-09-20", "2023-11-29", "2023-12-20", "2024-06-30", "2026-08-31"],
+            [NARROWEST, 760, 1_240, WIDEST],
+            get_args(Language),
+        ),
+        every=7,
+    ),
 )
 def test_each_day_or_month_stands_once_on_the_axis_however_long_it_is(
     log: Log, last: str, width: int, language: Language
@@ -515,8 +523,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("name", [*CHARTS, "timeline"])
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize(("text", "name"), some(product(HOSTILE, [*CHARTS, "timeline"]), every=5))
 def test_what_a_source_wrote_is_drawn_as_text_and_never_evaluated(log: Log, name: str, text: str) -> None:
     terms = (text, text, text)
     report(

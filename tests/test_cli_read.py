@@ -59,7 +59,7 @@ from .given import (
     total,
     used,
 )
-from .long import only_long
+from .long import only_long, some
 from .servers import Server, execute
 from .waiting import until
 
@@ -176,7 +176,7 @@ def test_follow_ends_with_the_words_of_the_error_where_the_server_dies(
     assert ran.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("length", [1, 3])
+@pytest.mark.parametrize("length", some([1, 3], every=2))
 def test_follow_ends_with_the_words_of_the_error_where_the_log_was_replaced(
     start_server: Callable[..., Server], length: int
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import DecodedEvent, Log, LogForked, OutcomeUnknown, connect, keys
@@ -24,6 +24,7 @@ from projections import (
 
 from .conftest import new_ledger
 from .given import HISTORY, Tally, append, folded, retract
+from .long import examples
 from .proxy import Proxy
 from .servers import Server
 
@@ -110,6 +111,7 @@ def test_what_comes_after_the_last_page_is_seen_by_the_next_look(log: Log) -> No
 # Whatever is asked for, and whoever else is there
 
 
+@settings(max_examples=examples(30))
 @given(data=st.data())
 def test_what_is_stored_is_what_page_after_page_gives(server: Server, data: st.DataObject) -> None:
     log = Log(server.client(), new_ledger())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ from .given import (
     retract,
     views,
 )
-from .long import LONG, examples, only_long
+from .long import LONG, examples, only_long, some
 from .servers import Server
 
 EVERY = 7
@@ -279,8 +280,9 @@ def test_a_document_that_does_not_say_which_snapshot_holds_it_is_not_read(log: L
         at_snapshot(live, 14).get("figure 20")
 
 
-@pytest.mark.parametrize("value", [b'1 {"a":1}', b"1 [[1]]", b"1 7"])
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize(
+    ("name", "value"), some(product(QUESTIONS, [b'1 {"a":1}', b"1 [[1]]", b"1 7"]), every=4)
+)
 def test_given_documents_of_another_shape_when_they_are_asked_for_then_that_is_told_and_the_past_is_what_the_log_says(
     log: Log, name: str, value: bytes
 ) -> None:

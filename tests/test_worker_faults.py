@@ -22,7 +22,7 @@ from workers.queues import doorbell as queue_of
 
 from .conftest import new_ledger
 from .given import HISTORY, append, folded, stored, url_of
-from .long import only_long
+from .long import only_long, some
 from .servers import KINDS, Server, execute
 from .strategies import report
 from .worker_main import BELL_MS, ENDING, GATE, GATED, LINGER, PATIENCE, Gated, Supervised, eventually
@@ -243,7 +243,7 @@ def test_a_worker_that_lingers_leaves_when_it_is_told_to_and_takes_its_bells_off
         assert not workers.said("asked_to_stop_again")
 
 
-@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM to the supervisor"])
+@pytest.mark.parametrize("how", some(["Ctrl-C", "SIGTERM to the supervisor"], every=2))
 def test_workers_that_wait_leave_at_once_and_leave_nothing_behind(
     log: Log, supervise: Supervise, how: str
 ) -> None:
@@ -263,7 +263,7 @@ def test_workers_that_wait_leave_at_once_and_leave_nothing_behind(
     assert [line["event"] for line in workers.said() if line["event"] != "looked"][-1] == "workers_stopped"
 
 
-@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM to the supervisor"])
+@pytest.mark.parametrize("how", some(["SIGTERM to the supervisor", "Ctrl-C"], every=2))
 def test_a_job_that_runs_is_finished_first_and_nobody_is_asked_twice(
     log: Log, supervise: Supervise, how: str
 ) -> None:
