@@ -1,4 +1,4 @@
-# The `approvals` command in an image of its own; the dependencies are those of requirements/run.txt, checked by hash.
+# An image with the `approvals` command; its dependencies are those of requirements/run.txt, checked by hash.
 FROM python:3.13-slim AS build
 WORKDIR /source
 COPY requirements/run.txt requirements/build.txt requirements/

@@ -1,4 +1,4 @@
-# Each target does its own set-up: a virtual environment in .venv, with every dependency pinned by hash.
+# Each target sets up what it needs: a virtual environment in .venv, with every dependency pinned by hash.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-in
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
 
-# pip is the one that Python brings: it checks hashes, and needs nothing else first.
+# The pip that comes with Python checks hashes, and needs nothing to be installed first.
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("approval-ledger needs Python 3.11 or newer, not " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@echo "setting up .venv (once)"
@@ -28,10 +28,10 @@ up: $(READY) ## serve the ledger over HTTP, with workers, until Ctrl-C; UP="--wi
 test: $(READY) ## the tests, against real servers
 	@$(BIN)/python -m pytest -n 3
 
-test-long: $(READY) ## the same on each server, with more examples and the tests that take long; each command is started anew
+test-long: $(READY) ## the tests on every server, with more examples and the slow tests, each command in a process of its own
 	@LEDGER_TESTS=long $(BIN)/python -m pytest -n 3
 
-test-faults: $(READY) ## faults at random, with producers, workers, rebuilds and readers at work, on each server
+test-faults: $(READY) ## random faults on every server, while producers, workers, rebuilds and readers run
 	@LEDGER_TESTS=faults $(BIN)/python -m pytest tests/test_faults_at_random.py
 
 check: $(READY) ## lint, format, types, import rules
@@ -40,14 +40,14 @@ check: $(READY) ## lint, format, types, import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(READY) .venv-bench/ready ## each cost beside a yardstick of the same run, with charts; BENCH="--events 1000000"
+bench: $(READY) .venv-bench/ready ## each cost beside a yardstick of the same run, with charts; BENCH="--events 1000000" sets options
 	@$(BIN)/python -m benchmarks $(BENCH)
 	@.venv-bench/bin/python benchmarks/charts.py
 
-bench-peers: $(READY) ## the same job on other software, each in an environment of its own
+bench-peers: $(READY) ## the same job on other software, each in its own environment
 	@$(BIN)/python -m benchmarks.peers $(BENCH)
 
-bench-readme: $(READY) ## write what was measured into the README
+bench-readme: $(READY) ## write the last results into the README
 	@$(BIN)/python -m benchmarks.readme
 
 .venv-bench/ready: requirements/bench.txt
@@ -56,7 +56,7 @@ bench-readme: $(READY) ## write what was measured into the README
 	@.venv-bench/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --only-binary :all: -r $<
 	@touch $@
 
-lock: $(READY) ## resolve the dependencies anew and pin them with their hashes
+lock: $(READY) ## resolve the dependencies again and pin them with their hashes
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install uv
 	@$(LOCK) --extra charts pyproject.toml -o requirements/run.txt
 	@$(LOCK) -c requirements/run.txt --extra charts --extra parquet --extra tracing --group dev pyproject.toml -o requirements/dev.txt

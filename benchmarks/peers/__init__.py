@@ -1,1 +1,1 @@
-"""PEERS: the same job on other software, each in an environment of its own. Of ours, a peer may import `job` alone."""
+"""PEERS: the same job on other software, each in its own environment. Of our code, a peer may import only `job`."""

@@ -1,4 +1,4 @@
-"""`make bench-peers`: runs the job on each peer, prints a table with ours beside, and writes results/peers.json."""
+"""`make bench-peers`: runs the job on each peer, prints a table that includes ours, and writes results/peers.json."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ PEERS = {
     "eventsourcing, PostgreSQL": ("eventsourcing_postgresql", "postgresql"),
     "eventsource-py, SQLite": ("eventsource_py", "directory"),
 }
-"""Each with its module, and what it needs."""
+"""Each peer with its module, and what it needs."""
 
 PATIENCE = 300.0  # seconds for one peer
 
 
 class Missing(Exception):
-    """A peer could not be measured, and why."""
+    """Why a peer could not be measured."""
 
 
 def main(words: list[str] | None = None) -> None:
-    """Runs them all, one after the other."""
+    """Runs all of them, one after another."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--seconds", type=float, default=10, help="of latency, at 100 events a second")
@@ -100,12 +100,12 @@ def _place(needs: str, servers: ExitStack) -> str:
 
 
 def environment(module: str) -> str:
-    """The Python of a peer's own environment, made where there is none. Raises Missing."""
+    """The Python of a peer's own environment, which is made if it is missing. Raises Missing."""
     lock, home = LOCKS / f"{module}.txt", ENVIRONMENTS / module
     python, ready = home / "bin" / "python", home / "ready"
     if not ready.exists() or (lock.exists() and ready.stat().st_mtime < lock.stat().st_mtime):
         subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        if lock.exists():  # SQLite is Python's own
+        if lock.exists():  # none for SQLite, which comes with Python
             words = ["--quiet", "--require-hashes", "--only-binary", ":all:", "-r", str(lock)]
             done = subprocess.run([python, "-m", "pip", "install", *words], check=False, capture_output=True)
             if done.returncode:
@@ -115,7 +115,7 @@ def environment(module: str) -> str:
 
 
 def run(python: str, module: str, place: str, file: Path, seconds: float) -> dict[str, Any]:
-    """What one peer measured, in a process of its own. Raises Missing."""
+    """What one peer measured, run in its own process. Raises Missing."""
     try:
         done = subprocess.run(
             [python, "-m", f"benchmarks.peers.{module}", file, place, str(seconds)],
@@ -134,7 +134,7 @@ def run(python: str, module: str, place: str, file: Path, seconds: float) -> dic
 
 
 def five_projections(file: Path, seconds: float, counting: dict[str, Any]) -> dict[str, Any]:
-    """All that this project projects, by RQ workers: far more than the job asks for. The append is the same."""
+    """All five projections, by RQ workers: far more than the job asks for. The append is the same."""
     events = [job.parted(line)[1] for line in file.read_bytes().splitlines()]
     with ExitStack() as servers:
         url = _place("redis", servers)

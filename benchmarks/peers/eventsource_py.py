@@ -1,7 +1,7 @@
-"""The library `eventsource-py` on SQLite: its store, with one stream for all events, as it takes one stream an append.
+"""The library `eventsource-py` on SQLite: its store, with one stream for all events, because an append takes one stream.
 
-Its own projections commit an event each; to give it the pages that the others have, the counts and the position are
-committed together through Python's sqlite3, in the store's file. Each payload stays text: it is parsed once, as elsewhere.
+Its own projections commit after each event. To give it the same pages as the others, the counts and the position are
+committed together through Python's sqlite3, in the store's file. Each payload stays text, which is parsed once, as elsewhere.
 """
 
 from __future__ import annotations

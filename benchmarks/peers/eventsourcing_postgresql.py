@@ -1,4 +1,4 @@
-"""The library `eventsourcing` on PostgreSQL: as on SQLite, but with its own subscription (LISTEN) to wake the reader."""
+"""The library `eventsourcing` on PostgreSQL: as on SQLite, but the library's own subscription (LISTEN) wakes the reader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAVE = SQL("INSERT INTO counts VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET 
 
 
 class Counting(PostgresTrackingRecorder):
-    """A view: the counts beside the tracking."""
+    """A view: the counts, stored with the tracking."""
 
     def __init__(self, store: PostgresDatastore) -> None:
         super().__init__(store)

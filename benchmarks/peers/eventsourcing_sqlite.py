@@ -1,6 +1,6 @@
-"""The library `eventsourcing` on SQLite: its recorders, as an application's repository uses them, with a list of events a call.
+"""The library `eventsourcing` on SQLite: its recorders, used as an application's repository uses them, with a list of events in each call.
 
-Its tracking is committed with the counts in one transaction of its data store, as its documents show for a view. Its
+Its tracking is committed with the counts in one transaction of its data store, as its documentation shows for a view. Its
 SQLite recorder has no subscription, so a reader polls.
 """
 
@@ -20,7 +20,7 @@ POLL = 0.001  # seconds
 
 
 class Counting(SQLiteTrackingRecorder):
-    """A view: the counts beside the tracking."""
+    """A view: the counts, stored with the tracking."""
 
     def construct_create_table_statements(self) -> list[str]:
         counts = "CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, count INTEGER) WITHOUT ROWID"

@@ -11,8 +11,8 @@ NAME = "approvals"
 
 
 def stored(events: Sequence[tuple[str, bytes]]) -> list[StoredEvent]:
-    """Each event is the first of an aggregate of its own: so an id that is known is refused.
+    """Each event is the first one of its own aggregate, so an id that is known already is refused.
 
-    The library's documents make the id of an aggregate from a name in this way.
+    The library's documentation makes the id of an aggregate from a name in this way.
     """
     return [StoredEvent(uuid5(NAMESPACE_URL, id_), 1, "approval", payload) for id_, payload in events]

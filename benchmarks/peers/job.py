@@ -1,8 +1,8 @@
 """The job that every peer does, and how it is timed: append, a durable projection, a rebuild, and latency.
 
-The projection counts the approvals of each company and of each batch, and the retractions. It is moved on by pages: the
-counts that changed and the position are made durable together. A peer brings a `Peer`; no peer needs anything but this
-file and what it has installed itself.
+The projection counts the approvals of each company and of each batch, and the retractions. It advances page by page: the
+counts that changed and the position are made durable together. A peer provides a `Peer`, and needs only this file and
+what is installed in its own environment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Counts = dict[str, int]
 
 
 class Peer(Protocol):
-    """One store of events with one projection. Every call that writes returns when it is durable."""
+    """One store of events with one projection. Every call that writes returns once the write is durable."""
 
     durable: str
 
@@ -35,7 +35,7 @@ class Peer(Protocol):
         """Appends ids with payloads, in one call."""
 
     def read(self, after: int, limit: int) -> Sequence[Stored]:
-        """Positions, which grow, and payloads."""
+        """Positions, in ascending order, and payloads."""
 
     def load(self) -> tuple[int, Counts]:
         """Where the projection is, and its counts."""
@@ -44,14 +44,14 @@ class Peer(Protocol):
         """Both at once."""
 
     def rebuild(self) -> Counts:
-        """The counts anew from all events, in the fastest way; nothing is stored."""
+        """The counts, computed anew from all events in the fastest way; nothing is stored."""
 
     def wait(self, after: int) -> object:
-        """Returns when there may be events after a position, as this software wakes a reader, or after a while."""
+        """Returns when there may be events after a position, the way this software wakes a reader, or after a while."""
 
 
 def add(changed: Counts, counts: Counts, payload: bytes) -> None:
-    """Counts one event in."""
+    """Adds one event to the counts."""
     event = json.loads(payload)
     data = event["data"]
     names = (
@@ -64,7 +64,7 @@ def add(changed: Counts, counts: Counts, payload: bytes) -> None:
 
 
 def folded(peer: Peer) -> Counts:
-    """The counts anew, for a peer that has no faster way than to read everything."""
+    """The counts, computed anew, for a peer that has no faster way than reading everything."""
     counts: Counts = {}
     changed: Counts = {}
     after = 0
@@ -76,23 +76,23 @@ def folded(peer: Peer) -> Counts:
 
 
 class Steps(Protocol):
-    """What moves a projection on."""
+    """Advances a projection."""
 
     position: int
 
     def step(self) -> int:
-        """Takes a page, durably, and returns how many events."""
+        """Takes a page of events, durably, and returns how many there were."""
 
 
 class Projector:
-    """Moves a peer's projection on; keeps its counts in memory, as one process does."""
+    """Advances a peer's projection; keeps its counts in memory, as a single process can."""
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.position, self.counts = peer.load()
 
     def step(self) -> int:
-        """Takes a page, and returns how many events."""
+        """Takes a page of events, and returns how many there were."""
         page = self.peer.read(self.position, PAGE)
         changed: Counts = {}
         for _, payload in page:
@@ -104,7 +104,7 @@ class Projector:
 
 
 def main(open_: Callable[[str], Peer], steps: Callable[[Any], Steps] = Projector) -> None:
-    """`FILE PLACE SECONDS`: prints what was measured, as JSON. `PLACE` is a directory, or where a server is."""
+    """`FILE PLACE SECONDS`: prints what was measured, as JSON. `PLACE` is a directory, or the address of a server."""
     file, place, duration = sys.argv[1:]
     events = [parted(line) for line in Path(file).read_bytes().splitlines()]
     latest = WARM_UP + int(RATE * float(duration))
@@ -178,7 +178,7 @@ def _latencies(
         process.kill()
         raise SystemExit("its reader did not take what was appended")
     seen: list[float] = ours.recv()
-    process.kill()  # a subscription may have threads that keep it
+    process.kill()  # a subscription may have threads that keep it alive
     process.join()
     return [(a - b) * 1000 for a, b in zip(seen[WARM_UP:], returned[WARM_UP:], strict=True)]
 

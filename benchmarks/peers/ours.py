@@ -1,6 +1,6 @@
 """approval-ledger at the same job: its append, and its generations with a projection that counts what the peers count.
 
-What it does beyond the job: each event is validated and deduplicated; a retraction counts its target out again.
+Beyond the job, each event is validated and deduplicated, and a retraction counts its target out again.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Advance:
 
 
 def _counts(documents: dict[str, int]) -> job.Counts:
-    """Without what the protocol keeps about corrections."""
+    """Without what the projections keep about corrections."""
     return {
         name: count
         for name, count in documents.items()

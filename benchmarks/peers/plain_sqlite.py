@@ -1,4 +1,4 @@
-"""A plain SQLite table: WAL, each commit synced; the rebuild is GROUP BY; a reader polls, for SQLite wakes nobody."""
+"""A plain SQLite table: WAL, each commit synced; the rebuild is GROUP BY; a reader polls, because SQLite wakes nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own for the time of a block, where one is installed."""
+"""A PostgreSQL server that runs for the length of a block, if PostgreSQL is installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NotInstalled(Exception):
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """How to connect to it. Raises NotInstalled."""
+    """Yields how to connect to it. Raises NotInstalled."""
     if not (shutil.which("initdb") and shutil.which("postgres")):
         raise NotInstalled("neither `initdb` nor `postgres` is on this machine")
     with tempfile.TemporaryDirectory() as directory:
@@ -42,7 +42,7 @@ def postgresql() -> Iterator[str]:
 
 
 def _not_root(directory: str) -> str | None:
-    """PostgreSQL refuses to run as root: then its own user has the directory, where there is one."""
+    """PostgreSQL refuses to run as root: for root, the directory is given to the user `postgres`, if there is one."""
     if os.geteuid() != 0:
         return None
     try:
@@ -58,4 +58,4 @@ def _wait(socket: Path) -> None:
         if time.monotonic() > until:
             raise NotInstalled("it did not start")
         time.sleep(0.05)
-    time.sleep(0.5)  # the socket is there just before it answers
+    time.sleep(0.5)  # the socket exists shortly before the server answers

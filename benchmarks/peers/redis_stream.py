@@ -1,4 +1,4 @@
-"""A bare Redis stream and one consumer: no check, no deduplication; counts and position in one MULTI; a blocking XREAD."""
+"""A bare Redis stream and one consumer: no checks, no deduplication; counts and position are written in one MULTI; a blocking XREAD wakes the reader."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.peers import job
 
 
 class Stream:
-    """See `job.Peer`. A position is the stream's own id, which is milliseconds and a number, as one integer."""
+    """See `job.Peer`. A position is the stream's own id (milliseconds and a number) as one integer."""
 
     durable = "AOF always"
 
