@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from events import DateRange, date_range, name_key
+from events import date_range, name_key
 from events.catalog import ApprovalGranted, ApprovalRevoked
 
 from .projection import Documents
+from .ranges import agreeing
 
 
 class Approval(NamedTuple):
@@ -276,9 +277,7 @@ def span(dates: list[str]) -> str:
     if len(dates) == 1:
         return dates[0]
     ranges = [date_range(date) for date in dates]
-    days = DateRange(max(r.first for r in ranges), min(r.last for r in ranges))
-    if days.first > days.last:
-        days = DateRange(min(r.first for r in ranges), max(r.last for r in ranges))
+    days = agreeing(ranges)
     if days in ranges:
         return dates[ranges.index(days)]
     return str(days.first) if days.first == days.last else f"{days.first}/{days.last}"
