@@ -5,9 +5,8 @@ from __future__ import annotations
 import json as json_text
 import re
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -28,6 +27,7 @@ from .options import (
     asked_as_of,
     open_ledger,
 )
+from .saving import as_json, save
 
 _HAN = re.compile("[\u3400-\u9fff]")
 
@@ -102,12 +102,7 @@ def chart(
     content = rendered(specification)
     if file.suffix.lower() == ".png":
         _warn_of_missing_characters(specification)
-    written = {"name": file.name, "bytes": len(content), "sha256": sha256(content).hexdigest()}
-    try:
-        exporting.save(file, content, _as_json({"file": written} | about), force=force)
-    except OSError as error:  # its own text may name a `.part` file, which is gone
-        show.complain(f"error: cannot write {file}: {error.strerror}")
-        raise typer.Exit(1) from None
+    save(file, content, about, force=force)
     if json:
         show.json({"file": str(file), "metadata": str(exporting.saved_beside(file)), **about})
     else:
@@ -121,7 +116,7 @@ def _rendering(out: str, scale: float) -> tuple[Path, Callable[[charts.Specifica
     file = Path(out)
     match file.suffix.lower():
         case ".json":
-            return file, _as_json
+            return file, as_json
         case ".svg":
             charts.require_rendering()
             return file, charts.to_svg
@@ -138,7 +133,3 @@ def _warn_of_missing_characters(specification: charts.Specification) -> None:
             "no font here has Chinese characters, so they are drawn as boxes: install one, such as Noto Sans CJK, "
             "or write an .svg, which is drawn with the fonts of whoever opens it"
         )
-
-
-def _as_json(document: dict[str, Any]) -> bytes:
-    return (json_text.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_text
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +28,7 @@ from .options import (
     asked_as_of,
     open_ledger,
 )
+from .saving import save
 
 Format = Literal["csv", "json", "parquet"]
 
@@ -140,18 +139,7 @@ def _content(answer: Answer, format: Format, about: dict[str, Any]) -> bytes:
 def _save(file: Path, answer: Answer, format: Format, about: dict[str, Any], force: bool, json: bool) -> None:
     content = _content(answer, format, about)
     rows = len(answer["answers"] if format == "json" else exporting.tabulated(answer).rows)
-    written = {
-        "name": file.name,
-        "bytes": len(content),
-        "sha256": sha256(content).hexdigest(),
-        "rows": rows,
-    }
-    beside = json_text.dumps({"file": written} | about, ensure_ascii=False, indent=2) + "\n"
-    try:
-        exporting.save(file, content, beside.encode(), force=force)
-    except OSError as error:  # its own text may name a `.part` file, which is gone
-        show.complain(f"error: cannot write {file}: {error.strerror}")
-        raise typer.Exit(1) from None
+    written = save(file, content, about, force=force, rows=rows)
     if json:
         show.json(
             {"file": str(file), "metadata": str(exporting.saved_beside(file))}
