@@ -158,12 +158,16 @@ def _expectation(position: int | None, subject: tuple[str, Subject] | None) -> t
             name, state = subject
         case _:
             raise BadQuestion(
-                f"what is expected of a subject is its name and its state, as ('acme', 'none'), not {given!r:.80}"
+                f"an expectation on a subject is a name and a state, such as ('acme', 'none'), not {given!r:.80}"
             )
     if state not in ("none", "exists"):
         if type(state) is not int:
-            raise BadQuestion(f"a subject is expected to be 'none', 'exists' or at a position, not {state!r}")
+            raise BadQuestion(
+                f"the expected state of a subject is 'none', 'exists' or a position, not {state!r}"
+            )
         require_position(state)
     if not name or name != name.encode("utf-8", "replace").decode():
-        raise BadQuestion(f"an expectation on a subject must name the subject, and {name[:80]!r} is no name")
+        raise BadQuestion(
+            f"an expectation on a subject must name the subject, and {name[:80]!r} is not a name"
+        )
     return "" if position is None else str(position), name, str(state)

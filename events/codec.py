@@ -132,7 +132,8 @@ def _looked_through(text: bytes | str) -> Any:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         _fail(
-            "invalid-json", "holds half of a surrogate pair (\\ud800 to \\udfff alone), which is no character"
+            "invalid-json",
+            "holds half of a surrogate pair (\\ud800 to \\udfff alone), which is not a character",
         )
     return value
 
@@ -159,7 +160,7 @@ def from_json(value: object) -> Event:
     model = _model(attributes["type"])
     if model is None:
         known = ", ".join(CATALOG)
-        _fail("unknown-type", f"{attributes['type']!r} is no event type; the types are {known}", "type")
+        _fail("unknown-type", f"{attributes['type']!r} is not an event type; the types are {known}", "type")
     revision = _revision(model, attributes.get("dataschema"))
     if not isinstance(given, dict):
         _fail("validation", f"the data of an event is a JSON object, not {_kind(given)}", "data")
@@ -283,10 +284,12 @@ def _check_older(event: Event) -> None:
         return
     current = type(event.data)
     if not 1 <= event.older.revision < current.REVISION:
-        _fail("unknown-version", f"{event.older.revision} is no older revision of {current.TYPE}", "older")
+        _fail(
+            "unknown-version", f"{event.older.revision} is not an older revision of {current.TYPE}", "older"
+        )
     data = upcast(current.TYPE, event.older.revision, current.REVISION, event.older.data)
     if _validate(current, data, "older") != event.data:
-        _fail("validation", "says something else than `data`: leave it out where `data` was changed", "older")
+        _fail("validation", "differs from `data`: leave it out if `data` was changed", "older")
 
 
 def encode(event: Event) -> bytes:
@@ -452,8 +455,8 @@ def _said(kind: str, says: str, path: str) -> str:
     if kind != "extra_forbidden":
         return says
     if path:
-        return "there is no such member here"
-    return f"is none of an event's attributes, {', '.join(Envelope.model_fields)}: extensions are not taken"
+        return "is not a member here"
+    return f"is not an event attribute ({', '.join(Envelope.model_fields)}): extensions are refused"
 
 
 def _holds(value: object, part: object) -> bool:
@@ -493,7 +496,9 @@ def _check_time(text: str, now: datetime) -> None:
         moment = None
     if moment is None:
         _fail(
-            "date", f"{text[:40]!r} is no time: write RFC 3339 with a zone, as 2024-01-29T08:00:00Z", "time"
+            "date",
+            f"{text[:40]!r} is not a time: write RFC 3339 with a zone, such as 2024-01-29T08:00:00Z",
+            "time",
         )
     if moment.year < EARLIEST_YEAR:
         _fail("date", f"{text!r} is before {EARLIEST_YEAR}", "time")
@@ -533,7 +538,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(document) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add returns None
-        _fail("duplicate-key", f"the key {twice[:80]!r} stands twice in one object")
+        _fail("duplicate-key", f"the key {twice[:80]!r} occurs twice in one object")
     return document
 
 

@@ -40,8 +40,8 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
     except ValueError:
         # The library's own words may quote a piece of the password, where that has a slash in it.
         raise BadQuestion(
-            f"{masked(url)!r} is no server's URL: write redis://user:password@host:6379/0, rediss://... or "
-            "unix:///path/of/the/socket, and escape what is special in a password (%2F for a slash)"
+            f"{masked(url)!r} is not the URL of a server: write redis://user:password@host:6379/0, rediss://... or "
+            "unix:///path/of/the/socket, and escape special characters in a password (%2F for a slash)"
         ) from None
     _check_options(pool, url)
     return redis.Redis.from_pool(pool)
@@ -73,7 +73,7 @@ def _check_options(pool: redis.ConnectionPool, url: str) -> None:
         str(pool.connection_kwargs.get("host", "")).encode("idna")
         pool.connection_class(**pool.connection_kwargs)
     except (redis.RedisError, TypeError, ValueError) as error:
-        raise BadQuestion(f"{masked(url)!r} has a host or an option that is none: {error}") from None
+        raise BadQuestion(f"{masked(url)!r} has a host or an option that is not valid: {error}") from None
 
 
 def _require_certificates(options: dict[str, Any], url: str) -> None:
@@ -99,7 +99,7 @@ def _require_certificates(options: dict[str, Any], url: str) -> None:
             context.load_cert_chain(certificate, key, options.get("ssl_password"))
     except ssl.SSLError as error:
         raise BadQuestion(
-            f"{masked(url)!r}: {read}: no certificates, or no key of them, in PEM ({error})"
+            f"{masked(url)!r}: {read}: holds no certificate in PEM, or no key that fits it ({error})"
         ) from None
 
 
@@ -134,13 +134,13 @@ class Words:
 
 OF_COMMANDS = Words(
     untouched="",  # of several some may be done
-    unknown="what was asked for may be done or not. See what is there before asking for it again.",
-    broken_off="See what is there before asking for it again; where that fails too, report it.",
+    unknown="what was asked for may or may not have been done. Check before asking again.",
+    broken_off="Check what was done before asking again; if it fails again, report it.",
 )
 OF_EVENTS = Words(
     untouched=" Nothing was stored.",
-    unknown="the events may be stored or not. Send the same events again, with the same ids: each is stored once.",
-    broken_off="Send the same again, with the same ids; where that fails too, report it.",
+    unknown="the events may or may not have been stored. Send the same events again, with the same ids: each is stored once.",
+    broken_off="Send the same events again, with the same ids; if it fails again, report it.",
 )
 
 
@@ -155,8 +155,8 @@ def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[No
         yield
     except redis.exceptions.MaxConnectionsError as error:  # a kind of ConnectionError; yet nobody was asked
         raise StorageUnavailable(
-            f"this program holds as many connections to the server as it may.{words.untouched} Try again; where it stays so, "
-            "allow more: with max_connections in the server's URL."
+            f"this program holds as many connections to the server as it may.{words.untouched} Try again; if that does "
+            "not help, allow more, with max_connections in the server's URL."
         ) from error
     except _REFUSALS as error:
         raise _refusal(error, writing, words) from error
@@ -170,7 +170,7 @@ def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[No
             raise OutcomeUnknown(f"the server's answer was lost ({reason}): {words.unknown}") from error
         if isinstance(error, redis.exceptions.InvalidResponse):
             raise StorageUnavailable(
-                f"what answers is no Redis server: {reason}.{words.untouched} Is its address the right one?"
+                f"what answers is not a Redis server: {reason}.{words.untouched} Is the address right?"
             ) from error
         raise StorageUnavailable(
             f"cannot reach the server: {reason}.{words.untouched} Is it running?"
@@ -244,13 +244,13 @@ def _refusal(error: redis.exceptions.RedisError, writing: bool, words: Words) ->
     code = error.status_code or reason.partition(" ")[0]
     if code == "WRONGTYPE":
         return LogDamaged(
-            f"a key of the ledger is of another type than it must be ({reason}): something else wrote to it. "
-            "Restore a backup; or, where it is one of a projection, delete the keys {LEDGER}:projection:PROJECTION and "
+            f"a key of the ledger has the wrong type ({reason}): something else wrote to it. "
+            "Restore a backup; or, if it belongs to a projection, delete the keys {LEDGER}:projection:PROJECTION and "
             "{LEDGER}:projection:PROJECTION:*, and run `approvals replay`."
         )
     if writing and "user_script:" in reason:
         return OutcomeUnknown(
-            f"the server broke off in the middle of a function ({reason}): what it wrote until then stays. {words.broken_off}"
+            f"the server broke off in the middle of a function ({reason}); what it had written by then stays. {words.broken_off}"
         )
     advice = _WHAT_TO_DO.get(code, "Retry later")
     return StorageUnavailable(f"the server refuses: {reason}.{words.untouched} {advice}.")

@@ -39,8 +39,8 @@ _GROWTH = ("auto-aof-rewrite-percentage", "auto-aof-rewrite-min-size")
 REWRITING = Finding(
     "the rewrite of the append-only file",
     "under way",
-    "done, as it is none that the server has started because the file grew: it may be turning the file on, and keep nothing "
-    "until then. Wait for it (INFO persistence: aof_rewrite_in_progress)",
+    "over, because the server did not start it for the size of the file: the server may be turning the file on, and keep nothing "
+    "until the rewrite ends. Wait for it (INFO persistence: aof_rewrite_in_progress)",
 )
 
 

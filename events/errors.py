@@ -179,8 +179,8 @@ class ParkedEvents(LedgerError):
         more = f"; and {len(self.faults) - 10} more" if len(self.faults) > 10 else ""
         super().__init__(
             f"{projection}: {len(self.faults)} events cannot be applied ({shown}{more}). The live projection was not "
-            "touched. What a newer version of this software wrote needs that version: upgrade, then replay again. What is no "
-            "event stays in the way of every replay: restore a backup of the log from before it, and publish again what came since."
+            "touched. If a newer version of this software wrote them, upgrade, then replay again. An entry that is not "
+            "an event blocks every replay: restore a backup of the log from before it, and publish again what came since."
         )
 
 

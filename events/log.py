@@ -33,7 +33,7 @@ class Log:
         if client.get_encoder().decode_responses:
             # Found out here, or an append would be stored, and its answer not be understood.
             raise BadQuestion(
-                "this client makes text of the server's answers (decode_responses), and a log is bytes: make one with `connect`, or "
+                "this client decodes the server's answers to text (decode_responses), but a log is bytes: make the client with `connect`, or "
                 "without decode_responses"
             )
         self.client = client
@@ -181,7 +181,7 @@ class Log:
             if event.position != last + step:
                 raise LogDamaged(
                     f"ledger {self.ledger}: position {last + step} is missing; the next is {event.position}. "
-                    "Something else than this software wrote to the log: stop the writers and restore a backup."
+                    "Something other than this software wrote to the log: stop the writers and restore a backup."
                 )
             last += step
         return events
@@ -225,7 +225,7 @@ class Log:
                 written = b'"subject":' + canonical(subject)
                 if written not in event.payload:
                     raise LogDamaged(
-                        f"ledger {self.ledger}: position {event.position} is listed for subject {subject!r}, and is not of it: "
+                        f"ledger {self.ledger}: position {event.position} is listed for subject {subject!r}, but has another: "
                         "something else wrote to the ledger. Restore a backup."
                     )
                 yield event

@@ -73,7 +73,7 @@ def as_of(
         raise BadQuestion(f"known_as is `recorded` or `published`, not {known_as!r}", "known_as")
     if known_as == "published" and not isinstance(known_at, str):
         raise BadQuestion(
-            "what was known as published is asked for by a day: give known_at a date, as 2024-02-01",
+            "a question about what was known as published needs a day: give known_at a date, such as 2024-02-01",
             "known_as",
         )
     if known_as == "recorded" and recorded_until is not None:
@@ -182,7 +182,7 @@ def _position(log: Log, known_at: int | str, at_least: int, what: str) -> int:
     else:
         position = require_known(log, head, known_at, what)
     if at_least > position:
-        says = f"what was known at {known_at} is position {position}, and that is before {at_least}"
+        says = f"what was known at {known_at} is as of position {position}, which is before {at_least}"
         # A position of the past stays where it is, and so does an instant after which anything was recorded.
         raise BadQuestion(says, "at_least") if position == known_at or position < head else Lagging(says)
     return position
@@ -221,7 +221,7 @@ def instant(text: str) -> datetime:
         moment = None
     if moment is None:
         raise BadQuestion(
-            f"known_at is a position, an instant with a zone as 2024-02-01T08:00:00Z, or a date as 2024-02-01, not {text[:40]!r}",
+            f"known_at is a position, an instant with a zone such as 2024-02-01T08:00:00Z, or a date such as 2024-02-01, not {text[:40]!r}",
             "known_at",
         )
     return moment
@@ -238,7 +238,7 @@ def days(text: str, what: str) -> DateRange:
     try:
         return date_range(text)
     except TypeError:
-        reason = "this is no text"
+        reason = "this is not text"
     except ValueError as error:
         reason = str(error)
-    raise BadQuestion(f"{what} is a date as 2024-01-31, 2024-01 or 2024: {reason}", what)
+    raise BadQuestion(f"{what} is a date such as 2024-01-31, 2024-01 or 2024: {reason}", what)

@@ -158,7 +158,7 @@ def parse(text: str) -> Citation:
     form = _FORM.fullmatch(text)
     if form is None:
         raise BadQuestion(
-            f"{text[:80]!r} is no reference: it looks like "
+            f"{text[:80]!r} is not a reference: one looks like "
             "approvals:LEDGER/PROJECTION@VERSION?...&position=N#sha256=DIGEST, as `approvals cite` prints it"
         )
     projection = form["projection"]
@@ -177,7 +177,7 @@ def parse(text: str) -> Citation:
     )
     # What is left is order, a parameter that stands twice, and how values are encoded: only one way is right.
     if str(cited) != text:
-        raise BadQuestion(f"not written as references are written, which would be {cited}")
+        raise BadQuestion(f"a reference is written in one way only, and this one would be {cited}")
     return cited
 
 
@@ -237,7 +237,9 @@ def _posed(projection: str, question: Mapping[str, Value | None]) -> dict[str, V
     posed = {name: value for name, value in given.items() if value is not None and value is not False}
     for name, value in posed.items():
         if type(value) is not takes[name]:
-            raise BadQuestion(f"`{name}` of {projection} is no {takes[name].__name__}: {value!r:.40}")
+            raise BadQuestion(
+                f"`{name}` of {projection} must be of type {takes[name].__name__}, not {value!r:.40}"
+            )
         _require_writable(name, value)
     if projection == "shares" and posed and len(posed) < len(takes):
         raise BadQuestion(f"a share of a stock is asked for with all of {', '.join(takes)}")

@@ -168,7 +168,9 @@ class Store:
         live, previous = map(whole_number, reply)
         if number in (live, previous):
             which = "live" if number == live else "the way back"
-            raise BadQuestion(f"{self.projection.name}: generation {number} is {which}, and is not removed")
+            raise BadQuestion(
+                f"{self.projection.name}: generation {number} is {which}, and cannot be removed"
+            )
 
     def drop_old(self) -> None:
         """Removes every generation but the live one and the way back."""
@@ -553,7 +555,7 @@ def whole_number(stored: bytes | None) -> int:
         return int(stored or 0)
     except ValueError:
         raise Unreadable(
-            f"a number that is kept of a projection is not what this software writes, {stored!r:.80}: something else wrote to "
-            "it. All of it follows from the log: delete the keys {LEDGER}:projection:PROJECTION and "
+            f"a number in the state of a projection is not what this software writes, {stored!r:.80}: something else wrote to "
+            "it. All of this follows from the log: delete the keys {LEDGER}:projection:PROJECTION and "
             "{LEDGER}:projection:PROJECTION:*, and run `approvals replay`"
         ) from None

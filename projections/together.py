@@ -97,7 +97,7 @@ def read_together(
 def _senseless(names: Sequence[str], error: Exception) -> DocumentDamaged:
     return DocumentDamaged(
         f"a document of {', '.join(names)} is not what this software writes ({error!r:.200}): something else wrote it. All of them "
-        f"follow from the log: run `approvals replay {' '.join(names)}`. Where that does not help, report it"
+        f"follow from the log: run `approvals replay {' '.join(names)}`. If that does not help, report it"
     )
 
 

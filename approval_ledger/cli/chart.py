@@ -44,7 +44,7 @@ def chart(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="NAME", help="Of companies: any name of one, for its timeline.", callback=as_utf8
+            metavar="NAME", help="For companies: any name of one, for its timeline.", callback=as_utf8
         ),
     ] = None,
     *,
@@ -54,25 +54,30 @@ def chart(
             "-o",
             "--out",
             metavar="FILE",
-            help="Where to: FILE.png or FILE.svg, or FILE.json for the Vega-Lite specification.",
+            help="Where to write it: FILE.png or FILE.svg, or FILE.json for the Vega-Lite specification.",
             show_default=False,
             callback=as_utf8,
         ),
     ],
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE where it is there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     authority: Annotated[
         str | None,
-        typer.Option(help="Of totals, as the next two.", show_default=False, callback=as_utf8),
+        typer.Option(help="For totals, like the next two.", show_default=False, callback=as_utf8),
     ] = None,
     instrument: Annotated[str | None, typer.Option(show_default=False, callback=as_utf8)] = None,
     unit: Annotated[str | None, typer.Option(show_default=False, callback=as_utf8)] = None,
-    language: Annotated[charts.Language, typer.Option(help="Of labels: English or Chinese.")] = "en",
-    theme: Annotated[charts.Theme, typer.Option(help="On light or on dark paper.")] = "light",
+    language: Annotated[
+        charts.Language, typer.Option(help="The language of labels: English or Chinese.")
+    ] = "en",
+    theme: Annotated[charts.Theme, typer.Option(help="Light or dark paper.")] = "light",
     width: Annotated[
         int, typer.Option(metavar="PIXELS", min=charts.NARROWEST, max=charts.WIDEST)
     ] = charts.WIDTH,
     scale: Annotated[
-        float, typer.Option(metavar="N", min=0.5, max=8.0, help="Of a PNG: its pixels to one of --width.")
+        float,
+        typer.Option(
+            metavar="N", min=0.5, max=8.0, help="For PNG: how many pixels to draw for each pixel of --width."
+        ),
     ] = 2.0,
     valid_at: ValidAt = None,
     known_at: KnownAt = None,
@@ -124,7 +129,7 @@ def _rendering(out: str, scale: float) -> tuple[Path, Callable[[charts.Specifica
             charts.require_rendering()
             return file, lambda specification: charts.to_png(specification, scale)
         case _:
-            raise typer.BadParameter(f"-o takes a name that ends with .png, .svg or .json, and not {out!r}")
+            raise typer.BadParameter(f"-o takes a name that ends with .png, .svg or .json, not {out!r}")
 
 
 def _warn_of_missing_characters(specification: charts.Specification) -> None:

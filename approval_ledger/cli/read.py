@@ -188,7 +188,7 @@ def companies(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Of --suspects: on whose word the names would be joined. \\[default: editor]",
+            help="For --suspects: on whose word the names would be joined. \\[default: editor]",
             show_default=False,
             callback=as_utf8,
         ),
@@ -321,7 +321,7 @@ def _answer(
         if "parked" in answer:
             left_out = show.positions(answer["parked"])
             show.plain(
-                f"without what could not be applied, at positions {left_out}: `approvals park list` says why"
+                f"not counting events that could not be applied, at positions {left_out}: `approvals park list` says why"
             )
         show.plain(_footer(answer))
 
@@ -345,5 +345,5 @@ def _footer(answer: Answer) -> str:
 def _show_totals_of_terms(answer: Answer) -> None:
     show_totals(
         answer,
-        empty="nothing of these terms: `approvals totals` without --authority, --instrument and --unit lists what is counted",
+        empty="nothing is counted in these terms: `approvals totals` without --authority, --instrument and --unit lists what is counted",
     )

@@ -94,7 +94,7 @@ def _asked_for(views: Views, known: Identities, name: str) -> list[Company]:
         found.append(of_slug)
     if not found:
         raise UnknownCompany(
-            f"no company is named {name[:80]!r} here: `approvals companies` lists all, and "
+            f"no company is named {name[:80]!r} here: `approvals companies` lists all, and so does "
             "`companies` of the ledger over HTTP"
         )
     return found
