@@ -45,9 +45,11 @@ class UnknownVersion(InvalidEvent):
 
 @dataclass(frozen=True, slots=True)
 class DecodedEvent:
-    """A recorded event, read. `data` is None where this software does not know the type, or the version of it; then `newer`
-    says which version that is. `written` is the data as JSON, in its current shape, without what is absent; nothing in it may
-    be changed.
+    """A recorded event, decoded. `recorded_ms` is in milliseconds since 1970 (UTC).
+
+    `data` is None if this software does not know the event's type, or only other versions of it; in the latter case `newer`
+    says which version it is. `written` is the data as JSON, in its current shape and without absent fields; it must not be
+    changed.
     """
 
     position: int
@@ -72,12 +74,12 @@ def dataschema(model: type[EventData], revision: int | None = None) -> str:
 
 
 def loads(text: bytes | str) -> Any:
-    """JSON as RFC 8259 has it, and nothing beside: no duplicate keys, no NaN, no lone surrogates, at most 16 deep.
+    """JSON strictly as in RFC 8259: no duplicate keys, no NaN, no lone surrogates, nested at most 16 deep.
 
     Raises InvalidEvent (`invalid-json`, `duplicate-key`, `too-deep`).
     """
     content = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-    # With no more brackets than levels it is not too deep.
+    # With no more brackets than levels allowed, it cannot be too deep.
     if content.count(b"[") + content.count(b"{") <= NESTING_LIMIT:
         try:
             value = jiter.from_json(
@@ -86,12 +88,12 @@ def loads(text: bytes | str) -> Any:
             if _has_only_small_numbers([value]):
                 return value
         except ValueError:
-            pass  # what is wrong is said below, where it is found again
+            pass  # found again below, where the message is made
     return _looked_through(text)
 
 
 def _has_only_small_numbers(values: Iterable[Any]) -> bool:
-    """Whether no number in `values` is one that `_looked_through` may refuse: of over 20 characters, or an infinite one."""
+    """Whether `values` hold no number that `_looked_through` may refuse, that is, one of over 20 characters, or infinity."""
     for value in values:
         kind = type(value)
         if kind is str:
@@ -110,8 +112,8 @@ def _has_only_small_numbers(values: Iterable[Any]) -> bool:
 
 
 def _looked_through(text: bytes | str) -> Any:
-    """What `loads` gives, or why it does not: with the standard library and a look at each object and number, in ten times as
-    long."""
+    """What `loads` gives, or the reason why it cannot: by the standard library, checking each object and number, which takes ten
+    times as long."""
     if isinstance(text, bytes):
         text = decode_utf8(text)
     if text.startswith("\ufeff"):
@@ -185,7 +187,7 @@ def from_json(value: object) -> Event:
 
 
 def _has_only_plain_attributes(value: Mapping[Any, Any]) -> bool:
-    """Whether it needs no look by the envelope's model: that takes 2 us of the 15 of a whole event."""
+    """Whether the attributes need no validation by the model of the envelope, which takes 2 us of the 15 for a whole event."""
     texts = {**value}
     texts.pop("data", None)
     return (
@@ -201,7 +203,7 @@ _REQUIRED = frozenset(name for name, field in Envelope.model_fields.items() if f
 
 
 def _is_json(value: object) -> bool:
-    """Whether nothing in it is a model, which pydantic takes as it is, whatever became of it since it was made."""
+    """Whether it holds no model: pydantic accepts one without validating again, though it may have changed since it was made."""
     try:
         _UNSORTED.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):
@@ -213,7 +215,7 @@ _UNSORTED = msgspec.json.Encoder()
 
 
 def _can_change(data: EventData) -> bool:
-    """Whether it holds a list or a mapping, which can be changed in a frozen model."""
+    """Whether it holds a list or a mapping, which can change even in a frozen model."""
     return any(getattr(data, name) is not None for name in _containers(type(data)))
 
 
@@ -268,7 +270,7 @@ def _check_sense(event: Event, data: Mapping[str, Any], now: datetime | None) ->
     latest = _latest_day(int(time.time() if now is None else now.timestamp()))
     for path in _date_paths(type(event.data)):
         text = _at(data, path)
-        # As text: a month or a year comes before every day in it, and has begun if any day of it has.
+        # Compared as text: a month or a year sorts before each of its days, and has begun once any of its days has.
         if text is not None and text > latest:
             _fail("timestamp-in-future", f"{text!r} lies in the future", ".".join(("data", *path)))
 
@@ -345,7 +347,7 @@ _CANONICAL = msgspec.json.Encoder(
 
 
 def stored_json(text: bytes) -> Any:
-    """What canonical JSON says that this software wrote: none of the checks of `loads` are made again."""
+    """The value of canonical JSON that this software wrote: the checks of `loads` are not repeated."""
     return _STORED.decode(text)
 
 
@@ -381,8 +383,8 @@ def decode(recorded: RecordedEvent) -> DecodedEvent:
 
 
 def _data(document: dict[str, Any], *, nulls: bool) -> tuple[EventData | None, Mapping[str, Any]]:
-    """The data, and the same as JSON. What was stored in its very revision is what `_written` gave then, where no `nulls` may be
-    in it: a producer of ours may leave some. (Two folds that wrote it again took 10 us an event.)"""
+    """The data as a model, and as JSON. If it was stored in the model's own revision, the stored JSON is what `_written` would give,
+    unless it may contain `nulls`, which some producers leave in. (Writing it again in two folds took 10 us an event.)"""
     model = _model(document["type"])
     if model is None:
         return None, {}
@@ -392,7 +394,7 @@ def _data(document: dict[str, Any], *, nulls: bool) -> tuple[EventData | None, M
 
 
 def as_json_line(recorded: RecordedEvent) -> bytes:
-    """The stored bytes with `sequence` and `recordedtime` put in front of them; nothing else is touched."""
+    """The stored bytes with `sequence` and `recordedtime` inserted at the front, and nothing else changed."""
     time = recorded.recorded_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     head = f'{{"sequence":"{recorded.position:0{SEQUENCE_DIGITS}d}","recordedtime":"{time}",'
     return head.encode() + recorded.payload[1:]
@@ -444,7 +446,7 @@ def _fault(detail: Any, path: str, value: Any) -> Fault:
     parts = [path] if path else []
     for part in detail["loc"]:
         if not _holds(value, part) and kind != "missing":
-            break  # the rest names members of a union (pydantic's own words), and no field
+            break  # the rest is pydantic's names for members of a union, not fields
         # The name of an unknown field is the sender's: it must not reach a log or a terminal as it is.
         parts.append(str(part) if str(part).isprintable() else ascii(part))
         value = value[part] if _holds(value, part) else None
@@ -507,7 +509,7 @@ def _check_time(text: str, now: datetime) -> None:
 
 
 def decode_utf8(text: bytes) -> str:
-    """`text`, decoded. Raises InvalidEvent that names the first byte which is not UTF-8."""
+    """`text`, decoded. Raises InvalidEvent, which names the first byte that is not UTF-8."""
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""A client of the server, with its own retries off, the server's refusals as our errors, and writes that are not waited for."""
+"""Talking to the server: a client without redis-py's own retries, the server's refusals as our errors, and writes that are answered later."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .errors import BadQuestion, LogDamaged, OutcomeUnknown, StorageUnavailable
 
 
 def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redis.Redis:
-    """A client for `url` (`redis://`, `rediss://` or `unix://`); `timeout` in seconds for connecting and each reply.
+    """A client for `url` (`redis://`, `rediss://` or `unix://`). `timeout` is in seconds, for connecting and for each reply.
 
-    `name` is what the server's CLIENT LIST calls its connections.
+    `name` is what the server's CLIENT LIST calls the client's connections.
 
     redis-py 8 sends a write again by itself, up to 10 times, when a reply is lost: one XADD was seen to store 4 events.
     So its retries are off, and a lost reply is the caller's to resolve (OutcomeUnknown).
-    Raises BadQuestion where the URL is none, or has a host or an option that is none.
+    Raises BadQuestion if the URL, or a host or an option in it, is not valid.
     """
     try:
         _require_a_database(url)
@@ -48,10 +48,10 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
 
 
 class _Pool(redis.ConnectionPool):
-    """Keeps no connection on which the answer to a call that was broken off may still come."""
+    """Keeps no connection on which the answer to an interrupted call may still arrive."""
 
     def release(self, connection: redis.Connection) -> None:  # type: ignore[override]  # so the pool of redis-py has it
-        # Ctrl-C, or a signal's handler that raises: the next to ask would get that answer, and each after it that of the one before.
+        # Ctrl-C, or a signal handler that raises: the next call would get that answer, and each later one the answer of the call before.
         broken_off_by = sys.exception()
         if broken_off_by is not None and not isinstance(broken_off_by, redis.RedisError):
             connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py has no types here
@@ -59,7 +59,7 @@ class _Pool(redis.ConnectionPool):
 
 
 def _check_options(pool: redis.ConnectionPool, url: str) -> None:
-    # redis-py looks at them when it makes its first connection, and raises what nobody expects there.
+    # redis-py checks them only when it first connects, and raises errors that nobody expects there.
     for option in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
         # A connection says that there is no such file, and not which.
         if (path := pool.connection_kwargs.get(option)) is not None:
@@ -69,7 +69,7 @@ def _check_options(pool: redis.ConnectionPool, url: str) -> None:
                 raise BadQuestion(f"{masked(url)!r}: {option} cannot be read: {error}") from None
     _require_certificates(pool.connection_kwargs, url)
     try:
-        # Of a host that no name can be, the socket would say what nobody expects.
+        # For a host that cannot be a name, the socket would raise an error that nobody expects.
         str(pool.connection_kwargs.get("host", "")).encode("idna")
         pool.connection_class(**pool.connection_kwargs)
     except (redis.RedisError, TypeError, ValueError) as error:
@@ -77,8 +77,8 @@ def _check_options(pool: redis.ConnectionPool, url: str) -> None:
 
 
 def _require_certificates(options: dict[str, Any], url: str) -> None:
-    """Raises BadQuestion where the files that `url` names hold none: a connection would not say which file, and ask whether the
-    server is running."""
+    """Raises BadQuestion if the files that `url` names hold no certificate or key: the error of a connection would not say which
+    file, and ask whether the server is running."""
     authorities, certificate, key = (
         options.get(each) for each in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
     )
@@ -88,7 +88,7 @@ def _require_certificates(options: dict[str, Any], url: str) -> None:
         )
     if authorities is None and certificate is None:
         return
-    # Empty: to read the system's authorities, as the default one does, took a tenth of a second.
+    # An empty context: the default one reads the system's authorities, which took a tenth of a second.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         read = "ssl_ca_certs"
@@ -104,20 +104,20 @@ def _require_certificates(options: dict[str, Any], url: str) -> None:
 
 
 def _require_a_database(url: str) -> None:
-    """Raises ValueError where the path of `url` is no database's number: redis-py takes the first database then, and says nothing."""
+    """Raises ValueError if the path of `url` is not the number of a database: redis-py would silently use the first one."""
     of = urlsplit(url)
     if of.scheme in ("redis", "rediss") and re.fullmatch(r"/?[0-9]*/?", of.path, re.ASCII) is None:
         raise ValueError("no database")
 
 
 def alongside(client: redis.Redis) -> redis.Redis:
-    """A client of the same server with connections of its own: who holds one while it waits takes none of the others."""
+    """A client of the same server with its own connections: a caller that holds one while it waits takes none from the others."""
     pool = client.connection_pool
     return redis.Redis.from_pool(_Pool(pool.connection_class, **pool.connection_kwargs))
 
 
 def masked(url: str) -> str:
-    """`url` without its password, also where it is no URL, or one that has lost its scheme."""
+    """`url` without its password, even if it is not a URL, or one that has lost its scheme."""
     before = "//" if "://" in url else "^"
     without = re.sub(rf"(?s)({before}[^/@:?]*:).*(?=@)", r"\1***", url)
     return re.sub(r"([?&]password=)[^&#]*", r"\1***", without)
@@ -125,7 +125,7 @@ def masked(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is said of commands that failed, beside the server's own words: what became of them, and what to do."""
+    """What to say about commands that failed, in addition to the server's own words: what became of them, and what to do."""
 
     untouched: str
     unknown: str
@@ -133,7 +133,7 @@ class Words:
 
 
 OF_COMMANDS = Words(
-    untouched="",  # of several some may be done
+    untouched="",  # of several commands, some may have been done
     unknown="what was asked for may or may not have been done. Check before asking again.",
     broken_off="Check what was done before asking again; if it fails again, report it.",
 )
@@ -148,12 +148,14 @@ OF_EVENTS = Words(
 def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[None]:
     """Turns what redis-py raises into StorageUnavailable, or OutcomeUnknown for a write whose reply was lost.
 
-    `words` are those about events for an append alone: of nothing else it is true that the same again is stored once.
-    Raises LogDamaged where a key holds what this software never puts there.
+    `words` are OF_EVENTS for appends only: of nothing else is it true that a repeated call stores nothing twice.
+    Raises LogDamaged if a key holds something that this software never puts there.
     """
     try:
         yield
-    except redis.exceptions.MaxConnectionsError as error:  # a kind of ConnectionError; yet nobody was asked
+    except (
+        redis.exceptions.MaxConnectionsError
+    ) as error:  # a ConnectionError to redis-py, but the server was never asked
         raise StorageUnavailable(
             f"this program holds as many connections to the server as it may.{words.untouched} Try again; if that does "
             "not help, allow more, with max_connections in the server's URL."
@@ -178,10 +180,10 @@ def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[No
 
 
 class Conversation:
-    """Writes that are sent first and answered later, while the one thread that there is makes the next ready.
+    """Writes that are sent at once and answered later, while the same thread prepares the next ones.
 
-    (By one thread: another that sends 500 KB and reads the answer waits some four times for the interpreter, 5 ms each while
-    this one computes. Two threads with half of the calls each took as long as one.)
+    (Not in a second thread: one that sends 500 KB and reads the answer waits about four times for the interpreter, 5 ms each
+    while this one computes. Two threads with half of the calls each took as long as one.)
     """
 
     def __init__(self, connection: Any, words: Words) -> None:
@@ -195,7 +197,8 @@ class Conversation:
             self._connection.send_packed_command(self._connection.pack_commands(commands))
 
     def answers(self) -> list[Any]:
-        """Waits for the answers to all that was sent, in order: what the server refuses is among them, as redis-py's error."""
+        """Waits for the answers to everything that was sent, in order. A refusal of the server is among them, as redis-py's error.
+        Raises OutcomeUnknown or StorageUnavailable."""
         found: list[Any] = []
         with storage(writing=True, words=self._words):
             for _ in range(self.unanswered):
@@ -209,7 +212,8 @@ class Conversation:
 
 @contextmanager
 def conversation(client: redis.Redis, *, words: Words = OF_COMMANDS) -> Iterator[Conversation]:
-    """A conversation on a connection of the client's pool. One that is broken off before all is answered closes it."""
+    """A conversation on a connection of the client's pool, which is closed if not everything was answered. Raises
+    OutcomeUnknown or StorageUnavailable."""
     with storage(writing=True, words=words):
         connection: Any = client.connection_pool.get_connection()
     held = Conversation(connection, words)
@@ -217,11 +221,11 @@ def conversation(client: redis.Redis, *, words: Words = OF_COMMANDS) -> Iterator
         yield held
     finally:
         if held.unanswered:
-            connection.disconnect()  # what comes yet would be taken for the answer to another question
+            connection.disconnect()  # an answer that is still to come would be taken for that of another call
         client.connection_pool.release(connection)
 
 
-# Some of these are a kind of ConnectionError to redis-py; yet the server answered.
+# To redis-py some of these are ConnectionErrors, but the server did answer.
 _REFUSALS = (
     redis.exceptions.ResponseError,
     redis.exceptions.AuthenticationError,
