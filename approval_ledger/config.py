@@ -58,7 +58,7 @@ def opened(config: Config, *, make: bool) -> Iterator[Opened]:
         return
     if not make and not config.data.exists():
         raise BadQuestion(
-            f"there is no ledger in {config.data}: the directory is not there. Publish or import something first, or name its "
+            f"there is no ledger in {config.data}: the directory does not exist. Publish or import something first, or name the "
             "directory with --data"
         )
     with embedded.start(config.data) as server, _closing(server.url, config.ledger) as log:

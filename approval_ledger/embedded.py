@@ -207,7 +207,7 @@ class Server:
         if started_at is None:
             return StorageUnavailable(self._hangs(f"has not answered for {PATIENCE:g} s"))
         self._signal(signal.SIGKILL)
-        said = f"a new server of {self._directory} did not answer for {PATIENCE:g} s, and was killed again."
+        said = f"a new server of {self._directory} did not answer for {PATIENCE:g} s, and was killed."
         return StorageUnavailable(said + self._last_words(started_at))
 
     def _stranger(self, pid: int) -> LedgerError:
@@ -279,7 +279,7 @@ def _make_private(directory: Path) -> None:
     if directory.stat().st_mode & 0o077:
         if not empty:
             raise StorageUnavailable(
-                f"others than its owner may enter {directory.absolute()}. If it is the ledger's, `chmod 700` it; or name another."
+                f"users other than its owner may enter {directory.absolute()}. If it is the ledger's, `chmod 700` it; or name another."
             )
         directory.chmod(0o700)
 

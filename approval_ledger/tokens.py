@@ -97,7 +97,7 @@ def _stored(log: Log, *, writing: bool = False) -> Iterator[None]:
     except LogDamaged:
         place = keys.tokens(log.ledger)
         raise Unreadable(
-            f"{place} is no hash, something else wrote to it. Delete that key, and create tokens anew: those that there were are lost"
+            f"{place} is not a hash: something else wrote to it. Delete that key, and create new tokens: the old ones are lost"
         ) from None
 
 

@@ -20,7 +20,7 @@ Subject = Literal["none", "exists"] | int
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events that were checked and encoded, and the KEYS and ARGV that append them; it holds no event any more."""
+    """Events, checked and encoded, as the KEYS and ARGV that append them. The events themselves are not kept."""
 
     ledger: str
     identities: list[tuple[str, str]]
@@ -30,7 +30,7 @@ class Batch:
     expected_subject: tuple[str, Subject] | None
 
     def receipts(self, reply: list[bytes]) -> list[Receipt]:
-        """Where each event is, by the function's answer. Raises IdConflict, StaleExpectation, LogDamaged."""
+        """The receipt of each event, from the answer of append.lua. Raises IdConflict, StaleExpectation, LogDamaged."""
         match reply:
             case [b"OK", last, *known]:
                 return self._placed(int(last), list(map(int, known)))
@@ -79,7 +79,7 @@ def batch(
         except InvalidEvent as error:
             faults += [replace(fault, index=index) for fault in error.faults]
             continue
-        # The text of a member of an enum that is a str, too: that has the hash of its name.
+        # The plain text, even of a member of a str enum, whose hash is that of its name.
         first = seen.setdefault((str.__str__(event.source), str.__str__(event.id)), index)
         if first != index:
             message = f"has the source and id of event {first} of the same batch"
@@ -91,8 +91,8 @@ def batch(
             )
         payloads.append(payload)
         if event.subject is not None:
-            # As bytes: hiredis, which packs them, crashes where a Ctrl-C comes while it makes text of a number, and of thousands
-            # it is at that for half of the time.
+            # As bytes: hiredis, which packs them, crashes if a Ctrl-C comes while it turns a number into text, which with
+            # thousands of numbers takes half of its time.
             of_subjects += (
                 b"%d" % len(payloads),
                 subjects.setdefault(str.__str__(event.subject), b"%d" % (len(subjects) + 4)),
@@ -114,7 +114,7 @@ def batch(
             keys.subjects(ledger),
             *(keys.subject(ledger, name) for name in subjects),
         ],
-        # The identities are one argument: as one each they made sending and reading a call twice as slow.
+        # The identities are one argument: with one argument each, sending and reading a call took twice as long.
         [
             *expectation,
             b"".join([keys.identity(*each) for each in seen]),
@@ -128,7 +128,7 @@ def batch(
 
 
 def damage(ledger: str, length: int, added: int, known: int, newest: bytes, given: bytes) -> str:
-    """What is wrong with a log of which these numbers do not agree."""
+    """What to say about a log whose numbers, as append.lua or `Log.read_end` found them, do not agree."""
     return (
         f"ledger {ledger}: the log has {length} entries, {added} were ever added, {known} ids are known, its newest "
         f"entry is {newest.decode()} and the last it was given is {given.decode()} (position-time); these must agree. "
@@ -137,7 +137,7 @@ def damage(ledger: str, length: int, added: int, known: int, newest: bytes, give
 
 
 def require_position(position: int) -> None:
-    """Raises BadQuestion where it is none."""
+    """Raises BadQuestion unless it is a position: a whole number from 0 to 2^53 - 1."""
     if type(position) is not int or not 0 <= position < 2**53:
         raise BadQuestion(f"a position is a whole number from 0 to 2^53 - 1, not {position!r}")
 
@@ -152,18 +152,22 @@ def _expectation(position: int | None, subject: tuple[str, Subject] | None) -> t
         require_position(position)
     if subject is None:
         return "" if position is None else str(position), "", ""
-    given: object = subject  # whatever a caller that is not checked for types gives
+    given: object = subject  # a caller whose types nobody checks may give anything
     match given:
         case (str(), _):
             name, state = subject
         case _:
             raise BadQuestion(
-                f"what is expected of a subject is its name and its state, as ('acme', 'none'), not {given!r:.80}"
+                f"an expectation on a subject is a name and a state, such as ('acme', 'none'), not {given!r:.80}"
             )
     if state not in ("none", "exists"):
         if type(state) is not int:
-            raise BadQuestion(f"a subject is expected to be 'none', 'exists' or at a position, not {state!r}")
+            raise BadQuestion(
+                f"the expected state of a subject is 'none', 'exists' or a position, not {state!r}"
+            )
         require_position(state)
     if not name or name != name.encode("utf-8", "replace").decode():
-        raise BadQuestion(f"an expectation on a subject must name the subject, and {name[:80]!r} is no name")
+        raise BadQuestion(
+            f"an expectation on a subject must name the subject, and {name[:80]!r} is not a name"
+        )
     return "" if position is None else str(position), name, str(state)

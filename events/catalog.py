@@ -33,8 +33,8 @@ def _refuse_control_characters(text: str) -> None:
                 "holds the control character U+{code}, which no name or text may hold: remove it",
                 {"code": f"{ord(character):04X}"},
             )
-        # What has no meaning yet (Cn) is taken, but for what never will have one: a later Unicode, that is, a later Python, gives
-        # it one, and each must be able to read what another has stored.
+        # Unassigned code points (Cn) are accepted, except those that never will be assigned: a later Unicode, that is, a later
+        # Python, may assign the others, and each Python must be able to read what another has stored.
         if category == "Cs" or _is_no_character(ord(character)):
             raise PydanticCustomError(
                 "control-character",
@@ -44,7 +44,7 @@ def _refuse_control_characters(text: str) -> None:
 
 
 def _is_no_character(code: int) -> bool:
-    """Whether it is a noncharacter, for good (Unicode 15, section 23.7)."""
+    """Whether it is permanently a noncharacter (Unicode 15, section 23.7)."""
     return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
 
 
@@ -53,8 +53,8 @@ def _readable(text: str) -> str:
     # (It is False for every separator but the space, so full-width spaces take the slow way and pass.)
     if not text.isprintable():
         _refuse_control_characters(text)
-    # Of ASCII only white space has no key, once control characters are refused. A text that begins with a letter or a
-    # digit has one: most do, and to make the key of a new text takes 1.5 us.
+    # Once control characters are refused, the only ASCII text without a name key is white space. Any text that begins with a
+    # letter or a digit has a key: that covers most, and making the key of a new text takes 1.5 us.
     if text.isascii():
         visible = not text.isspace()
     else:
@@ -104,7 +104,7 @@ def _web_address(text: str) -> str:
 
 
 def is_plain(text: object) -> bool:
-    """Whether it is ASCII with something to see in it, so short that it can be any Name, Text or Reference."""
+    """Whether it is ASCII with a visible character, and so short that it is a valid Name, Text and Reference."""
     return (
         type(text) is str
         and len(text) <= NAME_LIMIT
@@ -143,11 +143,15 @@ class Source(Strict):
 
 
 class Item(Strict):
+    """What was approved: a model, a service or an application."""
+
     name: Name
     registry_number: Name | None = None
 
 
 class Holder(Strict):
+    """The company that an approval belongs to."""
+
     name: Name
 
 
@@ -216,6 +220,8 @@ class ApprovalGranted(FromARow):
 
 
 class Changes(Strict):
+    """What an amendment changes: the new company, the new item, or both."""
+
     company: Holder | None = None
     item: Item | None = None
 
@@ -323,7 +329,7 @@ class MarketEstimated(EventData):
 
 
 class UsageReported(EventData):
-    """How many use a service."""
+    """How many people use a service."""
 
     TYPE: ClassVar[str] = "usage.reported.v1"
     company: Name
@@ -334,6 +340,8 @@ class UsageReported(EventData):
 
 
 class CompanyName(Strict):
+    """One of a company's names; `lang` is a BCP 47 language tag."""
+
     text: Name
     lang: Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$", max_length=35)] | None = None
 

@@ -45,9 +45,11 @@ class UnknownVersion(InvalidEvent):
 
 @dataclass(frozen=True, slots=True)
 class DecodedEvent:
-    """A recorded event, read. `data` is None where this software does not know the type, or the version of it; then `newer`
-    says which version that is. `written` is the data as JSON, in its current shape, without what is absent; nothing in it may
-    be changed.
+    """A recorded event, decoded. `recorded_ms` is in milliseconds since 1970 (UTC).
+
+    `data` is None if this software does not know the event's type, or only other versions of it; in the latter case `newer`
+    says which version it is. `written` is the data as JSON, in its current shape and without absent fields; it must not be
+    changed.
     """
 
     position: int
@@ -72,12 +74,12 @@ def dataschema(model: type[EventData], revision: int | None = None) -> str:
 
 
 def loads(text: bytes | str) -> Any:
-    """JSON as RFC 8259 has it, and nothing beside: no duplicate keys, no NaN, no lone surrogates, at most 16 deep.
+    """JSON strictly as in RFC 8259: no duplicate keys, no NaN, no lone surrogates, nested at most 16 deep.
 
     Raises InvalidEvent (`invalid-json`, `duplicate-key`, `too-deep`).
     """
     content = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-    # With no more brackets than levels it is not too deep.
+    # With no more brackets than levels allowed, it cannot be too deep.
     if content.count(b"[") + content.count(b"{") <= NESTING_LIMIT:
         try:
             value = jiter.from_json(
@@ -86,12 +88,12 @@ def loads(text: bytes | str) -> Any:
             if _has_only_small_numbers([value]):
                 return value
         except ValueError:
-            pass  # what is wrong is said below, where it is found again
+            pass  # found again below, where the message is made
     return _looked_through(text)
 
 
 def _has_only_small_numbers(values: Iterable[Any]) -> bool:
-    """Whether no number in `values` is one that `_looked_through` may refuse: of over 20 characters, or an infinite one."""
+    """Whether `values` hold no number that `_looked_through` may refuse, that is, one of over 20 characters, or infinity."""
     for value in values:
         kind = type(value)
         if kind is str:
@@ -110,8 +112,8 @@ def _has_only_small_numbers(values: Iterable[Any]) -> bool:
 
 
 def _looked_through(text: bytes | str) -> Any:
-    """What `loads` gives, or why it does not: with the standard library and a look at each object and number, in ten times as
-    long."""
+    """What `loads` gives, or the reason why it cannot: by the standard library, checking each object and number, which takes ten
+    times as long."""
     if isinstance(text, bytes):
         text = decode_utf8(text)
     if text.startswith("\ufeff"):
@@ -132,7 +134,8 @@ def _looked_through(text: bytes | str) -> Any:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         _fail(
-            "invalid-json", "holds half of a surrogate pair (\\ud800 to \\udfff alone), which is no character"
+            "invalid-json",
+            "holds half of a surrogate pair (\\ud800 to \\udfff alone), which is not a character",
         )
     return value
 
@@ -159,7 +162,7 @@ def from_json(value: object) -> Event:
     model = _model(attributes["type"])
     if model is None:
         known = ", ".join(CATALOG)
-        _fail("unknown-type", f"{attributes['type']!r} is no event type; the types are {known}", "type")
+        _fail("unknown-type", f"{attributes['type']!r} is not an event type; the types are {known}", "type")
     revision = _revision(model, attributes.get("dataschema"))
     if not isinstance(given, dict):
         _fail("validation", f"the data of an event is a JSON object, not {_kind(given)}", "data")
@@ -184,7 +187,7 @@ def from_json(value: object) -> Event:
 
 
 def _has_only_plain_attributes(value: Mapping[Any, Any]) -> bool:
-    """Whether it needs no look by the envelope's model: that takes 2 us of the 15 of a whole event."""
+    """Whether the attributes need no validation by the model of the envelope, which takes 2 us of the 15 for a whole event."""
     texts = {**value}
     texts.pop("data", None)
     return (
@@ -200,7 +203,7 @@ _REQUIRED = frozenset(name for name, field in Envelope.model_fields.items() if f
 
 
 def _is_json(value: object) -> bool:
-    """Whether nothing in it is a model, which pydantic takes as it is, whatever became of it since it was made."""
+    """Whether it holds no model: pydantic accepts one without validating again, though it may have changed since it was made."""
     try:
         _UNSORTED.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):
@@ -212,13 +215,13 @@ _UNSORTED = msgspec.json.Encoder()
 
 
 def _can_change(model: type[EventData], written: Mapping[str, Any]) -> bool:
-    """Whether it holds a list or a mapping, which can be changed in a frozen model."""
+    """Whether it holds a list or a mapping, which can change even in a frozen model."""
     return not _containers(model).isdisjoint(written)
 
 
 @cache
 def _containers(model: type[BaseModel]) -> frozenset[str]:
-    """The fields that hold one where they are there, by their names in JSON."""
+    """The fields that hold a list or a mapping if they are given, by their names in JSON."""
     hints = get_type_hints(model)
     return frozenset(
         field.serialization_alias or name
@@ -256,7 +259,7 @@ def check(event: Event, now: datetime | None = None) -> bytes:
         _validate(Envelope, {name: value for name, value in attributes.items() if value is not None}, "")
         # A parser's own kind of text is no JSON.
         given = {name: str.__str__(cast("str", value)) for name, value in given.items()}
-    # The log is for ever: what may have become other than what its model checked is checked as it will be stored.
+    # The log is permanent: data that may differ from what its model validated is validated as it will be stored.
     if Strict.unchecked or _can_change(model, data):
         _validate(model, data, "data")
     _check_older(event)
@@ -275,7 +278,7 @@ def _check_sense(event: Event, data: Mapping[str, Any], now: datetime | None) ->
         for name in path:
             if (value := value.get(name)) is None:
                 break
-        # As text: a month or a year comes before every day in it, and has begun if any day of it has.
+        # Compared as text: a month or a year sorts before each of its days, and has begun once any of its days has.
         if value is not None and value > latest:
             _fail("timestamp-in-future", f"{value!r} lies in the future", ".".join(("data", *path)))
 
@@ -291,10 +294,12 @@ def _check_older(event: Event) -> None:
         return
     current = type(event.data)
     if not 1 <= event.older.revision < current.REVISION:
-        _fail("unknown-version", f"{event.older.revision} is no older revision of {current.TYPE}", "older")
+        _fail(
+            "unknown-version", f"{event.older.revision} is not an older revision of {current.TYPE}", "older"
+        )
     data = upcast(current.TYPE, event.older.revision, current.REVISION, event.older.data)
     if _validate(current, data, "older") != event.data:
-        _fail("validation", "says something else than `data`: leave it out where `data` was changed", "older")
+        _fail("validation", "differs from `data`: leave it out if `data` was changed", "older")
 
 
 def encode(event: Event) -> bytes:
@@ -350,7 +355,7 @@ _CANONICAL = msgspec.json.Encoder(
 
 
 def stored_json(text: bytes) -> Any:
-    """What canonical JSON says that this software wrote: none of the checks of `loads` are made again."""
+    """The value of canonical JSON that this software wrote: the checks of `loads` are not repeated."""
     return _STORED.decode(text)
 
 
@@ -386,8 +391,8 @@ def decode(recorded: RecordedEvent) -> DecodedEvent:
 
 
 def _data(document: dict[str, Any], *, nulls: bool) -> tuple[EventData | None, Mapping[str, Any]]:
-    """The data, and the same as JSON. What was stored in its very revision is what `_written` gave then, where no `nulls` may be
-    in it: a producer of ours may leave some. (Two folds that wrote it again took 10 us an event.)"""
+    """The data as a model, and as JSON. If it was stored in the model's own revision, the stored JSON is what `_written` would give,
+    unless it may contain `nulls`, which some producers leave in. (Writing it again in two folds took 10 us an event.)"""
     model = _model(document["type"])
     if model is None:
         return None, {}
@@ -397,7 +402,7 @@ def _data(document: dict[str, Any], *, nulls: bool) -> tuple[EventData | None, M
 
 
 def as_json_line(recorded: RecordedEvent) -> bytes:
-    """The stored bytes with `sequence` and `recordedtime` put in front of them; nothing else is touched."""
+    """The stored bytes with `sequence` and `recordedtime` inserted at the front, and nothing else changed."""
     time = recorded.recorded_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     head = f'{{"sequence":"{recorded.position:0{SEQUENCE_DIGITS}d}","recordedtime":"{time}",'
     return head.encode() + recorded.payload[1:]
@@ -449,7 +454,7 @@ def _fault(detail: Any, path: str, value: Any) -> Fault:
     parts = [path] if path else []
     for part in detail["loc"]:
         if not _holds(value, part) and kind != "missing":
-            break  # the rest names members of a union (pydantic's own words), and no field
+            break  # the rest is pydantic's names for members of a union, not fields
         # The name of an unknown field is the sender's: it must not reach a log or a terminal as it is.
         parts.append(str(part) if str(part).isprintable() else ascii(part))
         value = value[part] if _holds(value, part) else None
@@ -460,8 +465,8 @@ def _said(kind: str, says: str, path: str) -> str:
     if kind != "extra_forbidden":
         return says
     if path:
-        return "there is no such member here"
-    return f"is none of an event's attributes, {', '.join(Envelope.model_fields)}: extensions are not taken"
+        return "is not a member here"
+    return f"is not an event attribute ({', '.join(Envelope.model_fields)}): extensions are refused"
 
 
 def _holds(value: object, part: object) -> bool:
@@ -493,7 +498,9 @@ def _check_time(text: str, now: datetime) -> None:
         moment = None
     if moment is None:
         _fail(
-            "date", f"{text[:40]!r} is no time: write RFC 3339 with a zone, as 2024-01-29T08:00:00Z", "time"
+            "date",
+            f"{text[:40]!r} is not a time: write RFC 3339 with a zone, such as 2024-01-29T08:00:00Z",
+            "time",
         )
     if moment.year < EARLIEST_YEAR:
         _fail("date", f"{text!r} is before {EARLIEST_YEAR}", "time")
@@ -502,7 +509,7 @@ def _check_time(text: str, now: datetime) -> None:
 
 
 def decode_utf8(text: bytes) -> str:
-    """`text`, decoded. Raises InvalidEvent that names the first byte which is not UTF-8."""
+    """`text`, decoded. Raises InvalidEvent, which names the first byte that is not UTF-8."""
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -533,7 +540,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(document) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add returns None
-        _fail("duplicate-key", f"the key {twice[:80]!r} stands twice in one object")
+        _fail("duplicate-key", f"the key {twice[:80]!r} occurs twice in one object")
     return document
 
 

@@ -1,4 +1,4 @@
-"""A client of the server, with its own retries off, the server's refusals as our errors, and writes that are not waited for."""
+"""Talking to the server: a client without redis-py's own retries, the server's refusals as our errors, and writes that are answered later."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .errors import BadQuestion, LogDamaged, OutcomeUnknown, StorageUnavailable
 
 
 def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redis.Redis:
-    """A client for `url` (`redis://`, `rediss://` or `unix://`); `timeout` in seconds for connecting and each reply.
+    """A client for `url` (`redis://`, `rediss://` or `unix://`). `timeout` is in seconds, for connecting and for each reply.
 
-    `name` is what the server's CLIENT LIST calls its connections.
+    `name` is what the server's CLIENT LIST calls the client's connections.
 
     redis-py 8 sends a write again by itself, up to 10 times, when a reply is lost: one XADD was seen to store 4 events.
     So its retries are off, and a lost reply is the caller's to resolve (OutcomeUnknown).
-    Raises BadQuestion where the URL is none, or has a host or an option that is none.
+    Raises BadQuestion if the URL, or a host or an option in it, is not valid.
     """
     try:
         _require_a_database(url)
@@ -40,18 +40,18 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
     except ValueError:
         # The library's own words may quote a piece of the password, where that has a slash in it.
         raise BadQuestion(
-            f"{masked(url)!r} is no server's URL: write redis://user:password@host:6379/0, rediss://... or "
-            "unix:///path/of/the/socket, and escape what is special in a password (%2F for a slash)"
+            f"{masked(url)!r} is not the URL of a server: write redis://user:password@host:6379/0, rediss://... or "
+            "unix:///path/of/the/socket, and escape special characters in a password (%2F for a slash)"
         ) from None
     _check_options(pool, url)
     return redis.Redis.from_pool(pool)
 
 
 class _Pool(redis.ConnectionPool):
-    """Keeps no connection on which the answer to a call that was broken off may still come."""
+    """Keeps no connection on which the answer to an interrupted call may still arrive."""
 
     def release(self, connection: redis.Connection) -> None:  # type: ignore[override]  # so the pool of redis-py has it
-        # Ctrl-C, or a signal's handler that raises: the next to ask would get that answer, and each after it that of the one before.
+        # Ctrl-C, or a signal handler that raises: the next call would get that answer, and each later one the answer of the call before.
         broken_off_by = sys.exception()
         if broken_off_by is not None and not isinstance(broken_off_by, redis.RedisError):
             connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py has no types here
@@ -59,7 +59,7 @@ class _Pool(redis.ConnectionPool):
 
 
 def _check_options(pool: redis.ConnectionPool, url: str) -> None:
-    # redis-py looks at them when it makes its first connection, and raises what nobody expects there.
+    # redis-py checks them only when it first connects, and raises errors that nobody expects there.
     for option in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
         # A connection says that there is no such file, and not which.
         if (path := pool.connection_kwargs.get(option)) is not None:
@@ -69,16 +69,16 @@ def _check_options(pool: redis.ConnectionPool, url: str) -> None:
                 raise BadQuestion(f"{masked(url)!r}: {option} cannot be read: {error}") from None
     _require_certificates(pool.connection_kwargs, url)
     try:
-        # Of a host that no name can be, the socket would say what nobody expects.
+        # For a host that cannot be a name, the socket would raise an error that nobody expects.
         str(pool.connection_kwargs.get("host", "")).encode("idna")
         pool.connection_class(**pool.connection_kwargs)
     except (redis.RedisError, TypeError, ValueError) as error:
-        raise BadQuestion(f"{masked(url)!r} has a host or an option that is none: {error}") from None
+        raise BadQuestion(f"{masked(url)!r} has a host or an option that is not valid: {error}") from None
 
 
 def _require_certificates(options: dict[str, Any], url: str) -> None:
-    """Raises BadQuestion where the files that `url` names hold none: a connection would not say which file, and ask whether the
-    server is running."""
+    """Raises BadQuestion if the files that `url` names hold no certificate or key: the error of a connection would not say which
+    file, and ask whether the server is running."""
     authorities, certificate, key = (
         options.get(each) for each in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
     )
@@ -88,7 +88,7 @@ def _require_certificates(options: dict[str, Any], url: str) -> None:
         )
     if authorities is None and certificate is None:
         return
-    # Empty: to read the system's authorities, as the default one does, took a tenth of a second.
+    # An empty context: the default one reads the system's authorities, which took a tenth of a second.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         read = "ssl_ca_certs"
@@ -99,25 +99,25 @@ def _require_certificates(options: dict[str, Any], url: str) -> None:
             context.load_cert_chain(certificate, key, options.get("ssl_password"))
     except ssl.SSLError as error:
         raise BadQuestion(
-            f"{masked(url)!r}: {read}: no certificates, or no key of them, in PEM ({error})"
+            f"{masked(url)!r}: {read}: holds no certificate in PEM, or no key that fits it ({error})"
         ) from None
 
 
 def _require_a_database(url: str) -> None:
-    """Raises ValueError where the path of `url` is no database's number: redis-py takes the first database then, and says nothing."""
+    """Raises ValueError if the path of `url` is not the number of a database: redis-py would silently use the first one."""
     of = urlsplit(url)
     if of.scheme in ("redis", "rediss") and re.fullmatch(r"/?[0-9]*/?", of.path, re.ASCII) is None:
         raise ValueError("no database")
 
 
 def alongside(client: redis.Redis) -> redis.Redis:
-    """A client of the same server with connections of its own: who holds one while it waits takes none of the others."""
+    """A client of the same server with its own connections: a caller that holds one while it waits takes none from the others."""
     pool = client.connection_pool
     return redis.Redis.from_pool(_Pool(pool.connection_class, **pool.connection_kwargs))
 
 
 def masked(url: str) -> str:
-    """`url` without its password, also where it is no URL, or one that has lost its scheme."""
+    """`url` without its password, even if it is not a URL, or one that has lost its scheme."""
     before = "//" if "://" in url else "^"
     without = re.sub(rf"(?s)({before}[^/@:?]*:).*(?=@)", r"\1***", url)
     return re.sub(r"([?&]password=)[^&#]*", r"\1***", without)
@@ -125,7 +125,7 @@ def masked(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is said of commands that failed, beside the server's own words: what became of them, and what to do."""
+    """What to say about commands that failed, in addition to the server's own words: what became of them, and what to do."""
 
     untouched: str
     unknown: str
@@ -133,14 +133,14 @@ class Words:
 
 
 OF_COMMANDS = Words(
-    untouched="",  # of several some may be done
-    unknown="what was asked for may be done or not. See what is there before asking for it again.",
-    broken_off="See what is there before asking for it again; where that fails too, report it.",
+    untouched="",  # of several commands, some may have been done
+    unknown="what was asked for may or may not have been done. Check before asking again.",
+    broken_off="Check what was done before asking again; if it fails again, report it.",
 )
 OF_EVENTS = Words(
     untouched=" Nothing was stored.",
-    unknown="the events may be stored or not. Send the same events again, with the same ids: each is stored once.",
-    broken_off="Send the same again, with the same ids; where that fails too, report it.",
+    unknown="the events may or may not have been stored. Send the same events again, with the same ids: each is stored once.",
+    broken_off="Send the same events again, with the same ids; if it fails again, report it.",
 )
 
 
@@ -148,15 +148,17 @@ OF_EVENTS = Words(
 def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[None]:
     """Turns what redis-py raises into StorageUnavailable, or OutcomeUnknown for a write whose reply was lost.
 
-    `words` are those about events for an append alone: of nothing else it is true that the same again is stored once.
-    Raises LogDamaged where a key holds what this software never puts there.
+    `words` are OF_EVENTS for appends only: of nothing else is it true that a repeated call stores nothing twice.
+    Raises LogDamaged if a key holds something that this software never puts there.
     """
     try:
         yield
-    except redis.exceptions.MaxConnectionsError as error:  # a kind of ConnectionError; yet nobody was asked
+    except (
+        redis.exceptions.MaxConnectionsError
+    ) as error:  # a ConnectionError to redis-py, but the server was never asked
         raise StorageUnavailable(
-            f"this program holds as many connections to the server as it may.{words.untouched} Try again; where it stays so, "
-            "allow more: with max_connections in the server's URL."
+            f"this program holds as many connections to the server as it may.{words.untouched} Try again; if that does "
+            "not help, allow more, with max_connections in the server's URL."
         ) from error
     except _REFUSALS as error:
         raise _refusal(error, writing, words) from error
@@ -170,7 +172,7 @@ def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[No
             raise OutcomeUnknown(f"the server's answer was lost ({reason}): {words.unknown}") from error
         if isinstance(error, redis.exceptions.InvalidResponse):
             raise StorageUnavailable(
-                f"what answers is no Redis server: {reason}.{words.untouched} Is its address the right one?"
+                f"what answers is not a Redis server: {reason}.{words.untouched} Is the address right?"
             ) from error
         raise StorageUnavailable(
             f"cannot reach the server: {reason}.{words.untouched} Is it running?"
@@ -178,10 +180,10 @@ def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[No
 
 
 class Conversation:
-    """Writes that are sent first and answered later, while the one thread that there is makes the next ready.
+    """Writes that are sent at once and answered later, while the same thread prepares the next ones.
 
-    (By one thread: another that sends 500 KB and reads the answer waits some four times for the interpreter, 5 ms each while
-    this one computes. Two threads with half of the calls each took as long as one.)
+    (Not in a second thread: one that sends 500 KB and reads the answer waits about four times for the interpreter, 5 ms each
+    while this one computes. Two threads with half of the calls each took as long as one.)
     """
 
     def __init__(self, connection: Any, words: Words) -> None:
@@ -195,7 +197,8 @@ class Conversation:
             self._connection.send_packed_command(self._connection.pack_commands(commands))
 
     def answers(self) -> list[Any]:
-        """Waits for the answers to all that was sent, in order: what the server refuses is among them, as redis-py's error."""
+        """Waits for the answers to everything that was sent, in order. A refusal of the server is among them, as redis-py's error.
+        Raises OutcomeUnknown or StorageUnavailable."""
         found: list[Any] = []
         with storage(writing=True, words=self._words):
             for _ in range(self.unanswered):
@@ -209,7 +212,8 @@ class Conversation:
 
 @contextmanager
 def conversation(client: redis.Redis, *, words: Words = OF_COMMANDS) -> Iterator[Conversation]:
-    """A conversation on a connection of the client's pool. One that is broken off before all is answered closes it."""
+    """A conversation on a connection of the client's pool, which is closed if not everything was answered. Raises
+    OutcomeUnknown or StorageUnavailable."""
     with storage(writing=True, words=words):
         connection: Any = client.connection_pool.get_connection()
     held = Conversation(connection, words)
@@ -217,11 +221,11 @@ def conversation(client: redis.Redis, *, words: Words = OF_COMMANDS) -> Iterator
         yield held
     finally:
         if held.unanswered:
-            connection.disconnect()  # what comes yet would be taken for the answer to another question
+            connection.disconnect()  # an answer that is still to come would be taken for that of another call
         client.connection_pool.release(connection)
 
 
-# Some of these are a kind of ConnectionError to redis-py; yet the server answered.
+# To redis-py some of these are ConnectionErrors, but the server did answer.
 _REFUSALS = (
     redis.exceptions.ResponseError,
     redis.exceptions.AuthenticationError,
@@ -244,13 +248,13 @@ def _refusal(error: redis.exceptions.RedisError, writing: bool, words: Words) ->
     code = error.status_code or reason.partition(" ")[0]
     if code == "WRONGTYPE":
         return LogDamaged(
-            f"a key of the ledger is of another type than it must be ({reason}): something else wrote to it. "
-            "Restore a backup; or, where it is one of a projection, delete the keys {LEDGER}:projection:PROJECTION and "
+            f"a key of the ledger has the wrong type ({reason}): something else wrote to it. "
+            "Restore a backup; or, if it belongs to a projection, delete the keys {LEDGER}:projection:PROJECTION and "
             "{LEDGER}:projection:PROJECTION:*, and run `approvals replay`."
         )
     if writing and "user_script:" in reason:
         return OutcomeUnknown(
-            f"the server broke off in the middle of a function ({reason}): what it wrote until then stays. {words.broken_off}"
+            f"the server broke off in the middle of a function ({reason}); what it had written by then stays. {words.broken_off}"
         )
     advice = _WHAT_TO_DO.get(code, "Retry later")
     return StorageUnavailable(f"the server refuses: {reason}.{words.untouched} {advice}.")

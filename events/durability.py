@@ -34,13 +34,13 @@ _GROWTH = ("auto-aof-rewrite-percentage", "auto-aof-rewrite-min-size")
 
 # While a server turns its file on (`CONFIG SET appendonly yes`; a replica that was resynced, also once it is promoted), it
 # writes to a temporary file until a rewrite of the whole has ended: killed before that, every server tried lost what it had
-# acknowledged meanwhile. INFO has no word for that state (AOF_WAIT_REWRITE in the servers' sources); but a rewrite that a
-# server starts by itself comes when the file has outgrown its base, and the sizes of one that is turned on are those of before.
+# acknowledged meanwhile. INFO does not show that state (AOF_WAIT_REWRITE in the servers' sources). But a server starts a
+# rewrite by itself only when the file has outgrown its base, while a file that is being turned on still has its old sizes.
 REWRITING = Finding(
     "the rewrite of the append-only file",
     "under way",
-    "done, as it is none that the server has started because the file grew: it may be turning the file on, and keep nothing "
-    "until then. Wait for it (INFO persistence: aof_rewrite_in_progress)",
+    "over, because the server did not start it for the size of the file: the server may be turning the file on, and keep nothing "
+    "until the rewrite ends. Wait for it (INFO persistence: aof_rewrite_in_progress)",
 )
 
 
@@ -79,8 +79,8 @@ def check(client: redis.Redis, *, words: Words = OF_COMMANDS) -> tuple[Finding, 
 
 
 def refusing(client: redis.Redis) -> tuple[Finding, ...]:
-    """What to change where the server takes nothing more, for want of room or of replicas, which it says itself of an append.
-    Raises StorageUnavailable."""
+    """What to change if the server stores nothing more because it lacks memory or replicas. (An append needs no such check: the
+    server refuses it and says why.) Raises StorageUnavailable."""
     with storage():
         pipeline = client.pipeline(transaction=False)
         pipeline.info("memory")
@@ -102,7 +102,7 @@ def refusing(client: redis.Redis) -> tuple[Finding, ...]:
 
 
 def _has_outgrown_its_base(persistence: dict[str, Any], percentage: str, least: str) -> bool:
-    """Whether the file is so large that the server rewrites it by itself."""
+    """Whether the file has grown so much that the server rewrites it by itself."""
     base, now = int(persistence.get("aof_base_size", 0)), int(persistence.get("aof_current_size", 0))
     grown = now * 100 >= base * (100 + int(percentage))
     return base > 0 and int(percentage) > 0 and now >= int(least) and grown

@@ -1,4 +1,4 @@
-"""An event as submitted and as recorded (two types, so that no position is ever optional), and the receipt between."""
+"""An event as submitted, and as recorded (two types, so that no position is ever optional), and the receipt that links them."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Event:
     """A valid event that is not recorded yet.
 
     `source` and `id` together are its identity: sending them again with the same content appends nothing. `data` is in
-    the current revision of its type; `older` is set by `parse` where the event came in an older one, and `checked` where
-    nothing in the event can change: the bytes that the log will keep of it.
+    the current revision of its type. `parse` sets `older` if the event came in an older revision, and `checked`, the bytes
+    that the log will keep, if nothing in the event can change.
     """
 
     id: str
@@ -74,7 +74,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event as the log holds it: `position` counts from 1 without a gap; `payload` is the stored bytes."""
+    """An event as the log holds it: `position` counts from 1 without a gap, `recorded_ms` is in milliseconds since 1970 (UTC),
+    and `payload` is the stored bytes."""
 
     position: int
     recorded_ms: int
@@ -87,7 +88,7 @@ class RecordedEvent:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the entry's id and its bytes, in hex: who remembers it notices another log."""
+        """SHA-256 over the entry's id and its bytes, in hex: whoever remembers it notices if the log is replaced."""
         return sha256(f"{self.position}-{self.recorded_ms}\n".encode() + self.payload).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The errors that this software raises on purpose and that its packages share; each package has a few of its own below these.
+"""The errors that this software raises on purpose and that its packages share; each package derives a few of its own from these.
 
     LedgerError
     ├── Refused                    the request was wrong: nothing was stored
@@ -11,10 +11,10 @@
     │   ├── BadQuestion            a reader asked for something that cannot be asked
     │   │   └── UnknownCompany         no company has the name that was asked for
     │   └── TermsDiffer            two figures count different things and must not be combined
-    ├── StorageUnavailable         the server is away, read-only, full or busy: no event was stored
-    │   └── OutcomeUnknown         no reply came: it may be done; events are appended again with the same ids, else look first
+    ├── StorageUnavailable         the server is unreachable, read-only, full or busy: no event was stored
+    │   └── OutcomeUnknown         no reply came: append events again with the same ids; check before repeating anything else
     ├── LogDamaged                 the log has a gap, was shortened or was written to by something else
-    │   └── LogForked              the log is other than, or shorter than, what was read from it before
+    │   └── LogForked              the log differs from what was read of it before, or is shorter
     ├── Unreadable                 what is kept beside the log is of another version, or something else wrote to it
     ├── ParkedEvents               a rebuild met events it cannot apply
     └── Lagging                    a projection did not reach the position asked for in time
@@ -30,12 +30,12 @@ from dataclasses import dataclass
 
 
 class LedgerError(Exception):
-    """The root of every error raised on purpose. It may be pickled, as a pool of processes does."""
+    """The root of every error raised on purpose. It can be pickled, as a pool of processes requires."""
 
     code = "error"
 
     def __reduce__(self) -> tuple[Callable[..., LedgerError], tuple[object, ...], dict[str, object]]:
-        # An exception is made again of its text alone, which most of these cannot be: a `multiprocessing.Pool` then waits for ever.
+        # By default an exception is rebuilt from its text alone, which fails for most of these; a `multiprocessing.Pool` then waits for ever.
         return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
@@ -129,7 +129,7 @@ class AddressRefused(Refused):
 
 
 class BadQuestion(Refused):
-    """`parameter` is what was asked wrongly, by the name that it has in Python and over HTTP, where it is one thing."""
+    """`parameter` names the one parameter that is wrong, as it is called in Python and over HTTP; empty if it is not just one."""
 
     code = "bad-question"
 
@@ -163,7 +163,7 @@ class LogForked(LogDamaged):
 
 
 class Unreadable(LedgerError):
-    """The log has all of it: what cannot be read is made anew."""
+    """Something kept beside the log cannot be read. The log has all of it, so that it can be made anew."""
 
     code = "unreadable"
 
@@ -179,8 +179,8 @@ class ParkedEvents(LedgerError):
         more = f"; and {len(self.faults) - 10} more" if len(self.faults) > 10 else ""
         super().__init__(
             f"{projection}: {len(self.faults)} events cannot be applied ({shown}{more}). The live projection was not "
-            "touched. What a newer version of this software wrote needs that version: upgrade, then replay again. What is no "
-            "event stays in the way of every replay: restore a backup of the log from before it, and publish again what came since."
+            "touched. If a newer version of this software wrote them, upgrade, then replay again. An entry that is not "
+            "an event blocks every replay: restore a backup of the log from before it, and publish again what came since."
         )
 
 

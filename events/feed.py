@@ -14,7 +14,8 @@ from .errors import Fault, InvalidEvent, TooLarge
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One event of a file, from `line` on, of an array the `element` (from 1); either the event or why it is none."""
+    """One event of a file: the `line` where it starts, its place in an array (`element`, from 1), and either the event or the
+    `faults` that keep it from being one."""
 
     line: int
     event: Event | None
@@ -28,10 +29,10 @@ class Submission:
 
 
 def read_events(content: bytes) -> Iterator[Submission]:
-    """Every event of a file, good or bad, in order. A fault carries the line it is on.
+    """Every event of a file, good or bad, in order. A fault says on which line it is.
 
-    In NDJSON a bad line leaves the others readable. An array or a single object is one JSON text: where that is
-    broken, the whole is one bad submission.
+    In NDJSON a bad line leaves the others readable. An array or a single object is one JSON text: if that is
+    broken, the whole file is one bad submission.
     """
     if content.lstrip().startswith(b"["):
         yield from _array(content)
@@ -45,7 +46,7 @@ def read_events(content: bytes) -> Iterator[Submission]:
 
 
 def valid_events(content: bytes) -> list[Event]:
-    """The events of a file of which none may be bad. Raises InvalidEvent with every fault, each with its line."""
+    """The events of a file that must all be good. Raises InvalidEvent with every fault, each with its line."""
     submissions = list(read_events(content))
     faults = [fault for submission in submissions for fault in submission.faults]
     if faults:

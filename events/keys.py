@@ -34,12 +34,12 @@ _LEDGER = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?", re.ASCII)
 
 
 def checked_ledger(name: str) -> str:
-    """`name` as text, where it can name a ledger. Raises BadQuestion."""
+    """`name` as plain text. Raises BadQuestion if it cannot name a ledger."""
     if _LEDGER.fullmatch(name) is None:
         raise BadQuestion(
             f"{name[:80]!r} cannot name a ledger: use 1 to 64 of a-z, 0-9, - and _, with a letter or digit at both ends"
         )
-    return str.__str__(name)  # a member of an enum that is a str has its name in an f-string
+    return str.__str__(name)  # in an f-string a member of a str enum would be its name
 
 
 def log(ledger: str) -> str:
@@ -124,10 +124,10 @@ def tokens(ledger: str) -> str:
 
 def identity(source: str, id: str) -> bytes:
     """The field of `ids` for one event: 16 bytes, whatever the length of its source and id."""
-    # No f-string, as above.
+    # Not an f-string, which would use the name of a member of a str enum.
     return sha256(_bytes(source + "\n" + id)).digest()[:16]
 
 
 def _bytes(text: str) -> bytes:
-    # A reader may ask for anything: half of a surrogate pair, which no event holds, finds nothing.
+    # A reader may ask for anything, even half of a surrogate pair, which no event holds: that finds nothing.
     return text.encode("utf-8", "surrogatepass")

@@ -26,14 +26,14 @@ _LAST = 2**64  # every position lies before it
 
 
 class Log:
-    """One ledger's log on a server. Safe to share between threads; holds no state but the last durability check."""
+    """One ledger's log on a server. Safe to share between threads; its only state is when the last durability check was."""
 
     def __init__(self, client: redis.Redis, ledger: str) -> None:
-        """Raises BadQuestion where `ledger` is no ledger's name, or `client` makes text of what the server answers."""
+        """Raises BadQuestion if `ledger` cannot name a ledger, or `client` decodes the server's answers to text."""
         if client.get_encoder().decode_responses:
-            # Found out here, or an append would be stored, and its answer not be understood.
+            # Found out here: otherwise an append would be stored, and its answer not understood.
             raise BadQuestion(
-                "this client makes text of the server's answers (decode_responses), and a log is bytes: make one with `connect`, or "
+                "this client decodes the server's answers to text (decode_responses), but a log is bytes: make the client with `connect`, or "
                 "without decode_responses"
             )
         self.client = client
@@ -54,7 +54,7 @@ class Log:
         On return every event is written and synced to the server's disk. An event whose source and id are known, with
         the same content, is not stored again: its receipt has the old position. `expected_position` is the head that
         the caller has seen; `expected_subject` is a subject with "none", "exists", or the position of its last event.
-        Where every event is there already, nothing is written and nothing is expected.
+        If all events are there already, nothing is written, and the expectations are not checked.
 
         Raises Refused (InvalidEvent, TooLarge, IdConflict, StaleExpectation, NotDurable) or StorageUnavailable:
         nothing was stored. Raises OutcomeUnknown: no reply came; append the same events again. Raises LogDamaged.
@@ -68,10 +68,10 @@ class Log:
     def append_each(self, batches: Iterable[Iterable[Event]]) -> Iterator[list[Receipt]]:
         """Appends one batch after the other, each as `append` does, and yields the receipts of each.
 
-        While the server writes one, the next is taken from `batches`, checked and encoded; so it is best to let both
-        `batches` and what is in them be generators. An error ends it, and is about the batch after those that were
-        yielded, which all are stored. The next batch is sent when the next receipts are asked for: whoever stops
-        asking leaves none on its way.
+        While the server writes one batch, the next is taken from `batches`, checked and encoded; so it is best if both
+        `batches` and what is in them are generators. An error ends the iteration; it concerns the batch after those whose
+        receipts were yielded, all of which are stored. The next batch is sent only when the next receipts are asked for, so
+        whoever stops asking leaves none under way.
 
         Raises as `append` does, and what `batches` raises.
         """
@@ -107,24 +107,24 @@ class Log:
         return self.end()[0]
 
     def end(self) -> tuple[int, int]:
-        """The last position, and when it was recorded, in milliseconds since 1970; twice 0 for an empty ledger. Raises what
+        """The last position, and when it was recorded, in milliseconds since 1970; (0, 0) for an empty ledger. Raises what
         `head` raises."""
         with storage():
-            # Not of one moment, for a full server refuses even MULTI (Redis 7.0): an append may come between. So the
-            # ids are counted before and after; in a sound log the last position lies between the two.
+            # Not in a transaction, because a full server refuses even MULTI (Redis 7.0), so an append may come in between. The
+            # ids are therefore counted before and after; in a sound log the last position lies between the two counts.
             pipeline = self.client.pipeline(transaction=False)
             self.ask_end(pipeline)
             return self.read_end(pipeline.execute(raise_on_error=False))
 
     def ask_end(self, pipeline: Pipeline) -> None:
-        """Asks, with whatever else is asked at once, for the three replies that `read_end` takes. One may be an error: that of a
-        ledger without a log is none."""
+        """Adds to a pipeline the three commands whose replies `read_end` takes. One reply may be an error, which is right for a
+        ledger without a log."""
         pipeline.hlen(keys.ids(self.ledger))
         pipeline.xinfo_stream(self._key)
         pipeline.hlen(keys.ids(self.ledger))
 
     def read_end(self, replies: Sequence[Any]) -> tuple[int, int]:
-        """The end of the log, as it was asked for: see `end`."""
+        """The end of the log, from the replies to `ask_end`: see `end`."""
         with storage():
             before, about, known = replies
             if isinstance(about, redis.exceptions.ResponseError) and "no such key" in str(about):
@@ -145,14 +145,14 @@ class Log:
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """The events from position `after` + 1 on, in order, until the log's end or `limit` events.
 
-        Raises LogDamaged where a position is missing, also the last ones; BadQuestion for a negative `after`.
+        Raises LogDamaged if a position is missing, including the last ones; BadQuestion for a negative `after`.
         """
         require_position(after)
         while limit is None or limit > 0:
             page = self.page(after, PAGE if limit is None else min(PAGE, limit))
             yield from page
             if not page:
-                self.head()  # a log that lost its last entries ends early: only its head tells
+                self.head()  # only the head reveals that a log has lost its last entries
                 return
             after += len(page)
             limit = None if limit is None else limit - len(page)
@@ -160,7 +160,8 @@ class Log:
     def page(self, after: int, count: int, *, entry: str = "") -> list[RecordedEvent]:
         """At most `count` events from position `after` + 1 on, in one round trip.
 
-        Raises LogForked where `entry` is given and is not the digest of the event at `after`.
+        Raises LogForked if `entry` is given and is not the digest of the event at `after`; LogDamaged if a position is
+        missing.
         """
         require_position(after)
         if count <= 0:
@@ -181,13 +182,14 @@ class Log:
             if event.position != last + step:
                 raise LogDamaged(
                     f"ledger {self.ledger}: position {last + step} is missing; the next is {event.position}. "
-                    "Something else than this software wrote to the log: stop the writers and restore a backup."
+                    "Something other than this software wrote to the log: stop the writers and restore a backup."
                 )
             last += step
         return events
 
     def read_backwards(self, before: int | None = None, limit: int | None = None) -> Iterator[RecordedEvent]:
-        """The events before position `before` (default: from the head), newest first."""
+        """At most `limit` events before position `before` (default: all up to the head), newest first. Raises LogDamaged if a
+        position is missing."""
         if before is not None:
             require_position(before)
         head = self.head()
@@ -211,9 +213,10 @@ class Log:
         before: int | None = None,
         backwards: bool = False,
     ) -> Iterator[RecordedEvent]:
-        """The events of one subject after position `after`, and before `before` where that is given, in order, or newest first.
+        """At most `limit` events of one subject after position `after`, and before `before` if that is given, in order, or newest
+        first.
 
-        Raises LogDamaged where the list of the subject names what is not in the log, or of another.
+        Raises LogDamaged if the list of the subject names an event that is not in the log, or that has another subject.
         """
         require_position(after)
         if before is not None:
@@ -221,11 +224,11 @@ class Log:
         for page in self._listed(subject, after, _LAST if before is None else before, backwards=backwards):
             wanted = page if limit is None else page[: max(0, limit)]
             for event in self.at_each(wanted):
-                # As the log writes it; within a string its quotation marks would be escaped.
+                # As the log writes it. Inside a string the quotation marks would be escaped.
                 written = b'"subject":' + canonical(subject)
                 if written not in event.payload:
                     raise LogDamaged(
-                        f"ledger {self.ledger}: position {event.position} is listed for subject {subject!r}, and is not of it: "
+                        f"ledger {self.ledger}: position {event.position} is listed for subject {subject!r}, but has another: "
                         "something else wrote to the ledger. Restore a backup."
                     )
                 yield event
@@ -233,8 +236,8 @@ class Log:
                 return
 
     def _listed(self, subject: str, after: int, before: int, *, backwards: bool) -> Iterator[list[int]]:
-        """The positions between two that are listed for a subject, some at a time, in order or backwards. The list is in order: of
-        300,000 positions it takes longer to read all than to find the first that is asked for."""
+        """The positions between `after` and `before` that are listed for a subject, a page at a time, in order or backwards. The list
+        is sorted, so the first page is found by bisection: reading all of 300,000 positions takes longer."""
         key = keys.subject(self.ledger, subject)
 
         def listed(first: int, last: int) -> list[int]:
@@ -289,10 +292,10 @@ class Log:
     def follow(self, after: int, *, wait: float = 5.0, entry: str = "") -> Iterator[RecordedEvent | None]:
         """The events after `after`, for ever: waits for new ones, and yields None each time `wait` seconds bring none.
 
-        The client's time-out bounds the wait: half of it is the longest. `entry` is the digest of the event at `after`, for
-        whoever has read it before; else it is what is there when the first one is asked for.
-        Raises LogForked where another event is at the last position that was read, or none, whenever it has waited and
-        before each page. Raises LogDamaged where a position is missing.
+        A wait takes at most half of the client's time-out. `entry` is the digest of the event at `after`, for a caller that
+        has read that event before; without it, whatever is there when the first event is asked for counts.
+        After each wait, and before each page, raises LogForked if there is another event, or none, at the last position that
+        was read. Raises LogDamaged if a position is missing.
         """
         require_position(after)
         longest = (self.client.connection_pool.connection_kwargs.get("socket_timeout") or 2 * wait) / 2
@@ -303,7 +306,7 @@ class Log:
                 if not entry:
                     self.ask_at(pipeline, after)
                 pipeline.xread({self._key: f"{after}-{2**64 - 1}"}, count=PAGE, block=block)
-                # Answered when the wait is over: what came is of the log that was read.
+                # Answered after the wait, so that it shows whether the new events are of the log that was read.
                 self.ask_at(pipeline, after)
                 *before, found, there = pipeline.execute()
             if before and before[0]:
@@ -329,37 +332,37 @@ class Log:
         )
 
     def at(self, position: int) -> RecordedEvent | None:
-        """The event at `position`, or None where the log is not that long. Raises LogDamaged where it is lost."""
+        """The event at `position`, or None if the log is not that long. Raises LogDamaged if it was lost."""
         require_position(position)
         with storage():
             found = cast(list[Any], self.client.xrange(self._key, min=str(position), max=str(position)))
         return self.read_at(position, found)
 
     def still_at(self, position: int) -> RecordedEvent:
-        """The event at `position`, which the log had a moment ago. Raises LogForked where it ends before that now."""
+        """The event at `position`, which the log had a moment ago. Raises LogForked if the log now ends before it."""
         if (event := self.at(position)) is None:
             raise self.is_shorter_than(position)
         return event
 
     def is_shorter_than(self, position: int) -> LogForked:
-        """What is to be raised where the log ends before `position`, which it had a moment ago."""
+        """The error to raise if the log ends before `position`, which it had a moment ago."""
         return LogForked(
             f"ledger {self.ledger}: the log had position {position} a moment ago, and ends before it now: it was rolled back or "
             "replaced while it was read (an old backup, a promoted replica). Restore the log; or, if this log is the right one, ask again"
         )
 
     def ask_at(self, pipeline: Pipeline, position: int) -> None:
-        """Asks, with whatever else is asked at once, for what `read_at` takes."""
+        """Adds to a pipeline the command whose reply `read_at` takes."""
         pipeline.xrange(self._key, min=str(position), max=str(position))
 
     def read_at(self, position: int, found: list[Any]) -> RecordedEvent | None:
-        """The event at `position`, as it was asked for: see `at`."""
+        """The event at `position`, from the reply to `ask_at`: see `at`."""
         if not found and position > 0:
-            self.head()  # tells a log that is not that long from one that lost this position
+            self.head()  # raises if the log is long enough and has lost this position
         return _recorded(found[0]) if found else None
 
     def position_of(self, source: str, id: str) -> int | None:
-        """Where the event with this source and id is, or None."""
+        """The position of the event with this source and id, or None."""
         with storage():
             found = cast(
                 bytes | None, self.client.hget(keys.ids(self.ledger), cast(str, keys.identity(source, id)))
@@ -367,7 +370,8 @@ class Log:
         return None if found is None else self._position(found)
 
     def positions_of(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        """Where those of the events with these sources and ids are that the log holds, in one round trip."""
+        """The positions of the events with these sources and ids, by source and id, without those that the log does not hold; in
+        one round trip."""
         wanted = list(dict.fromkeys(references))
         if not wanted:
             return {}
@@ -379,7 +383,7 @@ class Log:
         return {each: self._position(at) for each, at in zip(wanted, found, strict=True) if at is not None}
 
     def _position(self, indexed: bytes) -> int:
-        """A position as the index of ids or of a subject names it. Raises LogDamaged where that is none."""
+        """A position as the index of ids or of a subject names it. Raises LogDamaged if it is not a number."""
         if not indexed.isdigit():
             raise LogDamaged(
                 f"ledger {self.ledger}: an index of the log names {indexed!r:.80} as a position: something else wrote to it. "

@@ -7,8 +7,8 @@ import unicodedata
 from functools import lru_cache
 
 
-# A name is asked for again soon or never; 65,536 of them take 20 MB. Texts come here, too: 4,096 of 2,000 Chinese characters take
-# 41 MB. To look at the length first would make what is kept take three quarters longer: whoever takes a text from outside bounds it.
+# A name is asked for again soon or never, and 65,536 of them take 20 MB. Texts come here too: 4,096 of 2,000 Chinese characters take
+# 41 MB. Checking the length first would make a hit take three quarters longer; whoever accepts a text from outside limits its length.
 @lru_cache(maxsize=4_096)
 def name_key(text: str) -> str:
     """The key under which a name is compared: NFKC, full case folding, NFKC again, runs of white space as one space.
@@ -18,7 +18,7 @@ def name_key(text: str) -> str:
     as the zero-width space) and the other characters that Unicode calls default-ignorable (a Hangul filler, a variation
     selector). The key of a key is itself. (Unicode 15, section 3.13, "caseless matching for compatibility".)
     """
-    if text.isascii():  # nothing to drop, to compose or to fold but its capitals
+    if text.isascii():  # there is nothing to drop or to compose, and only capitals to fold
         return " ".join(text.lower().split())
     visible = "".join(
         character for character in _IGNORABLE.sub("", text) if unicodedata.category(character) != "Cf"

@@ -137,7 +137,7 @@ class Count(Strict):
 
 
 def _unsigned(value: float) -> float:
-    return value + 0.0  # -0.0 is 0, and must not be kept as another
+    return value + 0.0  # turns -0.0 into 0.0, which must not be stored as a different value
 
 
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), AfterValidator(_unsigned)]
@@ -161,7 +161,7 @@ class Share(Strict):
 
 @dataclass(frozen=True, slots=True, order=True)
 class DateRange:
-    """The days from `first` to `last`, both included: what a partial date stands for."""
+    """The days from `first` to `last`, both included: what a partial date may stand for."""
 
     first: date
     last: date
@@ -195,7 +195,7 @@ def date_range(text: str) -> DateRange:
     return DateRange(date(year, month, day), date(year, month, day))
 
 
-# A second cache, for a validator that is one is called without a frame of Python: half of what a known day takes.
+# A second cache: a validator that is itself a cache is called without a Python frame, which halves the time for a known day.
 @lru_cache(maxsize=65_536)
 def _partial_date(text: str) -> str:
     try:

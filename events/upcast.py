@@ -1,4 +1,4 @@
-"""Older shapes of an event's data to the current one: revision n to n+1 as pure functions. Stored bytes never change."""
+"""Older shapes of an event's data brought to the current one, from revision n to n+1, by pure functions. Stored bytes never change."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UPCASTS: Mapping[tuple[str, int], Callable[[JSON], JSON]] = {
 
 
 def upcast(type: str, revision: int, current: int, data: JSON) -> JSON:
-    """`data` of `revision`, as the `current` revision has it."""
+    """`data`, which is in `revision`, brought to the `current` revision. Raises InvalidEvent."""
     for step in range(revision, current):
         data = UPCASTS[type, step](data)
     return data

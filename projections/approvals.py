@@ -7,15 +7,17 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from events import DateRange, date_range, name_key
+from events import date_range, name_key
 from events.catalog import ApprovalGranted, ApprovalRevoked
 
 from .projection import Documents
+from .ranges import agreeing
 
 
 class Approval(NamedTuple):
-    """One approval, as its earliest standing report has it; `on` are the days that all its reports allow (see `span`), and
-    `position` that of the first report that says so by itself, or else of the earliest."""
+    """One approval, as its earliest standing report describes it. `on` is the days that all its reports allow (see `span`);
+    `position` is that of the first report that gives just these days, or else of the earliest report. `company` and `item` are
+    keys of names."""
 
     position: int
     on: str
@@ -25,8 +27,8 @@ class Approval(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What a report says of an approval: its position, the date, the company (the key of its name), and the batch (a key) that it
-    names, if it names one."""
+    """What a report says about an approval: the position of the report, the date, the company (the key of its name), and the batch
+    (a key) that it names, if any."""
 
     position: int
     on: str
@@ -35,7 +37,7 @@ class Told(NamedTuple):
 
 
 Change = tuple[int, Approval]
-"""+1 and an approval that is there now, or -1 and one that is there no longer."""
+"""+1 and an approval that was added, or -1 and one that was removed."""
 
 
 def needs(counted: str, grant: ApprovalGranted) -> list[str]:
@@ -52,10 +54,10 @@ def record(
     stands: bool,
     batch: str | None = None,
 ) -> list[Change]:
-    """Counts a report in, or out again, and returns how the set of distinct approvals of the terms `counted` changed. Which `batch`
-    (a key) it names is kept where it is given.
+    """Counts a report in, or if it no longer `stands` out again, and returns how the set of distinct approvals in the terms
+    `counted` changed. The `batch` (a key) that it names is kept, if it is given.
 
-    A report without a number is the same approval as one with a number and the same item and company.
+    A report without a registry number is of the same approval as one with a number and the same item and company.
     """
     of = [] if batch is None else [batch]
     if (first := _first(documents, counted, grant, position, of, stands)) is not None:
@@ -67,8 +69,8 @@ def record(
 def record_of(
     documents: Documents, counted: str, grant: ApprovalGranted, position: int, batch: str, *, stands: bool
 ) -> tuple[list[Change], list[Change]]:
-    """The same, of a report that puts the approval in a `batch` (a key): how the approvals of that batch changed, and how
-    those of any batch did. Two reports may put one approval in different batches, and it is counted in both."""
+    """The same for a report that puts the approval in a `batch` (a key): how the approvals of that batch changed, and how
+    those of all batches together did. Two reports may put one approval in different batches; it is then counted in both."""
     if (first := _first(documents, counted, grant, position, [batch], stands)) is not None:
         return [(1, first)], [(1, first)]
     was, now = _record(documents, counted, grant, position, [batch], stands)
@@ -79,8 +81,8 @@ def record_of(
 
 
 def mixed_since(documents: Documents, counted: str, grant: ApprovalGranted) -> int | None:
-    """The position since which there are reports of this item and company with a registry number and reports without one; None
-    where there are not."""
+    """The position since which there have been both reports with and reports without a registry number for this item and company;
+    None if there are not both."""
     held = documents.get(_unnumbered(counted, grant))
     if held is None or not held["reports"] or not held["numbered"]:
         return None
@@ -88,8 +90,8 @@ def mixed_since(documents: Documents, counted: str, grant: ApprovalGranted) -> i
 
 
 def shared_since(documents: Documents, counted: str, grant: ApprovalGranted) -> int | None:
-    """The position since which reports give the registry number of this grant to several companies (by their names as they are
-    written); None where they do not."""
+    """The position since which reports have given the registry number of this grant to several companies, told apart by the keys of
+    their names; None if they do not."""
     if grant.item.registry_number is None:
         return None
     held = documents.get(_numbered(counted, grant)) or []
@@ -97,8 +99,8 @@ def shared_since(documents: Documents, counted: str, grant: ApprovalGranted) -> 
 
 
 def redated_from(documents: Documents, counted: str, grant: ApprovalGranted) -> int | None:
-    """The position of the first report of this approval (of its number, or of its item and company without one) where those that
-    name a batch leave it other days than all of them; None where they do not."""
+    """The position of the first report of this approval (of its number, or of its item and company without one), if the reports that
+    name some batch allow other days than all reports together; otherwise None."""
     if grant.item.registry_number is not None:
         reports = documents.get(_numbered(counted, grant)) or []
     else:
@@ -122,7 +124,7 @@ def reports_of(documents: Documents, counted: str, numbers: Iterable[str]) -> li
 
 
 def reports_without(documents: Documents, counted: str, items: Iterable[tuple[str, str]]) -> list[list[Told]]:
-    """The same of each item and company (as keys) of which no report gives a number; nothing of others."""
+    """The same for each item and company (as keys) to which no report gives a number; an empty list for the others."""
     places = [_item_place(counted, *of) for of in items]
     documents.fetch(places)
     held = [documents.get(place) or {"reports": [], "numbered": []} for place in places]
@@ -149,19 +151,19 @@ def numbered_at(
 
 
 def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> list[Approval | None]:
-    """The approval of each registry number (as a key), among all; it is its who is named by the earliest report that stands."""
+    """The approval with each registry number (as a key), or None. Its company is the one that the earliest standing report names."""
     places = [place_of(counted, number) for number in numbers]
     documents.fetch(places)
     return [_approval(documents.get(place) or [], numbered=True) for place in places]
 
 
 def place_of(counted: str, number: str) -> str:
-    """The document that has what is reported of a registry number (as a key)."""
+    """The key of the document with the reports of a registry number (as a key)."""
     return f"number\t{counted}\t{number}"
 
 
 def revoked_key(revocation: ApprovalRevoked) -> str:
-    """What is revoked: equal for two reports of one revocation, where both name it the same way."""
+    """A key for what is revoked: the same for two reports of one revocation that name the approval in the same way."""
     if revocation.registry_number is not None:
         return f"number\t{name_key(revocation.registry_number)}"
     assert revocation.item is not None
@@ -170,8 +172,8 @@ def revoked_key(revocation: ApprovalRevoked) -> str:
 
 
 class _Reports(NamedTuple):
-    """The reports that tell on one grant: those of its registry number, and what is known of its item and company, that is,
-    the reports without a number, and the marks of those with one. Each says its batch at the end, where batches count."""
+    """The reports that bear on one grant: those of its registry number; and of its item and company, the reports without a number,
+    and the marks (positions) of those with one. Where batches count, each ends with its batch."""
 
     of_number: list[list[Any]]
     without: list[list[Any]]
@@ -187,7 +189,7 @@ class _Reports(NamedTuple):
         )
 
     def approvals(self) -> list[Approval | None]:
-        """The approval with the number, and the one without, where there are these."""
+        """The approval with the number and the approval without one, each None if there is none."""
         return [
             _approval(self.of_number, numbered=True),
             None if self.marks else _approval(self.without, numbered=False),
@@ -197,8 +199,8 @@ class _Reports(NamedTuple):
 def _first(
     documents: Documents, counted: str, grant: ApprovalGranted, position: int, batch: list[str], stands: bool
 ) -> Approval | None:
-    """The approval that is there now, where this is the only report that tells on it: most are, and what `_record` makes of
-    them took a fifth of the time of all folds. None, and nothing is counted, where it is not."""
+    """The approval that this report adds if no other report bears on it, as is mostly so: with `_record` alone these took a fifth of
+    the time of all folds. None, with nothing counted, if another report does."""
     number = grant.item.registry_number
     numbered = None if number is None else _numbered(counted, grant)
     bare = _unnumbered(counted, grant)
@@ -262,23 +264,21 @@ def _changes(was: list[Approval | None], now: list[Approval | None]) -> list[Cha
 
 
 def sampled(sample: list[int], position: int, sign: int, most: int) -> list[int]:
-    """Some positions of approvals that are counted, with one that is counted in, or without one that is counted out."""
+    """A sample of the positions of counted approvals, at most `most`, with `position` counted in (+1) or out (-1)."""
     if sign > 0:
         return sorted([*sample, position])[:most]
     return [other for other in sample if other != position]
 
 
 def span(dates: list[str]) -> str:
-    """The days that all these dates of one thing allow; where no day is in all of them, from the earliest to the latest. As
-    one of the dates, where it says just that, else as a day or as `first/last`."""
-    # Of thousands of reports of one thing most repeat a date.
+    """The days that all these dates of one thing allow, or if they share none, those that they span. Written as one of the dates if
+    that says just this, else as a day or as `first/last`."""
+    # When there are thousands of reports of one thing, most repeat a date.
     dates = [*dict.fromkeys(dates)]
     if len(dates) == 1:
         return dates[0]
     ranges = [date_range(date) for date in dates]
-    days = DateRange(max(r.first for r in ranges), min(r.last for r in ranges))
-    if days.first > days.last:
-        days = DateRange(min(r.first for r in ranges), max(r.last for r in ranges))
+    days = agreeing(ranges)
     if days in ranges:
         return dates[ranges.index(days)]
     return str(days.first) if days.first == days.last else f"{days.first}/{days.last}"

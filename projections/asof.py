@@ -1,4 +1,4 @@
-"""As of when a question is asked: what the ledger knew, and the day it is about. Two axes, that go together or alone."""
+"""The two time axes of a question: what the ledger knew, and the day the question is about. Either may be given without the other."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ KnownAs = Literal["recorded", "published"]
 
 
 class Asked(TypedDict, total=False):
-    """What a reader may say of the two axes, beside the question itself.
+    """What a reader may ask of the two axes, in addition to the question itself.
 
-    `at_least`: the answer counts every event up to this position, or fails; without it, those that workers have counted, which
-    are none where none ever ran. `known_at`: what was known at a position, at an instant (RFC 3339) or by the end of a day, a
+    `at_least`: the answer counts every event up to this position, or fails; without it, only those that workers have counted,
+    and none if no worker ever ran. `known_at`: what was known at a position, at an instant (RFC 3339), or by the end of a day, a
     month or a year (UTC). `known_as`: an event was known when the ledger `recorded` it (the default), or when its source
-    `published` it. `valid_at`: the day, month or year that the answer is about; without it, the last day that the ledger speaks
-    of. `recorded_until`: of what counts as published, only what the ledger had recorded by this position, so that the answer
-    stays what it was.
+    `published` it. `valid_at`: the day, month or year that the answer is about; without it, the last day about which the ledger
+    says anything. `recorded_until`: of what counts as published, only what the ledger had recorded by this position, so that
+    the answer never changes.
     """
 
     at_least: int
@@ -38,9 +38,9 @@ class Asked(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
-    """The two axes, understood. `position` is None for all that the log holds now; `published_by` is the last day on which a
-    report that counts was published, however late the ledger recorded it, and `recorded_by` the moment by which one was recorded
-    that gives no such day."""
+    """The two axes, parsed. `position` is None for everything that the log holds now. In a question by publication, a report counts
+    if it was published no later than the day `published_by`, however late the ledger recorded it, or if it gives no such day,
+    if it was recorded by the moment `recorded_by`. `shown` is what an answer repeats of the axes."""
 
     at_least: int
     position: int | None
@@ -66,14 +66,14 @@ def as_of(
     valid_at: str | None = None,
     recorded_until: int | None = None,
 ) -> AsOf:
-    """Understands what a reader asked for. Raises BadQuestion."""
+    """Parses what a reader asked for. Raises BadQuestion, or Lagging if the log does not have the position `at_least` yet."""
     if type(at_least) is not int or at_least < 0:
         raise BadQuestion(f"at_least is a position, a whole number from 0 on, not {at_least!r}", "at_least")
     if known_as not in ("recorded", "published"):
         raise BadQuestion(f"known_as is `recorded` or `published`, not {known_as!r}", "known_as")
     if known_as == "published" and not isinstance(known_at, str):
         raise BadQuestion(
-            "what was known as published is asked for by a day: give known_at a date, as 2024-02-01",
+            "a question about what was known as published needs a day: give known_at a date, such as 2024-02-01",
             "known_as",
         )
     if known_as == "recorded" and recorded_until is not None:
@@ -103,9 +103,9 @@ def as_of(
 
 
 def counting(log: Log, when: AsOf, upto: int) -> Callable[[DecodedEvent], bool]:
-    """Which of the events up to a position were known. A replacement was not, while nobody had said that it replaces another:
-    both would count. Unless that was taken back since: then both do."""
-    # So that few are decoded.
+    """Which of the events up to the position `upto` were known. A replacement was not known before the event that makes it one:
+    otherwise both it and its target would count. If that event was taken back since, both do."""
+    # Filtered by bytes, so that few are decoded.
     maybe = (
         recorded for recorded in log.read(limit=upto) if any(t in recorded.payload for t in _CORRECTIONS)
     )
@@ -132,8 +132,8 @@ _CORRECTIONS = (EventRetracted.TYPE.encode(), EventSuperseded.TYPE.encode())
 
 
 def pinned(position: int, valid_at: str | None, published: int | str | None) -> Asked:
-    """The axes, such that what is asked with them is answered alike however long the log grows: what was known at `position`,
-    or, of that, what was `published` by a day."""
+    """Axes with which the answer stays the same however long the log grows: what was known at `position`, or of that, what was
+    `published` by a day."""
     if published is None:
         return {"valid_at": valid_at, "known_at": position}
     return {
@@ -145,8 +145,8 @@ def pinned(position: int, valid_at: str | None, published: int | str | None) -> 
 
 
 def published_on(event: DecodedEvent) -> date:
-    """The day by which the source of an event had surely published it; where it gives none (a correction, a table of names),
-    the day on which the ledger recorded it (UTC)."""
+    """The day by which the source of an event had certainly published it; for an event that gives no such day (a correction, a
+    table of names), the day on which the ledger recorded it (UTC)."""
     return _published(event) or _recorded(event).date()
 
 
@@ -160,18 +160,18 @@ def _recorded(event: DecodedEvent) -> datetime:
 
 
 def _over_at(moment: datetime) -> date:
-    """The last day that is over at a moment: with its last second it is."""
+    """The last day that is over at a moment. A day counts as over from its last second on."""
     is_over = moment.time() >= time(23, 59, 59)
     return moment.date() if is_over else date.fromordinal(max(1, moment.toordinal() - 1))
 
 
 def surely(on: DateRange, valid_at: DateRange | None) -> bool:
-    """Whether what happened on one of the days `on` had surely happened by every day of `valid_at`."""
+    """Whether what happened on one of the days `on` had certainly happened by the first day of `valid_at`."""
     return valid_at is None or on.last <= valid_at.first
 
 
 def perhaps(on: DateRange, valid_at: DateRange | None) -> bool:
-    """Whether what happened on one of the days `on` may have happened by a day of `valid_at`."""
+    """Whether what happened on one of the days `on` may have happened by the last day of `valid_at`."""
     return valid_at is None or on.first <= valid_at.last
 
 
@@ -182,14 +182,14 @@ def _position(log: Log, known_at: int | str, at_least: int, what: str) -> int:
     else:
         position = require_known(log, head, known_at, what)
     if at_least > position:
-        says = f"what was known at {known_at} is position {position}, and that is before {at_least}"
+        says = f"what was known at {known_at} is as of position {position}, which is before {at_least}"
         # A position of the past stays where it is, and so does an instant after which anything was recorded.
         raise BadQuestion(says, "at_least") if position == known_at or position < head else Lagging(says)
     return position
 
 
 def require_known(log: Log, head: int, position: int, what: str) -> int:
-    """`position`, where the log, which ends at `head`, has it. Raises BadQuestion, of the parameter `what`."""
+    """`position`, if the log, which ends at `head`, has it. Raises BadQuestion about the parameter `what` if not."""
     if type(position) is not int or position < 0:
         raise BadQuestion(f"a position is a whole number from 0 on, not {position!r}", what)
     if position > head:
@@ -221,7 +221,7 @@ def instant(text: str) -> datetime:
         moment = None
     if moment is None:
         raise BadQuestion(
-            f"known_at is a position, an instant with a zone as 2024-02-01T08:00:00Z, or a date as 2024-02-01, not {text[:40]!r}",
+            f"known_at is a position, an instant with a zone such as 2024-02-01T08:00:00Z, or a date such as 2024-02-01, not {text[:40]!r}",
             "known_at",
         )
     return moment
@@ -234,11 +234,11 @@ _INSTANT = re.compile(
 
 
 def days(text: str, what: str) -> DateRange:
-    """The days that `text` may mean. Raises BadQuestion, of the parameter `what`."""
+    """The days that `text` may mean. Raises BadQuestion about the parameter `what` if it is not a date."""
     try:
         return date_range(text)
     except TypeError:
-        reason = "this is no text"
+        reason = "this is not text"
     except ValueError as error:
         reason = str(error)
-    raise BadQuestion(f"{what} is a date as 2024-01-31, 2024-01 or 2024: {reason}", what)
+    raise BadQuestion(f"{what} is a date such as 2024-01-31, 2024-01 or 2024: {reason}", what)

@@ -100,7 +100,7 @@ def members(documents: Documents, counted: str) -> dict[str, tuple[int, list[int
 
 
 def spelled(documents: Documents, counted: str, batch: str) -> dict[str, int]:
-    """How often reports of its members write the label of a batch in each way."""
+    """How often the reports of a batch's members use each spelling of its label."""
     return {} if batch.startswith("#") else documents.get(_spelled(counted, batch)) or {}
 
 
@@ -110,7 +110,7 @@ def members_by_day(documents: Documents, counted: str, batch: str) -> list[dict[
 
 
 def members_of(documents: Documents, counted: str, companies: Iterable[str]) -> dict[str, dict[str, int]]:
-    """By batch, how many of its distinct approvals each of these companies has (names, as keys), of those that have any."""
+    """By batch, how many of its distinct approvals are under each of these company names (as keys), without those that have none."""
     listed = list(companies)
     documents.fetch([_placed_of(counted, company) for company in listed])
     found: dict[str, dict[str, int]] = {}
@@ -121,7 +121,7 @@ def members_of(documents: Documents, counted: str, companies: Iterable[str]) -> 
 
 
 def placed(documents: Documents, counted: str) -> int:
-    """How many distinct approvals some report puts in a batch, as far as those reports tell."""
+    """How many distinct approvals are put in some batch, going only by the reports that name a batch."""
     return int(documents.get(_placed(counted)) or 0)
 
 
@@ -133,7 +133,8 @@ def of_numbers(documents: Documents, counted: str, numbers: Iterable[str]) -> di
 
 
 def holders(documents: Documents, counted: str, numbers: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Under whose name (as a key) each of these registry numbers (as keys) counts in each batch that reports put it in."""
+    """For each of these registry numbers (as keys), and each batch that reports put it in, the company name (as a key) under which it
+    counts there."""
     places = {number: approvals.place_of(counted, number) for number in numbers}
     documents.fetch(places.values())
     found: dict[str, dict[str, str]] = {}

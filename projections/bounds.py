@@ -1,4 +1,4 @@
-"""Bounds by propagation: what a set of constraints allows, which events force each bound, and which cannot all be true.
+"""Bounds by propagation: what a set of constraints allows, which events force each bound, and which events cannot all be true.
 
 Every constraint is a difference, `value(upper) - value(lower) >= least`: a total that grows, a figure reported for a day or a
 period, a batch between two totals; every value is a count, so none is below 0. The lowest value that a system of differences
@@ -47,7 +47,8 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Events that cannot all be true: a smallest such set, of which no event can be missed; of hundreds of events some may be."""
+    """Events that cannot all be true: a minimal such set, which stops being one without any of its events. (Of hundreds of events,
+    some may be superfluous: see WORK.)"""
 
     events: frozenset[int]
 
@@ -59,8 +60,8 @@ class Solution:
         self._numbers, self._low, self._high = numbers, low, high
 
     def beside(self, constraints: Sequence[Constraint]) -> Solution:
-        """With the bounds of further nodes, on each of which one of `constraints` is, and each of these on one of them: of the
-        nodes that are here they say nothing that is not known."""
+        """This solution extended by further nodes. Each of the further nodes must be in one of `constraints`, each constraint must
+        involve one of them, and the constraints must not tighten the bound of any node that is already here."""
         numbers, edges = _numbered(constraints, self._numbers)
         low, high = self._low.beside(len(numbers)), self._high.beside(len(numbers))
         known = len(self._numbers)
@@ -71,7 +72,7 @@ class Solution:
         return Solution(numbers, low, high)
 
     def bound(self, node: Node) -> Bound:
-        """A node that no constraint names is free: 0 or more."""
+        """The bound of `node`. One that no constraint names is 0 or more."""
         if (number := self._numbers.get(node)) is None:
             return Bound(Interval(0))
         low, high = self._low.length[number], self._high.length[number]
@@ -94,7 +95,7 @@ def solve(constraints: Sequence[Constraint]) -> Solution | frozenset[int]:
 
 
 def contradict(constraints: Sequence[Constraint]) -> bool:
-    """Whether they have no solution: of every cycle the lowest values tell, as each node is reached from the origin."""
+    """Whether they have no solution. The lowest values alone show every cycle, because each node is reached from the origin."""
     numbers, edges = _numbered(constraints)
     return _Paths(len(numbers)).rise(1, edges) is not None
 
@@ -121,7 +122,8 @@ _AT_FIRST: Mapping[Node, int] = {ORIGIN: 0}
 def _numbered(
     constraints: Sequence[Constraint], known: Mapping[Node, int] = _AT_FIRST
 ) -> tuple[dict[Node, int], list[Edge]]:
-    """The nodes, each with a number, those that are `known` first, which take a third less time to go through; and the edges."""
+    """A number for each node, those that are `known` keeping theirs, and the edges between the numbers, which take a third less time
+    to follow than edges between nodes."""
     numbers = dict(known)
     edges: list[Edge] = [
         (
@@ -136,8 +138,8 @@ def _numbered(
 
 
 def _back(known: int, nodes: int, edges: Sequence[Edge]) -> list[Edge]:
-    """The edges the other way, with those that say that the value of each node after the `known` ones is 0 or more. Totals come in
-    the order of days: what bounds the last of them from above goes back to the first in one round."""
+    """The edges reversed, with those that say that the value of each node after the first `known` ones is 0 or more. Totals come in
+    the order of days; in reverse, an upper bound on the last reaches the first in a single round."""
     back = [(end, start, least, because) for start, end, least, because in reversed(edges)]
     return back + [(number, 0, 0, _NOTHING) for number in reversed(range(known, nodes))]
 
@@ -149,8 +151,8 @@ Edge = tuple[int, int, int, frozenset[int]]
 
 
 STEPS = 100
-"""Paths share most of their length: after so many steps it is kept which events are along them, so that these are not walked again
-(of 1,000 days: 5 s, now 0.1 s). After each step, these took 450 MB of 3,000 batches."""
+"""Paths share most of their length, so the events along a path are kept once for every so many steps and not walked again (with
+1,000 days this took 5 s, and now takes 0.1 s). Kept at each step, they took 450 MB with 3,000 batches."""
 
 
 class _Paths:
@@ -161,25 +163,26 @@ class _Paths:
         self._last: dict[int, tuple[int, frozenset[int]]] = {}
         self._because: dict[int, frozenset[int]] = {}
         self.cycle: list[tuple[int, int, frozenset[int]]] = []
-        """The steps of one that would never end."""
+        """The steps of a cycle of positive length, if `extend` found one."""
 
     def beside(self, nodes: int) -> _Paths:
-        """The same paths, with room for further nodes up to so many."""
+        """A copy of the same paths with room for further nodes, `nodes` in all."""
         paths = _Paths(nodes)
         paths.length[: len(self.length)] = self.length
         paths._last, paths._because = dict(self._last), dict(self._because)
         return paths
 
     def rise(self, known: int, edges: Sequence[Edge]) -> frozenset[int] | None:
-        """Follows `edges`, where the nodes after the `known` ones begin at 0, below which no value is: as edges of their own, these were
-        half of what was gone through."""
+        """Like `extend`, but nodes after the first `known` ones begin at 0, the lowest value there is. As edges, these lower bounds
+        were half of all edges."""
         for node in range(known, len(self.length)):
             self.length[node] = 0
             self._last[node] = (0, _NOTHING)
         return self.extend(edges)
 
     def extend(self, edges: Sequence[Edge]) -> frozenset[int] | None:
-        """Follows `edges` until nothing changes (Bellman-Ford); the events of a cycle that would never end, or None."""
+        """Follows `edges` until nothing changes (Bellman-Ford). Returns the events of a cycle of positive length, or None if there is
+        none."""
         length, last = self.length, self._last
         changed = True
         while changed:
@@ -210,7 +213,7 @@ class _Paths:
 
     def _cycle(self) -> list[tuple[int, int, frozenset[int]]]:
         last = self._last
-        seen: dict[int, int] = {}  # each node, and from where the walk began that came to it
+        seen: dict[int, int] = {}  # by node, where the walk that reached it began
         for first in last:
             node = first
             while node in last and node not in seen:
@@ -225,23 +228,23 @@ class _Paths:
 
 
 EVERY_CHOICE = 8
-"""Of so many events in conflict every choice of some is asked for what it contradicts; of more, each with what may be true beside
-it."""
+"""With up to this many events in conflict, every subset of them is checked for what it contradicts; with more, each event is
+checked together with the others that may be true with it."""
 
 TRIES = 32
-"""So many systems are solved for that, of more events than those, at most: of 200 reports of one day each of which contradicts all
-others, each try finds one more pair that does."""
+"""At most this many systems are solved for that if there are more events than EVERY_CHOICE: with 200 reports of one day, each of
+which contradicts all others, each try finds just one more contradicting pair."""
 
 ENOUGH = 10_000
-"""And none once so many events were counted in all systems that were solved for that and to make conflicts smallest: of one wrong
-total and 200 batches one try takes as many."""
+"""And none once the systems solved for that, and for making conflicts minimal, have counted this many events in all: with one
+wrong total and 200 batches, a single try takes as many."""
 
 WORK = 50_000
-"""Once so many were, a conflict is made smaller with a FEW more systems alone, and may be left with events that can be missed: to know
-that none of 1,000 can be takes a thousand systems of a thousand."""
+"""Once this many were counted, only a FEW more systems are solved to make a conflict smaller, which may leave superfluous events
+in it: to know that none of 1,000 is superfluous takes a thousand systems of a thousand events."""
 
 FEW = 16
-"""As many as leave out most of what can be missed, and all of a dozen events."""
+"""Enough to remove most of the superfluous events, and all of them from a dozen."""
 
 Build = Callable[[frozenset[int]], Sequence[Constraint]]
 """The constraints that remain where only these events are counted."""
@@ -255,8 +258,8 @@ Solve = Callable[[frozenset[int]], S | frozenset[int]]
 
 
 class _Search(Generic[S]):
-    """How conflicts are found, and what it took so far: the number of events in all systems that were solved for it. Whatever makes a
-    difference is asked in the `order` of the events."""
+    """Finds conflicts, and counts the `work` so far: the number of events in all systems that were solved. Wherever the order could
+    affect the result, events are taken in `order`."""
 
     def __init__(
         self, solved: Solve[S], contradicted: Callable[[frozenset[int]], bool], events: Iterable[int]
@@ -280,9 +283,10 @@ class _Search(Generic[S]):
         return self.solved(events)
 
     def smallest(self, around: frozenset[int], counted: frozenset[int]) -> Conflict:
-        """The conflict among the events `around` a contradiction, or, where it takes others beside, among all that `counted`.
+        """The conflict among the events `around` a contradiction, or if these alone do not contradict each other, among all that
+        `counted`.
 
-        What can be missed is left out, the last first, and after some could be, twice as many are tried at once.
+        Superfluous events are removed, the last first; each time some could be removed, twice as many are tried at once.
         """
         needed = around if self.contradict(around) else counted
         untried = self.in_order(needed)
@@ -302,7 +306,7 @@ class _Search(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Alone(Generic[S]):
-    """What follows where one origin's reports in conflict (`events`) are believed, beside all that nobody contradicts."""
+    """What follows if one origin's reports in conflict (`events`) are believed, together with everything that nothing contradicts."""
 
     origin: str
     events: frozenset[int]
@@ -322,11 +326,11 @@ class Resolution:
     rest: frozenset[int]
 
     def under(self, build: Build) -> Resolution:
-        """What the same events allow under further constraints of theirs, that bring no contradiction and end none."""
+        """What the same events allow under further constraints of theirs, which must neither add a contradiction nor remove one."""
         return self._with(lambda alone: _solution(build(self.rest | alone.events)))
 
     def beside(self, build: Build) -> Resolution:
-        """What the same events allow of further nodes: see `Solution.beside`."""
+        """What the same events allow for further nodes as well: see `Solution.beside`."""
         return self._with(lambda alone: alone.solution.beside(build(self.rest | alone.events)))
 
     def _with(self, solved: Callable[[Alone[Solution]], Solution]) -> Resolution:
@@ -339,7 +343,7 @@ class Resolution:
 
 
 def hull(bounds: Sequence[Bound]) -> Bound:
-    """What allows all that one of `bounds` allows."""
+    """The narrowest bound that allows whatever any of `bounds` allows."""
     lowest = min(bounds, key=lambda bound: bound.interval.low)
     highest = max(bounds, key=lambda bound: _infinite(bound.interval.high))
     return Bound(Interval(lowest.interval.low, highest.interval.high), lowest.low, highest.high)
@@ -355,11 +359,12 @@ def resolve(build: Build, origins: Mapping[int, str]) -> Resolution:
 def set_apart(
     solved: Solve[S], contradicted: Callable[[frozenset[int]], bool], origins: Mapping[int, str]
 ) -> tuple[tuple[Conflict, ...], tuple[Alone[S], ...], frozenset[int]]:
-    """What contradicts what of all events in `origins` (position: who is the report's independent origin), what each origin alone
-    gives, and the events that are in no conflict. The order of the events decides which of several ways to set them apart is found.
+    """The conflicts among all events in `origins` (by position, the independent origin of the report), what follows on the word of
+    each origin alone, and the events that are in no conflict. The order of the events decides which of several ways to set them
+    apart is found.
 
-    Events in conflict are set apart, a smallest conflicting set (see `WORK`) at a time, until the rest agrees; then each origin is
-    believed in turn. Where an origin contradicts itself, each of its events is an origin of its own.
+    Events in conflict are set apart, one minimal conflicting set (see `WORK`) at a time, until the rest agree; then each origin is
+    believed in turn. If an origin contradicts itself, each of its events counts as an origin of its own.
     """
     search = _Search(solved, contradicted, origins)
     conflicts: list[Conflict] = []
@@ -385,18 +390,18 @@ def set_apart(
 
 
 _Believed = tuple[str, frozenset[int]]
-"""An origin, and its events that are believed beside the rest: none, where nobody is."""
+"""An origin, and its events that are believed together with the rest; no events for believing nobody."""
 
 _Agreed = dict[frozenset[int], tuple[frozenset[int], S]]
-"""By events that agree with the rest, what that was when they were asked, and what followed. It is fewer events each time, so that
-they agree still: of 200 totals and one that contradicts half of them, those who agree were asked again 100 times."""
+"""By events that agree with the rest: the rest as it was when that was found, and what followed. The rest only ever shrinks, so
+that they still agree: with 200 totals and one that contradicts half of them, those that agree were solved again 100 times."""
 
 
 def _believed(
     search: _Search[S], origins: Mapping[int, str], rest: frozenset[int], apart: set[int], agreed: _Agreed[S]
 ) -> tuple[list[_Believed], Conflict | None]:
-    """Nobody, and then each origin that can be believed beside the rest; or the conflict of one of them with an event that is not
-    apart yet."""
+    """Nobody, and then each origin that can be believed together with the rest; or, instead, the conflict of one of them with an
+    event that is not set apart yet."""
     groups: dict[str, set[int]] = {}
     for event in search.in_order(apart):
         groups.setdefault(origins[event], set()).add(event)
@@ -425,7 +430,7 @@ def _believed(
 def _alone(
     search: _Search[S], rest: frozenset[int], believed: Iterable[_Believed], agreed: _Agreed[S]
 ) -> Iterator[Alone[S]]:
-    """What follows where each is believed, of those that do agree with the rest."""
+    """What follows if each is believed, without those that no longer agree with the rest."""
     for origin, events in believed:
         of, solution = agreed[events]
         solved = solution if of == rest else search.solved(rest | events)
@@ -436,8 +441,8 @@ def _alone(
 def _together(
     search: _Search[S], apart: Collection[int], conflicts: Sequence[Conflict], rest: frozenset[int]
 ) -> Conflict | None:
-    """The conflict of events `apart` that agree with each other with one of the `rest`, which no origin alone contradicts: it is
-    wrong where they are right."""
+    """A conflict between one of the `rest` and several events `apart` that agree with each other. No origin alone contradicts that
+    event, but it is wrong if these are right. None if there is no such conflict."""
     never: dict[int, list[frozenset[int]]] = {event: [] for event in apart}
     for conflict in conflicts:
         _note(never, conflict.events)
@@ -478,8 +483,8 @@ def _may_be_true(events: frozenset[int], never: Mapping[int, list[frozenset[int]
 def _with_all(
     some: frozenset[int], apart: Sequence[int], never: Mapping[int, list[frozenset[int]]], tried: Set[int]
 ) -> frozenset[int]:
-    """Some events, and what may be true with them as far as is known, first what was not `tried` with any: of papers that
-    contradict each other day by day, all that one of them says."""
+    """`some` events and all others of `apart` that may be true with them, as far as is known, beginning with those not `tried` yet: of
+    papers that contradict each other day by day, everything that one of them says."""
     for event in sorted(apart, key=lambda event: event in tried):
         more = some | {event}
         if not any(events <= more for events in never[event]):

@@ -20,7 +20,7 @@ def needs(place: str, on: str) -> list[str]:
 
 
 def count(documents: Documents, place: str, on: str, position: int, sign: int) -> None:
-    """Counts what is reported at `position`, of the days `on`, in or out of those at `place`."""
+    """Counts what is reported at `position`, for the days `on`, in (`sign` +1) or out (-1) at `place`."""
     month = _month(on)
     held: dict[str, Any] = documents.get(_days(place, month)) or {}
     if not held:
@@ -44,7 +44,7 @@ def fetch(documents: Documents, places: Iterable[str]) -> None:
 
 
 def read(documents: Documents, place: str) -> list[tuple[DateRange, int, list[int]]]:
-    """What is counted at `place`, by the days it may be of: the range, how many, some positions."""
+    """What is counted at `place`, by the days it may be from: the range of days, how many, and some positions."""
     return [
         (day_range(on), number, sample)
         for held in as_told(documents, place)
@@ -53,8 +53,8 @@ def read(documents: Documents, place: str) -> list[tuple[DateRange, int, list[in
 
 
 def as_told(documents: Documents, place: str) -> list[dict[str, Any]]:
-    """The same as it is kept, month by month: the days as text, how many, some positions. To make ranges of all days of a thousand
-    takes longer than to answer most questions."""
+    """The same in the form in which it is kept, month by month: the days as text, how many, some positions. Parsing a thousand days
+    into ranges takes longer than answering most questions."""
     months: list[str] = documents.get(_months(place)) or []
     documents.fetch([_days(place, month) for month in months])
     return [documents.get(_days(place, month)) for month in months]

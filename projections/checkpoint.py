@@ -9,7 +9,7 @@ from events import RecordedEvent
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`position` 0 and an empty digest: nothing was read yet."""
+    """The position of the last event that was read, and the digest of its entry; 0 and an empty digest if nothing was read yet."""
 
     position: int = 0
     entry: str = ""

@@ -1,13 +1,13 @@
-"""References to answers: one line that says what was asked, of which log, and what came of it; anyone can ask again.
+"""References to answers: one line that says what was asked, of which log, and with what result, so that anyone can ask again.
 
     approvals:cac/totals@2?instrument=filing&valid_at=2024-01-31&position=104#sha256=<64 hex digits>
 
-The ledger, the projection and its version; what was asked, then the axes, then the position, always in this order and each
-at most once; the digest of the answer. Values are percent-encoded UTF-8 (RFC 3986: only A-Z a-z 0-9 - . _ ~ stay as they
-are). Two references are the same where their characters are.
+It has the ledger, the projection and its version; then what was asked, the axes, and the position, always in this order and each
+at most once; then the digest of the answer. Values are percent-encoded UTF-8 (RFC 3986: only A-Z a-z 0-9 - . _ ~ stay as they
+are). Two references are the same if and only if their characters are.
 
-A reference pins the position: its digest is that of the answer with `known_at` = position, and so it stays true while the log
-grows. What is asked by publication keeps its day, and is pinned by `recorded_until`.
+A reference pins the position: its digest is that of the answer with `known_at` = position, so it stays true while the log
+grows. A question by publication keeps its day, and is pinned by `recorded_until`.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ PARAMETERS: dict[str, dict[str, type[Value]]] = {
     "shares": _TERMS | {"estimator": str, "region": str},
     "sources": {"after": int, "limit": int},
 }
-"""What can be asked of each projection, in the order in which a reference has it. All that shares take ask for a share of a
-stock."""
+"""What can be asked of each projection, in the order in which a reference has it. For shares, all of the parameters together ask
+for a share of a stock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A reference, understood. `known_at` is set where publication counts, and is the day asked about."""
+    """A reference, parsed. `known_at` is set only in a question by publication, and is the day asked about."""
 
     ledger: str
     projection: str
@@ -85,7 +85,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What became of a reference. Without a `reason` the log still gives the same bytes; `digest` is what it gives now.
+    """The outcome of checking a reference. Without a `reason` the log still gives the same bytes; `digest` is what it gives now.
 
     Reasons: `digest-differs`, `log-forked` (it differs, and a projection remembers another log), `other-version`,
     `ledger-shorter`, `no-answer`.
@@ -110,10 +110,10 @@ class Checked:
 def cite(
     log: Log, projection: str, question: Mapping[str, Value | None] | None = None, **asked: Unpack[Asked]
 ) -> Citation:
-    """The reference to what a question gives, as of the log's last position, or of what `asked` says was known.
+    """The reference to the answer to a question, as of the log's last position, or of what was known as `asked` says.
 
-    `question` has the parameters that the query of this name takes, such as `instrument` for totals; what is None or False is
-    not asked. Raises what the query raises, and BadQuestion where a reference cannot say what is asked.
+    `question` has the parameters that the query of this name takes, such as `instrument` for totals; those that are None or False
+    are not asked. Raises what the query raises, and BadQuestion if a reference cannot express the question.
     """
     posed = _posed(projection, question or {})
     asked_now = _asked_now(log, asked)
@@ -131,7 +131,7 @@ def cite(
 
 
 def check(log: Log, reference: str | Citation) -> Checked:
-    """Asks again what a reference asked, and compares. Raises BadQuestion where it is none, or is of another ledger."""
+    """Asks again what a reference asked, and compares. Raises BadQuestion if it is not a reference, or is to another ledger."""
     cited = parse(reference) if isinstance(reference, str) else reference
     if cited.ledger != log.ledger:
         raise BadQuestion(f"the reference is to ledger {cited.ledger}, and this is {log.ledger}")
@@ -158,7 +158,7 @@ def parse(text: str) -> Citation:
     form = _FORM.fullmatch(text)
     if form is None:
         raise BadQuestion(
-            f"{text[:80]!r} is no reference: it looks like "
+            f"{text[:80]!r} is not a reference: one looks like "
             "approvals:LEDGER/PROJECTION@VERSION?...&position=N#sha256=DIGEST, as `approvals cite` prints it"
         )
     projection = form["projection"]
@@ -175,9 +175,9 @@ def parse(text: str) -> Citation:
         known_at=_published(given.pop("known_at", None), given.pop("known_as", None)),
         question=_posed(projection, {name: _value(projection, name, given[name]) for name in given}),
     )
-    # What is left is order, a parameter that stands twice, and how values are encoded: only one way is right.
+    # This leaves the order, repeated parameters, and the encoding of values, for each of which only one way is right.
     if str(cited) != text:
-        raise BadQuestion(f"not written as references are written, which would be {cited}")
+        raise BadQuestion(f"a reference is written in one way only, and this one would be {cited}")
     return cited
 
 
@@ -237,7 +237,9 @@ def _posed(projection: str, question: Mapping[str, Value | None]) -> dict[str, V
     posed = {name: value for name, value in given.items() if value is not None and value is not False}
     for name, value in posed.items():
         if type(value) is not takes[name]:
-            raise BadQuestion(f"`{name}` of {projection} is no {takes[name].__name__}: {value!r:.40}")
+            raise BadQuestion(
+                f"`{name}` of {projection} must be of type {takes[name].__name__}, not {value!r:.40}"
+            )
         _require_writable(name, value)
     if projection == "shares" and posed and len(posed) < len(takes):
         raise BadQuestion(f"a share of a stock is asked for with all of {', '.join(takes)}")
@@ -289,7 +291,7 @@ def _other(log: Log, cited: Citation, reason: str, says: str, digest: str | None
 
 
 def _forked(log: Log) -> str | None:
-    """What a projection says that has read another log than this one, where one has."""
+    """The message of a projection that has read another log than this one, or None if there is no such projection."""
     for projection in PROJECTIONS.values():
         try:
             (generation,) = live_generations(log, [projection])

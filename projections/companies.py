@@ -1,4 +1,4 @@
-"""The fold of companies: a history under each name."""
+"""The fold of companies: what is reported under each name, and how many approvals it has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was made of some documents, kept: it counts wherever these documents are the same, whatever became of all others."""
+"""Values derived from documents, kept: a value is used again wherever those documents are the same, whatever else has changed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 KEYS = 64
-VARIANTS = 8  # of each key, made of different documents: who moves through the past comes by them again
+VARIANTS = 8  # of each key, from different documents: a reader who moves through the past returns to them
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A value, and the documents of each projection that it was made of."""
+    """A value, and by projection and key the documents that it was made from."""
 
     value: Any
     of: Mapping[str, Mapping[str, Any]]
 
     def is_of(self, views: Mapping[str, Documents]) -> bool:
-        """Whether the same would be made of these: for as long as what is read is the same, so is what is asked for next."""
+        """Whether it would come out the same from these documents: as long as what is read is the same, so is what is read next."""
         return all(views[name].each(of) == [*of.values()] for name, of in self.of.items())
 
     def is_of_any(self, documents: Mapping[str, Set[str]]) -> bool:
@@ -43,7 +43,7 @@ class Derived:
         self._lock = Lock()
 
     def find(self, key: Hashable, views: Mapping[str, Documents]) -> Made | None:
-        """What was made for this key of documents as they are in `views`; None where nothing is kept that was."""
+        """What was made for this key from documents as they are in `views`, or None if no such value is kept."""
         with self._lock:
             kept = self._made.get(key, ())
         found = next((made for made in kept if made.is_of(views)), None)
@@ -54,7 +54,7 @@ class Derived:
     def make(
         self, key: K, views: Mapping[str, Documents], make: Callable[[Mapping[str, Documents], K], Any]
     ) -> Made:
-        """What `make` makes of some documents in `views` for the key: of these alone, and it changes none of them."""
+        """What `make` makes for the key from documents in `views`. It must depend on nothing else, and change none of them."""
         heard = {projection: _Heard(documents) for projection, documents in views.items()}
         value = make(heard, key)
         made = Made(value, {projection: of.asked for projection, of in heard.items() if of.asked})
@@ -94,8 +94,8 @@ class _Heard:
 
 
 class DerivableViews(dict[str, Documents]):
-    """The documents of some projections at one `position`, and what is derived from them: found, where it was `derived` before
-    from such. `parked` are the positions of the events that each of the projections could not apply."""
+    """The documents of some projections at one `position`, and what is derived from them, which is looked up in `derived` first.
+    `parked` has, by projection, the positions of the events that it could not apply."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class DerivableViews(dict[str, Documents]):
         return frozenset(at for of in self.parked.values() for at in of if at <= self.position)
 
     def find(self, key: Hashable) -> Any:
-        """What was made for this key of documents as they are here; None where nothing is kept that was."""
+        """What was made for this key from documents as they are here, or None if no such value is kept."""
         if key not in self._made:
             found = self.derived.find(key, self)
             if found is None:

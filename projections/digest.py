@@ -16,10 +16,10 @@ import msgspec
 from events import canonical
 
 RUN = 16_384
-"""Digests that are sorted in memory at once, which takes 2 MB; of more, each run but the last waits in a temporary file, which all share."""
+"""How many digests are sorted in memory at once, which takes 2 MB. If there are more, all runs but the last wait in one temporary file."""
 
 MARK = 16
-"""Bytes of what a digest is marked with."""
+"""The size in bytes of the mark of a digest."""
 
 _EACH = sha256().digest_size + MARK
 _BLOCK = 170 * _EACH  # bytes of a run that are read at once, about 8 KB
@@ -32,9 +32,9 @@ def digest(documents: Mapping[str, Any]) -> str:
 
 
 def digests_of_documents(documents: Iterable[tuple[str, bytes, bytes]]) -> tuple[str, str]:
-    """The same, from keys, values that are canonical JSON already, and a mark of each; and one that binds the marks too.
+    """The same, from keys, values that are canonical JSON already, and a mark for each; and a second digest that also covers the marks.
 
-    They come in any order, and some of them twice, maybe.
+    The documents may come in any order, and some of them twice.
     """
     return digests_of_set(
         (sha256(canonical(name) + b":" + json).digest(), mark) for name, json, mark in documents
@@ -42,7 +42,8 @@ def digests_of_documents(documents: Iterable[tuple[str, bytes, bytes]]) -> tuple
 
 
 def digests_of_set(marked: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
-    """SHA-256, in hex, of digests in their order, each once, and of digests with their marks; in little memory, however many."""
+    """SHA-256, in hex, of the sorted digests, each taken once; and of the sorted digests with their marks. Takes little memory,
+    however many there are."""
     plain, whole, last = sha256(), sha256(), b""
     with ExitStack() as files:
         for each in merge(*_sorted_runs((digest + mark.rjust(MARK) for digest, mark in marked), files)):
@@ -56,7 +57,7 @@ def digests_of_set(marked: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
 def _sorted_runs(digests: Iterator[bytes], files: ExitStack) -> Iterator[Iterable[bytes]]:
     run, file = sorted(islice(digests, RUN)), None
     while len(run) == RUN:
-        if file is None:  # most need none, and some machines have no place for one
+        if file is None:  # most digests need no file, and some machines have no place for one
             file = files.enter_context(TemporaryFile())  # noqa: SIM115  # it is closed with `files`
         start = file.tell()
         file.write(b"".join(run))
@@ -73,8 +74,8 @@ def _read_run(file: int, start: int, end: int) -> Iterator[bytes]:
 
 
 def with_digest(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer with its `digest`, the SHA-256 of it as canonical JSON, in hex. It shares nothing with what it was made of,
-    which is kept for the next question: whoever has it may change it."""
+    """The answer with its `digest`, the SHA-256 of the answer as canonical JSON, in hex. It is a deep copy, because what it was made
+    from is kept for the next question: the caller may change it."""
     answer = {**answer, "digest": sha256(canonical(answer)).hexdigest()}
     alone: dict[str, Any] = msgspec.to_builtins(answer)
     return alone

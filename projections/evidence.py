@@ -19,6 +19,7 @@ from . import batches, by_day, companies, sources, terms, totals
 from .bounds import BY_DAY, NAMED
 from .identities import WHENEVER, Identities, Marks, each_once, joined
 from .projection import Documents
+from .ranges import spanning
 from .redated import Moved, Redated, redated
 from .repeats import Doubles, apart, days_of, doubles_in, repeats_in
 
@@ -737,8 +738,7 @@ def _holders(told: companies.ByTerms) -> frozenset[str]:
 
 
 def _days_told(told: companies.ByTerms) -> DateRange:
-    ranges = [date_range(report.on) for of in told.values() for report in of]
-    return DateRange(min(on.first for on in ranges), max(on.last for on in ranges))
+    return spanning([date_range(report.on) for of in told.values() for report in of])
 
 
 def _revoked(views: Views, one: Mapping[str, frozenset[int]]) -> tuple[Days, ...]:

@@ -1,4 +1,4 @@
-"""Which names are one company: what the ledger says, and nothing that only looks alike."""
+"""Which names are one company, going only by what events say, never by how alike names look."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ Merge = tuple[int, str, str, str]
 class Company:
     """One company under all its names.
 
-    `slug` is the one that the others were merged into; empty where no event identifies the company, which then has one name.
-    `names` are keys, `texts` as they were written. `disputed` are the names that another company claims as well, with the
-    positions of all claims; `rings` the merges that lead back to where they began. `perhaps` are the slugs of those that it
-    may have been merged with.
+    `slug` is the one that the others were merged into; empty if no event identifies the company, which then has one name.
+    `names` are keys, `texts` the names as they were written, `because` the positions of the events that say all this. `disputed`
+    has the names that another company claims as well, with the positions of all claims; `rings` has the merges (positions) that
+    lead back to where they began. `perhaps` has the slugs of companies that it may have been merged with.
     """
 
     slug: str
@@ -62,8 +62,8 @@ class Company:
 
 @dataclass(frozen=True)  # without slots, for its mark is asked for once for each of its names
 class Group:
-    """Names (as keys) that are one company, or may be one; `disputed` are further names that may be its. `companies` gives
-    those that surely are one a mark of their own; `slugs` are those of all of them."""
+    """Names (as keys) that are or may be one company. `disputed` are further names that it may have, `slugs` the slugs of all of them.
+    `companies` maps each name to a mark that is the same for names that are certainly one company."""
 
     names: frozenset[str]
     slugs: frozenset[str]
@@ -77,16 +77,16 @@ class Group:
 
 
 def each_once(groups: Mapping[str, Group]) -> list[Group]:
-    """The groups of some names, each once however many of the names are of it."""
+    """The groups of some names, each group once, however many of the names are in it."""
     return list({group.mark: group for group in groups.values()}.values())
 
 
 class Identities:
-    """Finds companies by any of their names. Reads what is asked for, not every company. The documents stay as they are for as
-    long as it is used."""
+    """Finds companies by any of their names. Reads only what is asked for, not every company. The documents must not change while
+    it is in use."""
 
     def __init__(self, documents: Documents, valid_at: DateRange | None = None) -> None:
-        """`valid_at` are the days that a question is about: what was merged later was two companies."""
+        """`valid_at` is the days that a question is about: companies that merged later count as two."""
         self._documents = documents
         self._valid_at = valid_at
         self._found: dict[tuple[str, ...], Company] = {}
@@ -110,7 +110,7 @@ class Identities:
         return [self._company(slugs) for slugs in sorted(groups)]
 
     def of_slug(self, slug: str) -> Company | None:
-        """The company that has this slug, or had it before it was merged; None where no event gives it."""
+        """The company that has this slug, or had it before a merger; None if no event gives this slug to a company."""
         if not self._documents.get(_slug(slug)) and not self._merges([slug]) and not self._perhaps([slug]):
             return None
         return self._company(self._group(slug))
@@ -123,14 +123,14 @@ class Identities:
         return [(at, a, b, on) for at, (a, b, on) in sorted(found.items())]
 
     def claimed(self, names: Iterable[str]) -> list[str]:
-        """Those of the `names` (as keys) that an event gives to a company."""
+        """The ones among the `names` (as keys) that an event gives to a company."""
         listed = list(names)
         self._documents.fetch(map(_alias, listed))
         return [name for name in listed if self._documents.get(_alias(name))]
 
     def groups(self, names: Iterable[str]) -> dict[str, Group]:
-        """For each of the `names` (as keys), those that are the same company, or may be: where several companies claim
-        one of the names, it may be any of them."""
+        """For each of the `names` (as keys), the group of names that are or may be the same company: if several companies claim
+        one of the names, it may be any of theirs."""
         found: dict[str, Group] = {}
         listed = dict.fromkeys(names)
         self.read_ahead(list(listed))
@@ -167,8 +167,8 @@ class Identities:
         return Group(frozenset(marks), frozenset(slugs), disputed, marks)
 
     def read_ahead(self, names: Sequence[str], of_slugs: Sequence[str] = ()) -> None:
-        """Reads what it takes to find companies, by names (as keys) or slugs, but for those they were merged with, in a few
-        round trips for all."""
+        """Reads ahead, in a few round trips, what it takes to find companies by names (as keys) or slugs, except for companies that
+        they were merged with."""
         documents = self._documents
         pages.fetch(documents, map(_alias, names))
         slugs = {*of_slugs, *(slug for name in names for _, slug in self._list(_alias(name)))}
@@ -255,8 +255,8 @@ class Identities:
 
 
 class Marks:
-    """Which names (as keys) are one company on a day, and which may be. Two companies are one from the day of their merger on:
-    what was granted to each before it was granted to two."""
+    """Which names (as keys) are one company on a day, and which may be. Two companies are one from the day of their merger on; what
+    was granted to them before that was granted to two companies."""
 
     def __init__(self, documents: Documents, names: Iterable[str]) -> None:
         """Of the `names`, and of all that ever are, or may be, of their companies."""
@@ -278,19 +278,19 @@ class Marks:
         """How many companies claim a name, where they are several."""
 
     def are_one(self, on: DateRange | None) -> dict[str, str]:
-        """A mark for each name, the same for those that surely are one company on each of these days."""
+        """A mark for each name, the same for names that are certainly one company on each of these days."""
         if on is None:
             return self._are
         return joined(self._are, [(a, b) for days, a, b in self._merges if days.last <= on.first])
 
     def may_be_one(self, on: DateRange | None = None) -> dict[str, str]:
-        """A mark for each name, the same for those that may be one company on one of these days, or ever."""
+        """A mark for each name, the same for names that may be one company on one of these days, or if `on` is None, ever."""
         if on is None:
             return self._ever
         return joined(self._may_be, [(a, b) for days, a, b in self._merges if days.first <= on.last])
 
     def _name_of(self, company: Company | None, slug: str) -> str:
-        """A name of a company that no other claims; of a slug without one the slug, after what no name begins with."""
+        """A name of the company that no other company claims; if there is none, its slug, with a prefix that no name has."""
         names = [] if company is None else [n for n in company.names if n not in company.disputed]
         return min((name for name in names if name in self._are), default=f"\U0010ffff{slug}")
 
@@ -300,7 +300,7 @@ WHENEVER = DateRange(date.min, date.max)  # days on one of which each may have b
 
 
 def joined(marks: dict[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The marks, where the companies of each pair of names are one too."""
+    """The marks as they are if the companies of each of these pairs of names are one as well."""
     above: dict[str, str] = {}
 
     def root(mark: str) -> str:
@@ -316,7 +316,7 @@ def joined(marks: dict[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str,
 
 
 def _last(slugs: tuple[str, ...], merges: Iterable[tuple[int, str, str, str]]) -> str:
-    """The slug that all were merged into; in a ring, or where two are left, the first by name."""
+    """The slug that all were merged into; if these form a ring, or two are left, the alphabetically first."""
     gone = {a for _, a, _, _ in merges}
     return min((slug for slug in slugs if slug not in gone), default=min(slugs))
 

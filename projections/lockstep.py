@@ -43,24 +43,24 @@ Outcome = int | Exception
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the log, and the event in it, or why there is none. Folds share it: nothing in it may be changed."""
+    """An entry of the log with its decoded event, or the error if it cannot be decoded. Folds share it, so it must not be changed."""
 
     recorded: RecordedEvent
     event: DecodedEvent | Exception
 
 
 class Lookup:
-    """Events by source and id, as the log holds them: each asked for and decoded once, whoever needs it.
+    """Events by source and id, as the log holds them: each is read and decoded once, however many need it.
 
-    Those that the corrections among `events` are against are asked for together.
+    The targets of all corrections among `events` are read together.
     """
 
     def __init__(self, log: Log, events: Sequence[DecodedEvent | Exception]) -> None:
         self._log = log
         self.targets: list[tuple[str, str]] = []
-        """The source and id of what each correction is against."""
+        """The source and id of the target of each correction."""
         self.positions: dict[tuple[str, str], int] = {}
-        """Where what the corrections name is, as far as the log holds it."""
+        """The positions of the events that the corrections name (targets and replacements), as far as the log holds them."""
         self._recorded: dict[tuple[str, str], RecordedEvent | None] = {}
         self._decoded: dict[tuple[str, str], DecodedEvent] = {}
         end = max((event.position for event in events if isinstance(event, DecodedEvent)), default=0)
@@ -72,11 +72,11 @@ class Lookup:
             events = [event for event in self._look_up(events) if event.position < end]
 
     def _look_up(self, events: Iterable[DecodedEvent | Exception]) -> Sequence[DecodedEvent]:
-        """Reads what the corrections among `events` are against, and gives it: some of it may be corrections."""
+        """Reads and returns the targets of the corrections among `events`: some of these may be corrections themselves."""
         named = [[*named_by(event)] for event in events if isinstance(event, DecodedEvent)]
         targets = [target for target, *_ in filter(None, named) if target not in self._recorded]
         self.targets += targets
-        # One by one, what 3 % of corrections are against took a fifth of the time of a replay.
+        # Read one by one, the targets of the corrections, 3 % of the events, took a fifth of the time of a replay.
         unknown = (each for of in named for each in of if each not in self.positions)
         self.positions |= self._log.positions_of(unknown)
         there = [target for target in dict.fromkeys(targets) if target in self.positions]
@@ -85,7 +85,8 @@ class Lookup:
         return [event for target in there if isinstance(event := self.hint(*target), DecodedEvent)]
 
     def find(self, source: str, id: str, *, upto: int) -> DecodedEvent | None:
-        """The event of that source and id, where the log holds it, no later than `upto`."""
+        """The event with that source and id, or None if the log does not hold it at position `upto` or before. Raises LogDamaged if
+        the index names another event."""
         wanted = source, id
         if wanted not in self._recorded:
             position = self._log.position_of(source, id)
@@ -104,7 +105,7 @@ class Lookup:
         return self._decoded[wanted]
 
     def hint(self, source: str, id: str) -> DecodedEvent | Exception | None:
-        """The same, of what is at hand: at whatever position, or why it cannot be read."""
+        """The same for an event that was read already, at any position; or the error if it cannot be read."""
         if (recorded := self._recorded.get((source, id))) is None:
             return None
         try:
@@ -117,7 +118,7 @@ class Lookup:
 
 @dataclass(slots=True)
 class _Part:
-    """What one generation has of a page: how many events it took, why the next cannot be applied, and the call that commits."""
+    """One generation's part of a page: how many events it took, why the next one cannot be applied, and the call that commits."""
 
     generation: Generation
     entries: Sequence[Entry]
@@ -133,7 +134,7 @@ class _Part:
 
 @dataclass(slots=True)
 class _Page:
-    """What several generations have of a page. `whole`: it is as long as was asked for, and there may be more."""
+    """A page as several generations take it. `whole`: it is as long as was asked for, so there may be more after it."""
 
     outcomes: dict[Generation, Outcome]
     parts: list[_Part] = field(default_factory=list)
@@ -164,8 +165,8 @@ class _Page:
 class Lockstep:
     """Moves generations on page by page, as `advance_together` does, and folds the next page while the server writes one.
 
-    What was folded ahead is committed by the next call, where that asks for the same; otherwise it is thrown away, as it is
-    where the commit that it rests on fails. Between two calls nothing is in flight.
+    What was folded ahead is committed by the next call if that asks for the same; otherwise it is thrown away, and so it is
+    if the commit that it builds on fails. Between two calls nothing is in flight.
     """
 
     def __init__(self) -> None:
@@ -180,7 +181,7 @@ class Lockstep:
         page, self._ahead = self._ahead if asked == self._asked else None, None
         outcomes, ahead = _turn(generations, limit, upto, page, looking_ahead=True)
         self._asked = asked
-        # One of which nothing is left is no page: whoever asks again is to hear of what the log has then.
+        # A page of which nothing is left is not kept: the next call is to see what the log has by then.
         if ahead is not None and (ahead.parts or any(ahead.outcomes.values())):
             self._ahead = ahead
         return outcomes
@@ -191,14 +192,14 @@ def advance_together(
 ) -> list[Outcome]:
     """Moves generations of one ledger on by one page, of at most `limit` events, none after position `upto`.
 
-    Says of each how many events it took, or what kept it, and it alone, from going on: nothing of it was written then. The
-    page begins where the one furthest behind is. Another that is ahead takes what it has not taken yet, or nothing, where
-    it is ahead of the whole page: all are at the head where each took nothing. One that was removed takes nothing.
+    Returns for each how many events it took, or the error that kept it, and it alone, from going on; nothing of its page was
+    written then. The page begins where the generation furthest behind is. One that is ahead takes what it has not taken yet,
+    or nothing if it is ahead of the whole page. Once each took nothing, all are at the head. One that was removed takes nothing.
 
-    An event that cannot be applied is parked, with the reason, and the rest goes on. What a generation may say: Fenced
-    where another writer moved on meanwhile; LogForked where the log is not the one that was read before; what
-    `Generation.read_state` raises, and what storage refuses. Raises what keeps all from going on: StorageUnavailable
-    (what was committed, the checkpoints tell: call it again), LogDamaged.
+    An event that cannot be applied is parked, with the reason, and the rest goes on. The errors of one generation are Fenced
+    (another writer moved it meanwhile), LogForked (the log is not the one that was read before), what
+    `Generation.read_state` raises, and what storage refuses. Raises what keeps all of them from going on: StorageUnavailable
+    (the checkpoints say what was committed: call it again), LogDamaged.
     """
     outcomes, _ = _turn(generations, limit, upto, None, looking_ahead=False)
     return outcomes
@@ -235,7 +236,7 @@ def _turn(
 
 
 CONCERNS_ALL = (StorageUnavailable, MemoryError)
-"""What keeps every projection from going on; anything else concerns the one that it comes from."""
+"""The errors that stop all projections; any other stops only the one that raises it."""
 
 
 @contextmanager
@@ -244,7 +245,7 @@ def _alone(
     outcomes: dict[Generation, Outcome],
     but_for: tuple[type[Exception], ...] = CONCERNS_ALL,
 ) -> Iterator[None]:
-    """What goes wrong in here concerns one generation, and the others go on."""
+    """Errors in this block become the outcome of one generation, and the others go on."""
     try:
         yield
     except but_for:
@@ -358,7 +359,7 @@ def fetch_documents(
 def asked_for(
     projection: Projection, events: Sequence[DecodedEvent | Exception], lookup: Lookup
 ) -> list[str]:
-    """The documents that folding these events will ask for, as far as can be told."""
+    """The keys of the documents that folding these events will ask for, as far as can be told in advance."""
     names = [name for event in events for name in _needed(projection, event)]
     for target in lookup.targets:
         names.append(correction_key(*target))
@@ -367,7 +368,7 @@ def asked_for(
 
 
 def _entries(projection: Projection, lookup: Lookup) -> Iterator[tuple[str, int]]:
-    """The lists that hold an entry of what the corrections are against, and where."""
+    """The lists that hold an entry for a target of the corrections, each with the position of that entry."""
     for target in lookup.targets:
         event = lookup.hint(*target)
         if _is_counted(event, projection):
@@ -425,7 +426,7 @@ def _commit_each(page: _Page, ahead: _Page | None) -> None:
 
 
 def _answer(reply: Any, *, writing: bool = False) -> Any:
-    """A reply of a pipeline. Raises what the server refuses, as `storage` does."""
+    """A reply from a pipeline. If the server refused the command, raises what `storage` makes of that."""
     with storage(writing=writing):
         if isinstance(reply, Exception):
             raise reply
@@ -433,7 +434,7 @@ def _answer(reply: Any, *, writing: bool = False) -> Any:
 
 
 def decoded(event: RecordedEvent) -> DecodedEvent | Exception:
-    """The event in an entry of the log, or why there is none."""
+    """The event in an entry of the log, or the error if it cannot be decoded."""
     try:
         return decode(event)
     except MemoryError:
@@ -443,7 +444,7 @@ def decoded(event: RecordedEvent) -> DecodedEvent | Exception:
 
 
 def named_by(event: DecodedEvent) -> Iterator[tuple[str, str]]:
-    """The source and id of what a correction is against, and of what replaces that; nothing of any other event."""
+    """The source and id of a correction's target, and then of its replacement if it has one; nothing for any other event."""
     if isinstance(event.data, EventRetracted | EventSuperseded):
         yield event.data.target.source, event.data.target.id
     if isinstance(event.data, EventSuperseded):

@@ -66,7 +66,7 @@ def remove(documents: Documents, name: str, position: int) -> None:
 
 
 def read(documents: Documents, name: str, after: int = 0) -> Iterator[tuple[int, Any]]:
-    """Every later position with its entry, in order. Pages are read as far as they are asked for, some at a time."""
+    """Every position later than `after` with its entry, in order. Pages are read only as they are needed, AHEAD at a time."""
     held = documents.get(name)
     if held is None:
         return
@@ -81,7 +81,7 @@ def read(documents: Documents, name: str, after: int = 0) -> Iterator[tuple[int,
 
 
 def start(documents: Documents, name: str) -> list[tuple[int, Any]]:
-    """The entries of the first page, by position."""
+    """The entries of the first page, each with its position."""
     if (held := documents.get(name)) is None:
         return []
     last, firsts, groups, _ = held
@@ -137,7 +137,7 @@ def first(documents: Documents, name: str) -> int | None:
 
 
 def about(documents: Documents, name: str) -> Any:
-    """What a list is about, as the first entry brought it along."""
+    """What a list is about, as it was given with its first entry. The list must exist."""
     return documents.get(name)[3]
 
 

@@ -1,8 +1,8 @@
 """Snapshots: the documents as they were at every EVERY-th position, so that an answer about the past folds few events.
 
-A document says which snapshot is the first that holds it as it is. `commit.lua` keeps what a snapshot holds and the documents do
-not any more (its header says in what form): what was written once is nowhere twice. All of it is derived, like all documents:
-each value that is kept carries a digest, and where any is gone, whoever asks folds the log from its first event.
+Each document says which snapshot is the first to hold it as it is. `commit.lua` keeps what a snapshot holds and the documents no
+longer do (its header describes the format), so that nothing is stored twice. All of it is derived, like all documents: each
+value that is kept carries a digest, and if any is missing, a reader folds the log from its first event instead.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from .store import Generation
 
 EVERY = 1_000
-"""Events between two snapshots. Measured on 20,000 events: with 1,000 the past of all five takes 0.69 times their documents, with
-500 1.06 times, with 2,000 0.43 times; an answer about the past folds half of them in the mean, 0.2 ms each for the totals."""
+"""Events between two snapshots. Measured on 20,000 events, the past of all five projections takes 0.69 times the room of their
+documents with 1,000, 1.06 times with 500, and 0.43 times with 2,000. An answer about the past folds half of EVERY events on
+average, at 0.2 ms each for the totals."""
 
 VOLUME = 50
-"""Snapshots of which what a document was is noted in one field: the more, the more is written again with each change of it; the
-fewer, the longer the list of such fields."""
+"""How many snapshots share one field that notes what a document was: with more, each change rewrites more; with fewer, the list of
+such fields gets longer."""
 
 _SUM = 16  # characters of the digest before a value
 
@@ -45,7 +46,7 @@ def volume_of(snapshot: int) -> int:
 
 
 def last_before(generation: Generation, position: int) -> int:
-    """The last position, not after `position`, of which the generation keeps a snapshot; 0 where it keeps none."""
+    """The last position, not after `position`, at which the generation has a snapshot; 0 if there is none."""
     snapshot = position - position % EVERY
     if snapshot == 0:
         return 0

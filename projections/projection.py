@@ -13,9 +13,9 @@ Find = Callable[[str, str], DecodedEvent | None]
 
 
 class Documents(Protocol):
-    """The state of a projection: JSON values by key. `get` gives the value itself, which only `put` may change.
+    """The state of a projection: JSON values by key. `get` returns the value itself, which must not be changed: `put` replaces it.
 
-    A tab parts the names in a key, for no name holds one.
+    The names in a key are separated by tabs, because no name contains one.
     """
 
     def get(self, key: str) -> Any:
@@ -25,7 +25,7 @@ class Documents(Protocol):
         """Keeps `value`, which must be JSON; None removes the document."""
 
     def fetch(self, keys: Iterable[str]) -> None:
-        """A hint: these are asked for next."""
+        """A hint that these will be asked for next, so that they are read together."""
 
     def each(self, keys: Collection[str]) -> list[Any]:
         """These documents, as `get` gives each, read together."""
@@ -39,20 +39,20 @@ class Projection(Protocol):
 
     @property
     def version(self) -> int:
-        """Changes with the meaning or the shape of the documents: documents of another version are never read."""
+        """Raised whenever the meaning or the shape of the documents changes: documents of another version are never read."""
 
     @property
     def handles(self) -> frozenset[str]:
         """The event types that it counts."""
 
     def needs(self, event: DecodedEvent, /) -> list[str]:
-        """The documents that counting this event will ask for, so that many are fetched at once."""
+        """The keys of documents that counting this event will ask for, so that many are fetched at once. Only a hint."""
 
     def lists(self, event: DecodedEvent, /) -> list[str]:
-        """The lists (see `pages`) that hold an entry of this event, from which a correction will take it: a hint, as `needs`."""
+        """The lists (see `pages`) that hold an entry for this event, which a correction will remove. A hint, like `needs`."""
 
     def evolve(self, documents: Documents, event: DecodedEvent, stands: bool, /) -> None:
-        """Counts `event` in, or, where it stands no longer, out again: the exact inverse."""
+        """Counts `event` in, or if it no longer `stands`, out again, which must be the exact inverse."""
 
 
 class MemoryDocuments(dict[str, Any]):
@@ -91,11 +91,11 @@ def advance(
 ) -> None:
     """Takes the next event of the log.
 
-    A correction is handed on with its target, which `find` looks up, so that folds need not remember events. Where the
-    target is not there yet the correction waits: the document of the target's identity says so.
+    The target of a correction is looked up with `find`, so that folds need not remember events. If the target is not there yet,
+    the correction waits: the document for the target's identity says so.
 
-    What was `parked` is in no document until a replay, also where this software could apply it (the one before could not): no
-    correction takes it out, or in.
+    Events that were `parked` (positions) are in no document until a replay, even if this version of the software could apply
+    them: so no correction takes them out, or in again.
     """
     stands = True
     if (waiting := documents.get(WAITING) or 0) and documents.get(correction_key(event.source, event.id)):
@@ -123,7 +123,7 @@ class _Nothing:
 
 
 def in_force(events: Iterable[DecodedEvent]) -> frozenset[int]:
-    """The positions of those of these events, in the order of the log, that no correction among them takes back."""
+    """The positions of the events that no correction among them takes back. `events` are in the order of the log."""
     documents, seen = MemoryDocuments(), dict[tuple[str, str], DecodedEvent]()
     for event in events:
         seen[event.source, event.id] = event
@@ -160,11 +160,11 @@ def _correct(
     find: Find,
     parked: Container[int],
 ) -> None:
-    """Puts a correction in force, and follows what that does to its target: a correction in its turn, maybe, which is in force no
-    longer then, or is again.
+    """Puts a correction in force, and follows what that does to its target, which may itself be a correction and is then no longer
+    in force, or in force again.
 
     Every correction has one target, so the chain is a line, or ends in a ring of corrections that correct each other;
-    a ring is left where it closes, which no figure depends on.
+    following a ring stops where it closes; no figure depends on where that is.
     """
     upto, in_force, passed = correction.position, True, set[int]()
     while isinstance(correction.data, EventRetracted | EventSuperseded):

@@ -1,4 +1,4 @@
-"""What a reader may ask: each answer is bounds with their evidence, at a position of the log, with a digest."""
+"""The questions that a reader may ask. Each answer has bounds with their evidence, as of a position of the log, and a digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was read, kept for the next questions: of now for as long as the projections stay where they were, of the past as long as the log is the same."""
+"""What was read, kept for the next questions: about the present as long as the projections do not move, about the past as long as the log is the same."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ Held = tuple[bytes | None, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was found to belong together: the generation of each projection, its checkpoint, and some of its documents there.
-    Nothing in it is changed."""
+    """Documents found to belong together: for each projection its generation, its checkpoint, and some of its documents there.
+    It is never changed."""
 
     generations: Mapping[str, int]
     checkpoints: Mapping[str, Checkpoint]
@@ -39,9 +39,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class PastReading:
-    """What was known when the log ended at `last`: by projection the snapshot, the documents of it that were `read` so far, and
-    those that the events since then changed. Only `read` is added to. `left_out` are the events until then that a
-    generation had parked, by projection, with its number."""
+    """What was known when the log ended at `last`: by projection, its snapshot, the documents of the snapshot that were `read` so
+    far, and those that later events `changed`. Only `read` is ever added to. `left_out` has, by projection, the number of its
+    generation and the events up to `last` that this had parked."""
 
     last: Checkpoint
     left_out: Mapping[str, tuple[int, frozenset[int]]]

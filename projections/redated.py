@@ -14,6 +14,7 @@ from events import DateRange, date_range
 from . import approvals, by_day, companies
 from .identities import Group, Marks, each_once, joined
 from .projection import Documents
+from .ranges import agreeing, spanning
 from .repeats import (
     Changed,
     Entries,
@@ -157,7 +158,7 @@ def _note_twice(found: Redated, bare: Sequence[_Bare], of_number: _ByNumber) -> 
             by_mark.setdefault(marks[min(of.numbers)], []).append(of)
         for together in by_mark.values():
             if len(together) > 1:
-                days = _that_all_allow([of.listed.days for of in together])
+                days = agreeing([of.listed.days for of in together])
                 found.once.setdefault(terms, []).append((days, 1, []))
                 for of in together:
                     found.once[terms].append((of.listed.days, -1, []))
@@ -169,14 +170,6 @@ def _note(found: Redated, of: _Bare) -> None:
     twice = Twice(of.numbers, of.listed.batches)
     for terms, item, name in of.places:
         found.twice.setdefault(terms, {})[item, name] = twice
-
-
-def _that_all_allow(days: Sequence[DateRange]) -> DateRange:
-    """Where no day is in all of them, from the earliest to the latest."""
-    first, last = max(each.first for each in days), min(each.last for each in days)
-    if first <= last:
-        return DateRange(first, last)
-    return DateRange(min(each.first for each in days), max(each.last for each in days))
 
 
 def _of_mixed(documents: Documents, terms: str, mixed: Sequence[Mixed]) -> _ByNumber:
@@ -252,7 +245,7 @@ def _believe(of_number: _ByNumber, compared: Sequence[_Compared]) -> None:
 
 def _believe_all(together: Sequence[_Listed]) -> bool:
     """Gives each all the days that any of them may be of; whether that changes anything."""
-    every = DateRange(min(one.days.first for one in together), max(one.days.last for one in together))
+    every = spanning([one.days for one in together])
     changed = [one for one in together if one.days != every or not one.in_doubt]
     for one in changed:
         one.days, one.in_doubt, one.positions = every, True, []

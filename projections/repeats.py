@@ -12,6 +12,7 @@ from events import DateRange, date_range, name_key
 from . import approvals, batches, by_day, companies
 from .identities import Identities, Marks, each_once, joined
 from .projection import Documents
+from .ranges import spanning
 
 Changed = list[tuple[DateRange, int, list[int]]]
 """Like what is counted by days: the days, how many more or fewer, some positions."""
@@ -154,8 +155,8 @@ def numbers_of(entries: Iterable[Entry]) -> set[str]:
 
 
 def days_that_span(granted: Entries) -> DateRange:
-    ranges = [date_range(entry["approved_on"]) for entries in granted.values() for entry in entries]
-    return DateRange(min(r.first for r in ranges), max(r.last for r in ranges))
+    """From the first day that any of these reports gives to the last."""
+    return spanning([date_range(entry["approved_on"]) for entries in granted.values() for entry in entries])
 
 
 def parts_by_mark(granted: Entries, marks: Mapping[str, str]) -> list[Entries]:

@@ -45,9 +45,9 @@ class Rebuilt:
 def rebuild(store: Store, progress: Progress = unheard) -> Rebuilt:
     """Builds a new generation up to the log's head, compares it with the live one, and leaves it beside that one.
 
-    `progress` hears of each position that is reached, and then again and again while the two are compared; what it raises ends
-    the rebuild. Raises ParkedEvents, with every event that cannot be applied, or BadQuestion where another rebuild was adopted
-    meanwhile: the new generation is gone then. Readers notice nothing: see `adopt`.
+    `progress` is called with each position that is reached, and repeatedly while the two are compared; an exception from it ends
+    the rebuild. Raises ParkedEvents, with every event that cannot be applied, or BadQuestion if another rebuild was adopted
+    meanwhile; in both cases the new generation is removed. Readers notice nothing until it is adopted: see `adopt`.
     """
     (rebuilt,) = rebuild_together([store], progress)
     if isinstance(rebuilt, Exception):
@@ -58,9 +58,9 @@ def rebuild(store: Store, progress: Progress = unheard) -> Rebuilt:
 def rebuild_together(stores: Sequence[Store], progress: Progress = unheard) -> list[Rebuilt | Exception]:
     """The same for several projections of one ledger, in one pass over the log; or, of each that cannot be rebuilt, why.
 
-    `progress` hears of each position that all have reached. Raises what keeps all from being rebuilt, such as
-    StorageUnavailable. The new generations are gone then; those that the server does not remove (it may be away) stay beside the
-    live ones, where no reader looks, until the next `adopt` of their projection.
+    `progress` is called with each position that all have reached. Raises what keeps all from being rebuilt, such as
+    StorageUnavailable; the new generations are removed then. Any that the server cannot remove (it may be unreachable) stay beside
+    the live ones, where no reader looks, until the next `adopt` of their projection.
     """
     made: dict[Store, Generation] = {}
     outcomes: dict[Store, Rebuilt | Exception] = {}
@@ -99,7 +99,7 @@ def _finished(
 
 
 def _remove(new: Generation) -> None:
-    """As far as that can be: what ends a rebuild is worth telling, and what is left goes with the next switch."""
+    """Removes a generation if that is possible. If not, the error that ended the rebuild matters more, and the next switch removes it."""
     with suppress(LedgerError):
         new.store.drop(new.number)
 
@@ -107,9 +107,9 @@ def _remove(new: Generation) -> None:
 def adopt(store: Store, rebuilt: Rebuilt, progress: Progress = unheard) -> None:
     """Makes a rebuilt generation the live one; the one before it stays as the way back.
 
-    The live one may have moved on meanwhile: the new one follows until the switch finds it level. `progress` hears of where it
-    begins, and of each position that is reached. Where no answer comes (StorageUnavailable), call it again. Raises BadQuestion
-    where another switch came first, and what `progress` raises: the rebuilt one is gone then.
+    The live one may have moved on meanwhile, so the new one catches up until the switch finds it level. `progress` is called with
+    the position where that begins, and with each position that is reached. If no answer comes (StorageUnavailable), call this again.
+    Raises BadQuestion if another switch came first, and what `progress` raises; in both cases the rebuilt generation is removed.
     """
     if store.live() != rebuilt.generation:
         try:
@@ -125,14 +125,14 @@ def adopt(store: Store, rebuilt: Rebuilt, progress: Progress = unheard) -> None:
 
 
 def discard(store: Store, rebuilt: Rebuilt) -> None:
-    """Removes a rebuilt generation that is not wanted. Raises BadQuestion where it was adopted."""
+    """Removes a rebuilt generation that is not wanted. Raises BadQuestion if it was adopted."""
     store.drop(rebuilt.generation)
 
 
 def go_back(store: Store) -> int:
     """Makes the generation before the live one live again, at once, and returns its number. Raises BadQuestion.
 
-    It stands where it was left, maybe at an older version of the projection: workers of that version bring it up to date.
+    It is at the position where it was left, and possibly of an older version of the projection: then workers of that version bring it up to date.
     """
     live, previous = store.live(), store.previous()
     if not previous:
@@ -162,9 +162,9 @@ def _require_whole(generation: Generation) -> None:
 
 
 def _compared(new: Generation, live: Generation, progress: Progress) -> Rebuilt:
-    """Compares digests at one position: first the live one follows, as far as it is behind; then the new one does.
+    """Compares digests at one position: first the live generation catches up if it is behind, then the new one does.
 
-    Nobody else moves the new one on, so that they meet however fast the live one moves.
+    Nobody else advances the new one, so they meet however fast the live one moves.
     """
     name = new.store.projection.name
     try:
@@ -172,7 +172,7 @@ def _compared(new: Generation, live: Generation, progress: Progress) -> Rebuilt:
             return Rebuilt(name, new.number, *new.digest(progress), live.number, None)
         _follow(live, new.checkpoint().position, progress)
     except (DocumentsLost, DocumentDamaged):
-        # At whatever position: what is not whole is equal to nothing.
+        # At whatever positions: documents that are not whole equal nothing.
         return Rebuilt(name, new.number, *new.digest(progress), live.number, live.digest(progress)[1])
     except (Unreadable, LogForked):
         return Rebuilt(name, new.number, *new.digest(progress), live.number, None)
@@ -200,7 +200,7 @@ def _follow(generation: Generation, upto: int, progress: Progress) -> None:
         if outcome == 0:
             return
         if isinstance(outcome, Exception) and not isinstance(outcome, Fenced):
-            raise outcome  # fenced: a worker moves it on, so much the better
+            raise outcome  # if fenced, a worker is advancing it, so much the better
         progress(upto)
 
 
@@ -212,7 +212,7 @@ def _catch_up(generation: Generation, progress: Progress, upto: int | None = Non
 def _catch_up_together(
     generations: Sequence[Generation], progress: Progress, upto: int | None = None
 ) -> dict[Generation, Exception]:
-    """Moves all to the log's head, and says which could not be, and why."""
+    """Advances all to the log's head. Returns the errors of those that could not get there."""
     errors: dict[Generation, Exception] = {}
     lockstep = Lockstep()
     while going := [generation for generation in generations if generation not in errors]:

@@ -58,13 +58,13 @@ FETCHED = 200  # claims that are fetched at once
 
 
 def origin(source: dict[str, Any]) -> str:
-    """Whose word a report is: the publisher that it derives from, or its own, as a key."""
+    """Whose word a report is, as a key: the publisher that it derives from, or else its own publisher."""
     return name_key(source.get("derived_from", source)["publisher"])
 
 
 def independent(sources: list[dict[str, Any]]) -> list[str]:
-    """The independent origins of reports of one claim, as keys: where A repeats B and B repeats C, only C counts. Of some that
-    repeat each other, and nobody else, the first by its key does."""
+    """The independent origins of the reports of one claim, as keys: if A repeats B and B repeats C, only C counts. If some repeat each
+    other and nobody else, the one with the first key counts."""
     repeats: dict[str, set[str]] = {}
     repeated_by: dict[str, set[str]] = {}
     for source in sources:

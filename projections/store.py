@@ -43,18 +43,18 @@ Fields = Iterable[tuple[bytes, bytes]]
 """Fields of a hash, and what is stored in them."""
 
 Progress = Callable[[int], None]
-"""Hears, of what takes long, the position that it has reached. What it raises breaks that off."""
+"""Called by long-running work with the position that it has reached. An exception from it breaks the work off."""
 
 _Taken = TypeVar("_Taken")
 
 
 def unheard(_: int) -> None:
-    """Progress that nobody asks about."""
+    """Progress that nobody listens to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """Of all documents of a generation at a position, and of its snapshots up to there: None where some of these are lost."""
+    """Digests of all documents of a generation at a position, and of its snapshots up to there (None if some of these are lost)."""
 
     position: int
     documents: str
@@ -62,7 +62,7 @@ class Digests:
 
 
 class Fenced(Exception):
-    """Another writer moved the checkpoint since it was read: what was folded is thrown away."""
+    """Another writer has moved the checkpoint since it was read, so what was folded is thrown away."""
 
 
 class Behind(BadQuestion):
@@ -89,7 +89,7 @@ class Store:
         self.client = log.client
         self.pointer = keys.projection(log.ledger, projection.name)
 
-    # Made when they are asked for: a reader needs neither, and makes a store for each of its questions.
+    # Made only when needed: a reader needs none of them, and makes a store for each question.
 
     @cached_property
     def commit(self) -> Script:
@@ -104,11 +104,11 @@ class Store:
         return self.client.register_script(load_function("drop", "projections.functions", frees=True))
 
     def live(self) -> int:
-        """The generation that readers see; 0 where nothing was ever projected."""
+        """The number of the generation that readers see; 0 if nothing was ever projected."""
         return self._pointer("live")[0]
 
     def previous(self) -> int:
-        """The generation that was live before; 0 where there is none."""
+        """The number of the generation that was live before; 0 if there is none."""
         return self._pointer("previous")[0]
 
     def generation(self, number: int) -> Generation:
@@ -119,7 +119,7 @@ class Store:
         """The live generation; the first one is made where there is none."""
         if not (live := self.live()):
             with storage(writing=True):
-                # In this order: if the process died between the two, a live one alone would lend its number to the next.
+                # In this order: if the process died in between with only `live` written, the next generation would get the same number.
                 self.client.hsetnx(self.pointer, "newest", str(FIRST))
                 self.client.hsetnx(self.pointer, "live", str(FIRST))
             live = self.live()
@@ -168,7 +168,9 @@ class Store:
         live, previous = map(whole_number, reply)
         if number in (live, previous):
             which = "live" if number == live else "the way back"
-            raise BadQuestion(f"{self.projection.name}: generation {number} is {which}, and is not removed")
+            raise BadQuestion(
+                f"{self.projection.name}: generation {number} is {which}, and cannot be removed"
+            )
 
     def drop_old(self) -> None:
         """Removes every generation but the live one and the way back."""
@@ -180,8 +182,8 @@ class Store:
                     self.drop(number)
                 except BadQuestion:
                     kept.add(number)  # it became live since
-        # Of 5,000 rebuilds that were, each switch sent 25,000 commands. Noted last: what ends this before leaves it to the next
-        # one, and where two note it, either is true, as no number is used twice.
+        # Without this note, each switch after 5,000 rebuilds sent 25,000 commands. It is written last: if this is interrupted, the
+        # next switch does the rest, and if two write it, either is right, because no number is used twice.
         if kept and min(kept) != oldest:
             with storage(writing=True):
                 self.client.hset(self.pointer, "oldest", str(min(kept)))
@@ -201,7 +203,7 @@ class Pointers(NamedTuple):
 
 
 def pointers_of(log: Log, projections: Iterable[Projection]) -> dict[str, Pointers]:
-    """Those of some projections of a ledger, in one question."""
+    """The pointers of some projections of a ledger, in one round trip. Raises Unreadable."""
     names = [projection.name for projection in projections]
     with storage():
         pipeline = log.client.pipeline(transaction=False)
@@ -212,9 +214,9 @@ def pointers_of(log: Log, projections: Iterable[Projection]) -> dict[str, Pointe
 
 
 def live_generations(log: Log, projections: Iterable[Projection]) -> list[Generation]:
-    """The generations that readers see, or will see first, of some projections of a ledger, in one question.
+    """The generations that readers see, or will see first, for some projections of a ledger, in one round trip.
 
-    Looking writes nothing, not even the first generation: whoever looks may have no right to, or the server no room.
+    This writes nothing, not even the first generation: the caller may not be allowed to write, or the server have no room.
     """
     listed = list(projections)
     pointers = pointers_of(log, listed)
@@ -222,7 +224,7 @@ def live_generations(log: Log, projections: Iterable[Projection]) -> list[Genera
 
 
 class Generation:
-    """One generation of a projection's documents, and the one way to move it on. Of one thread: it remembers documents between two pages."""
+    """One generation of a projection's documents, and the only way to advance it. For one thread only: it remembers documents between pages."""
 
     def __init__(self, store: Store, number: int) -> None:
         self.store = store
@@ -235,15 +237,15 @@ class Generation:
         self.left_out: set[int] = set()  # the events before that which are parked
 
     def checkpoint(self) -> Checkpoint:
-        """How far this generation is. Raises Unreadable where it cannot be read on (see `read_state`)."""
+        """How far this generation is. Raises Unreadable if it cannot be used (see `read_state`)."""
         return self.read_state(*self._state())
 
     def verified_checkpoint(self) -> Checkpoint:
-        """The same, once the log is found to hold the entry there. Raises LogForked where it holds another, or none."""
+        """The same, after checking that the log holds that entry. Raises LogForked if it holds another one there, or none."""
         return self.verified(self.checkpoint())
 
     def verified(self, checkpoint: Checkpoint) -> Checkpoint:
-        """`checkpoint`, once the log is found to hold the entry there. Raises LogForked where it holds another, or none."""
+        """`checkpoint`, after checking that the log holds its entry. Raises LogForked if it holds another one there, or none."""
         if checkpoint.position:
             self.require_same_log(checkpoint, self.store.log.at(checkpoint.position))
         return checkpoint
@@ -258,21 +260,21 @@ class Generation:
             if not has_moved(state, position):
                 return state, held
 
-    # What belongs together is not asked for in a transaction, for a full server refuses even MULTI (Redis 7.0), and reading is
-    # to go on. Each commit moves the position: where that is the same after all that was asked for, all is of one commit.
+    # What belongs together is not read in a transaction, because a full server refuses even MULTI (Redis 7.0), and reading should
+    # go on then. Each commit moves the position: if that is the same after everything else was read, all of it is of one commit.
 
     def ask_state(self, pipeline: Pipeline) -> None:
-        """Asks for the two things that `read_state` takes: the state, and how many documents there are."""
+        """Adds to a pipeline the two commands whose replies `read_state` takes: the state, and the number of documents."""
         pipeline.hgetall(self.state_key)
         pipeline.hlen(self.documents_key)
 
     def ask_position(self, pipeline: Pipeline) -> None:
-        """Asks, after all else, for what `has_moved` takes."""
+        """Adds to a pipeline, after everything else, the command whose reply `has_moved` takes."""
         pipeline.hget(self.state_key, "position")
 
     def read_state(self, state: dict[bytes, bytes], held: int) -> Checkpoint:
-        """The checkpoint in a state hash. Raises Unreadable where another version of the projection wrote it, or something
-        else; DocumentsLost where not all the documents are `held` that were left. A replay makes them anew."""
+        """The checkpoint in a state hash. Raises Unreadable if another version of the projection wrote it, or something else did;
+        DocumentsLost if the number of documents `held` is not the one that the last commit left. A replay repairs either."""
         if not state:
             return Checkpoint()
         name, number = self.store.projection.name, self.number
@@ -303,7 +305,7 @@ class Generation:
         )
 
     def keeps_past(self) -> bool:
-        """Whether every snapshot that it ever made is there."""
+        """Whether all the snapshots that it ever made are still there."""
         while True:
             with storage():
                 pipeline = self.store.client.pipeline(transaction=False)
@@ -313,8 +315,8 @@ class Generation:
                 return past.all_there(left, documents, kept)
 
     def ask_past(self, pipeline: Pipeline) -> None:
-        """Asks for the position, for what tells whether all snapshots are there (see `past.all_there`), and for the position again:
-        where it is another, all is to be asked anew."""
+        """Adds to a pipeline the commands for what `past.all_there` takes, between two for the position: if the two replies differ,
+        everything has to be read again."""
         pipeline.hmget(self.state_key, ["position", "documents", "past"])
         pipeline.hlen(self.documents_key)
         pipeline.hlen(self.past_key)
@@ -323,7 +325,7 @@ class Generation:
     def advance(self, limit: int = PAGE, *, upto: int | None = None) -> int:
         """Folds at most `limit` further events, none after position `upto`, commits them, and returns how many.
 
-        It is `advance_together` of this one. Raises what that says of it: Fenced, LogForked and the rest; nothing is written.
+        This is `advance_together` for one generation. If its outcome is an error (Fenced, LogForked and the rest), raises it; nothing is written then.
         """
         (outcome,) = advance_together([self], limit, upto=upto)
         if isinstance(outcome, Exception):
@@ -338,7 +340,7 @@ class Generation:
         return dict(sorted(reasons.items()))
 
     def digest(self, progress: Progress = unheard) -> tuple[int, str]:
-        """The position, and the digest of all documents at it. `progress` hears of it again and again while these are read."""
+        """The position, and the digest of all documents at it. `progress` is called repeatedly while these are read."""
         position, (digest, _) = self._read_whole([self.documents_key], _digests_of_documents, progress)
         return position, digest
 
@@ -356,9 +358,9 @@ class Generation:
     def _read_whole(
         self, places: list[str], take: Callable[..., _Taken], progress: Progress
     ) -> tuple[int, _Taken]:
-        """What `take` makes of all fields of some hashes, as they are at one position.
+        """The position, and what `take` makes of all fields of some hashes as they are at it.
 
-        They are read some at a time, so that it takes no memory for all; or, where a writer moves on at every try, at once.
+        They are read a part at a time, so that they need not all fit into memory; or all at once, if a writer advances at every try.
         """
         for _ in range(DIGEST_TRIES):
             with storage():
@@ -405,7 +407,7 @@ class Generation:
             progress(position)
 
     def open(self, state: dict[bytes, bytes], held: int, parked: Iterable[bytes], live: bytes | None) -> None:
-        """Remembers where it is, as read (see `read_state`). One that was removed stays as it is: it takes nothing."""
+        """Takes its position from what was read (see `read_state`). A generation that was removed stays closed, and takes nothing."""
         if state or self.number == live_of(live):
             self.reached = self.read_state(state, held)
             empty = self.reached.position == 0
@@ -413,11 +415,11 @@ class Generation:
             self.documents = StoredDocuments(self.store.client, self.documents_key, empty=empty)
 
     def forget(self) -> None:
-        """What is remembered may be half of an event, or be out of date: the next page reads it anew."""
+        """Drops what is remembered, which may be half of an event, or out of date: the next page reads it again."""
         self.documents = None
 
     def require_same_log(self, remembered: Checkpoint, found: RecordedEvent | None) -> None:
-        """Raises LogForked where `found` is not the entry that `remembered` is at."""
+        """Raises LogForked if `found` is not the entry that `remembered` stands on."""
         if found is not None and found.digest == remembered.entry:
             return
         what = "the log ends before it" if found is None else "another event is there now"
@@ -431,10 +433,10 @@ class Generation:
     def fold(
         self, entries: Sequence[Entry], lookup: Lookup, seconds: float = inf
     ) -> tuple[int, Exception | None]:
-        """Applies `entries` to the documents; how many, and why the next one cannot be applied (see `park`).
+        """Applies `entries` to the documents. Returns how many were applied, and why the next one cannot be (see `park`), or None.
 
-        They are fewer, without an error, where they changed as many documents as one commit takes, or took more `seconds`; but
-        never none.
+        Without an error it applies fewer, but at least one, if they change as many documents as one commit may, or take longer
+        than `seconds`.
         """
         projection, documents, until = self.store.projection, self.documents, time.monotonic() + seconds
         assert documents is not None
@@ -456,12 +458,13 @@ class Generation:
     def park(
         self, entries: Sequence[Entry], taken: int, error: Exception, lookup: Lookup
     ) -> tuple[int, dict[int, str]]:
-        """Leaves out the event after those that were `taken`: how many of `entries` are dealt with now, and what is parked.
+        """Leaves out the event after those that were `taken`. Returns how many of `entries` are dealt with now, and what is parked, by
+        position, with the reason.
 
-        Nothing of this generation may be in flight, for the documents are read anew.
+        Nothing of this generation may be in flight, because the documents are read again.
         """
-        # A pure fold fails at the same event every time. If this one does not, the event is not at fault: the job ran out
-        # of time in the middle of it, or another writer has changed the documents.
+        # A pure fold fails at the same event every time. If this one does not, the event is not at fault: the job ran out of
+        # time in the middle of it, or another writer changed the documents.
         again, same = self._fold_anew(entries[: taken + 1], lookup)
         # The failed event may have changed some documents: once more without it.
         if again != taken or same is None or self._fold_anew(entries[:taken], lookup) != (taken, None):
@@ -481,7 +484,7 @@ class Generation:
         return self.fold(entries, lookup)
 
     def commit_call(self, checkpoint: Checkpoint, parked: dict[int, str]) -> list[str | bytes | int]:
-        """What `commit.lua` is called with, to write what was folded up to there: the number of keys, the keys, the rest."""
+        """The arguments of EVALSHA that make `commit.lua` write what was folded up to `checkpoint`: the number of keys, the keys, ARGV."""
         assert self.documents is not None
         snapshot = past.next_from(checkpoint.position)
         changes = self.documents.changes(snapshot)
@@ -505,7 +508,7 @@ class Generation:
         return call
 
     def hand_over(self, checkpoint: Checkpoint) -> None:
-        """What was folded up to there is about to be sent: what is folded from now on is for the next commit."""
+        """Notes that what was folded up to `checkpoint` is about to be sent: what is folded from now on is for the next commit."""
         assert self.documents is not None
         self.documents.sent()
         self.reached = checkpoint
@@ -531,29 +534,29 @@ def _keys_of(store: Store, number: int) -> tuple[str, str, str, str]:
 
 
 def _digests_of_documents(documents: Fields) -> tuple[str, str]:
-    """The digest of the documents; and one that binds, too, which snapshot is the first to hold each as it is."""
+    """The digest of the documents; and a second one that also covers which snapshot is the first to hold each as it is."""
     parts = ((name, *parted(stored)) for name, stored in documents)
-    # What somebody else put there may be no position, and longer than one: it differs from every document all the same.
+    # What something else wrote there may not be a position, and longer than one: cut short, it still differs from every position.
     return digests_of_documents((name.decode(), json, since[:MARK]) for name, since, json in parts)
 
 
 def has_moved(state: dict[bytes, bytes], position: bytes | None) -> bool:
-    """Whether a generation has moved between the reading of its state and that of its position."""
+    """Whether a generation moved between the reading of its state and the later reading of its position."""
     return state.get(b"position") != position
 
 
 def live_of(stored: bytes | None) -> int:
-    """The generation that a projection's pointer names as live; the first where it names none. Raises Unreadable."""
+    """The number of the generation that a projection's pointer names as live, or of the first if it names none. Raises Unreadable."""
     return whole_number(stored) or FIRST
 
 
 def whole_number(stored: bytes | None) -> int:
-    """A number of a projection's state, or of what names its generations; 0 where there is none. Raises Unreadable."""
+    """A number from a projection's state, or from what names its generations; 0 if there is none. Raises Unreadable."""
     try:
         return int(stored or 0)
     except ValueError:
         raise Unreadable(
-            f"a number that is kept of a projection is not what this software writes, {stored!r:.80}: something else wrote to "
-            "it. All of it follows from the log: delete the keys {LEDGER}:projection:PROJECTION and "
+            f"a number in the state of a projection is not what this software writes, {stored!r:.80}: something else wrote to "
+            "it. All of this follows from the log: delete the keys {LEDGER}:projection:PROJECTION and "
             "{LEDGER}:projection:PROJECTION:*, and run `approvals replay`"
         ) from None

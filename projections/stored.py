@@ -13,11 +13,12 @@ CACHED = 1_000  # documents kept between two pages; more are forgotten and read 
 
 
 class DocumentDamaged(Unreadable):
-    """A document is none that this software writes: something else wrote it, or the server's disk has changed it."""
+    """A document is not one that this software writes: something else wrote it, or the server's disk changed it."""
 
 
 class StoredDocuments:
-    """Read when asked for. `empty`: whatever is under the key is of another time, and the first commit removes it."""
+    """Documents that are read when they are asked for. `empty`: whatever is under the key is left over, and the first commit
+    removes it."""
 
     def __init__(self, client: Redis, key: str, *, empty: bool) -> None:
         self.key = key
@@ -46,7 +47,7 @@ class StoredDocuments:
         return [*map(self.get, names)]
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """Those of `names` that the server has to be asked for."""
+        """The ones among `names` that still have to be read from the server."""
         missing = list(dict.fromkeys(name for name in names if name not in self._values))
         if self._empty:
             self._values.update(dict.fromkeys(missing))
@@ -63,8 +64,8 @@ class StoredDocuments:
         return len(self._changed)
 
     def changes(self, snapshot: int) -> dict[str, bytes]:
-        """The changed documents as they are stored (see `parted`), where `snapshot` will be the first to hold them so; empty where
-        one was removed."""
+        """The changed documents in their stored form (see `parted`), if `snapshot` will be the first to hold them; empty bytes for one
+        that was removed."""
         values, since = self._values, b"%d " % snapshot
         return {
             name: b"" if values[name] is None else since + canonical(values[name]) for name in self._changed
@@ -82,7 +83,7 @@ class StoredDocuments:
 
 
 def value_of(stored: bytes | None) -> Any:
-    """A document from its stored bytes; None where there is none. Raises DocumentDamaged."""
+    """A document from its stored bytes, or None if there are none. Raises DocumentDamaged."""
     try:
         return None if stored is None else stored_json(parted(stored)[1])
     except ValueError:

@@ -70,7 +70,7 @@ def all_seen(documents: Documents) -> dict[str, dict[str, str]]:
 
 
 def with_times(times: Mapping[str, int], what: str, more: int) -> dict[str, int]:
-    """How often each of some things is counted, with `what` counted `more` times, which may be less than none."""
+    """The counts in `times` with that of `what` changed by `more`, which may be negative; without `what` if that makes it 0."""
     changed = {
         **times,
         what: times.get(what, 0) + more,
@@ -81,7 +81,7 @@ def with_times(times: Mapping[str, int], what: str, more: int) -> dict[str, int]
 
 
 def usual_spelling(spelled: Mapping[str, int]) -> str:
-    """The spelling that is written most often; of several, the first in the order of characters."""
+    """The spelling that is used most often; of several equally frequent ones, the first by code points."""
     return min(spelled, key=lambda text: (-spelled[text], text))
 
 
@@ -172,7 +172,7 @@ def written(counts: Mapping[str, str]) -> str:
 def must_be_one(
     a: Mapping[str, str], b: Mapping[str, str], equations: Iterable[tuple[int, str, str]]
 ) -> frozenset[int]:
-    """The equations that make `a` and `b` one. Raises TermsDiffer where nothing does."""
+    """The positions of the equations that make `a` and `b` one. Raises TermsDiffer if nothing does."""
     one = equal_to(key_of(**a), equations)
     if (other := key_of(**b)) not in one:
         raise TermsDiffer(

@@ -33,14 +33,14 @@ from .stored import DocumentDamaged, value_of
 T = TypeVar("T")
 
 TRIES = 3
-"""So often what is live is read, if it moves on meanwhile. Where a worker took 1,000 events a second, and each try some 0.4 s, one
-of 20 reads took 30 tries."""
+"""How often reading what is live is tried while it keeps moving. With a worker taking 1,000 events a second and 0.4 s for each try,
+one of 20 reads took 30 tries."""
 
 SENSELESS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""What Python makes of a document that is JSON of another shape: something else wrote it."""
+"""The errors that Python raises for a document that is JSON of another shape, which something else must have written."""
 
 _READINGS: WeakKeyDictionary[Redis, Readings] = WeakKeyDictionary()
-"""What was read last over each client, and no longer than that is used."""
+"""What was read last over each client, kept as long as the client is in use."""
 
 
 def read_together(
@@ -97,7 +97,7 @@ def read_together(
 def _senseless(names: Sequence[str], error: Exception) -> DocumentDamaged:
     return DocumentDamaged(
         f"a document of {', '.join(names)} is not what this software writes ({error!r:.200}): something else wrote it. All of them "
-        f"follow from the log: run `approvals replay {' '.join(names)}`. Where that does not help, report it"
+        f"follow from the log: run `approvals replay {' '.join(names)}`. If that does not help, report it"
     )
 
 
@@ -112,7 +112,8 @@ def read_at(
 
 
 def _position(log: Log, at_least: int, reached: Iterable[Checkpoint]) -> int:
-    """Where one of the projections is, or `at_least`, where none has come that far. Raises Lagging where the log has not, either."""
+    """The position to answer from: that of the projection furthest ahead, or `at_least` if none has come that far. Raises Lagging if
+    the log has not come that far either."""
     position = max(checkpoint.position for checkpoint in reached)
     if at_least > position and at_least > (head := log.head()):
         raise Lagging(f"ledger {log.ledger} ends at position {head}: it has no position {at_least} yet")
@@ -181,8 +182,8 @@ def fold_all(
     position: int,
     counts: Callable[[DecodedEvent], bool] = lambda _: True,
 ) -> DerivableViews:
-    """The documents as they were when the log ended at `position`, folded from its first event; of some events alone, where
-    not all `counts`."""
+    """The documents as they were when the log ended at `position`, folded from its first event, from the events for which `counts`
+    is true."""
     views = {projection.name: MemoryDocuments() for projection in projections}
     parked = _parked(log, live_generations(log, projections))
     # The workers met it: who asks before they do is not told of what does not count either.
@@ -290,7 +291,7 @@ def _readings(log: Log) -> Readings:
 
 
 class _Noting:
-    """Documents that note which of them are put."""
+    """Documents that note which of them are written."""
 
     def __init__(self, documents: Documents) -> None:
         self.get, self.fetch, self.each = documents.get, documents.fetch, documents.each
@@ -307,7 +308,7 @@ class _Noting:
 
 
 class _Attempt:
-    """Documents with the changes of one event, which come to nothing where it cannot be applied."""
+    """Documents with the changes of one event, which are dropped if the event cannot be applied."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents

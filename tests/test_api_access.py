@@ -170,7 +170,7 @@ def test_given_something_else_wrote_the_key_of_the_tokens_when_they_are_asked_fo
     log = ledger.log
     place, before = keys.tokens(log.ledger), token(log, "read")
     log.client.set(place, "x")
-    says = f"{place} is no hash, something else wrote to it. Delete that key, and create tokens anew"
+    says = f"{place} is not a hash: something else wrote to it. Delete that key, and create new tokens"
     assert says in problem(closed.get(log, "totals", **before), 503, "unreadable")["detail"]
     for words in (("list",), ("create", "--scope", "read"), ("revoke", "0" * 12)):
         assert ledger.run("token", *words, code=1).err.startswith(f"unreadable: {says}")

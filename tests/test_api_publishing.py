@@ -197,7 +197,7 @@ def test_a_parameter_is_refused_for_there_are_none(api: Api, log: Log) -> None:
         f"/ledgers/{log.ledger}/events?foo=1", content=text(event()), headers={"Content-Type": STRUCTURED}
     )
     document = problem(answer, 422, "unknown-parameter")
-    assert document["detail"] == "foo: is no parameter here; there are none"
+    assert document["detail"] == "foo: is not a parameter here; there are none"
 
 
 @pytest.mark.usefixtures("nothing_stored")

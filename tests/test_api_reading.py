@@ -499,7 +499,7 @@ def test_given_all_connections_that_are_allowed_are_in_use_when_one_is_needed_th
         says = problem(api.get(log, "events/1"), 503, "storage-unavailable")["detail"]
     client.close()
     assert says == (
-        "this program holds as many connections to the server as it may. Try again; where it stays so, allow more: "
+        "this program holds as many connections to the server as it may. Try again; if that does not help, allow more, "
         "with max_connections in the server's URL."
     )
 
@@ -548,7 +548,7 @@ def test_a_parameter_that_is_refused_is_named(api: Api, history: Log, path: str,
 
 def test_a_parameter_that_is_none_is_refused_with_those_that_there_are(api: Api, history: Log) -> None:
     says = problem(api.get(history, "sources?foo=1"), 422, "unknown-parameter")["detail"]
-    assert "foo: is no parameter here; there are valid_at, known_at, known_as, at_least, format," in says
+    assert "foo: is not a parameter here; there are valid_at, known_at, known_as, at_least, format," in says
     assert says.endswith(", after, limit")
     assert api.get(history, "companies/Baidu?foo=1").json()["detail"].endswith(", at_least, format")
     for nothing in (api.client.get("/healthz?foo=1"), api.client.get("/page/main.js?foo=1")):
@@ -793,7 +793,7 @@ def test_given_projections_that_are_far_behind_however_many_wait_for_them_then_t
     answers = [answer for each in asked if (answer := each.result()) not in refused]
     for answer in refused:
         says = problem(answer, 503, "busy")["detail"]
-        assert "3 events behind its head, 3, and as many requests wait as may" in says
+        assert "3 events behind its head, 3, and no more requests may wait for that" in says
         assert answer.headers["retry-after"] == "5"
     assert [answer.json()["position"] for answer in answers] == [3] * places
 

@@ -106,7 +106,7 @@ def test_the_history_goes_into_an_empty_ledger_only(ledger: Ledger) -> None:
     ledger.run("publish", "-", stdin=text(event()))
     refused = ledger.run("up", "--with-history", "--port", "0", code=1)
     assert refused.complaint.startswith(
-        f"bad-question: ledger {ledger.name} holds 1 events, and not this history"
+        f"bad-question: ledger {ledger.name} holds 1 events, not this history"
     )
     assert "--ledger history" in refused.complaint
     assert ledger.log.head() == 1

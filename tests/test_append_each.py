@@ -179,7 +179,7 @@ def test_the_script_is_loaded_again_where_the_server_lost_it(log: Log, every_ser
 
 def test_a_refusal_of_the_server_leaves_the_connection_usable(log: Log, every_server: Server) -> None:
     every_server.client().set(keys.subjects(log.ledger), "x")
-    with pytest.raises(LedgerError, match="of another type"):
+    with pytest.raises(LedgerError, match="has the wrong type"):
         list(log.append_each(batches_of("a b")))
     every_server.client().delete(keys.subjects(log.ledger))
     assert [placed(found) for found in log.append_each(batches_of("a b"))] == [

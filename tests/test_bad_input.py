@@ -1024,7 +1024,7 @@ def test_what_is_no_position_never_reaches_the_server(
         ("", "none", "must name the subject"),
         ("\ud800", "none", "must name the subject"),
         *(
-            ("s", state, "'none', 'exists' or at a position")
+            ("s", state, "'none', 'exists' or a position")
             for state in ("any", "NONE", "", "1", True, 1.5, None)
         ),
         *(("s", state, "a position is a whole number") for state in (-1, 2**53)),

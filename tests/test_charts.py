@@ -740,7 +740,7 @@ def test_a_chart_follows_both_axes(ledger: Ledger, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("totals", "-o", "t.pdf"), "-o takes a name that ends with .png, .svg or .json, and not 't.pdf'"),
+        (("totals", "-o", "t.pdf"), "-o takes a name that ends with .png, .svg or .json, not 't.pdf'"),
         (("totals", "-o", "t"), "-o takes a name that ends with"),
         (("batches", "Baidu", "-o", "t.json"), "the chart of batches takes no name"),
         (("companies", "--unit", "model", "-o", "t.json"), "the chart of companies takes no unit"),
@@ -755,7 +755,7 @@ def test_wrong_usage_is_refused(words: tuple[str, ...], complaint: str, ledger: 
 def test_a_file_that_is_there_is_replaced_only_by_force(ledger: Ledger, tmp_path: Path) -> None:
     file = tmp_path / "t.json"
     file.write_bytes(b"mine")
-    assert "is there already" in ledger.run("chart", "shares", "-o", file, code=1).err
+    assert "exists already" in ledger.run("chart", "shares", "-o", file, code=1).err
     assert file.read_bytes() == b"mine"
     ledger.run("chart", "shares", "-o", file, "--force")
     assert json.loads(file.read_bytes())["title"]["text"] == ["Stocks and shares, as ranges"]

@@ -392,7 +392,7 @@ def test_given_a_queue_that_something_else_wrote_when_the_status_is_asked_for_th
     projected.log.client.set(queue, "something else's")
     told = projected.run("status", "--json", code=1).document
     (says,) = told["says"]
-    assert says.startswith(f"unreadable: {queue} is no list: something else wrote to it")
+    assert says.startswith(f"unreadable: {queue} is not a list: something else wrote to it")
     assert (told["head"], told["queue"]) == (17, 0)
     assert {(p["position"], p["lag"], p["readable"]) for p in told["projections"]} == {(17, 0, True)}
     projected.log.append([report("another")])
@@ -621,7 +621,7 @@ def test_a_data_directory_that_cannot_be_used_is_refused_with_what_to_do(tmp_pat
         ended,
         (
             f"storage-unavailable: {file} is a file. Name a directory",
-            f"storage-unavailable: others than its owner may enter {shared}",
+            f"storage-unavailable: users other than its owner may enter {shared}",
             f"log-damaged: {half}/appendonlydir has files of a log, but not the appendonly.aof.manifest",
             f"storage-unavailable: a server (pid {pid}) answers in {foreign} without the lock of that directory",
         ),
@@ -692,7 +692,7 @@ def test_an_event_that_a_projection_does_not_understand_is_parked_listed_shown_a
     assert parked_by == {"totals": 1, "batches": 2, "companies": 2, "shares": 1, "sources": 2}
     assert retried.err.startswith("parked-events: totals: 1 events cannot be applied (position 19: ")
     assert (
-        "What is no event stays in the way of every replay: restore a backup of the log from before it"
+        "An entry that is not an event blocks every replay: restore a backup of the log from before it"
         in retried.err
     )
     assert missing.err.startswith("bad-question: no projection has parked position 17: ")

@@ -241,7 +241,7 @@ def test_the_same_id_with_other_content_is_refused_with_its_line_and_where_the_o
     ]
     assert "othing was stored" not in mixed.out + mixed.err  # the other was
     assert repeated.err.startswith(
-        "line 4: refused: duplicate-id: id: with its source it is that of line 2\n"
+        "line 4: refused: duplicate-id: id: is the id of line 2 too, with the same source\n"
     )
     assert twice.keys() == []
 
@@ -437,7 +437,9 @@ def test_who_interrupts_it_hears_what_was_stored_until_then(
         ran = publishing.end()
     assert ran.code == 130
     assert ran.out.count(": appended at ") == listed
-    assert ran.err.startswith("interrupted: what is not listed may be stored or not; publish the file again")
+    assert ran.err.startswith(
+        "interrupted: events that are not listed may or may not have been stored; publish the file again"
+    )
 
 
 def test_a_server_that_is_killed_while_it_appends_keeps_the_whole_file_or_nothing_of_it(
@@ -480,7 +482,7 @@ def test_an_array_on_one_line_says_which_of_its_elements_is_bad(ledger: Ledger) 
         "publish", "-", stdin=text([event("a"), event("b"), event("a", TOTAL | {"as_of": "2024"})]), code=1
     )
     assert (
-        "line 1, element 3: refused: duplicate-id: id: with its source it is that of line 1, element 1"
+        "line 1, element 3: refused: duplicate-id: id: is the id of line 1, element 1 too, with the same source"
         in twice.err
     )
     stored = ledger.run("publish", "-", stdin=text([event("a"), event("b")]))

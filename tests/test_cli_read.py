@@ -238,7 +238,7 @@ def test_totals_have_one_shape_with_bounds_and_evidence_and_can_be_asked_for_by_
 def test_totals_of_terms_that_nothing_counts_say_where_to_find_those_that_are_counted(news: Ledger) -> None:
     for wrong in (("--authority", "cca"), ("--instrument", "aproval"), ("--unit", "")):
         ran = news.run("totals", *wrong)
-        assert ran.out.startswith("nothing of these terms: `approvals totals` without --authority")
+        assert ran.out.startswith("nothing is counted in these terms: `approvals totals` without --authority")
         assert news.run("totals", *wrong, "--json").document["answers"] == []
 
 
@@ -471,7 +471,7 @@ def test_every_answer_can_be_asked_for_on_both_axes(news: Ledger) -> None:
     assert "≥ 41" in published.out
     assert "known at 2024-02-01, as published, totals" in published.out
     assert year.document["known_at"] == "2024"
-    assert digits.err.startswith("bad-question: known_at is a position, an instant with a zone as")
+    assert digits.err.startswith("bad-question: known_at is a position, an instant with a zone such as")
 
 
 def test_questions_that_cannot_be_asked_say_what_is_missing(news: Ledger) -> None:
@@ -774,7 +774,7 @@ def test_who_only_asks_makes_no_ledger_in_a_directory_that_is_mistyped(tmp_path:
     asking = ("totals", "status", "events", "replay", "token list", "webhook list", "diff totals --from 0")
     said = together(*((*words.split(), "--data", str(mistyped)) for words in asking), code=1)
     (says,) = {ran.err for ran in said}
-    assert says.startswith(f"bad-question: there is no ledger in {mistyped}: the directory is not there.")
+    assert says.startswith(f"bad-question: there is no ledger in {mistyped}: the directory does not exist.")
     assert not mistyped.exists()
 
 

@@ -99,11 +99,17 @@ def test_a_name_by_which_no_client_can_call_a_server_is_wrong_usage(ledger: Ledg
         {
             ("serve", "--allow-host", "https://ledger.example.org/"): "without http://",
             ("serve", "--allow-host", "ledger.example.org:8765"): "without a port",
-            ("up", "--allow-host", "ledger.example.org", "--allow-host", "*"): "no client calls a server '*'",
-            ("up", "--allow-host", ""): "no client calls a server ''",
+            (
+                "up",
+                "--allow-host",
+                "ledger.example.org",
+                "--allow-host",
+                "*",
+            ): "clients cannot call a server '*'",
+            ("up", "--allow-host", ""): "clients cannot call a server ''",
             ("serve", "--allow-host", "2001:db8::7"): "[2001:db8::7]",
-            ("serve", "--host", ""): "'' is no address",
-            ("up", "--host", "[::1]"): "'[::1]' is no address",
+            ("serve", "--host", ""): "'' is not an address",
+            ("up", "--host", "[::1]"): "'[::1]' is not an address",
         },
     )
 
@@ -231,11 +237,11 @@ def test_given_a_file_of_certificates_that_is_not_there_when_the_url_names_it_th
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("ssl_ca_certs={file}", "ssl_ca_certs: no certificates"),
-        ("ssl_certfile={file}", "ssl_certfile: no certificates, or no key of them"),
+        ("ssl_ca_certs={file}", "ssl_ca_certs: holds no certificate in PEM"),
+        ("ssl_certfile={file}", "ssl_certfile: holds no certificate in PEM, or no key"),
         (
             "ssl_certfile={file}&ssl_keyfile={file}",
-            "ssl_certfile and ssl_keyfile: no certificates, or no key",
+            "ssl_certfile and ssl_keyfile: holds no certificate in PEM, or no key",
         ),
         ("ssl_keyfile={file}", "ssl_keyfile is the key of a certificate: name that with ssl_certfile"),
     ],
@@ -261,5 +267,5 @@ def test_given_an_empty_name_when_a_directory_is_asked_for_then_it_is_not_the_wo
 def test_a_host_that_can_be_none_is_refused_in_a_line(host: str) -> None:
     ran = approvals("totals", "--url", f"redis://user:{SECRET}@{host}/0", code=1)
     assert ran.err.startswith("bad-question: 'redis://user:***@")
-    assert "has a host or an option that is none" in ran.err
+    assert "has a host or an option that is not valid" in ran.err
     assert ran.err.count("\n") == 1

@@ -493,7 +493,7 @@ def test_whichever_step_fails_while_the_process_lives_no_part_of_a_file_is_left(
 def test_what_is_there_already_is_refused_and_replaced_only_by_force(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     save(file, b"1", b"a")
-    with pytest.raises(BadQuestion, match="is there already"):
+    with pytest.raises(BadQuestion, match="exists already"):
         save(file, b"2", b"b")
     assert file.read_bytes() == b"1"
     save(file, b"2", b"b", force=True)
@@ -596,7 +596,7 @@ def test_what_is_there_is_refused_before_anything_is_asked(history: Ledger, tmp_
     assert history.run("export", "totals", "-o", file, "--json").document["rows"] == 5
     before = file.read_bytes()
     ran = history.run("export", "batches", "-o", file, code=1)
-    assert ran.err == f"bad-question: {file} is there already: give another name, or --force to replace it\n"
+    assert ran.err == f"bad-question: {file} exists already: give another name, or --force to replace it\n"
     assert file.read_bytes() == before
     history.run("export", "batches", "-o", file, "--force")
     assert described(file)["projection"] == "batches"
@@ -629,8 +629,8 @@ def test_wrong_usage_of_export_is_told(history: Ledger) -> None:
         ("export", "totals", "--format", "xlsx"): "Invalid value for '--format'",
         ("export", "totals", "--format", "parquet"): "parquet goes into a file",
         ("export", "totals", "--json"): "--json says what was written",
-        ("export", "shares", "--steps"): "--steps is of totals",
-        ("export", "shares", "--whole-evidence"): "--whole-evidence is of totals and batches",
+        ("export", "shares", "--steps"): "--steps is for totals",
+        ("export", "shares", "--whole-evidence"): "--whole-evidence is for totals and batches",
     }
     for ran, says in zip(history.together(*wrong, code=2), wrong.values(), strict=True):
         assert says in ran.complaint
@@ -641,12 +641,12 @@ def test_what_cannot_be_the_name_of_an_export_is_told_in_a_line_and_nothing_is_w
     history: Ledger, tmp_path: Path
 ) -> None:
     wrong = {
-        "": (2, "-o takes the name of a file, or -, and not ''"),
-        "/": (2, "-o takes the name of a file, or -, and not '/'"),
-        "x/": (2, "-o takes the name of a file, or -, and not 'x/'"),
+        "": (2, "-o takes the name of a file, or -, not ''"),
+        "/": (2, "-o takes the name of a file, or -, not '/'"),
+        "x/": (2, "-o takes the name of a file, or -, not 'x/'"),
         "\udcff.csv": (2, r"'\udcff.csv' is not UTF-8"),
         "\udcff/t.csv": (2, r"'\udcff/t.csv' is not UTF-8"),
-        "t.xlsx": (2, "what ends with .xlsx is none of csv, json and parquet"),
+        "t.xlsx": (2, ".xlsx is not a format"),
         ".": (1, ". is a directory: give the name of a file"),
         "..": (1, ".. is a directory: give the name of a file"),
         "a" * 250: (1, "is too long: with .meta.json it has 260 bytes, and a name has at most 255"),

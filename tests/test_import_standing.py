@@ -168,7 +168,7 @@ def test_given_what_newer_software_wrote_or_nobody_when_a_list_is_imported_then_
     newer(ledger.log, used("A", "x", "=1", "2024-01-01"), id="n2")  # of which an import takes nothing
     ran = ledger.run("import", ernie)
     for position in at:
-        words = f"left out of the ledger, as newer software wrote it or it is no event: position {position}\n"
+        words = f"left out of the ledger, because newer software wrote it or it is not an event: position {position}\n"
         assert words in ran.out
     assert ran.out.splitlines()[-1].startswith("1 appended")
     assert ledger.run("import", ernie, "--json").document["left_out"] == at

@@ -334,7 +334,7 @@ def test_one_whose_key_something_else_wrote_stops_alone(
     log.client.delete(key := getattr(generations[1], which))
     log.client.set(key, "something else's")
     error = going_on(log, generations if cached else tallies(log), LogDamaged)
-    assert "of another type" in str(error)
+    assert "has the wrong type" in str(error)
 
 
 @pytest.mark.parametrize("field", ["entry", "version"])

@@ -265,7 +265,7 @@ def test_given_a_client_that_decodes_answers_when_a_log_is_made_of_it_then_it_is
         connect(f"{server.url}?decode_responses=1"),
     ):
         with pytest.raises(
-            BadQuestion, match=r"text of the server's answers \(decode_responses\).* with `connect`"
+            BadQuestion, match=r"decodes the server's answers to text \(decode_responses\).* with `connect`"
         ):
             Log(client, "cac")
         client.close()
@@ -322,7 +322,7 @@ def test_what_is_expected_of_a_subject_is_about_its_last_event(
 
 @pytest.mark.parametrize("expected", ["none", ("s",), ("s", "none", 1), (1, "none"), (None, 0), ["s"]])
 def test_what_is_no_expectation_of_a_subject_is_refused_in_words(log: Log, expected: Any) -> None:
-    with pytest.raises(BadQuestion, match=r"^what is expected of a subject is its name and its state, as "):
+    with pytest.raises(BadQuestion, match=r"^an expectation on a subject is a name and a state, such as "):
         log.append([report("new")], expected_subject=expected)
     assert log.head() == 0
 
@@ -768,7 +768,7 @@ def test_a_key_of_another_type_stops_an_append_before_its_first_write(
 ) -> None:
     """A script does not roll back: an append that failed half-way would have stored an event and said that it had not."""
     every_server.client().set(key(log.ledger), "x")
-    with pytest.raises(LogDamaged, match="of another type"):
+    with pytest.raises(LogDamaged, match="has the wrong type"):
         log.append([report("e1"), report("e2", subject="s")])
     assert log.head() == 0
     assert log.position_of("urn:desk", "e1") is None
@@ -823,7 +823,7 @@ def test_every_reader_names_a_key_of_another_type(log: Log, every_server: Server
         lambda: next(log.follow(0)),
         lambda: log.position_of("urn:desk", "e1"),
     ):
-        with pytest.raises(LogDamaged, match="of another type"):
+        with pytest.raises(LogDamaged, match="has the wrong type"):
             question()
 
 
@@ -1038,7 +1038,7 @@ def test_the_header_of_append_says_what_its_caller_passes(log: Log, monkeypatch:
     assert [re.split(r" \(|,| of ", words)[0] for words in head["ARGV"]] == [
         "expected position",
         "subject",
-        "what is expected",
+        "an expectation on",
         "identities",
         "one an event: payload",
         "one a list: subject",

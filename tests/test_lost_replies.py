@@ -123,7 +123,7 @@ def test_the_words_for_a_lost_reply_say_what_to_do(proxy: Proxy, log: Log) -> No
     proxy.lose_replies_to(APPEND, 1)
     with pytest.raises(
         OutcomeUnknown,
-        match=r"the server's answer was lost \(.+\): the events may be stored or not\. "
+        match=r"the server's answer was lost \(.+\): the events may or may not have been stored\. "
         r"Send the same events again, with the same ids: each is stored once\.",
     ) as unknown:
         log.append([report("e1")])
@@ -138,8 +138,8 @@ def test_what_is_no_append_is_not_told_in_words_about_events(proxy: Proxy, log: 
     proxy.lose_replies_to(b"HSET", 1)
     with pytest.raises(
         OutcomeUnknown,
-        match=r"the server's answer was lost \(.+\): what was asked for may be done or not\. "
-        r"See what is there before asking for it again\.$",
+        match=r"the server's answer was lost \(.+\): what was asked for may or may not have been done\. "
+        r"Check before asking again\.$",
     ):
         tokens.create(log, ["read"])
     assert len(tokens.all_of(direct)) == 1
@@ -284,7 +284,9 @@ def test_a_server_of_another_kind_is_no_traceback(server: Server, proxy: Proxy) 
     with connect(proxy.url) as client:
         log = Log(client, "a")
         for call in (log.head, lambda: log.append([report("e1")])):
-            with pytest.raises(StorageUnavailable, match="what answers is no Redis server: Protocol error"):
+            with pytest.raises(
+                StorageUnavailable, match="what answers is not a Redis server: Protocol error"
+            ):
                 call()
 
 
@@ -332,7 +334,7 @@ def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
     ],
 )
 def test_what_is_no_address_is_refused_and_no_password_is_shown(url: str) -> None:
-    with pytest.raises(BadQuestion, match="is no server's URL: write redis://") as refused:
+    with pytest.raises(BadQuestion, match="is not the URL of a server: write redis://") as refused:
         connect(url)
     assert "secret" not in str(refused.value)
     assert refused.value.__cause__ is None
@@ -370,7 +372,7 @@ def test_given_a_call_that_was_broken_off_before_its_answer_when_another_is_made
 def test_given_an_address_with_an_option_that_is_none_when_a_client_is_made_then_it_is_refused(
     url: str,
 ) -> None:
-    with pytest.raises(BadQuestion, match="has a host or an option that is none") as refused:
+    with pytest.raises(BadQuestion, match="has a host or an option that is not valid") as refused:
         connect(url)
     assert "secret" not in str(refused.value)
     assert refused.value.__cause__ is None

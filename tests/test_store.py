@@ -263,7 +263,7 @@ def test_a_key_of_another_type_stops_a_commit_before_its_first_write(log: Log) -
     before = live.digest()
     append(log, 13)  # which is parked
     log.client.set(live.parked_key, "something else's")
-    with pytest.raises(LogDamaged, match="of another type"):
+    with pytest.raises(LogDamaged, match="has the wrong type"):
         live.advance()
     assert live.digest() == before
 

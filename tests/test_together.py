@@ -511,7 +511,7 @@ def test_given_a_key_of_a_projection_of_another_type_when_it_is_read_then_it_is_
     drain(Store(log, PROJECTIONS["sources"]).open_live())
     pointer = keys.projection(log.ledger, "sources")
     log.client.set(f"{pointer}:1:{kind}", "x")
-    with pytest.raises(LogDamaged, match="where it is one of a projection, delete the keys"):
+    with pytest.raises(LogDamaged, match="if it belongs to a projection, delete the keys"):
         queries.sources(log)
     log.client.delete(pointer, *log.client.scan_iter(f"{pointer}:*"))
     store = Store(log, PROJECTIONS["sources"])

@@ -157,7 +157,7 @@ def test_an_old_shape_that_no_longer_says_what_the_event_says_is_refused(log: Lo
     event = parse(submitted())
     assert isinstance(event.data, BatchAnnounced)
     changed = replace(event, data=event.data.model_copy(update={"ordinal": 4}))
-    with pytest.raises(InvalidEvent, match=r"event 0: older: says something else than `data`"):
+    with pytest.raises(InvalidEvent, match=r"event 0: older: differs from `data`"):
         log.append([changed])
     assert log.head() == 0
     log.append([replace(changed, older=None)])
@@ -167,7 +167,7 @@ def test_an_old_shape_that_no_longer_says_what_the_event_says_is_refused(log: Lo
 @pytest.mark.parametrize("revision", [0, 2, 3, -1])
 def test_an_old_shape_of_no_older_revision_is_refused(log: Log, revision: int) -> None:
     event: Event = replace(parse(submitted()), older=OlderShape(revision, OLD_DATA))
-    with pytest.raises(InvalidEvent, match="is no older revision"):
+    with pytest.raises(InvalidEvent, match="is not an older revision"):
         log.append([event])
     assert log.head() == 0
 

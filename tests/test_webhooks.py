@@ -157,7 +157,7 @@ def test_a_subscription_gets_the_types_that_it_asked_for(log: Log, receiver: Rec
     assert (attempt.position, attempt.then) == (151, "delivered")
     assert receiver.positions == [151]
     assert subscriptions.get(log, subscription.id).position == 301
-    with pytest.raises(BadQuestion, match="no event type"):
+    with pytest.raises(BadQuestion, match="is not an event type"):
         subscriptions.add(log, receiver.url, ["approval.granted"], private=True)
 
 
@@ -613,7 +613,7 @@ def test_given_dead_letters_of_another_type_when_they_are_read_then_that_is_told
         lambda: dead_letters.drop(log, name, 1),
         lambda: webhooks.send_again(log, name, 1),
     ):
-        with pytest.raises(Unreadable, match=rf"webhook {name} are no hash: .* {place}\. Delete that key"):
+        with pytest.raises(Unreadable, match=rf"webhook {name} are not a hash: .* {place}\. Delete that key"):
             read()
     assert dead_letters.count(log, [other.id]) == {other.id: 0}
 
@@ -624,7 +624,7 @@ def test_given_dead_letters_of_another_type_when_an_event_is_to_be_set_aside_the
     append(log, 40)
     log.client.set(place := keys.dead_letters(log.ledger, subscription.id), "x")
     receiver.reply(400)
-    with pytest.raises(Unreadable, match="are no hash"):
+    with pytest.raises(Unreadable, match="are not a hash"):
         until_settled(log, subscription, clock)
     assert receiver.positions == [1] * REFUSALS
     stopped = subscriptions.get(log, subscription.id)
@@ -647,7 +647,7 @@ def test_given_something_else_wrote_who_is_subscribed_when_it_is_read_then_that_
         lambda: subscriptions.add(log, receiver.url, private=True),
         lambda: subscriptions.remove(log, subscription.id),
     ):
-        with pytest.raises(Unreadable, match=rf"{place} is no set, something else wrote to it\. Delete"):
+        with pytest.raises(Unreadable, match=rf"{place} is not a set, something else wrote to it\. Delete"):
             read()
     assert stored(log, "webhook:") == before
     log.client.delete(place)

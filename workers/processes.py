@@ -103,8 +103,8 @@ def queue_length(client: Redis, ledger: str) -> int:
             return len(queue)
     except LogDamaged:
         raise Unreadable(
-            f"{queue.key} is no list: something else wrote to it. A worker puts it aside, or delete that key: what waits in it "
-            "is rung for again"
+            f"{queue.key} is not a list: something else wrote to it. A worker will set it aside, or you can delete that key: the jobs "
+            "in it are asked for again"
         ) from None
 
 

@@ -296,6 +296,6 @@ def _read(name: str, stored: dict[bytes, bytes] | Exception) -> Rebuild | None:
 
 def _unreadable(name: str, error: Exception) -> Unreadable:
     return Unreadable(
-        f"what is noted of the rebuild of {name} is not what this software writes ({error!r}): something else wrote to it. "
-        "Ask for one anew"
+        f"the record of the rebuild of {name} is not what this software writes ({error!r}): something else wrote to it. "
+        "Ask for a new rebuild"
     )

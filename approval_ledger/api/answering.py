@@ -218,7 +218,9 @@ class Answers:
                 self._size -= len(gone)
 
 
-_MUCH_TO_BUILD = "this server computes as many answers as it can, this one perhaps among them: ask again"
+_MUCH_TO_BUILD = (
+    "this server is already computing as many answers as it can, perhaps this one among them: ask again"
+)
 
 
 def _busy(says: str) -> RequestRefused:
@@ -312,7 +314,7 @@ def standing(request: Request, log: Log, needed: Sequence[Projection], asked: As
     if now.is_near(asked["at_least"]):
         return now
     kept: Answers = request.app.state.answers
-    with kept.waiting(log.ledger, f"{_behind(now)}, and as many requests wait as may: ask again"):
+    with kept.waiting(log.ledger, f"{_behind(now)}, and no more requests may wait for that: ask again"):
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             time.sleep(LOOK)

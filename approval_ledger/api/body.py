@@ -36,7 +36,9 @@ async def body_of(request: Request, limit: int) -> bytes:
             {"Connection": "close"},
         ) from None
     except ClientDisconnect:
-        raise RequestRefused(400, "bad-request", "the client left before its body was whole") from None
+        raise RequestRefused(
+            400, "bad-request", "the client left before it had sent the whole body"
+        ) from None
     return bytes(content)
 
 

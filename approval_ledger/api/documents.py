@@ -511,22 +511,22 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 _SAYS = {
     304: "The client has it already.",
-    400: "The request is not one, is sent to another host, or carries a token in its address.",
+    400: "The request is malformed, is sent to another host, or carries a token in its address.",
     401: "A token is needed, or the one that was sent is not known.",
     403: "The token does not allow it, or another site's page asks.",
     404: "There is no such thing.",
-    405: "Not with this method; `Allow` has those that are.",
-    406: "It cannot be had in that form.",
+    405: "Not with this method; `Allow` lists the methods that are possible.",
+    406: "It is not available in that form.",
     408: "The body did not come in time.",
     409: "The ledger holds something else, or has no such position yet.",
     412: "The ledger, or the subject, is not where it was expected.",
     413: "Over a documented limit.",
-    415: "The body is of no kind that is taken here.",
+    415: "The body is of a kind that is not accepted here.",
     422: "Something in it is wrong; `faults` says what, and where.",
     429: "Too many requests.",
     500: "The log is damaged, or this software failed.",
-    503: "The store is away, not durable, or not there yet; or too much is asked at once.",
-    504: "The store's answer was lost: see whether it was done before you ask again.",
+    503: "The store is unreachable, not durable, or not there yet; or too many requests came at once.",
+    504: "The store's answer was lost: check whether it was done before you ask again.",
 }
 
 
@@ -704,7 +704,7 @@ def publishing() -> dict[str, Any]:
         ),
         "Expect-Subject": (
             {"anyOf": [{"enum": ["none", "exists"]}, _POSITION]},
-            "What the events' subject must be: without an event, with any, or with its last one at a position.",
+            "What is expected of the events' subject: no event, at least one, or its last one at a position.",
         ),
     }
     # Of any text: where the body is a whole event, they are passed over, as the HTTP binding has it.
@@ -832,11 +832,11 @@ def _never_json(document: dict[str, Any]) -> None:
 _HEADERS: dict[str, tuple[dict[str, Any], str]] = {
     "If-None-Match": (
         {"type": "string", "examples": ['"0123456789abcdef0123456789abcdef"']},
-        "Tags of what the client has: 304 where nothing changed; `*`: only where it is not there at all.",
+        "Tags of what the client has: 304 if nothing changed; `*`: only if it does not exist.",
     ),
     "Last-Event-ID": (
         _POSITION,
-        "The position of the last event that was received, as a browser sends it when it comes back; goes before `after`.",
+        "The position of the last event that was received, as a browser sends it when it reconnects; takes precedence over `after`.",
     ),
 }
 

@@ -76,7 +76,7 @@ class OfLedger(Collector):
             found = list(self._collect())
         except LedgerError:
             found = []
-        yield self._gauge("approvals_ledger_readable", "1 where the ledger can be read, else 0.", bool(found))
+        yield self._gauge("approvals_ledger_readable", "1 if the ledger can be read, else 0.", bool(found))
         yield from found
 
     def describe(self) -> list[Metric]:
@@ -88,7 +88,7 @@ class OfLedger(Collector):
         reached = self._of_each(lambda generation: generation.checkpoint().position)
         parked = self._of_each(lambda generation: len(generation.parked()))
         head = log.head()
-        yield self._gauge("approvals_ledger_durable", "1 where appends are acknowledged, else 0.", durable)
+        yield self._gauge("approvals_ledger_durable", "1 if appends are acknowledged, else 0.", durable)
         yield self._gauge("approvals_ledger_head_position", "The last position of the log.", head)
         yield self._gauge(
             "approvals_workers", "Workers that are connected.", workers_alive(log.client, log.ledger)
@@ -126,13 +126,13 @@ class OfLedger(Collector):
             "disabled": counts["disabled"],
         }
         by_state = GaugeMetricFamily(
-            "approvals_webhook_subscriptions", "Subscriptions, by how they are.", labels=("ledger", "state")
+            "approvals_webhook_subscriptions", "Subscriptions, by state.", labels=("ledger", "state")
         )
         for state, number in states.items():
             by_state.add_metric((log.ledger, state), number)
         ended = CounterMetricFamily(
             "approvals_webhook_deliveries",
-            "Tries to deliver an event, by what came of them.",
+            "Attempts to deliver an event, by outcome.",
             labels=("ledger", "outcome"),
         )
         for outcome, number in outcomes.counts(log).items():
@@ -146,7 +146,7 @@ class OfLedger(Collector):
             ),
             self._gauge(
                 "approvals_webhook_lag_events",
-                "Events that the enabled subscription that is furthest behind is behind the head.",
+                "How many events the slowest enabled subscription is behind the head.",
                 max(0, lag),
             ),
         ]

@@ -32,7 +32,7 @@ async def once_each(request: Request) -> None:  # asks nobody, and need not wait
             raise RequestRefused(
                 400,
                 "token-in-url",
-                "an address is no place for a token: send it as `Authorization: Bearer ...`",
+                "a token must not be in an address: send it as `Authorization: Bearer ...`",
             )
         if given.count(name) > 1 and request.url.path != "/":
             raise wrong_in(
@@ -106,7 +106,7 @@ class AsOf(Parameters):
     valid_at: Annotated[
         Date | None,
         Field(
-            description="The day, month or year that is asked about; by default the last that the ledger speaks of."
+            description="The day, month or year that is asked about; by default the last day about which the ledger says anything."
         ),
     ] = None
     known_at: Annotated[
@@ -143,7 +143,7 @@ class Tabular(AsOf):
 
     format: Annotated[
         Literal["json", "csv", "parquet"] | None,
-        Field(description="Goes before the Accept header."),
+        Field(description="Takes precedence over the Accept header."),
     ] = None
 
 
@@ -193,7 +193,7 @@ class Page(Parameters):
     subject: Annotated[Text | None, Field(description="Events of this subject.")] = None
     backwards: Annotated[Switch, Field(description="Newest first.")] = "false"
     format: Annotated[
-        Literal["json", "ndjson"] | None, Field(description="Goes before the Accept header.")
+        Literal["json", "ndjson"] | None, Field(description="Takes precedence over the Accept header.")
     ] = None
 
 

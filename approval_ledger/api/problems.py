@@ -144,7 +144,7 @@ def _said_of(request: Request, found: Mapping[str, Any]) -> tuple[str, str]:
         return "validation", str(found["msg"]).removeprefix("Value error, ")
     known = _query_parameters(request)
     there_are = f"there are {', '.join(known)}" if known else "there are none"
-    return "unknown-parameter", f"is no parameter here; {there_are}"
+    return "unknown-parameter", f"is not a parameter here; {there_are}"
 
 
 def _query_parameters(request: Request) -> list[str]:

@@ -175,7 +175,9 @@ def _attributes(request: Request) -> dict[str, object]:
                     [Fault("duplicate-key", f"the header {name[:80]} is sent twice", attribute)]
                 )
             if attribute in ("data", "datacontenttype"):
-                raise InvalidEvent([Fault("validation", "is no attribute that a header may give", attribute)])
+                raise InvalidEvent(
+                    [Fault("validation", "is not an attribute that a header may give", attribute)]
+                )
             found[attribute] = _unescaped(attribute, value)
     if not found:
         raise RequestRefused(
@@ -199,7 +201,7 @@ def _unescaped(attribute: str, value: str) -> str:
     raw = value.encode("latin-1")  # as Starlette decoded it
     if re.search(rb"%(?![0-9A-Fa-f]{2})", raw):
         raise InvalidEvent(
-            [Fault("validation", "has a % that encodes nothing: write %25 for one", attribute)]
+            [Fault("validation", "has a % that encodes nothing: write %25 for a percent sign", attribute)]
         )
     try:
         return re.sub(rb"%(..)", lambda found: bytes([int(found[1], 16)]), raw).decode()
@@ -222,7 +224,7 @@ def _expected_position(request: Request) -> int | None:
     if match is None or int(match[1]) >= 2**53:
         raise _wrong(
             "If-Match",
-            'If-Match is the ledger\'s last position in quotes, as "17"; "0" where it must be empty',
+            'If-Match is the ledger\'s last position in quotes, such as "17"; "0" if it must be empty',
         )
     return int(match[1])
 

@@ -67,7 +67,7 @@ def bound(settings: Settings) -> socket.socket:
         listening.close()
         raise CannotListen(
             f"cannot listen on {settings.host}, port {settings.port}: {getattr(error, 'strerror', None) or error}. "
-            "Give another with --port (0 is any that is free)."
+            "Give another with --port (0 picks a free one)."
         ) from None
     return listening
 

@@ -209,7 +209,7 @@ class Streams:
             raise RequestRefused(
                 503,
                 "too-many-streams",
-                f"there are {self.open:,} streams, and no more are opened: try later, or read pages of events",
+                f"{self.open:,} streams are open, and no more may be: try later, or read pages of events",
                 {"Retry-After": "5"},
             )
         self._running = [each for each in self._running if each.runs]

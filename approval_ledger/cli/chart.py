@@ -5,9 +5,8 @@ from __future__ import annotations
 import json as json_text
 import re
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -28,6 +27,7 @@ from .options import (
     asked_as_of,
     open_ledger,
 )
+from .saving import as_json, save
 
 _HAN = re.compile("[\u3400-\u9fff]")
 
@@ -44,7 +44,7 @@ def chart(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="NAME", help="Of companies: any name of one, for its timeline.", callback=as_utf8
+            metavar="NAME", help="For companies: any name of one, for its timeline.", callback=as_utf8
         ),
     ] = None,
     *,
@@ -54,25 +54,30 @@ def chart(
             "-o",
             "--out",
             metavar="FILE",
-            help="Where to: FILE.png or FILE.svg, or FILE.json for the Vega-Lite specification.",
+            help="Where to write it: FILE.png or FILE.svg, or FILE.json for the Vega-Lite specification.",
             show_default=False,
             callback=as_utf8,
         ),
     ],
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE where it is there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     authority: Annotated[
         str | None,
-        typer.Option(help="Of totals, as the next two.", show_default=False, callback=as_utf8),
+        typer.Option(help="For totals, like the next two.", show_default=False, callback=as_utf8),
     ] = None,
     instrument: Annotated[str | None, typer.Option(show_default=False, callback=as_utf8)] = None,
     unit: Annotated[str | None, typer.Option(show_default=False, callback=as_utf8)] = None,
-    language: Annotated[charts.Language, typer.Option(help="Of labels: English or Chinese.")] = "en",
-    theme: Annotated[charts.Theme, typer.Option(help="On light or on dark paper.")] = "light",
+    language: Annotated[
+        charts.Language, typer.Option(help="The language of labels: English or Chinese.")
+    ] = "en",
+    theme: Annotated[charts.Theme, typer.Option(help="Light or dark paper.")] = "light",
     width: Annotated[
         int, typer.Option(metavar="PIXELS", min=charts.NARROWEST, max=charts.WIDEST)
     ] = charts.WIDTH,
     scale: Annotated[
-        float, typer.Option(metavar="N", min=0.5, max=8.0, help="Of a PNG: its pixels to one of --width.")
+        float,
+        typer.Option(
+            metavar="N", min=0.5, max=8.0, help="For PNG: how many pixels to draw for each pixel of --width."
+        ),
     ] = 2.0,
     valid_at: ValidAt = None,
     known_at: KnownAt = None,
@@ -102,12 +107,7 @@ def chart(
     content = rendered(specification)
     if file.suffix.lower() == ".png":
         _warn_of_missing_characters(specification)
-    written = {"name": file.name, "bytes": len(content), "sha256": sha256(content).hexdigest()}
-    try:
-        exporting.save(file, content, _as_json({"file": written} | about), force=force)
-    except OSError as error:  # its own text may name a `.part` file, which is gone
-        show.complain(f"error: cannot write {file}: {error.strerror}")
-        raise typer.Exit(1) from None
+    save(file, content, about, force=force)
     if json:
         show.json({"file": str(file), "metadata": str(exporting.saved_beside(file)), **about})
     else:
@@ -121,7 +121,7 @@ def _rendering(out: str, scale: float) -> tuple[Path, Callable[[charts.Specifica
     file = Path(out)
     match file.suffix.lower():
         case ".json":
-            return file, _as_json
+            return file, as_json
         case ".svg":
             charts.require_rendering()
             return file, charts.to_svg
@@ -129,7 +129,7 @@ def _rendering(out: str, scale: float) -> tuple[Path, Callable[[charts.Specifica
             charts.require_rendering()
             return file, lambda specification: charts.to_png(specification, scale)
         case _:
-            raise typer.BadParameter(f"-o takes a name that ends with .png, .svg or .json, and not {out!r}")
+            raise typer.BadParameter(f"-o takes a name that ends with .png, .svg or .json, not {out!r}")
 
 
 def _warn_of_missing_characters(specification: charts.Specification) -> None:
@@ -138,7 +138,3 @@ def _warn_of_missing_characters(specification: charts.Specification) -> None:
             "no font here has Chinese characters, so they are drawn as boxes: install one, such as Noto Sans CJK, "
             "or write an .svg, which is drawn with the fonts of whoever opens it"
         )
-
-
-def _as_json(document: dict[str, Any]) -> bytes:
-    return (json_text.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()

@@ -49,16 +49,17 @@ def cite(
     ] = None,
     authority: Annotated[
         str | None,
-        typer.Option(help="Of totals and shares, as the next.", show_default=False, callback=as_utf8),
+        typer.Option(help="For totals and shares, like the next two.", show_default=False, callback=as_utf8),
     ] = None,
     instrument: Annotated[str | None, typer.Option(show_default=False, callback=as_utf8)] = None,
     unit: Annotated[str | None, typer.Option(show_default=False, callback=as_utf8)] = None,
     estimator: Annotated[
         str | None,
-        typer.Option(help="Of shares: whose stock it is a share of.", show_default=False, callback=as_utf8),
+        typer.Option(help="For shares: whose stock it is a share of.", show_default=False, callback=as_utf8),
     ] = None,
     region: Annotated[
-        str | None, typer.Option(help="Of shares: where.", show_default=False, callback=as_utf8)
+        str | None,
+        typer.Option(help="For shares: the region of the stock.", show_default=False, callback=as_utf8),
     ] = None,
     valid_at: ValidAt = None,
     known_at: KnownAt = None,
@@ -85,7 +86,7 @@ def cite(
     question = {part: value for part, value in parts.items() if value is not None}
     if check is not None:
         if projection is not None or question or asked != asked_as_of(None, None, "recorded", 0):
-            raise typer.BadParameter("--check REF asks what REF asked: give nothing beside it")
+            raise typer.BadParameter("--check REF asks what REF asked: give nothing else with it")
         _check(check, url, data, ledger, json)
     else:
         _cite(_known(projection), question, asked, url, data, ledger, json)

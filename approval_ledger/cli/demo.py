@@ -14,7 +14,7 @@ from projections import PROJECTIONS, Asked, Store, queries, replay
 
 from ..examples_at import example
 from ..importing import lists, mapping
-from . import read, show
+from . import answers, show
 from .options import Data, Json, Url, open_ledger
 
 WORKERS = 2
@@ -249,7 +249,7 @@ def _document(log: Log) -> dict[str, Any]:
 def _show_then_and_now(log: Log) -> None:
     """One question, asked of what was known at two positions."""
     axes = [("before the list", NEWS), ("after it", log.head())]
-    answers = [(known, at, _approvals(log, valid_at="2024-01-31", known_at=at)) for known, at in axes]
+    told = [(known, at, _approvals(log, valid_at="2024-01-31", known_at=at)) for known, at in axes]
     show.table(
         ["approvals by 2024-01-31", "known at", "total", "named", "undisclosed", "evidence"],
         (
@@ -259,22 +259,22 @@ def _show_then_and_now(log: Log) -> None:
                 show.bounds(a["total"]),
                 a["named"],
                 show.bounds(a["undisclosed"]),
-                read.evidence(a["evidence"]),
+                answers.evidence(a["evidence"]),
             ]
-            for known, at, a in answers
+            for known, at, a in told
         ),
     )
 
 
 def _show_ledger(log: Log) -> None:
     show.heading("Totals")
-    read.show_totals(queries.totals(log))
+    answers.show_totals(queries.totals(log))
     show.heading("Batches")
-    read.show_batches(queries.batches(log))
+    answers.show_batches(queries.batches(log))
     show.heading("Companies")
-    read.show_companies(queries.companies(log))
+    answers.show_companies(queries.companies(log))
     show.heading("Shares")
-    read.show_shares(queries.shares(log))
+    answers.show_shares(queries.shares(log))
 
 
 def _show_chart(log: Log) -> None:

@@ -47,7 +47,7 @@ def diff(
 ) -> None:
     """Every figure that changed, and why: a new event, a correction, or a new version of the projection."""
     if not since:
-        raise typer.BadParameter("--from takes a position, or a file with an answer, and not ''")
+        raise typer.BadParameter("--from takes a position, or a file with an answer, not ''")
     at = position(since)
     start = _kept(since) if at is None else at
     with open_ledger(url, data, ledger) as opened:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_text
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +28,7 @@ from .options import (
     asked_as_of,
     open_ledger,
 )
+from .saving import save
 
 Format = Literal["csv", "json", "parquet"]
 
@@ -52,14 +51,14 @@ def export(
             "-o",
             "--out",
             metavar="FILE|-",
-            help="Where to; FILE.meta.json, beside it, describes it. \\[default: standard output]",
+            help="Where to write it; FILE.meta.json, beside it, describes it. \\[default: standard output]",
             show_default=False,
             callback=as_utf8,
         ),
     ] = "-",
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE where it is there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     steps: Annotated[
-        bool, typer.Option("--steps", help="Of totals: a row for every day on which the figure may change.")
+        bool, typer.Option("--steps", help="For totals: a row for every day on which the figure may change.")
     ] = False,
     whole_evidence: WholeEvidence = False,
     valid_at: ValidAt = None,
@@ -97,7 +96,7 @@ def export(
 
 def _named(out: str) -> Path | None:
     if not out or out.endswith("/"):
-        raise typer.BadParameter(f"-o takes the name of a file, or -, and not {out!r}")
+        raise typer.BadParameter(f"-o takes the name of a file, or -, not {out!r}")
     return None if out == "-" else Path(out)
 
 
@@ -111,7 +110,7 @@ def _format_of(file: Path | None) -> Format:
             return "parquet"
         case ending:
             raise typer.BadParameter(
-                f"what ends with {ending} is none of csv, json and parquet: give --format, or another name to -o"
+                f"{ending} is not a format: give --format csv, json or parquet, or another name with -o"
             )
 
 
@@ -125,9 +124,9 @@ def _check(
             "--json says what was written to -o FILE; for the answer itself give --format json"
         )
     if steps and projection != "totals":
-        raise typer.BadParameter(f"--steps is of totals, and not of {projection}")
+        raise typer.BadParameter(f"--steps is for totals, not for {projection}")
     if whole_evidence and projection not in ("totals", "batches"):
-        raise typer.BadParameter(f"--whole-evidence is of totals and batches, and not of {projection}")
+        raise typer.BadParameter(f"--whole-evidence is for totals and batches, not for {projection}")
 
 
 def _content(answer: Answer, format: Format, about: dict[str, Any]) -> bytes:
@@ -140,18 +139,7 @@ def _content(answer: Answer, format: Format, about: dict[str, Any]) -> bytes:
 def _save(file: Path, answer: Answer, format: Format, about: dict[str, Any], force: bool, json: bool) -> None:
     content = _content(answer, format, about)
     rows = len(answer["answers"] if format == "json" else exporting.tabulated(answer).rows)
-    written = {
-        "name": file.name,
-        "bytes": len(content),
-        "sha256": sha256(content).hexdigest(),
-        "rows": rows,
-    }
-    beside = json_text.dumps({"file": written} | about, ensure_ascii=False, indent=2) + "\n"
-    try:
-        exporting.save(file, content, beside.encode(), force=force)
-    except OSError as error:  # its own text may name a `.part` file, which is gone
-        show.complain(f"error: cannot write {file}: {error.strerror}")
-        raise typer.Exit(1) from None
+    written = save(file, content, about, force=force, rows=rows)
     if json:
         show.json(
             {"file": str(file), "metadata": str(exporting.saved_beside(file))}

@@ -78,13 +78,16 @@ def import_(
         bool, typer.Option("--dry-run", help="Compare with the ledger, and append nothing.")
     ] = False,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Import the good rows where others are bad, and list those.")
+        bool,
+        typer.Option(
+            "--skip-bad", help="Import the good rows even if others are bad, and list the bad ones."
+        ),
     ] = False,
     mapping: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="What the columns mean: a TOML file, or one that comes along. May be given several times.",
+            help="What the columns mean: a TOML file, or the name of a built-in mapping. May be given several times.",
             show_default=False,
         ),
     ] = None,
@@ -106,7 +109,10 @@ def import_(
     actor: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Who proposes, for --proposals.", show_default=False, callback=as_utf8
+            metavar="NAME",
+            help="Who makes the proposals, for --proposals.",
+            show_default=False,
+            callback=as_utf8,
         ),
     ] = None,
     publisher: Annotated[
@@ -173,7 +179,7 @@ def _say_how_far(run: Run, error: LedgerError, target: Path | None) -> None:
 
 def _check_proposals(target: Path | None, actor: str | None) -> None:
     if target is not None and not actor:
-        raise typer.BadParameter("--proposals needs --actor: a correction says whose it is")
+        raise typer.BadParameter("--proposals needs --actor: a correction says who makes it")
     if target is not None and target.exists():
         raise BadQuestion(f"{target} exists already: name another file for --proposals")
 
@@ -364,7 +370,7 @@ def _show(run: Run, ledger: str, target: Path | None, json: bool) -> None:
     _list("proposed", (_proposed(proposal) for proposal in run.proposals))
     _list("corrected or retracted before, and left so", map(_there, (v for v in run.verdicts if v.settled)))
     _list("reworded", (f"{v.fact.place}: {', '.join(v.reworded)}" for v in run.verdicts if v.reworded))
-    _list("left out of the ledger, as newer software wrote it or it is no event", _left_out(run))
+    _list("left out of the ledger, because newer software wrote it or it is not an event", _left_out(run))
     _list("columns kept as published, and not read", _unread(run))
     _list("not understood, and kept as published", _left(run))
     if run.appended <= FEW:

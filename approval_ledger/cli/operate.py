@@ -35,7 +35,7 @@ from .options import Data, Json, Ledger, Url, open_ledger
 from .serve import AllowHost, Host, Port, PublicReads, Rate, http_settings, show_address
 
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="PROJECTION", help="Which; all, where none is named.")
+    list[str] | None, typer.Argument(metavar="PROJECTION", help="Which projections; all if none is named.")
 ]
 Workers = Annotated[int, typer.Option(metavar="N", min=1, max=64, help="Worker processes.")]
 
@@ -258,7 +258,7 @@ def work(
         bool,
         typer.Option(
             "--burst",
-            help="Stop when every projection is caught up, rebuilds that were asked for are done, and what is due is sent to webhooks.",
+            help="Stop when every projection is caught up, requested rebuilds are done, and what is due is sent to webhooks.",
         ),
     ] = False,
     url: Url = None,
@@ -335,7 +335,7 @@ def up(
         bool,
         typer.Option(
             "--with-history",
-            help="Publish the history of the examples first, into a ledger that is empty or has it.",
+            help="Publish the example history first, into a ledger that is empty or already holds it.",
         ),
     ] = False,
     url: Url = None,
@@ -372,8 +372,8 @@ def _publish_history(log: Log) -> None:
         log.append(valid_events(example("history.ndjson").read_bytes()), expected_position=0)
     except (StaleExpectation, IdConflict):
         raise BadQuestion(
-            f"ledger {log.ledger} holds {log.head():,} events, and not this history: --with-history is for an empty one. Name "
-            "one, as with --ledger history, or leave --with-history out to look at what is there"
+            f"ledger {log.ledger} holds {log.head():,} events, not this history: --with-history is for an empty ledger. Name "
+            "one, for example with --ledger history, or leave --with-history out to look at what is there"
         ) from None
 
 

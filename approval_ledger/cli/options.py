@@ -51,7 +51,7 @@ Data = Annotated[
     typer.Option(
         metavar="DIR",
         parser=_directory,
-        help="The embedded server's directory; asks for that server whatever the environment says. \\[default: approvals-data]",
+        help="The embedded server's directory; selects that server whatever the environment says. \\[default: approvals-data]",
         show_default=False,
     ),
 ]
@@ -85,7 +85,8 @@ KnownAs = Annotated[
     typer.Option(help="Known when the ledger recorded it, or when its source published it."),
 ]
 WholeEvidence = Annotated[
-    bool, typer.Option("--whole-evidence", help="List every event of the evidence, not some and a count.")
+    bool,
+    typer.Option("--whole-evidence", help="List every event of the evidence, not just some and a count."),
 ]
 
 

@@ -73,7 +73,7 @@ def publish(
     each: Annotated[
         bool,
         typer.Option(
-            "--each", help="Take every event by itself: the good ones are stored, whatever the others are."
+            "--each", help="Take every event by itself: the good ones are stored even if others are bad."
         ),
     ] = False,
     url: Url = None,
@@ -101,12 +101,12 @@ def publish(
                 _show(outcomes, opened.log.ledger, json)
             if isinstance(error, KeyboardInterrupt):
                 show.complain(
-                    "interrupted: what is not listed may be stored or not; publish the file again, and each event is there once"
+                    "interrupted: events that are not listed may or may not have been stored; publish the file again, and each is stored once"
                 )
             elif error is not None:
                 show.fail(error)
                 show.complain(
-                    "what is listed was done before that: publish the file again for the rest, "
+                    "what is listed was done before that; publish the file again for the rest, "
                     f"from {submissions[len(outcomes)].place} on"
                 )
         finally:  # also where nobody reads what is shown
@@ -176,7 +176,7 @@ def _by_event(error: InvalidEvent, submissions: Sequence[Submission]) -> dict[in
         index = fault.index or 0
         if fault.code == "duplicate-id":
             place = places[identities[index]]
-            fault = replace(fault, message=f"with its source it is that of {place}")  # noqa: PLW2901
+            fault = replace(fault, message=f"is the id of {place} too, with the same source")  # noqa: PLW2901
         found.setdefault(index, []).append(fault)
     return found
 

@@ -19,7 +19,7 @@ from .options import Data, Ledger, Url, open_ledger
 def _as_address(value: str) -> str:
     if not value or set(value) & set("[]/"):
         raise typer.BadParameter(
-            f"{value!r} is no address: write 127.0.0.1, ::1, a name, or 0.0.0.0 for every address of this machine"
+            f"{value!r} is not an address: write 127.0.0.1, ::1, a name, or 0.0.0.0 for every address of this machine"
         )
     return value
 
@@ -28,7 +28,7 @@ def _as_names(values: list[str] | None) -> list[str] | None:
     for value in values or ():
         if re.fullmatch(NAME, value, re.ASCII | re.IGNORECASE) is None:
             raise typer.BadParameter(
-                f"no client calls a server {value!r}: write a name or an address, without http:// and without a port, as "
+                f"clients cannot call a server {value!r}: write a name or an address, without http:// and without a port, such as "
                 "ledger.example.org, 192.0.2.7 or [2001:db8::7]"
             )
     return values
@@ -38,7 +38,7 @@ Host = Annotated[
     str,
     typer.Option(metavar="ADDRESS", help="The address that HTTP listens on.", callback=_as_address),
 ]
-Port = Annotated[int, typer.Option(metavar="N", min=0, max=65_535, help="Its port; 0 is any that is free.")]
+Port = Annotated[int, typer.Option(metavar="N", min=0, max=65_535, help="Its port; 0 picks a free one.")]
 AllowHost = Annotated[
     list[str] | None,
     typer.Option(

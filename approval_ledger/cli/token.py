@@ -53,7 +53,7 @@ def create(
 def _scopes(given: list[str]) -> list[tokens.Scope]:
     chosen = [scope for scope in tokens.SCOPES if scope in given]
     if unknown := set(given) - set(chosen):
-        raise typer.BadParameter(f"{min(unknown)!r} is no scope: give {', '.join(tokens.SCOPES)}")
+        raise typer.BadParameter(f"{min(unknown)!r} is not a scope: give {', '.join(tokens.SCOPES)}")
     return chosen
 
 

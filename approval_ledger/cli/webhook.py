@@ -16,10 +16,11 @@ from . import show
 from .options import Data, Json, Ledger, Url, as_utf8, open_ledger
 
 Id = Annotated[
-    str, typer.Argument(metavar="ID", callback=as_utf8, help="Of a subscription, as `list` shows it.")
+    str, typer.Argument(metavar="ID", callback=as_utf8, help="The id of a subscription, as `list` shows it.")
 ]
 Positions = Annotated[
-    list[int] | None, typer.Argument(metavar="POSITION", min=1, help="Which; all, where none is named.")
+    list[int] | None,
+    typer.Argument(metavar="POSITION", min=1, help="Which dead letters; all if none is named."),
 ]
 
 
@@ -48,14 +49,14 @@ def add(
         typer.Option("--type", metavar="TYPE", help="Only this type; may be given several times."),
     ] = None,
     allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Also where its host is not of the public internet.")
+        bool, typer.Option("--allow-private", help="Even if its host is not on the public internet.")
     ] = False,
     after: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             min=0,
-            help="Send what the log holds after position N. \\[default: what comes from now on]",
+            help="Begin after position N of the log. \\[default: with the events from now on]",
         ),
     ] = None,
     url: Url = None,
@@ -115,7 +116,8 @@ def enable(
     id: Id,
     *,
     after: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Go on after position N, and not where it stopped.")
+        int | None,
+        typer.Option(metavar="N", min=0, help="Go on after position N instead of where it stopped."),
     ] = None,
     url: Url = None,
     data: Data = None,
@@ -135,7 +137,7 @@ def disable(id: Id, *, url: Url = None, data: Data = None, ledger: Ledger = None
 
 def failures(
     id: Annotated[
-        str | None, typer.Argument(metavar="ID", callback=as_utf8, help="Of one subscription; else of all.")
+        str | None, typer.Argument(metavar="ID", callback=as_utf8, help="One subscription; without it, all.")
     ] = None,
     *,
     url: Url = None,

@@ -32,7 +32,7 @@ def require_free(file: Path, force: bool) -> None:
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise BadQuestion(f"{path} is a link, a directory or a device: give the name of a file")
         if path.exists() and not force:
-            raise BadQuestion(f"{path} is there already: give another name, or --force to replace it")
+            raise BadQuestion(f"{path} exists already: give another name, or --force to replace it")
 
 
 def _require_name(name: str) -> None:

@@ -20,6 +20,7 @@ from ..figures import Figures
 from ..identities import WHENEVER, Company, Identities, Marks
 from ..premises import Placed, premises_of
 from ..projection import Documents
+from ..ranges import spanning
 from ..redated import Redated
 from ..stocks import Percentage
 from .shown import SHOWN, Shown
@@ -93,7 +94,7 @@ def _asked_for(views: Views, known: Identities, name: str) -> list[Company]:
         found.append(of_slug)
     if not found:
         raise UnknownCompany(
-            f"no company is named {name[:80]!r} here: `approvals companies` lists all, and "
+            f"no company is named {name[:80]!r} here: `approvals companies` lists all, and so does "
             "`companies` of the ledger over HTTP"
         )
     return found
@@ -519,8 +520,8 @@ def _by_company(then: _Then, of_item: list[Told]) -> Iterable[list[Told]]:
     names = frozenset(name for name, _, _ in of_item)
     if len(names) == 1:  # mostly
         return [of_item]
-    ranges = [date_range(entry["approved_on"]) for _, _, entry in of_item]
-    one = then.may_be_one(names, DateRange(min(r.first for r in ranges), max(r.last for r in ranges)))
+    days = spanning([date_range(entry["approved_on"]) for _, _, entry in of_item])
+    one = then.may_be_one(names, days)
     parts: dict[str, list[Told]] = {}
     for told in of_item:
         parts.setdefault(one[told[0]], []).append(told)

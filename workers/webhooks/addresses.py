@@ -88,7 +88,7 @@ def target(url: str) -> Target:
     if not url:
         _refuse("it is empty")
     if len(url) > URL_LIMIT:
-        _refuse(f"it has {len(url):,} characters, and at most {URL_LIMIT:,} are taken")
+        _refuse(f"it has {len(url):,} characters, and at most {URL_LIMIT:,} are allowed")
     if re.fullmatch(r"[!-~]+", url) is None or "\\" in url:
         _refuse("it may hold visible ASCII characters only: write a name as xn--..., and the rest as %XX")
     try:
@@ -107,9 +107,9 @@ def target(url: str) -> Target:
     if "%" in host:
         _refuse("its host has a zone (%), which only this machine knows")
     if (_as_ip(host) is None) if is_bracketed else (_NAME.fullmatch(host) is None):
-        _refuse("its host is no name and no address")
+        _refuse("its host is neither a name nor an address")
     if port == 0:
-        _refuse("port 0 is none")
+        _refuse("there is no port 0")
     secure = parts.scheme == "https"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(secure, host, port or (443 if secure else 80), parts.netloc, path)

@@ -51,7 +51,7 @@ def kept(log: Log, id: str, *, writing: bool = False) -> Iterator[None]:
     except LogDamaged:
         place = keys.dead_letters(log.ledger, id)
         raise Unreadable(
-            f"the dead letters of webhook {id} are no hash: something else wrote to {place}. Delete that key (they are lost; the "
+            f"the dead letters of webhook {id} are not a hash: something else wrote to {place}. Delete that key (they are lost, but the "
             f"log has the events), and run `approvals webhook enable {id}`"
         ) from None
 

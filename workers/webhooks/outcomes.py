@@ -26,6 +26,6 @@ def counts(log: Log) -> dict[Outcome, int]:
         return {outcome: int(each or 0) for outcome, each in zip(OUTCOMES, found, strict=True)}
     except (ValueError, LogDamaged) as error:  # the last: it is no hash
         raise Unreadable(
-            f"what {place} counts is not what this software writes ({error!r:.200}): something else wrote to it. Delete that key: "
-            "it is counted anew"
+            f"the counts in {place} are not what this software writes ({error!r:.200}): something else wrote to it. Delete that key: "
+            "counting begins anew"
         ) from None

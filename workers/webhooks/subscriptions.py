@@ -74,7 +74,7 @@ def add(
     """
     wanted = tuple(dict.fromkeys(types))
     if unknown := [each for each in wanted if each not in CATALOG]:
-        raise BadQuestion(f"{unknown[0][:80]!r} is no event type; the types are {', '.join(CATALOG)}")
+        raise BadQuestion(f"{unknown[0][:80]!r} is not an event type; the types are {', '.join(CATALOG)}")
     to = addresses.target(url)
     if not private:
         _require_public_now(to)
@@ -122,7 +122,7 @@ def ids(log: Log) -> list[str]:
             stored = cast(set[bytes], log.client.smembers(place))
     except LogDamaged:
         raise Unreadable(
-            f"who is subscribed cannot be told: {place} is no set, something else wrote to it. Delete that key, and add to it (SADD) "
+            f"the subscriptions cannot be listed: {place} is not a set, something else wrote to it. Delete that key, and add to it (SADD) "
             f"the id of every key {keys.webhook(log.ledger, 'ID')}, or add the subscriptions again"
         ) from None
     return sorted(each.decode("utf-8", "replace") for each in stored)
