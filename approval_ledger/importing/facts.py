@@ -201,7 +201,7 @@ class _Row:
             return self.edition.caption_date, False
         if self.edition.published_on is not None:
             return self.edition.published_on, True
-        raise BadRow("has no date, and neither has the heading of the table: give --published-on")
+        raise BadRow("has no date, and neither does the heading of the table: give --published-on")
 
     def _has_column(self, name: FieldName) -> bool:
         return self.line.header is not None and name in self.line.header.fields
@@ -276,7 +276,7 @@ class _Row:
         on = change.on or self.edition.published_on
         if on is None:
             raise BadRow(
-                f"says {change.said!r}, and not when: give --published-on, the day on which the list was published",
+                f"says {change.said!r}, but not when: give --published-on, the day on which the list was published",
                 self._title("remark") or self._title("status"),
             )
         if change.on is None and remarks.has_date(self._cell("remark")):
@@ -353,7 +353,7 @@ class _Row:
                 field = "remark" if self._cell("remark") else "ended"
             message = fault.message
             if str(NAME_LIMIT) in message and not published:
-                message = f"has over {NAME_LIMIT} characters, which no name has: move what is no name into another column"
+                message = f"has over {NAME_LIMIT} characters, which no name has: move what is not part of the name to another column"
             raise BadRow(message, published or self._title(field) or fault.field) from None
         except LedgerError as error:
             raise BadRow(str(error).removesuffix(" Nothing was stored.")) from None
