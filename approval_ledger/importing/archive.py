@@ -1,4 +1,4 @@
-"""XLSX and DOCX as what they are first: ZIP archives from somebody else, opened only when they are harmless."""
+"""XLSX and DOCX are first of all ZIP archives from somebody else: they are opened only once they are known to be harmless."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(content: bytes) -> list[Table]:
 
 
 def checked(content: bytes) -> set[str]:
-    """The members' names. Raises BadTable for an archive that is broken, or is more than it seems."""
+    """The members' names. Raises BadTable for an archive that is broken or over the limits."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()

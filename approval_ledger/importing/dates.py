@@ -27,14 +27,14 @@ KNOWN_NOTES = frozenset({"补登", "补录", "补备案", "补充登记"})
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """A partial date, and the notes that stand in the cell beside it."""
+    """A partial date, and the notes next to it in the cell."""
 
     on: str
     notes: tuple[str, ...] = ()
 
 
 def read(text: str) -> Dated:
-    """The date of a cell. Raises ValueError with what is wrong with it."""
+    """The date in a cell. Raises ValueError, which says what is wrong with it."""
     plain = _LAYOUT.sub("", _TIME.sub("", unicodedata.normalize("NFKC", text).strip()))
     notes = tuple(found["in"] or found["bare"] or "" for found in _NOTE.finditer(plain))
     match = _DAY.fullmatch(_NOTE.sub("", plain).strip(",;，；"))
@@ -75,7 +75,7 @@ def _months(text: str) -> set[tuple[str, ...]]:
 
 
 def is_heading(text: str) -> bool:
-    """Whether a line is a heading with its month, and no sentence that names a month."""
+    """Whether a line is a heading with its month, and not a sentence that mentions a month."""
     plain = unicodedata.normalize("NFKC", text)
     in_brackets = any(_months(found["in"] or "") for found in _NOTE.finditer(plain))
     return in_brackets or re.search("[,。;]", plain) is None

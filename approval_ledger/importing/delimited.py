@@ -20,7 +20,7 @@ _BOMS = (
 
 
 def decoded(content: bytes) -> tuple[str, str]:
-    """The text, and the name of its encoding. Raises BadTable where it is in none that is taken."""
+    """The text, and the name of its encoding. Raises BadTable if it is in none of the accepted encodings."""
     for bom, encoding, name in _BOMS:
         if content.startswith(bom):
             return _without_nul(_strictly(content[len(bom) :], encoding, name)), name
@@ -90,7 +90,7 @@ def _delimiter(text: str) -> str:
 
 
 def _agreement(text: str, delimiter: str) -> tuple[bool, int, int]:
-    """How well the first rows agree on a number of columns. csv.Sniffer was tried: it takes letters for delimiters."""
+    """How well the first rows agree on the number of columns. (csv.Sniffer was tried: it takes letters for delimiters.)"""
     widths: Counter[int] = Counter()
     try:
         for _, cells in zip(range(_SAMPLE), _reader(text, delimiter), strict=False):

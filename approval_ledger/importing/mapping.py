@@ -24,7 +24,7 @@ FILE_LIMIT = 64 * 1024  # bytes
 
 
 class BadMapping(Refused):
-    """A mapping file that is none."""
+    """A file that is not a valid mapping."""
 
     code = "bad-mapping"
 
@@ -140,7 +140,7 @@ def load(content: bytes, where: str) -> Mapping:
 
 @cache
 def shipped() -> tuple[Mapping, ...]:
-    """The mappings that come with the program."""
+    """The built-in mappings."""
     folder = files(__package__) / "mappings"
     found = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda e: e.name
@@ -149,7 +149,7 @@ def shipped() -> tuple[Mapping, ...]:
 
 
 def named(words: list[str]) -> tuple[Mapping, ...]:
-    """The mappings that `--mapping` asks for, each by the name of one that comes along or by its file; else all that do."""
+    """The mappings that `--mapping` asks for, each by the name of a built-in one or by its file; without any, all built-in ones."""
     if not words:
         return shipped()
     return tuple(_named(word) for word in words)

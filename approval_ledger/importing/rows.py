@@ -55,7 +55,7 @@ class Line:
     column: str = ""
 
     def cell(self, field: FieldName) -> str:
-        """The text of a field, empty where there is none."""
+        """The text of a field; empty if there is none."""
         index = None if self.header is None else self.header.fields.get(field)
         return "" if index is None or index >= len(self.row.cells) else self.row.cells[index]
 
@@ -248,7 +248,7 @@ def _naming(header: Header) -> set[int]:
 
 
 def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:
-    """What makes a row under a header no row of the list, and in which column."""
+    """Why a row below a header is not a valid row of the list, and in which column."""
     for index, fault in row.faults:
         if index == header.fields.get("ordinal"):
             continue  # the number of a row says nothing

@@ -16,7 +16,7 @@ CELL_LIMIT = 32_767  # characters: what a spreadsheet's cell holds
 
 
 class BadTable(Refused):
-    """A file that is no table, or a table that is not understood. Nothing was stored."""
+    """A file is not a table, or a table is not understood. Nothing was stored."""
 
     code = "bad-table"
 
@@ -95,7 +95,7 @@ def content_of(path: Path) -> bytes:
 
 
 def read(path: Path) -> list[Table]:
-    """The tables of a file, by what it holds and not by what it is called. Raises BadTable."""
+    """The tables of a file, whose format is recognised by its content, not by its name. Raises BadTable."""
     from . import archive, delimited, objects  # the readers need what stands above
 
     content = content_of(path)
