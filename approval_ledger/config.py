@@ -38,7 +38,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A ledger on a server that answers, and where that is; `revive` starts that server anew where it has ended, if it is ours."""
+    """A ledger on a server that answers, and where that is. If the server is ours, `revive` restarts it when it has ended."""
 
     log: Log
     url: str
@@ -48,9 +48,9 @@ class Opened:
 
 @contextmanager
 def opened(config: Config, *, make: bool) -> Iterator[Opened]:
-    """The ledger, for the time of a command. The embedded server is started where none runs on its directory, and the last
-    command that uses it stops it. Raises BadQuestion for a name or address that is none, and for a directory that is not there
-    where the command does not `make` it: who only asks has mistyped it, and would be told that nothing was ever approved.
+    """The ledger, for the duration of a command. The embedded server is started if none runs on its directory, and the last
+    command that uses it stops it. Raises BadQuestion for an invalid name or address, and for a directory that does not exist unless
+    the command may `make` it: whoever only reads has mistyped it, and would be told that nothing was ever approved.
     """
     if config.url is not None:
         with _closing(config.url, config.ledger) as log:

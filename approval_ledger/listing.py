@@ -10,7 +10,7 @@ from events import Log, RecordedEvent
 def listed(
     log: Log, *, after: int, limit: int | None, subject: str | None, backwards: bool
 ) -> Iterator[RecordedEvent]:
-    """At most `limit` events after the position `after`; `backwards`, those before it, or from the last on where it is 0."""
+    """At most `limit` events after the position `after`; if `backwards`, those before it, newest first, or from the last if it is 0."""
     if backwards:
         before = after or None
         if subject is None:

@@ -1,4 +1,4 @@
-"""Keeps the embedded server running for as long as a command serves it. Where workers run, their supervisor does so."""
+"""Keeps the embedded server running while a command serves from it. With workers, their supervisor does that."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = structlog.get_logger("server")
 
 @contextmanager
 def kept_running(opened: Opened) -> Iterator[None]:
-    """Starts the server anew where it has ended, for the time of a block, in a thread. Does nothing where it is not ours."""
+    """For the duration of a block, restarts the server from a thread if it has ended. Does nothing if the server is not ours."""
     if opened.revive is None:
         yield
         return
@@ -43,7 +43,7 @@ def _watch(log: Log, revive: Callable[[], None], stop: threading.Event) -> None:
 
 
 def _look(log: Log, revive: Callable[[], None]) -> LedgerError | None:
-    """What keeps the server from running."""
+    """Restarts the server if it does not answer. Returns the error that prevents it, or None."""
     try:
         log.head()
     except StorageUnavailable:

@@ -1,4 +1,4 @@
-"""What is told of subscriptions and dead letters: the same by the command and over HTTP. The secret is no part of it."""
+"""What the command and HTTP show of subscriptions and dead letters, which is the same. The secret is never shown."""
 
 from __future__ import annotations
 

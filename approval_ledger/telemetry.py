@@ -48,7 +48,7 @@ class _ToStructlog(logging.Handler):
 
 
 class _Lossy(io.FileIO):
-    """A file in which what cannot be written is lost, and nothing else happens."""
+    """A file that silently drops what cannot be written."""
 
     def write(self, data: Any) -> int:
         rest = memoryview(data).cast("B")

@@ -1,8 +1,7 @@
-"""Tokens: who may read and append over HTTP, by ledger. Of a token only the digest is stored.
+"""Tokens: who may read, append and administer over HTTP, by ledger. Only a digest of a token is stored.
 
-A token's secret is 256 random bits, so that there is nothing to guess and nothing that a slow hash would protect: what
-makes passwords guessable, that people choose them, is not there. So SHA-256 it is, and each request is checked anew, which
-makes a revocation hold from the next one on.
+A token's secret is 256 random bits. Passwords are guessable because people choose them; here there is nothing to guess, so a slow
+hash would protect nothing, and SHA-256 is enough. Each request is checked anew, so a revocation takes effect with the next one.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ def all_of(log: Log) -> list[Token]:
 
 
 def revoke(log: Log, id: str) -> None:
-    """From the next request on. Raises BadQuestion where there is no such token."""
+    """Revokes a token, from the next request on. Raises BadQuestion if there is no such token."""
     with _stored(log, writing=True):
         gone = log.client.hdel(keys.tokens(log.ledger), id)
     if not gone:
@@ -78,7 +77,7 @@ def any_of(log: Log) -> bool:
 
 
 def known(log: Log, text: str) -> Token | None:
-    """The token of this ledger that `text` is, or None, which takes as long. Raises Unreadable as `all_of` does."""
+    """The token of this ledger with this `text`, or None, which takes just as long. Raises Unreadable as `all_of` does."""
     match = _TOKEN.fullmatch(text)
     name = match["id"] if match else "unknown"
     with _stored(log):

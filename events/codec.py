@@ -309,13 +309,9 @@ def encode(event: Event) -> bytes:
 
 def _written(data: EventData) -> dict[str, Any]:
     try:
-        # What `model_dump` calls: the latter's many parameters cost a quarter of the 1.5 us.
-        written: dict[str, Any] = data.__pydantic_serializer__.to_python(
-            data, mode="json", by_alias=True, exclude_none=True, warnings=False
-        )
+        return data.model_dump(mode="json", by_alias=True, exclude_none=True, warnings=False)
     except ValueError as error:  # only of what was changed past its model
         _fail("validation", f"cannot be written as JSON: {str(error)[:200]}", "data")
-    return written
 
 
 def _encoded(event: Event, given: dict[str, object], data: dict[str, Any]) -> bytes:
@@ -440,8 +436,7 @@ def _revision(model: type[EventData], schema: str | None) -> int:
 
 def _validate(model: type[M], value: object, path: str) -> M:
     try:
-        # What `model_validate` calls, which takes 0.4 us more.
-        return cast("M", model.__pydantic_validator__.validate_python(value, by_alias=True, by_name=False))
+        return model.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
         raise InvalidEvent(
             [_fault(detail, path, value) for detail in error.errors(include_url=False)]

@@ -127,8 +127,8 @@ def mixed(documents: Documents, counted: str) -> list[tuple[str, str]]:
 
 
 def redated(documents: Documents, counted: str) -> tuple[list[str], list[tuple[str, str]]]:
-    """Every registry number (as a key), and every item and company (as keys) without one, of an approval of which the reports that
-    name a batch give other days than all its reports."""
+    """The approvals for which the reports that name a batch allow other days than all reports: by registry number (as a key), or
+    without one by item and company (as keys)."""
     entries = [entry for _, entry in pages.read(documents, _redated(counted))]
     return [of[0] for of in entries if len(of) == 1], [(of[0], of[1]) for of in entries if len(of) == 2]
 

@@ -1,4 +1,4 @@
-"""All that bounds the totals of one class of terms, gathered from the documents of several projections."""
+"""Everything that bounds the totals of one class of equated terms, gathered from the documents of several projections."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NAMED_IN_WORDS = 12  # companies that the words for an announcement name
 
 @dataclass(frozen=True, slots=True)
 class TotalReport:
-    """A reported figure: of all up to `as_of`, or of the period from `since` to `to`."""
+    """A reported figure: for everything up to `as_of`, or for the period from `since` to `to`. `count` is None if it bounds nothing."""
 
     position: int
     count: Interval | None
@@ -46,7 +46,7 @@ class TotalReport:
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """An announcement. `named` has the items of each company (as the key of its name), none for a company named alone."""
+    """An announcement of a batch. `named` has the items of each company (by the key of its name), none for a company named alone."""
 
     position: int
     terms: str
@@ -62,22 +62,24 @@ class BatchReport:
 
 
 Numbers = Mapping[str, Mapping[str, Set[str]]]
-"""By the name of a company, and by item (all as keys), the registry numbers that other items of the company have as well."""
+"""By the name of a company, and by item (all as keys), those of its registry numbers that other items of the company have too."""
 
 Holders = tuple[str, ...]
-"""The names (as keys) to which reports give one registry number: first the one that it counts under."""
+"""The names (as keys) to which reports give one registry number, beginning with the one that it counts under."""
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """How many approvals companies (by their marks) have: their `own`, and so many that are `either`'s of several."""
+    """How many approvals companies (by their marks) have: `own` those that are certainly theirs, and `either`, by set of companies, how
+    many belong to one or another of these."""
 
     own: Mapping[str, int]
     either: Sequence[tuple[Set[str], int]] = ()
 
     @classmethod
     def among(cls, marks: Mapping[str, str], counts: Mapping[str, int], shared: Iterable[Holders]) -> Granted:
-        """What `counts` by mark has, of which some may be of others than those that it counts under."""
+        """The approvals in `counts` (by mark), where those with `shared` registry numbers may belong to another company than the one that
+        they count under."""
         own, pairs, in_doubt = dict(counts), list[tuple[str, str]](), list[str]()
         for holders in shared:
             first, *others = (marks.get(name, name) for name in holders)
@@ -85,7 +87,7 @@ class Granted:
                 own[first] = own.get(first, 0) - 1
                 in_doubt.append(first)
                 pairs += [(first, other) for other in others]
-        # No two sets have a company in common, so that what one company lacks is taken from one of them only.
+        # No two sets have a company in common, so what one company lacks is taken from only one of them.
         set_of = joined({mark: mark for pair in pairs for mark in pair}, pairs)
         sets: dict[str, set[str]] = {}
         for mark, of in set_of.items():
@@ -94,11 +96,11 @@ class Granted:
         return cls({m: n for m, n in own.items() if n > 0}, [(sets[of], n) for of, n in counted.items()])
 
     def beyond(self, mark: str, wanted: int) -> int:
-        """How many more than its own a company has, where it has as many as are `wanted`."""
+        """How many more than its own a company must have if it has as many as are `wanted`."""
         return max(0, wanted - self.own.get(mark, 0))
 
     def of_either(self, wanted: Mapping[str, int]) -> int:
-        """How many of those that are either's may be among those that are `wanted` of each company, at most."""
+        """How many of the approvals in `either` may, at most, be among those that are `wanted` for each company."""
         return sum(
             min(n, sum(self.beyond(mark, wanted[mark]) for mark in marks if mark in wanted))
             for marks, n in self.either
@@ -106,7 +108,7 @@ class Granted:
 
 
 class Dated(NamedTuple):
-    """So many members of a batch that may be of some days, and are counted as granted from a day not later than `named_from` on."""
+    """A number of `members` of a batch that may be from any of some `days`; they count as granted from `named_from` on at the latest."""
 
     terms: str
     days: DateRange
@@ -114,17 +116,17 @@ class Dated(NamedTuple):
     members: int
 
 
-@dataclass(frozen=True)  # without slots, for what is asked for again and again is made once
+@dataclass(frozen=True)  # without slots, so that its properties can be cached
 class Batch:
-    """One batch: every announcement of it, and the approvals that say that they are of it.
+    """One batch: every announcement of it, and its members, that is, the approvals that say that they belong to it.
 
-    There are `members` of it at least, so many `members_of` each company (as the key of its name), and `members_at_most` that are
-    counted, with `members_beside` these; they are `known_under` some keys. `shared` are those with a registry number that
-    reports give to several companies;
-    `sample` has the positions of some, and `days` says, for each of its terms, how many are of which days (as it is told), of which
-    those are `moved` that reports which do not name the batch give other days.
-    Which batch a label means other reports say: of each announcement (by its position) its `links`, and for the members `linked`.
-    `numbers` are those that reports give to several items of one company that it names.
+    `members` is how many there are at least, `members_of` how many each company has (by the key of its name), `members_at_most`
+    how many are counted, and `members_beside` how many more there may be; they are `known_under` some keys of batches. `shared`
+    has the holders of the registry numbers that reports give to several companies. `sample` has the positions of some members.
+    `days` says, for each of its terms, how many members are from which days, going by the reports that name the batch; `moved` has
+    those to which other reports give other days. If other reports say which batch a label means, `links` has their positions, by
+    the position of the announcement with the label, and `linked` has them for the members. `numbers` has the registry numbers that
+    reports give to several items of one company that the batch names.
     """
 
     key: str
@@ -147,8 +149,8 @@ class Batch:
 
     @cached_property
     def on(self) -> DateRange | None:
-        """The days on which it may have been announced: those that all reports allow, else those of the earliest; None
-        where nothing but its members is known."""
+        """The days on which it may have been announced: those that all announcements allow, or else those of the earliest; None if only
+        its members are known."""
         if not self.reports:
             return None
         first, last = max(r.on.first for r in self.reports), min(r.on.last for r in self.reports)
@@ -156,22 +158,22 @@ class Batch:
 
     @cached_property
     def named_on(self) -> DateRange | None:
-        """The days on which companies had the names that announcements give them: where these disagree, from the earliest to the
-        latest, for a name is no less of a day because another report has an earlier one."""
+        """The days on which companies had the names that announcements give them. If the announcements disagree, these are all days from
+        the earliest to the latest: that another report is earlier does not change when a report used a name."""
         if not self.reports or self.on is None or all(r.on.first <= self.on.last for r in self.reports):
             return self.on
         return DateRange(self.on.first, max(r.on.last for r in self.reports))
 
     def named_by(self, report: BatchReport) -> DateRange:
-        """The days on which companies had the names that one of its reports gives them: those that agree with `on`, or else those
-        that the report says."""
+        """The days on which companies had the names that one of its reports gives them: those of the report that agree with `on`, or if
+        none do, all those of the report."""
         assert self.on is not None
         first, last = max(self.on.first, report.on.first), min(self.on.last, report.on.last)
         return DateRange(first, last) if first <= last else report.on
 
     @cached_property
     def dated_by(self) -> frozenset[int]:
-        """The reports that `on` rests on; of a batch of which nothing but its members is known, these."""
+        """The positions of the reports that `on` rests on; or what stands for its members, if only these are known."""
         on = self.on
         if on is None:
             return self.membership
@@ -183,13 +185,13 @@ class Batch:
 
     @cached_property
     def granted_by(self) -> date | None:
-        """The day by which it was surely granted: the last on which it may have been announced, or, of one that nobody announced,
-        on which a member may be of."""
+        """The day by which it was certainly granted: the last on which it may have been announced, or if nobody announced it, the last
+        from which one of its members may be."""
         return self.on.last if self.on is not None else self.latest
 
     @cached_property
     def latest(self) -> date | None:
-        """The last day that one of its members may be of; None where it has none."""
+        """The last day from which one of its members may be; None if it has no members."""
         if self.moved:
             left: Counter[tuple[str, DateRange]] = Counter()
             for terms, days, _, n in self.dated:
@@ -200,7 +202,7 @@ class Batch:
 
     @cached_property
     def dated(self) -> list[Dated]:
-        """How many members may be of which days, for each of its terms."""
+        """How many members may be from which days, for each of its terms."""
         told = [
             (terms, by_day.day_range(on), n)
             for terms, months in self.days
@@ -215,7 +217,7 @@ class Batch:
 
     @cached_property
     def listed(self) -> list[Dated]:
-        """The same of all that may be listed and be its members, whether they are counted as that or not."""
+        """The same for all listed approvals that may be its members, whether they are counted as such or not."""
         return [
             *self.dated,
             *(Dated(of.terms, of.days, of.named_from, 1) for of in self.moved if of.told is None),
@@ -223,16 +225,16 @@ class Batch:
 
     @cached_property
     def membership(self) -> frozenset[int]:
-        """What stands for its members among the events that force a bound."""
+        """The pseudo-positions that stand for its members among the events that force a bound."""
         number = int.from_bytes(sha256(self.key.encode()).digest()[:6])
         return frozenset({NAMED, BY_DAY - 1 - number})
 
     def because(self, report: BatchReport) -> frozenset[int]:
-        """The report, with whatever else says that it is of this batch."""
+        """The report, together with whatever else says that it is about this batch."""
         return frozenset({report.position}) | self.links.get(report.position, frozenset())
 
     def mentioned(self, marks: Mapping[str, str]) -> dict[str, int]:
-        """How many approvals each company (by its mark) has in it at least, by the announcements."""
+        """How many approvals each company (by its mark) has in it, at least, according to the announcements."""
         names_of: dict[str, list[str]] = {}
         for name in self.numbers:
             if name in marks:
@@ -243,7 +245,7 @@ class Batch:
         }
 
     def different(self, items: Set[str], names: Iterable[str]) -> int:
-        """How many approvals these items are, at least, of a company with these names: two that have one registry number may be
+        """How many approvals these items are, at least, for a company with these names: two items with the same registry number may be
         one."""
         numbers: dict[str, set[str]] = {}
         for name in names:
@@ -253,15 +255,15 @@ class Batch:
         return len(items) - len(numbers) + apart(numbers.values())
 
     def named(self, marks: Mapping[str, str]) -> int:
-        """How many of it are known by name, at least: its members, and whom the announcements name beside them."""
+        """How many of its approvals are known by name, at least: its members, and those that the announcements name in addition."""
         of, mentioned = self._members_of(marks), self.mentioned(marks)
         beside = sum(of.beyond(mark, n) for mark, n in mentioned.items())
         return self.members + beside - of.of_either(mentioned)
 
     def perhaps_beside(self, companies: Mapping[str, str], claimants: Mapping[str, int]) -> int:
-        """How many of it the announcements name beside its members, at most: an item may be none of theirs, and a company
-        named alone stands for the approvals that are known of it. Under a name that several companies claim each of them may
-        have been meant."""
+        """How many of its approvals the announcements name in addition to its members, at most: an item may differ from all of theirs,
+        while a company named alone stands for those of its approvals that are known. A name that several companies claim may mean
+        each of them."""
         of, most = self._members_of(companies).own, 0
         disputed = {companies[name]: count for name, count in claimants.items() if name in companies}
         for mark, items in self._items(companies).items():
@@ -288,7 +290,7 @@ class Batch:
 
 
 class Days:
-    """Distinct approvals (or revocations) by the days they may be of."""
+    """Distinct approvals (or revocations) by the days from which they may be."""
 
     def __init__(self, days: Iterable[tuple[DateRange, int, list[int]]]) -> None:
         self._all = sorted(days, key=lambda entry: (entry[0].last, entry[0].first))
@@ -304,20 +306,20 @@ class Days:
         return bool(self._all)
 
     def surely_by(self, day: date) -> int:
-        """How many are of that day or earlier, whatever the partial dates mean."""
+        """How many are from that day or earlier, whatever the partial dates mean."""
         return self._exact_upto(day) + sum(n for r, n in self.partial if r.last <= day)
 
     def perhaps_by(self, day: date) -> int:
-        """How many may be of that day or earlier."""
+        """How many may be from that day or earlier."""
         return self._exact_upto(day) + sum(n for r, n in self.partial if r.first <= day)
 
     def within(self, after: date, upto: date) -> int:
-        """How many are surely later than `after` and not later than `upto`."""
+        """How many are certainly later than `after` and not later than `upto`."""
         inside = sum(n for r, n in self.partial if r.first > after and r.last <= upto)
         return self._exact_upto(upto) - self._exact_upto(after) + inside
 
     def sample(self, after: date, upto: date, most: int) -> list[int]:
-        """Some positions of those that are surely later than `after` and not later than `upto`."""
+        """Positions, at most `most`, of those that are certainly later than `after` and not later than `upto`."""
         found: list[int] = []
         for days, _, positions in self._all:
             if len(found) >= most or days.last > upto:
@@ -327,7 +329,7 @@ class Days:
         return sorted(found)[:most]
 
     def exact_days(self) -> list[date]:
-        """Every day that some are surely of."""
+        """Every day from which some certainly are."""
         return self._exact_days
 
     def _exact_upto(self, day: date) -> int:
@@ -336,18 +338,18 @@ class Days:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What bounds the totals of one class of terms: `terms` maps each to the events that make it one with the first.
+    """What bounds the totals of one class of equated terms. `terms` maps each of them to the events that equate it with the first.
 
-    `granted` counts the approvals that are surely different by the days they may be of, `perhaps` all that may be; where reports
-    disagree about its days, `redated` has those of an approval. Approvals without a number that several names of one company have
-    may be one: `repeated` has, by terms, the names under which some may be counted too often.
+    `granted` counts, by terms, the approvals that are certainly distinct, by the days from which they may be; `perhaps` counts all
+    that there may be. `redated` has the days of approvals about which reports disagree. Approvals without a registry number under
+    several names of one company may be one: `repeated` has, by terms, the names under which some may be counted too often.
 
-    `numbers` are, by the mark of a group of names, those that reports give to several items of a company that is announced with
-    several. `marks` says which names are one company; `claimants` how many companies claim a name, where they are several.
-    `shared` has each registry number (as a key) that reports give to several companies, with what they tell of it; `granted_to`,
-    by terms, how many approvals may be each company's.
-    Each of `revoked` counts some ended approvals, which may be those of another. `unplaced` is how many approvals, by terms,
-    are listed and no report says of which batch they are, at most.
+    `numbers` has, by the mark of a group of names, the registry numbers that reports give to several items of a company that is
+    announced with several. `marks` says which names are one company, `claimants` how many companies claim a name, if there are
+    several. `shared` has each registry number (as a key) that reports give to several companies, with those reports; `granted_to`,
+    by terms, how many approvals each company may have. Each of `revoked` counts some ended approvals; two of them may count the
+    same ones. `unplaced` is, by terms, how many listed approvals no report puts in a batch, at most. By position, `origins` has
+    the independent origin of a report, `says` its words, and `terms_of` its terms.
     """
 
     terms: Mapping[str, frozenset[int]]
@@ -370,7 +372,7 @@ class Evidence:
     terms_of: dict[int, str]
 
     def batches(self, counted: frozenset[int] | None = None) -> list[Batch]:
-        """The batches, as they are where only the events `counted` count, or all."""
+        """The batches as they are if only the events `counted` count; without it, all events."""
         if counted is None:
             return self._batches(self.announced, self.members)
         reports = [report for report in self.announced if report.position in counted]
@@ -397,7 +399,7 @@ def fetch(views: Views, counted: Sequence[str]) -> None:
 
 
 def gather(views: Views, counted: str) -> Evidence:
-    """The evidence for one key of terms and for all that are equated with it."""
+    """The evidence for the terms with this key and all terms that are equated with them."""
     one = terms.equal_to(counted, totals.equations(views["totals"]))
     figures = [(t, _total(at, r)) for t in one for at, r in totals.reports(views["totals"], t)]
     announced = [_batch_report(at, t, r) for t in one for at, r in batches.reports(views["batches"], t)]
@@ -479,8 +481,8 @@ def gather(views: Views, counted: str) -> Evidence:
 
 
 def _told_by(terms_of: str, report: TotalReport | BatchReport) -> tuple[Any, ...]:
-    """What puts reports in an order that is not the log's: of which day they are, when they were published, how many they say and
-    name, in which words, and who says it. Those of which all of this is the same stand as they were recorded."""
+    """A sort key for reports that does not depend on the order of the log: the day they are about, when they were published, how many
+    they report and name, in which words, and who says so. Reports in which all of this is the same stay as they were recorded."""
     if isinstance(report, BatchReport):
         last, count, names, label = report.on.last, report.size, report.names, report.label
     else:
@@ -511,7 +513,7 @@ def _named(views: Views, announced: Iterable[BatchReport]) -> list[str]:
 def _numbers(
     documents: Documents, marks: Marks, announced: Iterable[BatchReport], counted: Iterable[str]
 ) -> Mapping[str, Numbers]:
-    """Of the companies that are announced with several items, as of them alone it matters."""
+    """See `Evidence.numbers`: only for companies that are announced with several items, because it matters only for these."""
     items: dict[str, set[str]] = {}
     for report in announced:
         for name, of in report.named.items():
@@ -611,7 +613,7 @@ def _batch_report(position: int, counted: str, report: dict[str, Any]) -> BatchR
 def _batches(
     reports: Iterable[BatchReport], members: Mapping[str, Mapping[str, dict[str, Any]]]
 ) -> list[Batch]:
-    """The batches: announcements of one ordinal are of one batch, so are those of one label, else those of one day."""
+    """The batches: announcements with the same ordinal are of one batch, or with the same label, or else on the same day."""
     given: dict[str, dict[int, int]] = {}
     for report in reports:
         if report.label and report.ordinal is not None:
@@ -633,15 +635,16 @@ def _batches(
 
 
 class _Label(NamedTuple):
-    """The ordinals that reports give a label, and those that say so: one, or two that say it of several batches. Such a label is
-    as good as none."""
+    """The ordinals that reports give to a label, and the positions of one report that does, or of two that give different ordinals. A
+    label with several ordinals is ignored."""
 
     ordinals: tuple[int, ...] = ()
     because: frozenset[int] = frozenset()
 
 
 class _Members(NamedTuple):
-    """What some terms hold of the members of a batch, and under which key; and which reports say that it is the batch's."""
+    """What is counted in some terms of the members of a batch, the key that they are counted under, and the reports that say that this
+    key means the batch."""
 
     terms: str
     key: str
@@ -656,7 +659,7 @@ def _key(report: BatchReport, labels: Mapping[str, _Label]) -> str:
         ordinals = labels.get(name_key(report.label), _Label()).ordinals
         if len(ordinals) < 2:
             return batches.batch_key(ordinals[0] if ordinals else report.label)
-    # Two reports of a batch of one month may be of two batches.
+    # Two announcements dated only by month may be of two batches.
     which = report.announced_on if report.on.first == report.on.last else str(report.position)
     return f"on\t{which}"
 
@@ -666,7 +669,7 @@ def _label(key: str) -> str:
 
 
 def _label_listed(key: str, members: Iterable[_Members]) -> str | None:
-    """The label of a batch as lists mostly write it, of one that is known by its label."""
+    """The label of a batch in the spelling that lists use most often, if the batch is known by its label."""
     if not _label(key):
         return None
     spelled: Counter[str] = Counter()
@@ -681,9 +684,9 @@ def _batch(
     members: list[_Members],
     labels: Mapping[str, _Label],
 ) -> Batch:
-    # Equated terms may both report an approval: the larger count of members is sure, their sum is not.
+    # Equated terms may both report an approval, so the largest count of members is certain, but their sum is not.
     none: dict[str, Any] = {"count": 0, "companies": {}, "shared": []}
-    # By their names where there are as many in each, so that a batch is the same whichever of the terms is asked about.
+    # Of equal counts the one whose terms come first by name, so that a batch is the same whichever of the terms is asked about.
     _, _, most, linked = max(
         sorted(members, key=itemgetter(0)),
         key=lambda of: int(of.held["count"]),
@@ -718,7 +721,7 @@ def _batch(
 def _granted_to(
     documents: Documents, marks: Marks, counted: str, shared: Mapping[str, companies.ByTerms]
 ) -> Granted:
-    """How many approvals were granted to each company that an announcement names, under all names that may be its."""
+    """How many approvals were granted to each company that an announcement names, under all names that it may have."""
     names_of = {group.mark: group.names | group.disputed for group in each_once(marks.groups)}
     held = companies.records(documents, sorted(frozenset[str]().union(*names_of.values())))
     counts = {
@@ -742,8 +745,8 @@ def _days_told(told: companies.ByTerms) -> DateRange:
 
 
 def _revoked(views: Views, one: Mapping[str, frozenset[int]]) -> tuple[Days, ...]:
-    """The revocations of the instruments of these terms. A revocation does not say its unit, so where an instrument is
-    counted in another unit as well, that is not one with these, it may be of that one, and is none of these for sure."""
+    """The revocations that certainly concern these terms. A revocation does not give a unit: so if an instrument is counted in a unit
+    that is not equated with these as well, its revocations may concern that one, and are left out."""
     counted = [*terms.keys_seen(views["totals"]), *terms.keys_seen(views["batches"])]
     instruments = {t.rpartition("\t")[0]: t for t in one}
     mixed = {t.rpartition("\t")[0] for t in counted if t not in one}

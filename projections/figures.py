@@ -1,4 +1,4 @@
-"""From evidence to figures: what the constraints that reports and approvals put on totals and batches allow."""
+"""From evidence to figures: what totals and batches can be, given the constraints that reports and approvals put on them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .evidence import Batch
 from .premises import DAY, LISTED, Placed, Premises, at, unlisted_by
 
 TOGETHER = timedelta(days=7)
-"""A total of a day this soon after a batch was announced, and before the next, is read as having it as its latest batch.
+"""A total for a day this soon after a batch was announced, and before the next one, is read as including that batch as its latest.
 
 News of a batch gives the running total a few days later: "14 last week, over 40 in all".
 """
@@ -25,8 +25,8 @@ class Figures:
     """What the evidence of one class of terms allows. Pure: the same evidence gives the same figures."""
 
     def __init__(self, premises: Premises, asked: Sequence[date] = (), *, every_day: bool = True) -> None:
-        """`asked` are days on which a figure is wanted, beside those that the evidence speaks of. Without `every_day` those
-        on which approvals were only listed are left out, but for the last: what is bounded on the others stays the same.
+        """`asked` has the days for which a figure is wanted, in addition to those that the evidence mentions. Without `every_day`, days
+        on which approvals were only listed are left out, except for the last; the bounds on all other days are the same.
         """
         evidence = premises.evidence
         self.premises, self.evidence, self.order = premises, evidence, premises.order
@@ -41,14 +41,15 @@ class Figures:
 
     @classmethod
     def of(cls, premises: Premises, asked: Sequence[date] = ()) -> Figures:
-        """Those for the days `asked`, kept with the premises."""
+        """The figures for the days `asked`, kept with the premises."""
         figures: Figures = premises.kept(_figures, tuple(asked), every_day=True)
         return figures
 
     @classmethod
     def in_brief(cls, premises: Premises, asked: Sequence[date] = ()) -> Figures:
-        """Figures that say the same of the days `asked` and of the last, as intervals: evidence may be another that forces
-        as much. Of one class of terms they take as long as there are reports and batches, not days (1,000 days: 19 ms, now 4)."""
+        """Figures with the same intervals for the days `asked` and for the last day; their evidence may be different, but forces the same
+        bounds. The time they take grows with the reports and batches of the class of terms, not with the days (with 1,000 days
+        4 ms instead of 19)."""
         figures: Figures = premises.kept(_figures, tuple(asked), every_day=False)
         return figures
 
@@ -62,7 +63,7 @@ class Figures:
         return self._bound(at(day))
 
     def speaks_of_force(self) -> bool:
-        """Whether anything is known of approvals that ended."""
+        """Whether anything is known about approvals that ended."""
         return self.premises.speaks_of_force
 
     def in_force(self, day: date) -> Bound:
@@ -70,7 +71,7 @@ class Figures:
         return self._bound(("in force", day))
 
     def named(self, day: date) -> int:
-        """How many different approvals are known by name and surely granted by `day`."""
+        """How many distinct approvals are known by name and were certainly granted by `day`."""
         return max(
             (
                 days.surely_by(day)
@@ -81,14 +82,15 @@ class Figures:
         )
 
     def total_in(self, days: DateRange) -> Bound:
-        """The total at the end of one of these days, of which the first and the last are of `days`: it never falls."""
+        """The total at the end of any of these days: it never falls. The first and the last of them must be in `days`."""
         first, last = self.total(days.first), self.total(days.last)
         return Bound(Interval(first.interval.low, last.interval.high), first.low, last.high)
 
     def in_force_in(self, days: DateRange) -> Bound:
-        """The approvals in force at the end of one of these days, of which the first and the last are of `days`.
+        """The approvals in force at the end of any of these days. The first and the last of them must be in `days`.
 
-        They may rise and fall from one day to the next: of a range only the total bounds them, less what had ended before it.
+        Their number may rise and fall from day to day, so for a range of days it is bounded only by the total, less what had ended
+        before it.
         """
         if days.first == days.last:
             return self.in_force(days.first)
@@ -98,10 +100,10 @@ class Figures:
         return Bound(Interval(0, high), frozenset(), because)
 
     def undisclosed(self, days: DateRange) -> Interval:
-        """How many approvals by one of these days nobody names: from the bounds of the total and the named.
+        """How many approvals by any of these days nobody names, from the bounds of the total and the number named.
 
-        Whoever an announcement names may have been granted long before it, and beside all that is listed; a member of a batch
-        before the day that a list gives it; equated terms may list different approvals.
+        An approval that an announcement names may have been granted long before it, in addition to everything that is listed; a
+        member of a batch may have been granted before the day that a list gives it; equated terms may list different approvals.
         """
         total = self.total_in(days).interval
         perhaps = sum(listed.perhaps_by(days.last) for listed in self.evidence.perhaps.values())
@@ -122,7 +124,7 @@ class Figures:
         return batch.named(self.evidence.marks.may_be_one(batch.named_on))
 
     def size(self, batch: Batch) -> Bound:
-        """How many approvals the batch has, from every report of it and what the totals leave room for."""
+        """How many approvals the batch has, from every report of it and from the room that the totals leave."""
         size = self._bound(("size", batch.key))
         before, after = (
             self._bound(("before", batch.key)),
@@ -138,8 +140,8 @@ class Figures:
         return size
 
     def undisclosed_of(self, batch: Batch) -> Interval:
-        """How many approvals of the batch nobody names. One that is listed without its batch may be of this one; and there are
-        no more of this one than there are of all, once it was announced."""
+        """How many approvals of the batch nobody names. One that is listed without a batch may belong to it; and once it was announced,
+        it cannot have more undisclosed approvals than there are in all."""
         size, last = self.size(batch).interval, batch.on.last if batch.on is not None else date.max
         evidence = self.evidence
         high = None if size.high is None else max(0, size.high - self.named_of(batch))
@@ -158,7 +160,7 @@ class Figures:
         return Interval(low if high is None else min(low, high), high)
 
     def _fewest_undisclosed(self, since: date) -> int | None:
-        """The lowest of the highest that `undisclosed` can be on a day that is not before `since`."""
+        """The smallest upper bound of `undisclosed` on any day from `since` on, or None if there is none."""
         index = bisect_left(self.days, since)
         return self._fewest_undisclosed_from[index] if index < len(self.days) else None
 
@@ -175,8 +177,8 @@ class Figures:
     def before(self, batch: Batch) -> Bound:
         """The total just before the batch.
 
-        Beside what propagation gives: of a total that has the batch as its latest, what is not of the batch and is not
-        known to have come after the announcement came before it.
+        In addition to what propagation gives: in a total that includes the batch as its latest, whatever is neither in the batch nor
+        known to have come after its announcement came before the batch.
         """
         bound = self._bound(("before", batch.key))
         low, because = bound.interval.low, bound.low
@@ -198,7 +200,8 @@ class Figures:
         return [day for day in self.days if on is not None and on.last <= day and day - on.first <= TOGETHER]
 
     def _perhaps_later(self, placed: Placed, day: date) -> tuple[int | None, frozenset[int]]:
-        """How many approvals by `day` are of the batch or known to have come after it, at most, and which events say so."""
+        """How many approvals by `day` may, at most, be in the batch or known to have come after it (None: no limit), and the events that
+        say so."""
         assert placed.on is not None
         last = placed.on.first + min(TOGETHER, date.max - placed.on.first)
         within_the_week = [
@@ -216,7 +219,7 @@ class Figures:
             for terms, granted in self.evidence.granted.items()
         )
         known_by = frozenset[int]().union(*(size.high for size in sizes), LISTED if later else ())
-        # One that nobody tells of, and that may lie between them, may have come by that day, and have any size.
+        # A batch that nobody reports and that may lie between these may have come by that day, and be of any size.
         ordinals = [p.batch.ordinal for p in (placed, *within_the_week) if p.batch.ordinal is not None]
         if ordinals and max(ordinals) - min(ordinals) >= len(ordinals):
             return None, known_by
@@ -229,8 +232,8 @@ class Figures:
         return later, known_by
 
     def _perhaps_of(self, batch: Batch, day: date) -> Iterator[Placed]:
-        """The batches, without many of those that were surely granted before one or surely announced after a day: all for each
-        took 30 s of 1,200 batches."""
+        """The batches, without most of those that were certainly granted before `batch` or certainly announced after `day`: going through
+        all for each of 1,200 batches took 30 s."""
         before = self._placed[batch.key].surely_after
         for placed, earliest in zip(self.order[before:], self._earliest_from[before:], strict=True):
             if earliest > day and placed.batch is not batch:
@@ -243,7 +246,7 @@ class Figures:
 
     @cached_property
     def _earliest_from(self) -> list[date]:
-        """Of each batch in the order, the first day on which it, or one after it, may have been announced."""
+        """For each batch in the order, the first day on which it, or any batch after it, may have been announced."""
         firsts = [date.max if placed.batch.on is None else placed.batch.on.first for placed in self.order]
         return [*accumulate(reversed(firsts), min)][::-1]
 

@@ -93,7 +93,7 @@ def share_of_stock(
     region: str,
     **asked: Unpack[Asked],
 ) -> Answer:
-    """What share the approvals are of an estimator's stock in a region, for each day of which there is an estimate.
+    """What share the approvals are of an estimator's stock in a region, for each day for which there is an estimate.
 
     The total is that of `valid_at`, or of the last day that the ledger speaks of (`total_as_of`), whatever day the stock is of.
     Raises TermsDiffer unless the ledger holds a `terms.equated.v1` that makes the approvals' terms and the stock's one: a

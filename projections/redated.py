@@ -1,5 +1,5 @@
-"""The days of approvals whose reports disagree about them, where the folds count each on the days that some of its reports say,
-by themselves and as members of batches; and which of them are counted twice where several terms are one."""
+"""The days of approvals about which reports disagree. The folds count such an approval on the days that some of its reports give, both
+by itself and as a member of batches; this corrects that. It also finds approvals that are counted twice if several terms are one."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Redated:
     moved: dict[str, dict[str, list[Moved]]] = field(default_factory=dict)
 
     def twice_in(self, terms: str) -> list[Twice]:
-        """Those that are perhaps counted twice in these terms, each once whatever names it has."""
+        """The approvals that may be counted twice in these terms, each once, however many names it has."""
         return list({id(each): each for each in self.twice.get(terms, {}).values()}.values())
 
 
@@ -85,7 +85,7 @@ class _Listed:
     batches: set[str] = field(default_factory=set)
 
     def agrees(self, other: _Listed) -> bool:
-        """Whether what is said of both may be true of one approval."""
+        """Whether the two may be the same approval, going by what is reported of each."""
         exclude = self.days.last < other.days.first or other.days.last < self.days.first
         return not (exclude or self.in_doubt or other.in_doubt)
 
@@ -193,12 +193,12 @@ def _of_mixed(documents: Documents, terms: str, mixed: Sequence[Mixed]) -> _ByNu
 
 
 def _its_number(mixed: Mixed) -> str | None:
-    """The number that an approval has which reports give none; None where that may be another one."""
+    """The registry number that certainly belongs to an approval that some reports give none; None if it may be another one."""
     return next(iter(mixed.numbers)) if mixed.surely and len(mixed.numbers) == 1 else None
 
 
 _Compared = tuple[_Listed, list[_Listed]]
-"""What has no number, and all that it may be."""
+"""An approval without a registry number, and everything that it may be the same as."""
 
 
 def _of_several(of_number: _ByNumber, mixed: Mapping[str, Sequence[Mixed]]) -> Iterator[_Compared]:
@@ -244,7 +244,7 @@ def _believe(of_number: _ByNumber, compared: Sequence[_Compared]) -> None:
 
 
 def _believe_all(together: Sequence[_Listed]) -> bool:
-    """Gives each all the days that any of them may be of; whether that changes anything."""
+    """Gives each of them all the days from which any of them may be. Returns whether that changed anything."""
     every = spanning([one.days for one in together])
     changed = [one for one in together if one.days != every or not one.in_doubt]
     for one in changed:

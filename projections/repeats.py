@@ -1,4 +1,4 @@
-"""Which reported grants are one approval though the folds, which know them as they are written, count several."""
+"""Which reported grants are one approval, although the folds, which see names only as they are written, count several."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .projection import Documents
 from .ranges import spanning
 
 Changed = list[tuple[DateRange, int, list[int]]]
-"""Like what is counted by days: the days, how many more or fewer, some positions."""
+"""Changes to what is counted by days: the days, how many more or fewer, and some positions."""
 
 Changes = dict[frozenset[str], list[tuple[str, int]]]
-"""For the names of one company: on which days there are more approvals, or fewer, than are counted."""
+"""By the names of one company: on which days there are more or fewer approvals than the folds count."""
 
 
 class Mixed(NamedTuple):
@@ -150,7 +150,7 @@ def _of_batch_without_number(entries: Iterable[Entry]) -> bool:
 
 
 def numbers_of(entries: Iterable[Entry]) -> set[str]:
-    """The registry numbers (as keys) that reports give."""
+    """The registry numbers (as keys) in these reports."""
     return {name_key(number) for entry in entries if (number := entry["item"].get("registry_number"))}
 
 
@@ -160,7 +160,7 @@ def days_that_span(granted: Entries) -> DateRange:
 
 
 def parts_by_mark(granted: Entries, marks: Mapping[str, str]) -> list[Entries]:
-    """The entries, those apart that are of names with different marks."""
+    """The entries, divided by the marks of their names."""
     found: dict[str, Entries] = {}
     for name, entries in granted.items():
         found.setdefault(marks.get(name, name), {})[name] = entries
@@ -172,7 +172,7 @@ Entries = dict[str, list[Entry]]  # such, by the name (as a key) of the company
 
 
 def by_part(granted: Entries, part: Callable[[Entry], str | None]) -> dict[str, Entries]:
-    """The entries by a part of them, without those that lack it."""
+    """The entries grouped by a part of them, without those that lack it."""
     found: dict[str, Entries] = {}
     for name, entries in granted.items():
         for entry in entries:
@@ -190,8 +190,8 @@ def batch_of(entry: Entry) -> str | None:
 
 
 def _where_one(granted: Entries) -> list[tuple[str, int]]:
-    """How the counts by days change where all these names are one company: what they have of an item without a number is
-    one approval, or one of those that have a number."""
+    """How the counts by days change if all these names are one company: what they have of one item without a registry number is one
+    approval, or one of those with a number."""
     changes: list[tuple[str, int]] = []
     for of_item in by_part(granted, item_of).values():
         alone = [
@@ -207,13 +207,13 @@ def _where_one(granted: Entries) -> list[tuple[str, int]]:
 
 
 def days_of(changes: Changes) -> Changed:
-    """The same whoever they are of."""
+    """The changes of all companies together."""
     return [(by_day.day_range(on), n, []) for of in changes.values() for on, n in of]
 
 
 @dataclass(frozen=True, slots=True)
 class Doubles:
-    """How many approvals are counted twice, at most: as members of a batch (by its key), and of those that are `placed`."""
+    """How many approvals are counted twice, at most: as members of each batch (by its key), and among those `placed` in any batch."""
 
     members: dict[str, int]
     placed: int
@@ -242,7 +242,7 @@ def doubles_in(
 
 
 def apart(sets: Iterable[set[str]]) -> int:
-    """Into how many groups these sets of registry numbers fall such that none shares a number with another."""
+    """The number of groups into which these sets of registry numbers fall if sets that share a number are in one group."""
     some = [(min(of), of) for of in sets]
     groups = joined(
         {number: number for _, of in some for number in of}, [(a, b) for a, of in some for b in of]

@@ -17,7 +17,7 @@ from .bounds import set_apart
 
 WORLD = "world"
 UNIONS = frozenset({"EU", "EZ", "UN"})
-"""What ISO 3166 reserves codes for that is of countries with codes of their own."""
+"""Unions, for which ISO 3166 reserves codes, of countries that have codes of their own."""
 
 AS_PROVINCES = {
     "HK": "CN-HK",
@@ -40,13 +40,13 @@ AS_PROVINCES = {
     "CW": "NL-CW",
     "SX": "NL-SX",
 }
-"""What has a code among the countries (ISO 3166-1), and one among the provinces of a country (3166-2), by the letters of the first:
-one place. Whether a figure of that country has it in it the first of these codes does not say."""
+"""Places with both a code among the countries (ISO 3166-1) and one among the provinces of another country (3166-2), which is one
+place. The first of these codes does not say whether a figure for the other country includes the place."""
 
 VISITS = 2_000
 FEW = 20
-"""Each region is visited in turn until nothing changes, or until so many visits were made, in a FEW rounds at least. Shares that are
-very narrow may leave no world of a whole number of each for millions of rounds; every bound on the way there holds."""
+"""Each region is visited in turn until nothing changes, or until this many visits were made, but in at least FEW rounds. With very
+narrow shares it may take millions of rounds to find that no whole numbers fit; every bound on the way there holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """An estimator's view of one date. Each of `conflicts` has the events of a smallest set that cannot all be true; the
-    figures then span what each of those events, believed beside all that nobody contradicts, would give."""
+    """An estimator's view of one date. Each of `conflicts` is a minimal set of events that cannot all be true; the figures then span
+    what each of those events would give if believed together with everything that nothing contradicts."""
 
     regions: dict[str, Region]
     conflicts: tuple[frozenset[int], ...]
@@ -110,7 +110,7 @@ def infer(estimates: Iterable[tuple[int, dict[str, Any]]]) -> Market:
     same = {at: first_to_say.setdefault(said, at) for at, said in reported.items()}
 
     def solved(events: frozenset[int], also: Iterable[str] = regions) -> dict[str, Region] | frozenset[int]:
-        believed: dict[int, int] = {}  # those that only repeat one bound nothing further
+        believed: dict[int, int] = {}  # without estimates that only repeat another
         for at in reported:
             if at in events:
                 believed.setdefault(same[at], at)
@@ -122,7 +122,7 @@ def infer(estimates: Iterable[tuple[int, dict[str, Any]]]) -> Market:
     def contradicted(events: frozenset[int]) -> bool:
         return isinstance(solved(events, ()), frozenset)
 
-    # Each estimate is taken for an origin of its own: all are of one estimator, whoever repeats them.
+    # Each estimate counts as an origin of its own: all are by one estimator, whoever repeats them.
     conflicts, alone, _ = set_apart(solved, contradicted, {at: str(at) for at in reported})
     markets = [each.solution for each in alone]
     hull = {name: reduce(_wider, (market[name] for market in markets)) for name in {WORLD: None} | regions}
@@ -138,7 +138,7 @@ def _told_by(estimate: tuple[int, Mapping[str, Any]]) -> tuple[str, bytes, bytes
 
 
 class _Said(NamedTuple):
-    """What an estimate says of a region, as far as it bounds anything."""
+    """What an estimate says about a region, as far as it bounds anything."""
 
     region: str
     stock: Interval | None
@@ -213,19 +213,20 @@ def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
 
 
 def _takes_room(name: str, regions: Collection[str]) -> bool:
-    """Whether the world surely has its stock beside those of all other regions that do."""
+    """Whether its stock certainly adds to those of all other regions for which this holds."""
     if name in AS_PROVINCES:
         return _country_of(AS_PROVINCES[name]) not in regions
     return name not in {WORLD, *UNIONS} and "-" not in name
 
 
 def _country_of(name: str) -> str:
-    """The country of a province; of a country, itself."""
+    """The country of a province; for a country, the country itself."""
     return name.partition("-")[0]
 
 
 def _contain(country: Region, province: Region) -> bool:
-    """A country has what each of its provinces has, and one of these no more than it."""
+    """A country has at least what each of its provinces has, and a province no more than its country. Returns whether that narrowed
+    anything."""
     least = Percentage(province.share.low, Fraction(1), open=False)
     most = Percentage(Fraction(0), country.share.high, open=country.share.open)
     changed = _narrow_stock(country, Interval(province.stock.low), province.stock_because)
@@ -235,7 +236,7 @@ def _contain(country: Region, province: Region) -> bool:
 
 
 def _add_up(world: Region, countries: Sequence[Region]) -> bool:
-    """The world has the stocks of the countries together, at least."""
+    """The world has at least the stocks of the countries together. Returns whether that narrowed anything."""
     least = sum(country.stock.low for country in countries)
     if least <= world.stock.low:
         return False
@@ -250,14 +251,14 @@ def _add_up(world: Region, countries: Sequence[Region]) -> bool:
 def _largest_of_more_than(
     most: int, parts: Iterable[tuple[Fraction | int, frozenset[int]]]
 ) -> frozenset[int]:
-    """The events of the largest parts, as many as are together more than `most`."""
+    """The events of the largest parts, just enough of them to exceed `most` together."""
     largest = sorted(parts, key=itemgetter(0), reverse=True)
     enough = 1 + sum(together <= most for together in accumulate(size for size, _ in largest))
     return frozenset[int]().union(*(because for _, because in largest[:enough]))
 
 
 def _leave_room(countries: Sequence[Region]) -> bool:
-    """The countries' shares add up to one at most."""
+    """The countries' shares add up to at most one. Returns whether that narrowed anything."""
     taken = sum((country.share.low for country in countries), Fraction(0))
     if taken > 1:
         shares = [(country.share.low, country.share_because) for country in countries]
@@ -276,8 +277,9 @@ def _leave_room(countries: Sequence[Region]) -> bool:
 
 
 def _world_of(known: Interval, region: Region) -> Interval:
-    """The world's stock of which the region's is its share. Where that bounds the world more than is known, a whole number must
-    be that share of it: there may be none in millions of a very narrow one, and to count up to it took 1,000 rounds."""
+    """The world's stocks of which the region's stock can be its share. If that narrows the world, the bound is moved to the next stock
+    of which some whole number is that share: with a very narrow share that may be millions further, and reaching it step by step
+    took 1,000 rounds."""
     stock, share = region.stock, region.share
     if share.high == 0:  # a share of nothing leaves the world open
         return Interval(0)
@@ -293,7 +295,7 @@ def _world_of(known: Interval, region: Region) -> Interval:
 
 
 class _Slopes(NamedTuple):
-    """What is between so many times a number and so many times (None: whatever more), these included unless they are open."""
+    """For each x, the numbers between low * x and high * x (None: no upper limit), including these unless they are open."""
 
     low: Fraction
     high: Fraction | None
@@ -301,34 +303,34 @@ class _Slopes(NamedTuple):
     open_high: bool
 
     def least(self, of: int) -> int:
-        """The least whole number that is so many times another, or more."""
+        """The least whole number in the range for x = `of`."""
         return floor(self.low * of) + 1 if self.open_low else ceil(self.low * of)
 
     def most(self, of: int) -> int:
-        """The highest that is no more; only where there is one."""
+        """The highest whole number in the range for x = `of`; there must be an upper limit."""
         assert self.high is not None
         return ceil(self.high * of) - 1 if self.open_high else floor(self.high * of)
 
     def any(self, of: int) -> bool:
-        """Whether there is a whole number between."""
+        """Whether there is a whole number in the range for x = `of`."""
         return self.high is None or self.least(of) <= self.most(of)
 
     def part(self) -> _Slopes:
-        """Less what is whole of `low`: there are as many whole numbers between."""
+        """The slopes less the whole part of `low`, which leaves as many whole numbers in each range."""
         whole = floor(self.low)
         return self._replace(low=self.low - whole, high=None if self.high is None else self.high - whole)
 
     def turned(self) -> _Slopes:
-        """Those the other way: where y is between so many times x, x is between so many times y."""
+        """The inverse slopes: if y is in the range for x by these, x is in the range for y by those."""
         assert self.high is not None
         return _Slopes(1 / self.high, 1 / self.low if self.low else None, self.open_high, self.open_low)
 
 
 def _first(slopes: _Slopes, start: int) -> int:
-    """The first number from `start` (1 or more) on with a whole number between so many times it.
+    """The first x from `start` (1 or more) on for which there is a whole number in the range of `slopes`.
 
-    Where there is none at `start`, it is that of the first whole number after this with a number between so many times it, the
-    other way: as in Euclid's algorithm each turn leaves smaller numbers, so that it takes as many steps as there are digits.
+    If there is none for `start`, the problem is turned around: the first y from there on that has a whole number in its range by
+    the inverse slopes. As in Euclid's algorithm, each turn leaves smaller numbers, so it takes as many steps as there are digits.
     """
     turns = []
     while not (slopes := slopes.part()).any(start):
@@ -340,7 +342,7 @@ def _first(slopes: _Slopes, start: int) -> int:
 
 
 def _last(slopes: _Slopes, start: int) -> int:
-    """The last number until `start` with a whole number between so many times it, in the same way; 0 where there is none."""
+    """The last x up to `start` for which there is a whole number in the range of `slopes`, found in the same way; 0 if there is none."""
     turns = []
     while not (slopes := slopes.part()).any(start):
         if (start := slopes.most(start)) <= 0:

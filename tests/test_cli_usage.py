@@ -199,7 +199,7 @@ def test_what_is_not_utf_8_and_names_nothing_here_is_refused_in_a_line(
         ("diff", "totals", "--from", "0", "--valid-at", NO_TEXT): "valid_at is a date",
         ("totals", "--known-at", NO_TEXT): "known_at is a position",
         ("cite", "totals", "--valid-at", NO_TEXT): "valid_at is a date",
-        ("import", tmp_path / NO_TEXT, "--mapping", NO_TEXT): r"\udcff: is neither a mapping",
+        ("import", tmp_path / NO_TEXT, "--mapping", NO_TEXT): r"\udcff: is neither a built-in mapping",
     }
     for ran, words in zip(ledger.together(*wrong, code=1), wrong.values(), strict=True):
         assert words in ran.complaint

@@ -180,9 +180,21 @@ def test_given_a_table_without_a_header_or_with_two_columns_for_one_field_when_i
     ("row", "column", "says"),
     [
         (("3", "北京市", "", "公司", "X-1", "2023/8/31"), "模型名称", "is empty"),
-        (("3", "北京市", "--", "公司", "X-1", "2023/8/31"), "模型名称", "is empty: '--' stands for nothing"),
-        (("3", "北京市", "万知", "公司", "——", "2023/8/31"), "备案号", "is empty: '——' stands for nothing"),
-        (("3", "北京市", "万知", "公司", "X-1", "/"), "备案时间", "is empty: '/' stands for nothing"),
+        (
+            ("3", "北京市", "--", "公司", "X-1", "2023/8/31"),
+            "模型名称",
+            "is empty: '--' means that there is nothing",
+        ),
+        (
+            ("3", "北京市", "万知", "公司", "——", "2023/8/31"),
+            "备案号",
+            "is empty: '——' means that there is nothing",
+        ),
+        (
+            ("3", "北京市", "万知", "公司", "X-1", "/"),
+            "备案时间",
+            "is empty: '/' means that there is nothing",
+        ),
         (("3", "北京市", "万知", "公司", "", "2023/8/31"), "备案号", "is empty"),
         (("3", "北京市", "万知", "公司", "待定", "2023/8/31"), "备案号", "has no digit|no registry number"),
         (
@@ -203,7 +215,7 @@ def test_given_a_table_without_a_header_or_with_two_columns_for_one_field_when_i
         (
             ("3", "北京市", "万知", "公司", "X-1", "2024/1/22 变更"),
             "备案时间",
-            "words beside the date: write them in brackets",
+            "words next to the date: write them in brackets",
         ),
         (("3", "北京市", "万\u202e知", "公司", "X-1", "2023/8/31"), "模型名称", "U\\+202E"),
         (("3", "北京市", "知" * 201, "公司", "X-1", "2023/8/31"), "模型名称", "200 characters.*move"),
@@ -424,7 +436,7 @@ def test_given_a_date_that_is_none_or_could_be_two_when_it_is_read_then_it_is_re
 def test_given_what_is_no_date_though_its_year_is_first_when_it_is_read_then_it_is_not_told_to_write_that_first(
     text: str,
 ) -> None:
-    with pytest.raises(ValueError, match="is no date: write it as"):
+    with pytest.raises(ValueError, match="is not a date: write it as"):
         dates.read(text)
 
 
@@ -766,7 +778,7 @@ number = ["No"]
         ('["item", "company", "date"]', '["number"]', "has an item and a company"),
         ('["item", "company", "date"]', '["when"]', "required.0"),
         ('name = "ico-list"', 'name = "A list"', "name: String should match"),
-        ('name = "ico-list"', "name = ", "is no TOML"),
+        ('name = "ico-list"', "name = ", "is not TOML"),
         ('name = "ico-list"', "\udcff", "is not UTF-8"),
     ],
 )

@@ -98,8 +98,8 @@ def test_given_a_csv_in_any_encoding_and_delimiter_when_it_is_read_then_it_is_fo
         (as_csv(LIST, "utf-16-le"), "NUL"),
         (as_csv(LIST) + b"\x00", "NUL"),
         (b"a,b\n\xff\xff,1\n", "neither UTF-8 nor GB18030"),
-        (b'a,b\n"1,2\n', "row 2 .* is no CSV"),
-        (b'a,b\n"1"2,3\n', "row 2 .* is no CSV"),
+        (b'a,b\n"1,2\n', "row 2 .* is not CSV"),
+        (b'a,b\n"1"2,3\n', "row 2 .* is not CSV"),
         (b"a," + b"x" * (CELL_LIMIT + 1), "32,768 characters"),
         (b"a," + b"x" * 200_000, "row 1 .* has a cell of over 131,072 characters; at most 32,767 are taken"),
         (b'{"a": 1}\n{"a": 2}\n', "NDJSON.*write an array"),
@@ -113,7 +113,7 @@ def test_given_a_csv_in_any_encoding_and_delimiter_when_it_is_read_then_it_is_fo
         (b"%PDF-1.7\n", "PDF"),
         (b"<html><table>", "web page"),
         (b"{\\rtf1", "RTF"),
-        (b"[1]", "row 1 is no object"),
+        (b"[1]", "row 1 is not an object"),
         (b"{}", "holds 0 lists"),
         (b'{"a": [], "b": []}', "holds 2 lists"),
         (b'[{"a": 1, "a": 2}]', "twice"),
@@ -136,7 +136,7 @@ def test_given_a_file_that_is_away_or_endless_or_too_large_when_it_is_read_then_
     for path, says in [
         (tmp_path, "directory"),
         (tmp_path / "none", "No such file"),
-        (Path("/dev/zero"), "no regular file"),
+        (Path("/dev/zero"), "not a regular file"),
     ]:
         with pytest.raises(BadTable, match=says):
             tables.read(path)
@@ -150,9 +150,9 @@ def test_given_a_pipe_that_nobody_writes_to_when_it_is_read_then_it_is_refused_a
     tmp_path: Path,
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(BadTable, match="no regular file"):
+    with pytest.raises(BadTable, match="not a regular file"):
         tables.read(tmp_path / "pipe")
-    with pytest.raises(BadMapping, match="no regular file"):
+    with pytest.raises(BadMapping, match="not a regular file"):
         mapping.named([str(tmp_path / "pipe")])
 
 
@@ -163,7 +163,7 @@ def test_given_json_when_it_is_read_then_its_keys_are_the_titles_and_its_numbers
         b'\xef\xbb\xbf{"rows": [{"a": 1.10, "b": null}, {"c": true, "a": "x"}, {"a": ["y"]}], "total": 3}'
     )
     assert cells(table) == [("a", "b", "c"), ("1.10",), ("x", "", "true"), ("",)]
-    assert table.rows[3].faults == ((0, "holds an object or a list, and no text"),)
+    assert table.rows[3].faults == ((0, "holds an object or a list, not text"),)
     assert table.name == "rows"
 
 
@@ -555,7 +555,7 @@ def test_given_archives_that_no_office_program_writes_when_they_are_read_then_th
         (packed(["content.xml"]), "OpenDocument"),
         (packed(["xl/workbook.bin"]), "XLSB"),
         (packed([f"{n}" for n in range(2_001)]), "2,001 members"),
-        (packed(["a"], zipfile.ZIP_LZMA), "packed in a way"),
+        (packed(["a"], zipfile.ZIP_LZMA), "compressed in a way"),
         (encrypted, "encrypted"),
         (as_xlsx(LIST)[:-200], "broken"),
         (damaged, "broken"),
@@ -563,8 +563,8 @@ def test_given_archives_that_no_office_program_writes_when_they_are_read_then_th
             repacked(as_docx(LIST), {"word/document.xml": lambda xml: xml.replace(b"w:body", b"w:corpse")}),
             "no text",
         ),
-        (packed(["word/document.xml"]), "no DOCX that can be read"),
-        (packed(["xl/workbook.xml"]), "no XLSX that can be read"),
+        (packed(["word/document.xml"]), "not a readable DOCX"),
+        (packed(["xl/workbook.xml"]), "not a readable XLSX"),
     ]:
         with pytest.raises(BadTable, match=says):
             read(content)

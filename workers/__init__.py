@@ -1,7 +1,7 @@
 """PROCESSES: thin RQ shells around the log and the projections, and deliveries (`webhooks`). May import `events` and
 `projections`.
 
-RQ carries wake-ups, never facts: whatever it loses or is told, the log and the checkpoints say what is to be done.
+RQ carries wake-ups, never facts: whatever RQ loses or is told, what there is to do follows from the log and the checkpoints.
 """
 
 from importlib import import_module
@@ -44,7 +44,7 @@ __all__ = [
     "workers_alive",
 ]
 
-# RQ takes longer to import than most readers take to answer: what needs it is imported when it is asked for.
+# Importing RQ takes longer than most answers do, so what needs it is imported only when it is asked for.
 _WITH_RQ = {
     "deliver_here": "deliver",
     **dict.fromkeys(
@@ -63,7 +63,7 @@ _WITH_RQ = {
     ),
 }
 
-if not TYPE_CHECKING:  # a type checker would take any name for one that there is
+if not TYPE_CHECKING:  # with this, a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
         if name not in _WITH_RQ:

@@ -11,12 +11,12 @@ CONNECTION_NAME = "approvals-worker"
 
 
 def connection_name(ledger: str) -> str:
-    """What the connections of a ledger's workers are called, but for a process's own ending."""
+    """What the connections of a ledger's workers are called, except for the ending that tells processes apart."""
     return f"{CONNECTION_NAME}-{ledger}"
 
 
 def workers_alive(client: Redis, ledger: str) -> int:
-    """How many workers are connected for `ledger`. One that was killed is gone at once: its connection closed with it."""
+    """How many workers are connected for `ledger`. One that was killed no longer counts: its connection closed with it."""
     with storage():
         clients = client.client_list(_type="normal")
     names = {str(c["name"]) for c in clients}  # one process may have several connections
@@ -24,5 +24,5 @@ def workers_alive(client: Redis, ledger: str) -> int:
 
 
 def share_of(workers: int) -> int:
-    """How many projections one of so many workers looks after, where they share them."""
+    """How many projections each worker looks after if this many `workers` share them."""
     return -(-len(PROJECTIONS) // max(1, workers))

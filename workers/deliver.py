@@ -1,8 +1,8 @@
-"""Deliveries to webhooks as jobs: a process of their own, so that a receiver that takes its time holds up no projection.
+"""Deliveries to webhooks as jobs, in a process of their own, so that a slow receiver holds up no projection.
 
-Whoever appends rings for projections only. Here a thread follows the log and looks at the cursors, as the reconciler does, and
-rings for each subscription that is behind and due: at once where an event comes, and every few seconds for tries whose time has
-come and for bells that were lost.
+Whoever appends rings for projections only. Here a thread follows the log and checks the cursors, as the reconciler does, and
+rings for each subscription that is behind and due: at once when an event comes, and every few seconds for attempts whose time
+has come and for bells that were lost.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ logger = structlog.get_logger("workers")
 
 CONNECTION_NAME = "approvals-courier"
 PERIOD = 2.0  # seconds between two looks, where nothing is appended
-SLICE = 5.0  # seconds after which a job begins no further try or page, and rings for the rest: other subscriptions have their turn
-LEASE = JOB_TIMEOUT + 5.0  # seconds that a subscription is a worker's own: the time of a job, and some more
+SLICE = 5.0  # seconds after which a job begins no further attempt or page and rings for the rest, so that others have their turn
+LEASE = (
+    JOB_TIMEOUT + 5.0
+)  # seconds for which a worker has a subscription to itself: the time of a job, and some more
 
 
 class Courier(BellWorker):
@@ -42,10 +44,10 @@ class Courier(BellWorker):
 
 
 def deliver(client: Redis, ledger: str, id: str, *, stopping: Callable[[], bool] = lambda: False) -> bool:
-    """Delivers what is due to one webhook, and returns True where it left before all was done.
+    """Delivers what is due to one webhook, and returns True if it left before everything was done.
 
-    One worker at a time does so: another one that comes by leaves it alone. A worker that dies keeps the others out until its
-    lease is over. Raises what `webhooks.deliveries` raises.
+    Only one worker at a time does this for a webhook; others leave it alone. A worker that dies keeps the others out until its
+    lease expires. Raises what `webhooks.deliveries` raises.
     """
     held = lease.take(client, keys.webhook_lease(ledger, id), keys.webhook_bell(ledger, id), LEASE)
     if held is None:
@@ -60,13 +62,13 @@ def deliver(client: Redis, ledger: str, id: str, *, stopping: Callable[[], bool]
     except LedgerError:
         lease.release(held)
         raise
-    # Whatever else ends a job (its time is over, a mistake of ours) leaves the lease to expire: it is not tried again at once.
+    # Whatever else ends a job (a time-out, a bug of ours) leaves the lease to expire, so that it is not tried again at once.
     lease.release(held)
     return is_left
 
 
 def deliver_here(client: Redis, ledger: str) -> None:
-    """Delivers, in this process, what is due now. What keeps one webhook from it is raised when the others are served."""
+    """Delivers, in this process, what is due now. An error of one webhook is raised after the others were served."""
     log, errors = Log(client, ledger), list[Exception]()
     for each in due(log, log.head(), errors):
         try:
@@ -81,7 +83,7 @@ def deliver_here(client: Redis, ledger: str) -> None:
 
 
 def due(log: Log, head: int, errors: list[Exception]) -> list[str]:
-    """The webhooks that there is something to send to, in a log that ends at `head`. Adds to `errors` what is unreadable."""
+    """The webhooks to which something is to be sent, in a log that ends at `head`. Adds to `errors` what is unreadable."""
     found = []
     for each in subscriptions.ids(log):
         try:
@@ -95,7 +97,7 @@ def due(log: Log, head: int, errors: list[Exception]) -> list[str]:
 
 
 def ring(client: Redis, ledger: str, ids: list[str]) -> None:
-    """Asks for deliveries, unless that is asked for already."""
+    """Asks for deliveries to these webhooks, unless they were asked for already."""
     doorbell.ring(client, ledger, ids, bell=keys.webhook_bell, function=DELIVER)
 
 

@@ -1,4 +1,4 @@
-"""The one loop that moves projections on, in lockstep: live, catching up, and after a crash."""
+"""The one loop that advances projections, in lockstep, whether live, catching up or after a crash."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from projections import CONCERNS_ALL, PROJECTIONS, Fenced, Generation, Lockstep,
 
 
 class Drain:
-    """Moves the live generations of some projections of one ledger on, page by page.
+    """Advances the live generations of some projections of one ledger, page by page.
 
-    Any number of processes may do so: each page is committed once, by whoever comes first. `failed` hears of each that
-    cannot go on, and why: it is left out from then on, and what was committed stays.
+    Any number of processes may do so: each page is committed once, by whoever comes first. `failed` is called with each
+    projection that cannot go on, and the error; it is left out from then on, and what was committed stays.
     """
 
     def __init__(self, log: Log, failed: Callable[[str, Exception], None]) -> None:
@@ -24,11 +24,11 @@ class Drain:
 
     @property
     def names(self) -> list[str]:
-        """The projections that it moves on."""
+        """The projections that it advances."""
         return list(self._live)
 
     def take(self, names: Iterable[str]) -> None:
-        """Moves these on, too. Raises KeyError for a projection that there is not."""
+        """Advances these as well from now on. Raises KeyError for an unknown projection."""
         for name in names:
             store = Store(self.log, PROJECTIONS[name])
             try:
@@ -39,13 +39,13 @@ class Drain:
                 self._give_up(name, error)
 
     def keep(self, names: Iterable[str]) -> None:
-        """Moves these on, and no others any more."""
+        """Advances only these, which it must advance already, from now on."""
         self._live = {name: self._live[name] for name in names}
 
     def page(self) -> bool:
-        """Takes one page, and returns whether there may be more; False where all are at the log's head.
+        """Takes one page, and returns whether there may be more; False if all are at the log's head.
 
-        Raises what keeps all of them from going on (see `Lockstep`).
+        Raises what keeps all of them from going on (see `advance_together`).
         """
         outcomes = dict(zip(self.names, self._lockstep.advance(list(self._live.values())), strict=True))
         for name, outcome in outcomes.items():
@@ -56,7 +56,7 @@ class Drain:
         return any(outcomes.values()) or self.follow_switches()
 
     def follow_switches(self) -> bool:
-        """Goes on with those that became live, and returns whether there were any: a rebuild may have been adopted."""
+        """Goes on with generations that have become live, and returns whether there were any: a rebuild may have been adopted."""
         if not self._live:
             return False
         with storage():
@@ -73,14 +73,15 @@ class Drain:
         self._failed(name, error)
 
     def wait(self, seconds: float) -> None:
-        """Waits for an event that not all have taken yet; for `seconds` at most."""
+        """Waits, for `seconds` at most, until there is an event that not all have taken yet."""
         last = min((generation.reached for generation in self._live.values()), key=lambda at: at.position)
-        with suppress(LogForked):  # the next page says of which projections that is so
+        with suppress(LogForked):  # the next page finds out which projections this concerns
             next(self.log.follow(last.position, wait=seconds, entry=last.entry))
 
 
 def _is_live(generation: Generation, stored: bytes | Exception | None) -> bool:
-    """Whether what names the live generation names this one; where that cannot be read, whoever opens it hears why."""
+    """Whether `stored`, which names the live generation, names this one. False if it cannot be read: opening the generation then
+    raises the error."""
     try:
         return not isinstance(stored, Exception) and live_of(stored) == generation.number
     except Unreadable:

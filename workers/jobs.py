@@ -15,8 +15,8 @@ from . import doorbell
 from .doorbell import answer, hold, ring, still_held
 from .drain import Drain
 
-SLICE = 10.0  # seconds that one job takes at most, before it rings for the rest: others have their turn, and their share
-LINGER = 2.0  # seconds without an event that a worker waits for the next one, before it leaves the log
+SLICE = 10.0  # seconds that one job takes at most before it rings for the rest, so that others have their turn, and their share
+LINGER = 2.0  # seconds that a worker waits on the log for the next event, before it leaves
 LOOK = (
     0.1  # seconds of one wait: so soon a worker that lingers sees that it is to stop, and that somebody rang
 )
@@ -32,19 +32,19 @@ def advance(
     stopping: Callable[[], bool] = lambda: False,
     rung: Callable[[], list[str]] = list,
 ) -> None:
-    """Moves projections of one ledger to the log's head, in lockstep, and takes what comes until `linger` seconds bring nothing.
+    """Advances projections of one ledger to the log's head, in lockstep, and takes new events until `linger` seconds bring none.
 
-    A blocking read of the stream wakes in 0.4 ms, a job in the queue takes 3: so while it lingers nobody needs to ring, and
-    the bells stay on. What `rung` returns is taken along then. Where the time is over, or it is `stopping`, it leaves, and
-    rings again for what is left.
+    A blocking read of the stream wakes in 0.4 ms, while a job in the queue takes 3 ms: so while it lingers nobody needs to ring,
+    and the bells stay on. Projections that `rung` returns are taken along. When its time is over, or it is `stopping`, it leaves,
+    and rings again for what is left.
 
-    `failed` hears of each projection that cannot go on, and why. Raises KeyError for a projection that there is not, and
-    what keeps all of them from going on: the reconciler rings again.
+    `failed` is called with each projection that cannot go on, and the error. Raises KeyError for an unknown projection, and what
+    keeps all of them from going on, after which the reconciler rings again.
     """
     log, holder = Log(client, ledger), uuid4().hex
 
-    # The bell of one that cannot go on stays on until it expires: with each append somebody would ring for what fails again, and
-    # say so.
+    # The bell of a projection that cannot go on stays on until it expires: otherwise each append would ring for it, and each job
+    # would fail and report it again.
     drain = Drain(log, failed)
     try:
         hold(client, ledger, names, holder)
@@ -66,7 +66,7 @@ def advance(
                     hold(client, ledger, waiting, holder)
                     drain.take(waiting)
     except BaseException:
-        # So that nobody waits until they go off by themselves; the job's own error is the one to hear of.
+        # So that nobody has to wait until they expire; the error to report is the job's own.
         with suppress(LedgerError):
             answer(client, ledger, [*names, *drain.names])
         raise

@@ -1,4 +1,4 @@
-"""Worker processes: N of them under one supervisor; or the same jobs here and now, until everything is caught up."""
+"""Worker processes: several under one supervisor; or the same jobs run at once, until everything is caught up."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .worker import SOCKET_TIMEOUT, BellWorker, take_over_logging
 logger = structlog.get_logger("workers")
 
 _BACKOFF = (0.5, 10.0)  # seconds before a worker that died is replaced: first, then twice as long, up to this
-_SETTLED = 10.0  # seconds: one that lived longer did not die of what the one before died of
+_SETTLED = 10.0  # seconds: a worker that lived longer did not die of the same cause as the one before
 _TICK = 0.1
 ENDING = JOB_TIMEOUT + 3.0  # seconds that a process has to end in once it is told to: a job has 30
 
@@ -46,10 +46,10 @@ Process = Callable[[str, str, Callable[[], None]], None]
 def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
     """Runs the jobs of `ledger` in this process until every projection is caught up, and returns how many it ran.
 
-    No signal handler, no thread: Ctrl-C is Ctrl-C. At most `share` of them run together (all, by default): where others run
-    jobs too, they have theirs. A worker elsewhere may take some; then this one waits for it, or does without a job what that one
-    does not keep its bells on for, until nothing is left to do. A projection that cannot go on does not keep it from the
-    others; what it raises, is raised when they are caught up.
+    It uses no signal handler and no thread, so Ctrl-C works as usual. At most `share` projections are advanced together (by
+    default all), so that other processes running jobs get theirs. If a worker elsewhere takes some, this waits for it, or
+    advances without a job those whose bells that worker does not keep on, until nothing is left to do. A projection that cannot
+    go on does not hold up the others; its error is raised when they are caught up.
     """
     log, queue, ran = Log(client, ledger), doorbell(client, ledger), 0
     errors: dict[str, Exception] = {}
@@ -75,7 +75,7 @@ def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
 
 
 def _drain_queue(client: Redis, ledger: str, errors: dict[str, Exception], share: int) -> int:
-    """Runs the jobs that wait, and returns how many there were. Adds to `errors` the projections that cannot go on."""
+    """Runs the waiting jobs, and returns how many there were. Adds to `errors` the projections that cannot go on."""
     queue, ran = doorbell(client, ledger), 0
     while True:
         names = take(queue, client, share)
@@ -85,7 +85,7 @@ def _drain_queue(client: Redis, ledger: str, errors: dict[str, Exception], share
 
 
 def _run(client: Redis, ledger: str, names: list[str], errors: dict[str, Exception]) -> int:
-    """Moves these on, as a job for each does, and returns how many they are. Adds to `errors` those that cannot go on."""
+    """Advances these, as a job for each would, and returns how many they are. Adds to `errors` those that cannot go on."""
     try:
         advance(client, ledger, names, failed=errors.__setitem__)
     except StorageUnavailable:
@@ -96,7 +96,7 @@ def _run(client: Redis, ledger: str, names: list[str], errors: dict[str, Excepti
 
 
 def queue_length(client: Redis, ledger: str) -> int:
-    """How many jobs wait. Raises Unreadable where somebody made something else of the queue."""
+    """How many jobs are waiting. Raises Unreadable if something else replaced the queue."""
     queue = doorbell(client, ledger)
     try:
         with storage():
@@ -117,19 +117,19 @@ def supervise(
     stop: threading.Event | None = None,
     revive: Callable[[], None] | None = None,
 ) -> None:
-    """Runs `count` workers in processes of their own until SIGINT or SIGTERM (a job that runs is finished; again: not), or
-    until `stop` is set.
+    """Runs `count` workers in processes of their own until `stop` is set, or until SIGINT or SIGTERM: at the first, running jobs
+    are finished; at a second, they are not.
 
-    A worker that dies is replaced, one that does not end is killed. `configure` is called in each process, to set up its log; it must be importable.
-    `revive` starts the server anew where that is gone; it is asked to where nothing answers. For the main thread alone, which is
-    the one that Python lets hear signals.
+    A worker that dies is replaced, and one that does not end is killed. `configure` is called in each process to set up its log,
+    and must be importable. `revive` restarts the server if it has ended; it is called whenever the server does not answer. To be
+    called from the main thread, the only one in which Python handles signals.
     """
     Supervisor(url, ledger, count, configure, stop or threading.Event(), revive).run()
 
 
 class Supervisor:
-    """Starts workers, one for webhooks where there are any, and one for rebuilds once one is asked for; replaces those that die, and
-    looks after lost bells."""
+    """Starts workers, one more for webhooks if there are any, and one more for rebuilds once one is asked for; replaces those that die,
+    and rings again for lost bells."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Supervisor:
         self._wanted: Counter[Process] = Counter({_work: count})  # so many processes of each kind
         self._stop = stop
         self._revive = revive
-        # No event: a signal handler that sets one, in the middle of a look at the same one, waits for ever.
+        # Not an Event: a signal handler that sets one while it is being checked would wait for ever.
         self._stopped_by_signal = False
         self._client = connect(url)
         self._reconciler = Reconciler(self._client, ledger)
@@ -159,7 +159,7 @@ class Supervisor:
         self._seen_workers = False
 
     def run(self) -> None:
-        """Until it is told to stop, and every worker has ended, or was killed."""
+        """Runs until it is told to stop and every worker has ended or was killed."""
         before = {
             number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
         }
@@ -213,7 +213,7 @@ class Supervisor:
             self._start()
 
     def _put_off(self, lived: float = 0.0) -> float:
-        """Starts what is missing in some seconds, and returns how many these are."""
+        """Schedules the start of missing workers, and returns in how many seconds that will be."""
         now, (first, longest) = time.monotonic(), _BACKOFF
         if self._start_again_at is None:
             self._wait = first if lived > _SETTLED else min(max(first, 2 * self._wait), longest)
@@ -244,13 +244,13 @@ class Supervisor:
         self._complaints.hear(errors)
 
     def _has_seen_workers(self) -> bool:
-        """Whether there was a worker at a look before this one. Until then nobody could have answered a bell, or taken a job."""
+        """Whether there was a worker at an earlier look. Until then nobody could have answered a bell or taken a job."""
         seen = self._seen_workers
         self._seen_workers = seen or workers_alive(self._client, self._ledger) > 0
         return seen
 
     def _revived(self) -> list[Exception]:
-        """Starts the server anew, where it is ours. What keeps it from that, is returned."""
+        """Restarts the server if it is ours, and returns the errors that prevent it."""
         if self._revive is None:
             return []
         try:
@@ -266,15 +266,15 @@ class Supervisor:
             self._ask_to_stop(process)
 
     def _ask_to_stop(self, process: SpawnProcess) -> None:
-        """Once: a worker that is asked again does not finish its job."""
+        """Asks a worker to stop, once: one that is asked again does not finish its job."""
         self._asked_to_stop.add(process)
         if process.is_alive():
             process.terminate()
 
 
 def _see_off(processes: Collection[SpawnProcess]) -> None:
-    """Waits for the end of processes that were told to, and kills those that hear nothing (SIGSTOP, a disk that hangs): all that
-    counts is stored, or not, and another worker goes on there."""
+    """Waits for processes that were told to end, and kills those that do not react (SIGSTOP, a disk that hangs). Nothing is lost by
+    that: whatever counts is either stored or not, and another worker goes on from there."""
     until = time.monotonic() + ENDING
     for process in processes:
         process.join(max(0.0, until - time.monotonic()))
@@ -286,7 +286,8 @@ def _see_off(processes: Collection[SpawnProcess]) -> None:
 
 @contextmanager
 def deaf_to_interrupts() -> Iterator[None]:
-    """A process that is started meanwhile hears no Ctrl-C, which a terminal sends to all: whoever started it hands it on."""
+    """Processes started in this block ignore Ctrl-C, which a terminal sends to all of them: the process that started them passes it
+    on."""
     resource_tracker.ensure_running()  # else the first process starts it, and that would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -318,7 +319,7 @@ def _rebuild(url: str, ledger: str, configure: Callable[[], None]) -> None:
 
 @contextmanager
 def _begun(configure: Callable[[], None]) -> Iterator[None]:
-    """The life of a process of ours: it ends with the one that started it, and tells why it cannot go on."""
+    """Sets up one of our processes, which ends with the process that started it, and logs why it cannot go on."""
     configure()
     collect_rarely()
     take_over_logging()
@@ -378,7 +379,7 @@ def _burst(url: str, ledger: str, configure: Callable[[], None], share: int) -> 
 
 @contextmanager
 def _last_words() -> Iterator[None]:
-    """Ends the process with a line in the log, where it cannot go on."""
+    """If the block cannot go on, ends the process with a line in the log."""
     try:
         yield
     except LedgerError as error:

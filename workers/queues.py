@@ -1,8 +1,8 @@
-"""What a worker may take from a queue: our jobs with string arguments, whatever else somebody put into Redis.
+"""What a worker may take from a queue: only our own jobs, with string arguments, whatever else somebody put into Redis.
 
 RQ's JSON serializer does not stop a job hash from naming `os.system`, a callback or a webhook, and one bad field in a hash
-ends a worker's loop (RQ 3.0, `Worker.work`). So a job is read by an allow-list of fields, and what is refused counts as not
-there, which RQ passes over everywhere.
+ends a worker's loop (RQ 3.0, `Worker.work`). So only fields on an allow-list are read from a job, and a refused job counts as
+missing, which RQ handles everywhere.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ QUEUES = {ADVANCE: "doorbell", DELIVER: "webhooks", REBUILD: "rebuilds"}
 JOB_TIMEOUT = 30  # seconds, whatever the hash says
 JOB_TTL = 300  # seconds that a job may wait in the queue
 WAITING = 1_000
-"""Jobs that a queue holds, unless more are put into it at once. Where nobody takes any, the oldest go: their hashes expire, and they
-do not. A year of appends without a worker would leave 30 million, and to pass over one takes two writes that are synced."""
+"""How many jobs a queue holds, unless more are put into it at once. If nobody takes any, the oldest are dropped, because their
+hashes expire, but their entries in the queue do not. A year of appends without a worker would leave 30 million of them, and
+skipping each takes two synced writes."""
 _DATA_LIMIT = 4096  # bytes of a job's data, before and after decompression
 _ARGUMENT_LIMIT = 200  # characters
 _KEPT = frozenset({b"created_at", b"enqueued_at", b"status"})
@@ -48,11 +49,11 @@ _REFUSED_KEPT_MS = 86_400_000  # a day: long enough to look at, and it cannot pi
 
 
 class RefusedJob(NoSuchJobError):
-    """RQ takes it for a job that is not there: never run, and the worker goes on."""
+    """A job that is not ours. RQ treats it as a missing job: it is never run, and the worker goes on."""
 
 
 class AllowedJob(Job):
-    """A job of ours. Nothing that runs code, and no limit, is taken from its hash."""
+    """One of our jobs. Nothing that could run code, and no limit, is read from its hash."""
 
     def restore(self, raw_data: dict[bytes, bytes]) -> None:
         try:
@@ -112,11 +113,11 @@ class AllowedJob(Job):
         return None
 
     def send_webhooks(self, status: Any, *, exc_string: str | None = None) -> None:
-        """None, whatever the hash says."""
+        """Sends none, whatever the hash says."""
 
 
 class DoorbellQueue(Queue):
-    """A queue whose poisoned entries are put away when they are taken."""
+    """A queue from which entries that are not our jobs are set aside when they are taken."""
 
     job_class = AllowedJob
 
@@ -169,7 +170,7 @@ def doorbell(client: Redis, ledger: str, function: str = ADVANCE) -> DoorbellQue
     return DoorbellQueue(name(ledger, function), connection=client, serializer=JSONSerializer)
 
 
-def enqueue(queue: DoorbellQueue, ledger: str, chosen: Iterable[str], function: str = ADVANCE) -> None:
+def enqueue(queue: DoorbellQueue, ledger: str, chosen: Iterable[str], function: str) -> None:
     """Puts a job for each projection (or webhook) into the queue, in one round trip."""
     names = list(chosen)
     try:
@@ -197,7 +198,7 @@ def _enqueue(queue: DoorbellQueue, ledger: str, names: list[str], function: str)
 
 
 def take(queue: DoorbellQueue, connection: Redis, at_most: int) -> list[str]:
-    """Takes jobs that wait, to be run together: the projection of each. Raises StorageUnavailable."""
+    """Takes up to `at_most` waiting jobs, to be run together, and returns the projection of each. Raises StorageUnavailable."""
     names: list[str] = []
     with storage():
         while len(names) < at_most:

@@ -1,7 +1,7 @@
-"""Rebuilds that were asked for, as jobs: a process of their own, for one may take minutes, and live projections take no pause.
+"""Requested rebuilds as jobs, in a process of their own, because one may take minutes and live projections must not pause.
 
-What is asked for is a fact, unlike a bell: a hash for each projection says it, and how the last rebuild ended. So a worker that
-dies in the middle of one is followed by another, which begins it anew; what the first had built is removed by the next switch.
+Unlike a bell, a request is a fact: a hash for each projection records it, and how the last rebuild ended. So if a worker dies in
+the middle of a rebuild, another begins it anew; what the first had built is removed by the next switch.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ logger = structlog.get_logger("workers")
 CONNECTION_NAME = "approvals-rebuilder"
 PERIOD = 2.0  # seconds between two looks for what is asked for, and bells that were lost
 JOB_SECONDS = 6 * 3600  # a log of 300 million events
-LEASE = 60.0  # seconds that a rebuild is a worker's own, unless it says so again,
-KEEP = 15.0  # which it does so often
+LEASE = 60.0  # seconds for which a worker has a rebuild to itself, unless it renews the lease
+KEEP = 15.0  # seconds between two renewals
 
 State = Literal["waiting", "running", "done", "failed"]
 _STATES: dict[str, State] = {state: state for state in get_args(State)}
@@ -42,8 +42,8 @@ _STATES: dict[str, State] = {state: state for state in get_args(State)}
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """A rebuild of `projection`, as read: what was asked for last. `live_digest` is empty where there was nothing to compare
-    with; `says` is why it failed."""
+    """The last rebuild of `projection` that was asked for, as read. Times are in milliseconds since 1970 (UTC), 0 if not yet.
+    `live_digest` is empty if there was nothing to compare with; `says` is why it failed."""
 
     projection: str
     state: State
@@ -63,13 +63,14 @@ class Rebuild:
 
 
 class _Stopped(Exception):
-    """The worker is to end, or is not the one any more."""
+    """The worker is told to end."""
 
 
 def ask_for_rebuild(log: Log, name: str) -> tuple[Rebuild, bool]:
-    """Asks for a rebuild of the projection `name`, and rings; True where none was asked for already, which goes on then.
+    """Asks for a rebuild of the projection `name`, and rings. Returns the new rebuild and True, or if one is waiting or running
+    already, that one and False.
 
-    Raises KeyError for a projection that there is not.
+    Raises KeyError for an unknown projection.
     """
     place, asked = keys.rebuild(log.ledger, PROJECTIONS[name].name), Rebuild(name, "waiting", _now_ms())
 
@@ -97,14 +98,15 @@ def ask_for_rebuild(log: Log, name: str) -> tuple[Rebuild, bool]:
 
 
 def last_rebuild(log: Log, name: str) -> Rebuild | None:
-    """The rebuild of the projection `name` that was asked for last; None where none ever was. Raises Unreadable where
-    something else wrote to what is noted of it."""
+    """The rebuild of the projection `name` that was asked for last, or None if none ever was. Raises Unreadable if something else
+    wrote to its record."""
     (found,) = last_rebuilds(log, [name]).values()
     return found()
 
 
 def last_rebuilds(log: Log, names: Iterable[str]) -> dict[str, Callable[[], Rebuild | None]]:
-    """Those of several projections, asked for at once: each is told, or raises what `last_rebuild` raises, when it is called."""
+    """The last rebuilds of several projections, read in one round trip: by name, a function that returns what `last_rebuild` does, or
+    raises what that raises."""
     listed = list(names)
     with storage():
         pipeline = log.client.pipeline(transaction=False)
@@ -115,7 +117,7 @@ def last_rebuilds(log: Log, names: Iterable[str]) -> dict[str, Callable[[], Rebu
 
 
 def wanted(log: Log) -> list[str]:
-    """The projections whose rebuild was asked for and has not ended. What something else wrote asks for none."""
+    """The projections whose rebuild was asked for and has not ended. A record that something else wrote counts as no request."""
     found = []
     for name, tell in last_rebuilds(log, PROJECTIONS).items():
         with suppress(Unreadable):
@@ -143,10 +145,11 @@ class Rebuilder(BellWorker):
 def rebuild(
     client: Redis, ledger: str, name: str, *, stopping: Callable[[], bool] = lambda: False
 ) -> Rebuild | None:
-    """Does the rebuild that was asked for, switches to it, and notes how it ended; None where nobody asked, or another worker is
-    at it (by now: then it is for that one to note), or this one is `stopping`: then it is begun anew.
+    """Does the rebuild that was asked for, switches to it, and records how it ended. Returns None if nobody asked, if another worker
+    has it (possibly only since the lease expired: then that one records the outcome), or if this one is `stopping`: then it will
+    be begun anew.
 
-    Raises StorageUnavailable, after which it is begun anew, too. Whatever else ends it is its outcome.
+    Raises StorageUnavailable, after which it will be begun anew too. Any other error is recorded as its outcome.
     """
     log = Log(client, ledger)
     held = lease.take(client, keys.rebuild_lease(ledger, name), keys.rebuild_bell(ledger, name), LEASE)
@@ -214,7 +217,7 @@ def rebuild_here(client: Redis, ledger: str) -> None:
 
 
 def watch(log: Log) -> NoReturn:
-    """Rings for what is asked for and nobody is at, for ever."""
+    """Rings, for ever, for rebuilds that were asked for and that nobody is doing."""
 
     def look() -> list[Exception]:
         with storage():
@@ -234,7 +237,7 @@ def _is_held(log: Log, name: str) -> bool:
 
 
 def _note(log: Log, rebuild: Rebuild, held: Lock) -> None:
-    """Raises LockNotOwnedError, and writes nothing, where the lease went to another meanwhile."""
+    """Writes the record of a rebuild. Raises LockNotOwnedError, and writes nothing, if another worker has the lease by now."""
     place = keys.rebuild(log.ledger, rebuild.projection)
 
     def write(pipeline: Pipeline) -> None:

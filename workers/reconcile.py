@@ -1,6 +1,6 @@
-"""The reconciler: compares the log's head with every checkpoint, and rings where nobody moves a projection on.
+"""The reconciler: compares the log's head with every checkpoint, and rings for projections that nobody advances.
 
-With RQ's defaults a killed worker's job ran again after 810 seconds; this makes it seconds.
+With RQ's defaults the job of a killed worker ran again after 810 seconds; with this, within seconds.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ def progress(log: Log) -> tuple[int, dict[str, int]]:
 
 
 def behind(log: Log, errors: dict[str, Exception]) -> dict[str, int]:
-    """The projections that have not taken the whole log yet, and where they are.
+    """The projections that have not taken the whole log yet, and their positions.
 
-    Adds to `errors` those that cannot go on, and why; what is in there is not looked at, and does not keep it from the
-    others. Raises what the log raises.
+    Adds to `errors` those that cannot go on, with the reason; those already in it are skipped. Raises what the log raises.
     """
     positions = _positions(log, errors, Generation.verified_checkpoint)
     head = log.head()
@@ -53,7 +52,7 @@ def _positions(
 
 
 class Reconciler:
-    """Looks now and then. Holds what it saw last: a projection that moved since is in good hands."""
+    """Looks from time to time, and remembers what it saw last: a projection that has moved since needs no bell."""
 
     def __init__(self, client: Redis, ledger: str) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""Looking again and again, for what was lost and what is due: whatever a look finds, it outlasts, and tells of it once."""
+"""Looking again and again for what was lost and what is due: it survives whatever a look finds wrong, and reports it once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ logger = structlog.get_logger("workers")
 
 
 class Complaints:
-    """What is wrong, each told as `event` once as long as it lasts."""
+    """Reports of what is wrong, as log lines named `event`: each error once for as long as it lasts."""
 
     def __init__(self, event: str) -> None:
         self._event = event
         self._said: set[str] = set()
 
     def hear(self, errors: Iterable[Exception]) -> None:
-        """Tells those that were not among the last ones."""
+        """Reports the errors that were not there the last time."""
         found = {str(error): error for error in errors}
         for says, error in found.items():
             if says in self._said:
@@ -34,12 +34,12 @@ class Complaints:
 
 
 def watching(event: str, look: Callable[[], Iterable[Exception]], period: float) -> NoReturn:
-    """Looks, for ever. A look returns what it finds wrong, once the next one is due; what it raises is wrong, too, and the next
-    one comes `period` seconds later."""
+    """Looks, for ever. `look` returns the errors it found, when the next look is due; if it raises an error, that is reported too,
+    and the next look comes `period` seconds later."""
     complaints = Complaints(event)
     while True:
         try:
             complaints.hear(look())
-        except Exception as error:  # noqa: BLE001  # whatever it is: who looks no more is not missed by anyone
+        except Exception as error:  # noqa: BLE001  # whatever it is: nobody would notice that the looking has stopped
             complaints.hear([error])
             time.sleep(period)

@@ -1,7 +1,7 @@
-"""One worker: RQ's loop, with our jobs, and with the rest of RQ's bookkeeping off.
+"""One worker: RQ's loop with our jobs, and without the rest of RQ's bookkeeping.
 
-A job is out of Redis before it runs, for nothing of it is worth keeping: what is to be done follows from the log and the
-checkpoints, and the reconciler asks for it again. So no registry grows, and a job takes 14 commands (RQ's own way: 61).
+A job is removed from Redis before it runs, because nothing in it is worth keeping: what there is to do follows from the log and
+the checkpoints, and the reconciler asks for it again. So no registry grows, and a job takes 14 commands (RQ's own way takes 61).
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ WORKER_TTL = (
 )
 SOCKET_TIMEOUT = 20.0
 _HEARTBEAT = 2.0  # seconds between two at least
-_ALONE = 60.0  # seconds after a job that took too long, in which none shares its fate with others
+_ALONE = 60.0  # seconds after a job that timed out in which each job has one projection, so that none takes others down with it
 
 
 class JobTimedOut(BaseException):
-    """A job took too long. No Exception: a fold that parks what an event raises must not take it for the event's fault."""
+    """A job took too long. Not an Exception, so that a fold that parks events which raise one does not blame the event."""
 
 
 class BellWorker(SimpleWorker):
-    """Runs in its own process, one job at a time, without a fork a job (12 to 19 ms, of 4 to 6)."""
+    """Runs in its own process, one job at a time, without a fork for each (which took 12 to 19 ms, where the job itself takes 4 to 6)."""
 
     queue_class = DoorbellQueue
     job_class = AllowedJob
@@ -64,7 +64,7 @@ class BellWorker(SimpleWorker):
 
     @classmethod
     def of(cls, client: Redis, ledger: str, name: str) -> Self:
-        """A worker on the queue of one ledger. `client` is its own: RQ changes the time-out of the one it is given."""
+        """A worker on the queue of one ledger. It must have `client` to itself, because RQ changes the client's time-out."""
         return cls(
             [doorbell(client, ledger, cls.rung_for)],
             name=name,
@@ -104,7 +104,7 @@ class BellWorker(SimpleWorker):
         self._last_heartbeat = float("-inf")
 
     def run(self, ledger: str, first: str, queue: DoorbellQueue) -> None:
-        """What the job is: here, to move on the projection `first` and those that it takes along."""
+        """Does the job: here, advances the projection `first` and those that it takes along."""
         started = time.monotonic()
 
         def failed(name: str, error: Exception) -> None:
@@ -125,7 +125,7 @@ class BellWorker(SimpleWorker):
         )
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """RQ's loop comes by here before it waits for a job, and before it runs one."""
+        """RQ's loop calls this before it waits for a job, and before it runs one. Raises StopRequested."""
         if self._stop_requested:
             raise StopRequested
         if pipeline is not None:
@@ -136,25 +136,25 @@ class BellWorker(SimpleWorker):
                 batched.execute()
             self._last_heartbeat = time.monotonic()
 
-    # What the server has of a worker is for RQ's tools alone. Where it cannot be written the worker does not end: the server may
-    # have, in the middle of a job, and the loop waits for it where it asks for the next one.
+    # What the server stores about a worker is only for RQ's tools. If it cannot be written, the worker does not end: the server may
+    # have ended in the middle of a job, and the loop waits for it when it asks for the next one.
 
     def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
-        """Says what the worker does."""
+        """Stores what the worker is doing, if that is possible."""
         with suppress(RedisError):
             super().set_state(state, pipeline)
 
     def subscribe(self) -> None:
-        """No second connection, and nobody who can publish a message may stop a worker."""
+        """Not supported: it would take a second connection, and let anyone who can publish a message stop a worker."""
 
     def check_for_suspension(self, burst: bool) -> None:
-        """Nobody who can set a key may suspend it."""
+        """Not supported: nobody who can set a key may suspend a worker."""
 
     def procline(self, message: str) -> None:
         """The process keeps its name."""
 
     def run_maintenance_tasks(self) -> None:
-        """Jobs leave no trace, so there is nothing to clean but what a worker took and died before it started, and its name."""
+        """Removes what a worker took and never started because it died, and its name. Jobs leave nothing else to clean up."""
         for queue in self.queues:
             self.connection.delete(queue.intermediate_queue_key)
             self._forget_the_dead(WORKERS_BY_QUEUE_KEY % queue.name)
@@ -167,18 +167,18 @@ class BellWorker(SimpleWorker):
             self.connection.srem(REDIS_WORKER_KEYS, *dead)
 
     def _install_signal_handlers(self) -> None:
-        """SIGTERM alone: a terminal's Ctrl-C goes to the whole group, and the supervisor hands it on, once."""
+        """Handles SIGTERM only: a terminal's Ctrl-C goes to the whole process group, and the supervisor passes it on, once."""
         signal.signal(signal.SIGTERM, self.request_stop)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """An idle worker leaves at once; one that runs a job, when that is done, or when it is asked again."""
+        """An idle worker leaves at once; a busy one when its job is done, or when it is asked a second time."""
         self._stop_requested = True  # for `heartbeat`: an exception gets lost where it comes in a finaliser
         self._shutdown_requested_date = now()
         signal.signal(signal.SIGTERM, self.request_force_stop)
         self._shutdown()  # type: ignore[no-untyped-call]  # RQ has no types here
 
     def set_shutdown_requested_date(self) -> None:
-        """Nothing is asked of the server in a signal handler, that is, in the middle of anything."""
+        """Does nothing: in a signal handler, which may interrupt anything, the server is asked nothing."""
 
     def register_death(self) -> None:
         super().register_death()  # type: ignore[no-untyped-call]  # RQ has no types here
@@ -191,7 +191,7 @@ class _ToStructlog(logging.Handler):
 
 
 def take_over_logging() -> None:
-    """RQ prints to standard output where it finds no handler, and sets its own level at import: our log gets its errors."""
+    """Sends RQ's errors to our log. Without a handler RQ prints to standard output, and it sets its own level at import."""
     logging.getLogger("rq").handlers[:] = [_ToStructlog()]
     logging.getLogger("rq").propagate = False
     for name in ("rq", "rq.worker", "rq.job"):

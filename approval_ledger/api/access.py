@@ -43,19 +43,19 @@ def may_administer(request: Request, log: LogOf) -> None:
 
 
 def may_watch(request: Request) -> None:
-    """Raises RequestRefused where the request may not read what belongs to no ledger: that is for who may read the first."""
+    """Raises RequestRefused if the request may not read what belongs to no particular ledger, which takes the right to read the first."""
     ledgers: Ledgers = request.app.state.ledgers
     settings: Settings = request.app.state.settings
     _require(request, ledgers.log(settings.ledger), "read")
 
 
 def counted(request: Request) -> None:
-    """Raises RequestRefused where the address asks too often."""
+    """Raises RequestRefused if the address makes too many requests."""
     _count(request, f"address {_address(request)}")
 
 
 def counting(answer: Callable[[Request, Any], Response]) -> Callable[[Request, Exception], Response]:
-    """The answer to a request that is refused, which counts where it did not before."""
+    """The answer to a refused request, which is counted as a request if it was not yet."""
 
     def counted_answer(request: Request, error: Exception) -> Response:
         try:
@@ -116,12 +116,12 @@ def reads_are_public(request: Request) -> bool:
 
 
 def _is_open(request: Request, log: Log, scope: Scope, settings: Settings) -> bool:
-    """Whether all but reading needs no token: on this machine alone, and until the first token is made."""
+    """Whether this scope, other than `read`, needs no token: only on this machine, and until the ledger has its first token."""
     return scope != "read" and settings.loopback and not _is_passed_on(request) and not tokens.any_of(log)
 
 
 def _is_passed_on(request: Request) -> bool:
-    """Whether a proxy says that it is another's request: then it is not this machine's, wherever it comes from."""
+    """Whether the request says that it was forwarded: then it does not count as this machine's, wherever it comes from."""
     return any(header in request.headers for header in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
 
 

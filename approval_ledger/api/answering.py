@@ -1,4 +1,4 @@
-"""An answer over HTTP: as of where the ledger is, in the form that was asked for, and not computed twice."""
+"""An answer over HTTP: as of the ledger's current state, in the requested form, and not computed twice."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a ledger and its projections are: with equal standings, equal questions have equal answers."""
+    """How far a ledger and its projections are: at equal standings, equal questions have equal answers."""
 
     ledger: str
     head: int
@@ -96,15 +96,15 @@ class Standing:
 
 
 _LIVE: WeakKeyDictionary[Redis, dict[tuple[str, str], int]] = WeakKeyDictionary()
-"""The generations that were live when they were looked at last over each client, by ledger and projection: mostly they are so
-still, and to ask which they are, before anything of them, is a round trip of each answer."""
+"""The generations that were live at the last look, for each client, by ledger and projection. They mostly still are, and asking first
+would cost each answer a round trip."""
 
 
 def _look(
     log: Log, generations: Sequence[Generation], *, live: bool, position: int | None
 ) -> tuple[list[int], list[int], tuple[int, int], RecordedEvent | None] | None:
-    """How many events each of these has parked, how far each is, the end of the log, and the event at a position of it; None where
-    one of them is not the live one, or has moved meanwhile."""
+    """How many events each of these has parked, how far each is, the end of the log, and the event at a position of it; None if
+    one of them is not live any more, or has moved meanwhile."""
     with storage():
         pipeline = log.client.pipeline(transaction=False)
         for generation in generations:
@@ -148,8 +148,8 @@ def _sound(reply: Any) -> Any:
 
 
 class Answers:
-    """The last answers, as they were sent, up to a number of bytes; a tag always stands for the same bytes. A few are built at
-    once, and of one tag one: who asks for the same meanwhile waits, and finds it kept."""
+    """The last answers, as they were sent, up to a total size in bytes; a tag always stands for the same bytes. A few are built at
+    once, but only one for each tag: whoever asks for the same one meanwhile waits, and then finds it here."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
@@ -165,8 +165,8 @@ class Answers:
             return self._kept.get(tag)
 
     def get_or_build(self, tag: str, build: Callable[[], tuple[bytes, bool]]) -> tuple[bytes, bool]:
-        """What is kept of a tag, or what `build` gives: that is kept where it says so. Raises RequestRefused where others build as
-        much as may be at once, for longer than is waited."""
+        """What is kept for a tag, or else what `build` returns, which is kept if `build` says so. Raises RequestRefused if for too long
+        as many answers are being built as may be at once."""
         with self._changed:
             self._wait_for_a_turn(tag)
             if (kept := self._kept.get(tag)) is not None:
@@ -298,7 +298,7 @@ def sent(
 
 
 def needed_by(projection: str, question: Mapping[str, Any] | None = None) -> Sequence[Projection]:
-    """The projections that an answer is made of. A share of a stock is asked of `shares`, with all parameters that it takes."""
+    """The projections that an answer is made from. A question to `shares` with all of its parameters is about a share of a stock."""
     if projection == "shares" and question:
         return [*queries.COUNTING, PROJECTIONS[projection]]
     return [PROJECTIONS[projection]] if projection in ("shares", "sources") else queries.COUNTING
@@ -355,7 +355,7 @@ def _cache_control(request: Request, seconds: int | None) -> str:
 
 
 def cache_scope(request: Request) -> str:
-    """Who may keep an answer: anyone on the way, or the reader alone, where others need a token for it."""
+    """Who may cache an answer: anyone on the way, or if reading needs a token, only the reader."""
     return "public" if reads_are_public(request) else "private"
 
 

@@ -1,4 +1,4 @@
-"""Bodies: in which form they are sent; and those that are no events, JSON objects with members that are known, and no others."""
+"""Bodies: in which form they may be sent; and those that are not events, which are JSON objects with known members and no others."""
 
 from __future__ import annotations
 

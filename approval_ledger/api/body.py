@@ -1,4 +1,4 @@
-"""The body of a request, read as it comes, and no further than the limit, whatever its Content-Length says."""
+"""The body of a request, read as it comes, and never beyond the limit, whatever its Content-Length says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = 30.0  # for all of it: a client that trickles holds nothing up
 
 
 async def body_of(request: Request, limit: int) -> bytes:
-    """Raises TooLarge, before anything is read where the client says so itself; RequestRefused where it does not come."""
+    """The body. Raises TooLarge, before reading anything if Content-Length already says so; RequestRefused if it does not arrive."""
     said = request.headers.get("content-length")
     if said is not None and int(said) > limit:  # the server has seen that it is a number
         raise _too_large(limit)

@@ -1,4 +1,4 @@
-"""If-None-Match: whether a client has what it asks for already."""
+"""If-None-Match: whether a client already has what it asks for."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from fastapi import Request
 
 
 def has(request: Request, tag: str) -> bool:
-    """Whether the client names this tag, be it as a weak one, among those that it has."""
+    """Whether this tag is among those that the client says it has, even as a weak one."""
     return tag in re.findall(r'"[^"]*"', _given(request))
 
 
 def has_any(request: Request) -> bool:
-    """Whether the client asks for it only where it is not there at all."""
+    """Whether the client wants it only if it does not exist (`*`)."""
     return _given(request).strip() == "*"
 
 

@@ -1,4 +1,4 @@
-"""A connection over which no request comes is closed: uvicorn waits for ever for the first one, and for the rest of a head."""
+"""Closes a connection on which no request arrives: uvicorn waits for ever for the first one, and for the rest of a head."""
 
 from __future__ import annotations
 

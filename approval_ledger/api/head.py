@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Head:
-    """Asks for GET, and passes on how its answer begins."""
+    """Handles it as GET, and passes on only the head of the answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -64,7 +64,7 @@ _RETRY_AFTER = {
 
 
 class RequestRefused(Refused):
-    """The request itself is refused, whatever the ledger holds."""
+    """The request itself is refused, regardless of what the ledger holds."""
 
     def __init__(
         self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None, **members: Any
@@ -79,7 +79,7 @@ def wrong_in(place: Literal["query", "header"], name: str, code: str, detail: st
 
 
 class Behind(Lagging):
-    """The projections did not come far enough in time: another request may find them there."""
+    """The projections did not get far enough in time; a later request may find them there."""
 
     status = 503
 

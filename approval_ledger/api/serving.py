@@ -46,13 +46,13 @@ _AGAIN = (
 
 
 class CannotListen(LedgerError):
-    """The address, or the port, is not to be had."""
+    """The address or the port is not available."""
 
     code = "cannot-listen"
 
 
 def bound(settings: Settings) -> socket.socket:
-    """The socket to listen on; port 0 is any that is free. Raises CannotListen."""
+    """The socket to listen on; port 0 picks a free one. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # With its protocol: else asyncio does not turn Nagle's delay off, and every answer takes 40 ms.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -43,7 +43,7 @@ class Settings:
 
     @property
     def is_nameless(self) -> bool:
-        """Whether it listens on every address of this machine, and other machines were given no name to call it by."""
+        """Whether it listens on every address of this machine, but has no name by which other machines may call it."""
         if self.hosts:
             return False
         try:

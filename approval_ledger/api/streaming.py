@@ -96,11 +96,11 @@ class Follower:
 
     @property
     def runs(self) -> bool:
-        """Whether its thread is still there: once it is told to end, it waits for the store's answer first."""
+        """Whether its thread is still running: even when told to end, it first waits for the store's answer."""
         return self._thread.is_alive()
 
     def after(self, position: int) -> list[bytes] | None:
-        """The frames after `position`; None where they are not kept any more."""
+        """The frames after `position`, or None if they are no longer kept."""
         if position >= self.head:
             return []
         if not self._recent or self._recent[0][0] > position + 1:

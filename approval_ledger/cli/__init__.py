@@ -1,5 +1,5 @@
-"""The `approvals` command. Nothing is imported before `main` runs: a Ctrl-C would find nobody who hears it, and each process
-that the command spawns imports this module, too."""
+"""The `approvals` command. Nothing is imported before `main` runs, because nothing would handle a Ctrl-C meanwhile, and because each
+process that the command spawns imports this module too."""
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
-"""The command's parts put together, and its way out: 0 done, 1 refused or failed, 2 wrong usage, 130 broken off by Ctrl-C, 143 by
-SIGTERM."""
+"""The command's parts put together, and its exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted by Ctrl-C, 143
+stopped by SIGTERM."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Group(TyperGroup):
         super().__init__(**settings | {"commands": _Commands()})
 
     def invoke(self, ctx: Any) -> Any:  # typer's own type of it is private
-        """As before; of a choice that is none, typer passes on pydantic's words, and the first two say nothing."""
+        """As in TyperGroup, without the first words that typer passes on from pydantic for an invalid choice, which say nothing."""
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:

@@ -88,7 +88,7 @@ def chart(
     ledger: Ledger = None,
     json: Json = False,
 ) -> None:
-    """Draw an answer, and print the same in words, for whoever cannot see it. FILE is whole or not there; FILE.meta.json,
+    """Draw an answer, and print the same in words for those who cannot see it. FILE is written whole or not at all; FILE.meta.json,
     beside it, says what it shows and on whose word.
     """
     file, rendered = _rendering(out, scale)

@@ -70,9 +70,9 @@ def cite(
     ledger: Ledger = None,
     json: Json = False,
 ) -> None:
-    """One line that says what was asked, of which log, and what came of it. It pins the position, and stays true.
+    """Print a reference: one line that says what was asked, of which log, and with what result. It pins the position, and stays true.
 
-    --check asks again: exit code 0 where the log gives the same bytes, 1 with the reason where it does not.
+    --check asks again: exit code 0 if the log gives the same bytes, 1 with the reason if it does not.
     """
     asked = asked_as_of(valid_at, known_at, known_as, at_least)
     parts = {

@@ -72,7 +72,7 @@ def export(
 ) -> None:
     """Write an answer as a table (csv, parquet), or as it is (json); docs/exporting.md has the columns.
 
-    FILE is whole or not there. --json says what was written.
+    FILE is written whole or not at all. --json says what was written.
     """
     file = _named(out)
     chosen = format or _format_of(file)

@@ -1,4 +1,4 @@
-"""Answers that have every event published before they were asked for."""
+"""Answers that count every event published before they were asked for."""
 
 from __future__ import annotations
 

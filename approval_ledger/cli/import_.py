@@ -141,7 +141,7 @@ def import_(
 
     Importing a file again appends nothing; a later edition appends what is new, and what differs is reported.
 
-    Where it breaks off in between, what was appended stays, and the same command again appends the rest.
+    If it breaks off midway, what was appended stays, and running the same command again appends the rest.
     """
     _check_proposals(proposals, actor)
     options = _options(publisher, source_url, title, published_on)

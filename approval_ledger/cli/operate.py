@@ -95,7 +95,7 @@ def _chosen(names: list[str] | None) -> list[Projection]:
 def _rebuild_and_show(
     log: Log, chosen: list[Projection], json: bool, *, verify: bool = False
 ) -> list[dict[str, Any]]:
-    """Shows those that can be rebuilt. Raises why another cannot, when the rest is done."""
+    """Shows those that can be rebuilt. If another cannot be, raises its error when the rest is done."""
     results, errors = _rebuild(log, chosen, switch=not verify)
     if json and results:
         show.json({"ledger": log.ledger, "verify": verify, "projections": results})
@@ -126,7 +126,7 @@ def _tell_what_cannot_be_read(log: Log, chosen: list[Projection]) -> None:
 
 
 def _catch_up_what_can_be(log: Log) -> None:
-    """A replay is the way out of a fork or an old version, so that what stops the live projections must not stop it."""
+    """A replay is the way out of a fork or an old version, so whatever stops the live projections must not stop it."""
     from workers import run_here
 
     try:
@@ -156,7 +156,7 @@ def _rebuild(
 def _finished(
     store: Store, outcome: replay.Rebuilt | Exception, seconds: float, *, switch: bool
 ) -> dict[str, Any]:
-    """What is told of one that was rebuilt, in a pass of so many seconds, once it is live or thrown away."""
+    """What to show of a projection that was rebuilt in a pass of this many `seconds`, once it is live or discarded."""
     if isinstance(outcome, Exception):
         raise outcome
     if switch:
@@ -265,7 +265,7 @@ def work(
     data: Data = None,
     ledger: Ledger = None,
 ) -> None:
-    """Run RQ workers for a ledger, until Ctrl-C (again: do not wait for the jobs that run)."""
+    """Run RQ workers for a ledger, until Ctrl-C (a second one does not wait for running jobs)."""
     from workers import supervise
 
     from .. import telemetry
@@ -442,7 +442,7 @@ def _as_json(recorded: RecordedEvent) -> Any:
 def park_retry(
     names: Names = None, *, url: Url = None, data: Data = None, ledger: Ledger = None, json: Json = False
 ) -> None:
-    """Try again, after an upgrade: each projection with parked events is replayed, so that every event counts in its turn."""
+    """Try again after an upgrade: replays each projection with parked events, so that every event counts in its turn."""
     chosen = _chosen(names)
     with open_ledger(url, data, ledger) as opened:
         live = live_generations(opened.log, chosen)

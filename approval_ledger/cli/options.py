@@ -16,7 +16,7 @@ from ..config import Config, Opened, opened
 
 
 def as_utf8(value: str | None) -> str | None:
-    """Refuses an argument whose bytes are no UTF-8: no text in a ledger is like that, and no answer can hold it."""
+    """Refuses an argument that is not UTF-8: no text in a ledger is like that, and no answer can hold it."""
     try:
         (value or "").encode()
     except UnicodeEncodeError:
@@ -40,7 +40,7 @@ Url = Annotated[
 
 
 def _directory(value: str) -> Path:
-    """Refuses an empty name, such as that of a variable that is not set: to a path it is the working directory."""
+    """Refuses an empty name, such as that of a variable that is not set: as a path it would be the working directory."""
     if not value:
         raise typer.BadParameter("it is empty: name a directory")
     return Path(value)
@@ -100,7 +100,7 @@ def open_ledger(
 
 
 def position(text: str) -> int | None:
-    """The position that digits alone are; None for any other text."""
+    """The position that a text of digits alone stands for; None for any other text."""
     return int(text) if re.fullmatch(r"\d{1,16}", text, re.ASCII) else None
 
 

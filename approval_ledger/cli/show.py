@@ -38,7 +38,7 @@ err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def prepare() -> None:
-    """Makes the standard streams such that no text can fail in them: a character they cannot hold is written as \\u2265."""
+    """Sets up the standard streams so that no text fails in them: a character that they cannot encode is written like \\u2265."""
     if sys.stdout is None:  # closed by whoever started us
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # open for as long as we run
     for stream in (sys.stdout, sys.stderr):
@@ -47,7 +47,7 @@ def prepare() -> None:
 
 
 def forget_output() -> None:
-    """What is still to be written is not; else Python would complain of it once more when it flushes at exit."""
+    """Discards what is still to be written; otherwise Python would complain again when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -86,7 +86,7 @@ def plain(text: str) -> None:
 
 
 def heading(text: str) -> None:
-    """A line that parts what follows from what went before."""
+    """A line that separates what follows from what went before."""
     out.print(f"\n[bold]{escape(visible(text))}[/]", soft_wrap=True)
 
 
@@ -112,7 +112,7 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[object]], *, empty: st
 
 
 def _room() -> int | None:
-    """The terminal's columns. What is no terminal has room for any line: who searches a file, or a pipe, finds a text whole."""
+    """The terminal's columns. Without a terminal there is room for any line, so that whoever searches a file or a pipe finds texts whole."""
     return out.width if sys.stdout.isatty() else None
 
 
@@ -133,7 +133,7 @@ def tabulated(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int |
 
 
 def _widths(lines: Sequence[Sequence[str]], room: int | None) -> list[int] | None:
-    """How wide each column is: as its widest cell, or less, but never less than its widest word; None where that is too wide."""
+    """The width of each column: that of its widest cell, or less, but never less than its widest word; None if that is too wide."""
     columns = list(zip(*lines, strict=True))
     widths = [max(map(cell_len, column)) for column in columns]
     if room is None:
@@ -149,7 +149,7 @@ def _widths(lines: Sequence[Sequence[str]], room: int | None) -> list[int] | Non
 
 
 def _words(cell: str) -> list[str]:
-    """Between which it may be folded: `≥ 41` is one."""
+    """The words of a cell, between which it may be folded: `≥ 41` is one word."""
     return [cell] if _is_figure(cell) else cell.split()
 
 

@@ -36,7 +36,7 @@ def create(
     ledger: Ledger = None,
     json: Json = False,
 ) -> None:
-    """Make a token and print it, once: it is stored nowhere."""
+    """Make a token and print it, only this once: it is not stored."""
     scopes = _scopes(scope)
     with open_ledger(url, data, ledger, make=True) as opened:
         token, text = tokens.create(opened.log, scopes, note)
@@ -85,7 +85,7 @@ def revoke(
     ledger: Ledger = None,
     json: Json = False,
 ) -> None:
-    """Take a token back: from the next request on it is not known any more."""
+    """Revoke a token, from the next request on."""
     with open_ledger(url, data, ledger) as opened:
         tokens.revoke(opened.log, id)
     if json:

@@ -64,7 +64,7 @@ def add(
     ledger: Ledger = None,
     json: Json = False,
 ) -> None:
-    """Subscribe a URL. Shows the secret that its deliveries are signed with, this once."""
+    """Subscribe a URL. Shows, only this once, the secret with which deliveries are signed."""
     with open_ledger(url, data, ledger, make=True) as opened:
         added = subscriptions.add(opened.log, address, types or (), private=allow_private, after=after)
         (report,) = subscribed.reports(opened.log, [added])
@@ -124,13 +124,13 @@ def enable(
     ledger: Ledger = None,
     json: Json = False,
 ) -> None:
-    """Go on at once: after it was disabled, or without waiting for the next try."""
+    """Resume delivery at once, after it was disabled or without waiting for the next attempt."""
     with open_ledger(url, data, ledger) as opened:
         _show_one(opened.log, subscriptions.enable(opened.log, id, after=after), json)
 
 
 def disable(id: Id, *, url: Url = None, data: Data = None, ledger: Ledger = None, json: Json = False) -> None:
-    """Send nothing until it is enabled again; it keeps its place."""
+    """Stop sending until the subscription is enabled again; it keeps its place."""
     with open_ledger(url, data, ledger) as opened:
         _show_one(opened.log, subscriptions.disable(opened.log, id), json)
 
@@ -145,7 +145,7 @@ def failures(
     ledger: Ledger = None,
     json: Json = False,
 ) -> None:
-    """List the dead letters: the events that a receiver did not take, however often it was asked."""
+    """List the dead letters: the events that a receiver did not take, however often they were offered."""
     with open_ledger(url, data, ledger) as opened:
         log = opened.log
         chosen = subscriptions.all_of(log) if id is None else [subscriptions.get(log, id)]
@@ -169,7 +169,7 @@ def retry(
     ledger: Ledger = None,
     json: Json = False,
 ) -> None:
-    """Send dead letters once more, now; those that are taken are none any more. Exit 1 if one is not."""
+    """Send dead letters again, now; those that are taken are removed from the list. Exit 1 if one is not taken."""
     with open_ledger(url, data, ledger) as opened:
         chosen = _chosen(opened.log, id, positions)
         answers = _send_again(opened.log, id, chosen)
@@ -214,7 +214,7 @@ def drop(
 def send_test(
     id: Id, *, url: Url = None, data: Data = None, ledger: Ledger = None, json: Json = False
 ) -> None:
-    """Send one signed event of the type webhook.test.v1, which is not of the log. Exit 1 if it is not taken."""
+    """Send one signed test event (webhook.test.v1), which is not in the log. Exit 1 if it is not taken."""
     with open_ledger(url, data, ledger) as opened:
         answer = webhooks.send_test(opened.log, id)
     if json:
@@ -233,7 +233,7 @@ def send_test(
 
 
 def _chosen(log: Log, id: str, positions: Iterable[int] | None) -> list[int]:
-    """The dead letters that are named, or all of them. Raises BadQuestion for one that there is not, before anything is done."""
+    """The dead letters that are named, or all of them. Raises BadQuestion, before anything is done, if one does not exist."""
     subscriptions.get(log, id)
     named = positions or [letter.position for letter in dead_letters.all_of(log, id)]
     chosen = list(dict.fromkeys(named))

@@ -1,4 +1,4 @@
-"""XLSX and DOCX as what they are first: ZIP archives from somebody else, opened only when they are harmless."""
+"""XLSX and DOCX are first of all ZIP archives from somebody else: they are opened only once they are known to be harmless."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(content: bytes) -> list[Table]:
 
 
 def checked(content: bytes) -> set[str]:
-    """The members' names. Raises BadTable for an archive that is broken, or is more than it seems."""
+    """The members' names. Raises BadTable for an archive that is broken or over the limits."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
@@ -54,7 +54,9 @@ def checked(content: bytes) -> set[str]:
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, OSError, ValueError, zlib.error) as error:
         raise BadTable(f"is a broken XLSX or DOCX ({error}). Nothing was stored.") from None
     except (NotImplementedError, RuntimeError) as error:
-        raise BadTable(f"is packed in a way that no XLSX or DOCX is ({error}). Nothing was stored.") from None
+        raise BadTable(
+            f"is compressed in a way that XLSX and DOCX never are ({error}). Nothing was stored."
+        ) from None
     return {member.filename for member in members}
 
 
@@ -73,12 +75,12 @@ def _check_directory(members: list[zipfile.ZipInfo], size: int) -> None:
         )
     if len({member.filename for member in members}) != len(members):
         raise BadTable(
-            "has two members of one name, which readers take for different files. Nothing was stored."
+            "has two members with the same name, which readers treat differently. Nothing was stored."
         )
     if any(member.flag_bits & 1 for member in members):
         raise BadTable("is encrypted: save it without a password. Nothing was stored.")
     if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
-        raise BadTable("is packed in a way that no XLSX or DOCX is. Nothing was stored.")
+        raise BadTable("is compressed in a way that XLSX and DOCX never are. Nothing was stored.")
     _check_size(sum(member.file_size for member in members), size)
 
 
@@ -115,6 +117,6 @@ def _refuse_declarations(data: bytes, name: str) -> None:
     seen = data.replace(b"\0", b"")
     if any(word in seen for word in _DECLARES):
         raise BadTable(
-            f"{name[:80]} declares a document type or entities, which no XLSX or DOCX does: it is not read. "
+            f"{name[:80]} declares a document type or entities, which XLSX and DOCX never do: it is not read. "
             "Nothing was stored."
         )

@@ -1,4 +1,4 @@
-"""What of a list's facts a ledger has: what is new, what is there, what differs, and what a cumulative list left out."""
+"""A list's facts compared with a ledger: which are new, there already, or different, and what a cumulative list left out."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ class Holding:
     revoked: set[tuple[str, str, str]] = field(default_factory=set)
     replacements: set[Identity] = field(default_factory=set)
     left_out: list[int] = field(default_factory=list)
-    """The positions of what this software does not understand, and may be of approvals."""
+    """The positions of events that this software does not understand and that may concern approvals."""
 
     def note(self, data: JSON) -> None:
-        """Takes what an amendment or a revocation that stands says of an approval by its number."""
+        """Notes what a standing amendment or revocation says about an approval, by its number."""
         if "registry_number" not in data:
             return
         approval = _approval(data, data["registry_number"])
@@ -87,14 +87,14 @@ class Holding:
             self.revoked.add(approval)
 
     def changes_of(self, data: JSON) -> list[JSON]:
-        """What amendments say of the approval that a grant's data is of."""
+        """What amendments say about the approval that this data of a grant describes."""
         number = _number(data)
         return [] if number is None else self.amended.get(_approval(data, number), [])
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field that says another thing than the ledger, or than another row of the same run."""
+    """A field in which a row differs from the ledger, or from another row of the same run."""
 
     field: str
     held: str | None
@@ -123,7 +123,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """An approval that the ledger has of a cumulative list, and that the list no longer has."""
+    """An approval that the ledger has from a cumulative list, and that the list no longer has."""
 
     identity: Identity
     held: Held
@@ -171,7 +171,7 @@ def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _:
 
 
 def _understood(recorded: RecordedEvent, sources: set[str]) -> DecodedEvent | None:
-    """The event, unless it is of a version that this software does not know and may say something of approvals, or is none."""
+    """The event, or None if the entry is not an event, or is of a version that this software does not know and may concern approvals."""
     try:
         event = decode(recorded)
     except InvalidEvent:
@@ -211,7 +211,7 @@ def _in_force(targets: Mapping[Identity, Identity]) -> set[Identity]:
 def _chain(
     identity: Identity, replaced: Mapping[Identity, Identity], events: Mapping[Identity, _Said]
 ) -> list[Identity]:
-    """An event, what replaced it, what replaced that; the last one stands."""
+    """An event, its replacement, the replacement of that, and so on; the last one stands."""
     passed = [identity]
     while (
         (following := replaced.get(passed[-1])) is not None
@@ -231,7 +231,7 @@ def _approval(data: JSON, number: str) -> tuple[str, str, str]:
 
 
 def verdicts(facts: Sequence[Fact], held: Holding) -> list[Verdict]:
-    """A verdict on each fact, in their order. Which of two rows that differ is taken does not depend on it."""
+    """A verdict on each fact, in the same order. Which of two differing rows counts does not depend on that order."""
     held = _with_amendments(held, facts)
     same = _misspelt(facts, held)
     same |= _numbered_since(facts, held, same)
@@ -256,7 +256,7 @@ def verdicts(facts: Sequence[Fact], held: Holding) -> list[Verdict]:
 
 
 def _with_amendments(held: Holding, facts: Sequence[Fact]) -> Holding:
-    """What is held, with what the run itself says was amended."""
+    """What the ledger holds, together with the amendments in the run itself."""
     amended = {approval: list(changes) for approval, changes in held.amended.items()}
     for fact in facts:
         if isinstance(fact.event.data, ApprovalAmended):
@@ -340,7 +340,7 @@ def _likeness(source: str, data: JSON) -> tuple[str, ...] | None:
 
 
 def rank(fact: Fact) -> tuple[object, ...]:
-    """The row with the earliest date is the approval's own; a later list repeats it."""
+    """The row with the earliest date is the approval's own; later ones repeat it."""
     data = says(fact.event)
     on = data.get("approved_on") or data.get("revoked_on") or data.get("amended_on")
     return ((0, date_range(on).first, date_range(on).last) if on else (1,)), canonical(
@@ -407,7 +407,7 @@ def _data(event: Event) -> JSON:
 
 
 def says(event: Event) -> JSON:
-    """What an event reports, without who reports it and in which words."""
+    """What an event reports, without its `source` and the cells in `published`."""
     return _without(_data(event))
 
 
@@ -433,7 +433,7 @@ def _differences(
 
 
 def merged(held: JSON, listed: JSON, differing: Collection[str], path: str = "") -> dict[str, Any]:
-    """What is held, with what is listed in the fields that are `differing`."""
+    """The data that is held, with the listed values in the `differing` fields."""
     found = {}
     for key in {**held, **listed}:
         one, other = held.get(key), listed.get(key)
@@ -462,7 +462,8 @@ def alike(text: str | None) -> str:
 
 
 def _reworded(held: JSON, listed: JSON) -> Iterator[str]:
-    """The columns that both editions have and whose cells differ, though the facts do not. Numbers of rows always do."""
+    """The columns that both editions have and whose cells differ although the facts do not. Numbers are left out:
+    those of rows always differ."""
     for title, text in listed.items():
         if title in held and alike(held[title]) != alike(text) and not text.strip().isdigit():
             yield title
@@ -485,7 +486,7 @@ def missing(judged: Iterable[Verdict], held: Holding, *, all_lists: bool = False
 
 
 def _should_be_listed(identity: Identity, event: Held, held: Holding) -> bool:
-    """Whether it is a grant that a list had a row for and that still counts. An approval that ended may leave its list."""
+    """Whether it is a grant for which a list had a row, and which still counts: an approval that ended may disappear from its list."""
     if event.retracted or identity in held.replacements or "approved_on" not in event.data:
         return False
     number = event.data["item"].get("registry_number")

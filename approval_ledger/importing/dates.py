@@ -27,14 +27,14 @@ KNOWN_NOTES = frozenset({"补登", "补录", "补备案", "补充登记"})
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """A partial date, and the notes that stand in the cell beside it."""
+    """A partial date, and the notes next to it in the cell."""
 
     on: str
     notes: tuple[str, ...] = ()
 
 
 def read(text: str) -> Dated:
-    """The date of a cell. Raises ValueError with what is wrong with it."""
+    """The date in a cell. Raises ValueError, which says what is wrong with it."""
     plain = _LAYOUT.sub("", _TIME.sub("", unicodedata.normalize("NFKC", text).strip()))
     notes = tuple(found["in"] or found["bare"] or "" for found in _NOTE.finditer(plain))
     match = _DAY.fullmatch(_NOTE.sub("", plain).strip(",;，；"))
@@ -58,18 +58,16 @@ def _partial(year: str, month: str | None, day: str | None) -> str:
 def _complaint(text: str, plain: str) -> str:
     shown = repr(" ".join(text.split())[:60])
     if len(_WHOLE.findall(plain)) > 1 or _RANGE.match(plain):
-        return (
-            f"{shown} has several dates: write the day of the approval alone, and the others into the remark"
-        )
+        return f"{shown} has several dates: write only the day of the approval here, and the others in the remark"
     if (day := _WHOLE.match(plain)) and re.search(r"[^\W\d]", plain[day.end() :]):
-        return f"{shown} has words beside the date: write them in brackets, as 2024/1/2（补登）, or into the remark"
+        return f"{shown} has words next to the date: write them in brackets, such as 2024/1/2（补登）, or in the remark"
     if re.fullmatch(r"\d{5}(\.\d+)?", plain):
-        return f"{shown} is the number of a spreadsheet's day, without its format: format the cell as a date"
+        return f"{shown} is a spreadsheet's number for a day, without the format: format the cell as a date"
     if re.search(r"(?<![-/.\d])\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}", plain):
         return (
             f"{shown} does not say which is the day and which the month: write the year first, as 2024/1/31"
         )
-    return f"{shown} is no date: write it as 2024/1/31, 2024年1月31日 or, where no more is known, 2024年1月"
+    return f"{shown} is not a date: write it as 2024/1/31, 2024年1月31日 or, if no more is known, 2024年1月"
 
 
 def _months(text: str) -> set[tuple[str, ...]]:
@@ -77,7 +75,7 @@ def _months(text: str) -> set[tuple[str, ...]]:
 
 
 def is_heading(text: str) -> bool:
-    """Whether a line is a heading with its month, and no sentence that names a month."""
+    """Whether a line is a heading with its month, and not a sentence that mentions a month."""
     plain = unicodedata.normalize("NFKC", text)
     in_brackets = any(_months(found["in"] or "") for found in _NOTE.finditer(plain))
     return in_brackets or re.search("[,。;]", plain) is None

@@ -20,7 +20,7 @@ _BOMS = (
 
 
 def decoded(content: bytes) -> tuple[str, str]:
-    """The text, and the name of its encoding. Raises BadTable where it is in none that is taken."""
+    """The text, and the name of its encoding. Raises BadTable if it is in none of the accepted encodings."""
     for bom, encoding, name in _BOMS:
         if content.startswith(bom):
             return _without_nul(_strictly(content[len(bom) :], encoding, name)), name
@@ -48,14 +48,16 @@ def _refuse_broken_utf8(content: bytes, error: UnicodeDecodeError) -> None:
     right = sum(character > "\x7f" for character in read) - wrong
     if wrong < right:
         raise BadTable(
-            f"is UTF-8 but for {wrong} places, the first at byte {error.start} ({content[error.start]:#04x}): "
+            f"is UTF-8 except for {wrong} places, the first at byte {error.start} ({content[error.start]:#04x}): "
             "it is damaged. Nothing was stored."
         )
 
 
 def _without_nul(text: str) -> str:
     if "\0" in text:
-        raise BadTable("holds NUL characters: it is no text, or UTF-16 without its mark. Nothing was stored.")
+        raise BadTable(
+            "holds NUL characters: it is not text, or UTF-16 without a byte order mark. Nothing was stored."
+        )
     return text
 
 
@@ -75,7 +77,7 @@ def read(text: str, encoding: str) -> list[Table]:
                 f"{where} has a cell of over {csv.field_size_limit():,} characters; at most {CELL_LIMIT:,} are "
                 "taken. Is a quotation mark not closed? Nothing was stored."
             ) from None
-        raise BadTable(f"{where} is no CSV: {error}. Nothing was stored.") from None
+        raise BadTable(f"{where} is not CSV: {error}. Nothing was stored.") from None
     return [Table(1, tuple(rows), about=f"CSV, {encoding}, {DELIMITERS[delimiter]}")]
 
 
@@ -88,7 +90,7 @@ def _delimiter(text: str) -> str:
 
 
 def _agreement(text: str, delimiter: str) -> tuple[bool, int, int]:
-    """How well the first rows agree on a number of columns. csv.Sniffer was tried: it takes letters for delimiters."""
+    """How well the first rows agree on the number of columns. (csv.Sniffer was tried: it takes letters for delimiters.)"""
     widths: Counter[int] = Counter()
     try:
         for _, cells in zip(range(_SAMPLE), _reader(text, delimiter), strict=False):

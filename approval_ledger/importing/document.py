@@ -38,7 +38,7 @@ def read(content: bytes) -> list[Table]:
         body = _body(Package.open(io.BytesIO(content)).main_document_part)
     except Exception as error:  # noqa: BLE001  # a broken file makes python-docx raise nearly anything
         raise BadTable(
-            f"is no DOCX that can be read ({type(error).__name__}: {shortly(error)}). Nothing was stored: open and save it anew."
+            f"is not a readable DOCX ({type(error).__name__}: {shortly(error)}). Nothing was stored: open and save it anew."
         ) from None
     if body is None:
         raise BadTable("is a DOCX with no text in it. Nothing was stored.")

@@ -201,7 +201,7 @@ class _Row:
             return self.edition.caption_date, False
         if self.edition.published_on is not None:
             return self.edition.published_on, True
-        raise BadRow("has no date, and neither has the heading of the table: give --published-on")
+        raise BadRow("has no date, and neither does the heading of the table: give --published-on")
 
     def _has_column(self, name: FieldName) -> bool:
         return self.line.header is not None and name in self.line.header.fields
@@ -224,7 +224,7 @@ class _Row:
         return OPTIONAL - frozenset(has)
 
     def _before(self, kind: str, now: str, remark: remarks.Remark) -> str:
-        """The name at the time of the approval: lists show what it is now, and the remark says what it was."""
+        """The name at the time of the approval: lists show the present name, and the remark says what it was."""
         for change in reversed(remark.changes):
             if change.kind == kind and change.old and change.new and _same(change.new, now):
                 now = titles.name(change.old)
@@ -276,7 +276,7 @@ class _Row:
         on = change.on or self.edition.published_on
         if on is None:
             raise BadRow(
-                f"says {change.said!r}, and not when: give --published-on, the day on which the list was published",
+                f"says {change.said!r}, but not when: give --published-on, the day on which the list was published",
                 self._title("remark") or self._title("status"),
             )
         if change.on is None and remarks.has_date(self._cell("remark")):
@@ -289,7 +289,7 @@ class _Row:
         return self._fact("approval.revoked.v1", data, ":revoked", set() if change.on else {"revoked_on"})
 
     def _doubt(self, own: Fact, later: list[Fact]) -> None:
-        """Notes an end that is before the approval: one of the two dates is not what it seems."""
+        """Notes an end that is before the approval: one of the two dates must mean something else."""
         for fact in later:
             began, ended = (says.event.data.model_dump() for says in (own, fact))
             on, approved = ended.get("revoked_on"), began.get("approved_on")
@@ -298,7 +298,8 @@ class _Row:
                 self.notes.append(f"{said} (doubtful: it ended on {on}, before the approval on {approved})")
 
     def _changes(self, change: remarks.Change) -> JSON | None:
-        """What an amendment changes; None where the remark's name is not the one that the row has."""
+        """What an amendment changes, or None if a new name is given and neither it nor the old one is the name in the row, or one
+        that it had, according to the remark."""
         now = self.company if change.kind == "holder" else self.item
         names = (change.new or "", change.old or "")
         if (
@@ -353,7 +354,7 @@ class _Row:
                 field = "remark" if self._cell("remark") else "ended"
             message = fault.message
             if str(NAME_LIMIT) in message and not published:
-                message = f"has over {NAME_LIMIT} characters, which no name has: move what is no name into another column"
+                message = f"has over {NAME_LIMIT} characters, which no name has: move what is not part of the name to another column"
             raise BadRow(message, published or self._title(field) or fault.field) from None
         except LedgerError as error:
             raise BadRow(str(error).removesuffix(" Nothing was stored.")) from None
@@ -361,7 +362,7 @@ class _Row:
 
 
 def reference(text: str) -> str:
-    """An event's id: the text itself, or its digest where it is longer than an id may be."""
+    """An event's id: the text itself, or its digest if the text is too long for an id."""
     return text if len(text.encode()) <= REFERENCE_LIMIT else f"sha256:{sha256(text.encode()).hexdigest()}"
 
 

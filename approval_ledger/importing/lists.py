@@ -20,7 +20,7 @@ CAPTIONS = 20  # lines above a header that may be its heading
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A row that is not imported, or with no row a table or a file that is not, and why."""
+    """A row that is not imported, or without a `row`, a whole table or file that is not; and why."""
 
     file: str
     reason: str
@@ -36,7 +36,7 @@ class Refusal:
         return f"{', '.join(place)}: {f'{self.column}: ' if self.column else ''}{self.reason}"
 
     def to_json(self) -> dict[str, Any]:
-        """The refusal without what does not apply."""
+        """The refusal, without members that do not apply."""
         parts = {"file": self.file, "table": self.table, "row": self.row, "column": self.column or None}
         return {key: value for key, value in parts.items() if value is not None} | {"reason": self.reason}
 
@@ -65,7 +65,7 @@ class Understood:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the caller says of every file, over what a mapping says."""
+    """What the caller says about every file, which overrides what a mapping says."""
 
     publisher: str | None = None
     url: str | None = None
@@ -76,7 +76,7 @@ class Options:
 def read(
     path: Path, mappings: Sequence[Mapping], options: Options, seen: Callable[[int], None] = lambda _: None
 ) -> tuple[list[Understood], list[Refusal]]:
-    """The tables of a file, and what is wrong with the file as a whole. `seen` is told how many rows of a table are done."""
+    """The tables of a file, and what is wrong with the file as a whole. `seen` is called with the number of rows done in a table."""
     try:
         found = tables.read(path)
     except BadTable as error:
@@ -88,7 +88,7 @@ def read(
 
 
 def _no_table(found: Sequence[Table], mappings: Sequence[Mapping]) -> str:
-    """A file of nothing but notes was not meant to be one."""
+    """Why no row of a file was a header: a file of nothing but notes was not meant to be a list."""
     first = next((text for table in found for row in table.rows for text in _different(row)), None)
     if first is None:
         return "has no row with a text in it"
@@ -198,7 +198,7 @@ def _heading(lines: Sequence[str], header: Header, options: Options) -> tuple[st
 
 
 def _written(path: Path) -> str:
-    """The path as text that can be shown and stored: a name on a disk may be any bytes."""
+    """The path as text that can be shown and stored: a file name may be any bytes."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 

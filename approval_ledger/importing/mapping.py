@@ -24,7 +24,7 @@ FILE_LIMIT = 64 * 1024  # bytes
 
 
 class BadMapping(Refused):
-    """A mapping file that is none."""
+    """A file that is not a valid mapping."""
 
     code = "bad-mapping"
 
@@ -90,7 +90,7 @@ class Mapping(_Strict):
             for title in titles:
                 if not title_key(title):
                     raise ValueError(
-                        f"{place}: {title[:40]!r} is the title of no column: it is blank, or has over {TITLE_LIMIT} characters"
+                        f"{place}: {title[:40]!r} cannot be the title of a column: it is blank, or has over {TITLE_LIMIT} characters"
                     )
         meant: dict[str, str] = {}
         for field, title in self.columns.each():
@@ -121,13 +121,13 @@ class Mapping(_Strict):
 def load(content: bytes, where: str) -> Mapping:
     """The mapping in a TOML text. Raises BadMapping, which names the key."""
     if len(content) > FILE_LIMIT:
-        raise BadMapping(f"{where}: is no mapping: it has over {FILE_LIMIT // 1024} KiB")
+        raise BadMapping(f"{where}: is not a mapping: it has over {FILE_LIMIT // 1024} KiB")
     try:
         return Mapping.model_validate(tomllib.loads(content.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
         raise BadMapping(f"{where}: is not UTF-8 (byte {error.start})") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadMapping(f"{where}: is no TOML: {error}") from None
+        raise BadMapping(f"{where}: is not TOML: {error}") from None
     except ValidationError as error:
         faults = (
             ": ".join(
@@ -140,7 +140,7 @@ def load(content: bytes, where: str) -> Mapping:
 
 @cache
 def shipped() -> tuple[Mapping, ...]:
-    """The mappings that come with the program."""
+    """The built-in mappings."""
     folder = files(__package__) / "mappings"
     found = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda e: e.name
@@ -149,7 +149,7 @@ def shipped() -> tuple[Mapping, ...]:
 
 
 def named(words: list[str]) -> tuple[Mapping, ...]:
-    """The mappings that `--mapping` asks for, each by the name of one that comes along or by its file; else all that do."""
+    """The mappings that `--mapping` asks for, each by the name of a built-in one or by its file; without any, all built-in ones."""
     if not words:
         return shipped()
     return tuple(_named(word) for word in words)
@@ -161,11 +161,11 @@ def _named(word: str) -> Mapping:
         return known[word]
     try:
         if Path(word).exists() and not Path(word).is_file():  # a pipe would be waited for
-            raise BadMapping(f"{word} is no regular file")
+            raise BadMapping(f"{word} is not a regular file")
         with Path(word).open("rb") as file:
             content = file.read(FILE_LIMIT + 1)
     except OSError as error:
         raise BadMapping(
-            f"{word}: is neither a mapping that comes along ({', '.join(known)}) nor a file: {error.strerror}"
+            f"{word}: is neither a built-in mapping ({', '.join(known)}) nor a file: {error.strerror}"
         ) from None
     return load(content, word)

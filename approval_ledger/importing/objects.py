@@ -19,7 +19,7 @@ def read(text: str, encoding: str) -> list[Table]:
     for number, entry in enumerate(objects, start=1):
         cells = [_text(entry.get(title)) for title in titles]
         faults = tuple(
-            (index, "holds an object or a list, and no text")
+            (index, "holds an object or a list, not text")
             for index, title in enumerate(titles)
             if isinstance(entry.get(title), dict | list)
         )
@@ -36,7 +36,7 @@ def _parsed(text: str) -> Any:
                 "is one JSON object after another (NDJSON): write an array, with [ before the first, a comma between two, "
                 "and ] after the last. Nothing was stored."
             ) from None
-        raise BadTable(f"is no JSON that is taken: {_where(text)}{error}") from None
+        raise BadTable(f"cannot be read as JSON: {_where(text)}{error}") from None
     return _as_written(text)
 
 
@@ -82,7 +82,7 @@ def _objects(document: Any) -> tuple[list[dict[str, Any]], str]:
     ((name, entries),) = found.items()
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict):
-            raise BadTable(f"row {number} is no object. Nothing was stored.")
+            raise BadTable(f"row {number} is not an object. Nothing was stored.")
     return entries, name
 
 

@@ -81,7 +81,7 @@ def _settle(verdict: Verdict, actor: str) -> Proposal:
 
 
 def _amendment(verdict: Verdict) -> Event | None:
-    """The same number and day under another name: the list has caught up with a change, and a list does not say when."""
+    """The same number and day under another name: the list reflects a change, without saying when it was."""
     data = says(verdict.fact.event)
     number = data["item"].get("registry_number")
     if number is None:
@@ -105,7 +105,7 @@ def _amendment(verdict: Verdict) -> Event | None:
 
 
 def _replacement(verdict: Verdict, actor: str, why: str) -> Iterator[Event]:
-    """What the ledger has, but for what differs: an edition without a column of batches or of dates does not take them away."""
+    """What the ledger has, except for what differs: an edition without a column of batches or dates does not remove them."""
     assert verdict.target is not None
     assert verdict.held is not None
     full = verdict.fact.event.data.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -86,14 +86,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """`left` is what of the remark was not understood."""
+    """What a remark says; `left` is the part that was not understood."""
 
     changes: tuple[Change, ...]
     left: str
 
 
 def read(text: str) -> Remark:
-    """What a remark says. Raises ValueError where a change is dated with a day that is none."""
+    """What a remark says. Raises ValueError if a change has an impossible date."""
     text = laid_out(text)
     if not text:
         return Remark((), "")
@@ -116,7 +116,7 @@ def read(text: str) -> Remark:
 
 
 def is_in_force(status: str) -> bool:
-    """Whether a status says nothing but that the approval counts."""
+    """Whether a status only says that the approval is in force."""
     return _IN_FORCE.fullmatch("".join(status.split())) is not None
 
 
@@ -148,7 +148,7 @@ def _last_date(text: str) -> str | None:
 
 
 def _alone(clause: str) -> str | None:
-    """The date that is all of a clause: one with other words dates something else."""
+    """The date of a clause that is nothing but a date: with other words, it would date something else."""
     return _partial(clause) if re.fullmatch(_DATE, clause) else None
 
 

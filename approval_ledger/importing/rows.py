@@ -22,8 +22,8 @@ _FOOTNOTE = re.compile(
 )
 _TOTAL = re.compile(r"(?:合计|总计|共计|小计|(?:sub|grand )?total)\s*[:：]?", re.IGNORECASE)
 _COUNT = re.compile(r"(?:共\s*)?\d[\d,，]*\s*[个家款项件条]?")
-_LIKE_A_HEADER = "looks like a header, and lacks a column that the list must have"
-_BELOW_ONE = "stands below a row that looks like a header, and lacks a column that the list must have"
+_LIKE_A_HEADER = "looks like a header, but lacks a column that the list must have"
+_BELOW_ONE = "is below a row that looks like a header but lacks a column that the list must have"
 _ROUNDED = re.compile(r"\d(?:\.\d{1,20})?[Ee]\+?\d{1,3}", re.ASCII)
 _FOOTNOTE_WORDS = 2  # different texts that a footnote row has at most: the word and the note
 
@@ -55,7 +55,7 @@ class Line:
     column: str = ""
 
     def cell(self, field: FieldName) -> str:
-        """The text of a field, empty where there is none."""
+        """The text of a field; empty if there is none."""
         index = None if self.header is None else self.header.fields.get(field)
         return "" if index is None or index >= len(self.row.cells) else self.row.cells[index]
 
@@ -197,7 +197,7 @@ def _preamble(row: Row, titles: int) -> Line:
         return Line(row, "header")
     if len(row.filled) <= _FOOTNOTE_WORDS:
         return Line(row, "note")
-    return Line(row, "bad", None, "stands above the header, and is no heading: is a header missing above it?")
+    return Line(row, "bad", None, "is above the header, but is not a heading: is a header missing above it?")
 
 
 def _is_note(row: Row, header: Header, stands_above: bool) -> bool:
@@ -248,7 +248,7 @@ def _naming(header: Header) -> set[int]:
 
 
 def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:
-    """What makes a row under a header no row of the list, and in which column."""
+    """Why a row below a header is not a valid row of the list, and in which column."""
     for index, fault in row.faults:
         if index == header.fields.get("ordinal"):
             continue  # the number of a row says nothing
@@ -265,10 +265,10 @@ def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:
     if number is not None and number < len(row.cells):
         text = row.cells[number]
         if not is_nothing(text) and not any(character.isdigit() for character in text):
-            return "is no registry number: it has no digit in it", header.title_of("number")
+            return "is not a registry number: it has no digit", header.title_of("number")
         if _ROUNDED.fullmatch(text.strip()):
             return (
-                f"{text.strip()!r} is a number that a spreadsheet has rounded: take it from the list again, as text"
+                f"{text.strip()!r} is a number that a spreadsheet has rounded: copy it from the list again, as text"
             ), header.title_of("number")
     return "", ""
 

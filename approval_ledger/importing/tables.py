@@ -16,7 +16,7 @@ CELL_LIMIT = 32_767  # characters: what a spreadsheet's cell holds
 
 
 class BadTable(Refused):
-    """A file that is no table, or a table that is not understood. Nothing was stored."""
+    """A file is not a table, or a table is not understood. Nothing was stored."""
 
     code = "bad-table"
 
@@ -84,7 +84,7 @@ def content_of(path: Path) -> bytes:
         if not stat.S_ISREG(
             path.stat().st_mode
         ):  # before it is opened: a pipe would wait for somebody who writes
-            raise BadTable("is a directory, a pipe or a device, and no regular file: save it as one")
+            raise BadTable("is a directory, a pipe or a device, not a regular file: save it as one")
         with path.open("rb") as file:
             content = file.read(FILE_LIMIT + 1)  # no more, whatever the file is: a device never ends
     except OSError as error:
@@ -95,7 +95,7 @@ def content_of(path: Path) -> bytes:
 
 
 def read(path: Path) -> list[Table]:
-    """The tables of a file, by what it holds and not by what it is called. Raises BadTable."""
+    """The tables of a file, whose format is recognised by its content, not by its name. Raises BadTable."""
     from . import archive, delimited, objects  # the readers need what stands above
 
     content = content_of(path)
@@ -110,10 +110,10 @@ def read(path: Path) -> list[Table]:
 
 _STRANGERS = {
     b"\xd0\xcf\x11\xe0": "is an old .xls or .doc file, or an encrypted one: save it as XLSX or DOCX, without a password",
-    b"%PDF": "is a PDF, which holds no tables but marks on paper: look for the DOCX or XLSX, or copy its tables into one",
+    b"%PDF": "is a PDF, which has marks on a page instead of tables: look for the DOCX or XLSX, or copy its tables into one",
     b"{\\rtf": "is an RTF file: save it as DOCX",
-    b"<": "is a web page or another XML text, whatever it is called: save its tables as XLSX, DOCX or CSV",
-    b"\x1f\x8b": "is packed with gzip: unpack it",
+    b"<": "is a web page or other XML, whatever its name says: save its tables as XLSX, DOCX or CSV",
+    b"\x1f\x8b": "is compressed with gzip: unpack it",
     b"Rar!": "is a RAR archive: unpack it",
     b"7z\xbc\xaf": "is a 7z archive: unpack it",
 }

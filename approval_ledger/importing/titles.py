@@ -85,4 +85,4 @@ def is_nothing(text: str) -> bool:
 def emptiness(text: str) -> str:
     """What is wrong with a cell that says nothing and has to say something."""
     said = text.strip()
-    return f"is empty: {said!r} stands for nothing" if said else "is empty"
+    return f"is empty: {said!r} means that there is nothing" if said else "is empty"

@@ -85,7 +85,7 @@ def read(content: bytes) -> list[Table]:
         raise
     except Exception as error:  # noqa: BLE001  # a broken file makes openpyxl raise nearly anything
         raise BadTable(
-            f"is no XLSX that can be read ({type(error).__name__}: {shortly(error)}). Nothing was stored: open and save it anew."
+            f"is not a readable XLSX ({type(error).__name__}: {shortly(error)}). Nothing was stored: open and save it anew."
         ) from None
     if not found:
         raise BadTable("has no sheet with cells in it. Nothing was stored.")

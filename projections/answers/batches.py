@@ -42,7 +42,7 @@ def batches_in(
 
 
 def _doubt(on: DateRange | None, valid_at: DateRange | None) -> dict[str, Any]:
-    """Says so where it is not sure that a batch had been announced by then."""
+    """Marks the answer if it is not certain that the batch had been announced by then."""
     return {} if valid_at is None or (on is not None and surely(on, valid_at)) else {"perhaps": True}
 
 

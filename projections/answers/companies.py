@@ -387,8 +387,8 @@ def _shared(
 
 
 def _granted_first(then: _Then, companies: set[str], given_on: set[str], on: DateRange) -> set[str]:
-    """Those of the `companies` that amendments did not give it to, whichever report came first; all, where that leaves none, or
-    where it is not known which these are."""
+    """The `companies` to which amendments did not give the number, whichever report came first; all of them if that leaves none, or
+    if it is not known which these are."""
     if not given_on:  # mostly
         return companies
     names = frozenset(companies | given_on)
@@ -413,8 +413,8 @@ class _Naming(NamedTuple):
 def _named_in(
     figures: Figures, then: _Then, valid_at: DateRange | None
 ) -> tuple[dict[str, dict[str, _Naming]], dict[str, set[Reported]]]:
-    """By name (as a key), the batches that were surely granted by then, and of which announcements name it, though some may be
-    one; and what announcements of a later day name, of one of several companies that may have merged meanwhile."""
+    """By name (as a key), the batches that were certainly granted by then and whose announcements give that name (two of them may be
+    one batch); and what announcements of a later day name, for names of several companies that may have merged meanwhile."""
     found: dict[str, dict[str, _Naming]] = {}
     later: dict[str, set[Reported]] = {}
     shown = Shown(figures)

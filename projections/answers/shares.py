@@ -44,7 +44,7 @@ def share_of_stock_in(
     found = _estimates_of(views, estimator, region, valid_at)
     equations = list(totals.equations(views["totals"]))
     one = terms.equal_to(counted, equations)
-    # The same estimator may count other units, too, which nothing has to do with these.
+    # The same estimator may count other units too, which have nothing to do with these.
     of_these = [reported for reported in found if terms.key_of(**_held(counts, reported)) in one]
     if not of_these:
         terms.must_be_one(counts, _held(counts, found[0]), equations)
@@ -142,7 +142,7 @@ def _estimates_of(
         reported
         for reported in _all_estimates(views, valid_at)
         if name_key(reported[0][1]["estimator"]) == name_key(estimator)
-        # What is reported of any region says something of the world.
+        # A report about any region says something about the world.
         and (region == stocks.WORLD or any(data["region"] == region for _, data in reported))
     ]
     if not found:

@@ -1,7 +1,7 @@
 """DELIVERIES: events of the log, sent to those who subscribed. May import `events`; knows neither
 projections nor RQ nor the terminal.
 
-A subscription has a cursor of its own in the log. So a replay of the projections, which are unknown here, sends nothing again.
+A subscription has its own cursor in the log. So a replay of projections, which this package does not know, sends nothing again.
 """
 
 from . import dead_letters, outcomes, subscriptions

@@ -1,8 +1,8 @@
-"""Where events may be sent to: an http(s) URL, and by default only addresses of the public internet.
+"""Where events may be sent to: an http(s) URL, and by default only addresses on the public internet.
 
-Whoever may add a subscription could otherwise make the workers, which stand inside a network, talk to what only that network
-reaches: another service, a router, a cloud's metadata. A name is resolved once for each try, all its addresses are checked, and
-the connection goes to one of them: a name that resolves to something else a moment later changes nothing.
+Otherwise, whoever may add a subscription could make the workers, which run inside a network, talk to what only that network can
+reach: another service, a router, a cloud's metadata. A name is resolved once for each attempt, all of its addresses are checked,
+and the connection goes to one of them, so it makes no difference if the name resolves to something else a moment later.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 from events import AddressRefused
 
 URL_LIMIT = 2_000  # characters
-PATIENCE = 5.0  # seconds for resolving a name: the system's own limit can be half a minute
+PATIENCE = 5.0  # seconds for resolving a name; the system's own limit can be half a minute
 
-# The special-purpose registries of IANA (RFC 6890), for Python's own idea of "global" differs from version to version.
+# IANA's special-purpose registries (RFC 6890), because Python's own idea of "global" differs from version to version.
 _IPV4_REFUSED = [
     ipaddress.IPv4Network(network)
     for network in (
@@ -62,7 +62,7 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a URL says. `authority` is the Host header's value, `path` what stands on the request line."""
+    """A URL, parsed. `authority` is the value of the Host header, `path` what goes on the request line."""
 
     secure: bool
     host: str
@@ -84,7 +84,7 @@ class Address:
 
 
 def target(url: str) -> Target:
-    """What `url` says. Raises AddressRefused where it is none that events can be sent to."""
+    """`url`, parsed. Raises AddressRefused if events cannot be sent to it."""
     if not url:
         _refuse("it is empty")
     if len(url) > URL_LIMIT:
@@ -122,9 +122,9 @@ def resolve(host: str, port: int) -> list[Address]:
 
 
 def reachable(to: Target, *, private: bool) -> list[Address]:
-    """The addresses that a connection may be made to. `private`: also to those that are not public.
+    """The addresses of the host. Unless `private`, all of them must be public.
 
-    Raises AddressRefused, OSError where the name does not resolve, TimeoutError where that takes too long.
+    Raises AddressRefused, OSError if the name does not resolve, TimeoutError if that takes too long.
     """
     found = _within(PATIENCE, to.host, to.port)
     if not private:
@@ -133,7 +133,7 @@ def reachable(to: Target, *, private: bool) -> list[Address]:
 
 
 def require_public(addresses: Sequence[Address]) -> None:
-    """Raises AddressRefused where one of them is not of the public internet."""
+    """Raises AddressRefused if any of them is not on the public internet."""
     for address in addresses:
         if not is_public(address.ip):
             _refuse(
@@ -143,7 +143,7 @@ def require_public(addresses: Sequence[Address]) -> None:
 
 
 def is_public(ip: IpAddress) -> bool:
-    """Whether an address is of the public internet, by the registries of special-purpose addresses."""
+    """Whether an address is on the public internet, according to the registries of special-purpose addresses."""
     if isinstance(ip, ipaddress.IPv4Address):
         return not any(ip in network for network in _IPV4_REFUSED)
     if ip in _NAT64:
@@ -159,7 +159,7 @@ def _as_ip(host: str) -> IpAddress | None:
 
 
 def _within(seconds: float, host: str, port: int) -> list[Address]:
-    # The system's call cannot be told to hurry: it is left to itself when the time is over.
+    # The system call cannot be interrupted: when the time is over, its thread is left behind.
     answers: queue.SimpleQueue[list[Address] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:

@@ -16,7 +16,8 @@ from .sending import Answer
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """The event at `position`, whose entry has the digest `entry`: `tries` have failed, the last one at `failed_ms`, with `status` (0: no answer) and what was said."""
+    """An event that was not taken: its `position`, the digest of its `entry`, how many `tries` failed, and of the last one when it was
+    (`failed_ms`, in milliseconds since 1970), its `status` (0: no answer) and what the receiver `says`."""
 
     position: int
     entry: str
@@ -44,7 +45,7 @@ class DeadLetter:
 
 @contextmanager
 def kept(log: Log, id: str, *, writing: bool = False) -> Iterator[None]:
-    """What the server says of the key of the dead letters of the subscription `id`. Raises Unreadable where that is no hash."""
+    """For access to the dead letters of the subscription `id`: raises as `storage` does, but Unreadable if their key is not a hash."""
     try:
         with storage(writing=writing):
             yield
@@ -57,7 +58,7 @@ def kept(log: Log, id: str, *, writing: bool = False) -> Iterator[None]:
 
 
 def all_of(log: Log, id: str) -> list[DeadLetter]:
-    """Those of the subscription `id`, in the order of the log. Raises Unreadable where something else wrote to one of them."""
+    """The dead letters of the subscription `id`, in the order of the log. Raises Unreadable if something else wrote to one of them."""
     with kept(log, id):
         found = cast(dict[bytes, bytes], log.client.hgetall(keys.dead_letters(log.ledger, id)))
     letters = [_read(id, position, stored) for position, stored in found.items()]
@@ -88,7 +89,7 @@ def get(log: Log, id: str, position: int) -> DeadLetter:
 
 
 def require(log: Log, id: str, position: int) -> None:
-    """Raises BadQuestion where there is none. It need not be readable."""
+    """Raises BadQuestion if there is no dead letter at `position`. It need not be readable."""
     with kept(log, id):
         there = log.client.hexists(keys.dead_letters(log.ledger, id), str(position))
     if not there:
@@ -102,7 +103,7 @@ def _missing(id: str, position: int) -> BadQuestion:
 
 
 def settle(log: Log, id: str, seen: DeadLetter, letter: DeadLetter) -> None:
-    """Writes `letter` in the place of the one that was `seen`; nothing, where that was dropped or changed meanwhile."""
+    """Replaces the dead letter that was `seen` by `letter`, unless it was dropped or changed meanwhile."""
     place, position = keys.dead_letters(log.ledger, id), str(seen.position)
 
     def write(pipeline: Pipeline) -> None:
@@ -116,7 +117,7 @@ def settle(log: Log, id: str, seen: DeadLetter, letter: DeadLetter) -> None:
 
 
 def drop(log: Log, id: str, position: int) -> bool:
-    """Forgets it: the event stays in the log, and is not sent. False where there is none."""
+    """Forgets a dead letter: the event stays in the log, and is not sent. False if there is none at `position`."""
     with kept(log, id, writing=True):
         return bool(log.client.hdel(keys.dead_letters(log.ledger, id), str(position)))
 

@@ -42,8 +42,8 @@ _PAGE = 100  # entries that are read at once where most may be of types that nob
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try, and what followed: it was delivered, will be tried again in `seconds`, or was set aside; or the subscription was
-    disabled."""
+    """One attempt, and what followed: the event was delivered, will be tried again in `seconds`, or was set aside; or the subscription
+    was disabled."""
 
     subscription: Subscription
     position: int
@@ -54,24 +54,24 @@ class Attempt:
 
 def is_due(subscription: Subscription, head: int, now: float) -> bool:
     """Whether there is something to send, or to pass over, `now` (in Unix seconds), in a log that ends at `head`."""
-    # A cursor beyond the head is of another log, which is to be found out.
+    # A cursor beyond the head belongs to another log, which trying to deliver reveals.
     return subscription.enabled and not _waits(subscription, now) and subscription.position != head
 
 
 def _waits(subscription: Subscription, now: float) -> bool:
-    """Whether its next try is still to come. One that is further off than any is was set by a clock that was put back since: it
-    would be waited for as long as that clock was wrong."""
+    """Whether its next attempt is still to come. If that is further off than any delay, the clock was set back since: waiting would
+    take as long as that clock was wrong, so it counts as due."""
     return 0 < subscription.due_ms - now * 1000 <= schedule.LONGEST * 1000
 
 
 def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> Iterator[Attempt | None]:
-    """Tries what is due now, and yields each try when its outcome is stored, and None when it has passed over a page of what
-    nobody asked for: of a long log that takes minutes, after which somebody else may have to have a turn. Ends where nothing is due.
+    """Delivers what is due now. Yields each attempt once its outcome is stored, and None after skipping a page of events that the
+    subscription does not want: skipping all of a long log takes minutes, and others may need a turn. Ends when nothing is due.
 
-    If the process dies between an answer and the next line of ours, the same is sent again, with the same `webhook-id`. Each
-    event is read anew with the subscription: it may be disabled, removed or moved meanwhile.
-    Raises LogForked where the log is not the one that was read before, and Unreadable where the event is to be set aside and
-    cannot be, and disables the subscription; LogDamaged, StorageUnavailable.
+    If the process dies after an answer and before that is stored, the same event is sent again, with the same `webhook-id`. The
+    subscription is read again for each event, because it may have been disabled, removed or moved meanwhile.
+    Raises LogForked if the log is not the one that was read before, and Unreadable if the event should be set aside and cannot be;
+    both disable the subscription. Raises LogDamaged, StorageUnavailable.
     """
     while (subscription := subscriptions.find(log, id)) is not None:
         if not subscription.enabled or _waits(subscription, clock()):
@@ -105,7 +105,7 @@ def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> 
 def _next(
     subscription: Subscription, page: list[RecordedEvent]
 ) -> tuple[RecordedEvent, DecodedEvent | None] | None:
-    """The first event of a page that it wants, or that is none at all."""
+    """The first event of a page that the subscription wants, or entry that is not an event; None if there is none."""
     for event in page:
         decoded = _decoded(event)
         if decoded is None or subscription.wants(decoded.type):
@@ -163,7 +163,7 @@ def _try(
 
 
 def _past(event: RecordedEvent) -> Changes:
-    """The cursor at `event`, with nothing tried of the next one."""
+    """The changes that put the cursor on `event`, with no attempt for the next one yet."""
     return {
         "position": event.position,
         "entry": event.digest,
@@ -177,7 +177,7 @@ def _past(event: RecordedEvent) -> Changes:
 def _send(
     subscription: Subscription, event: RecordedEvent, decoded: DecodedEvent, clock: Callable[[], float]
 ) -> Answer:
-    # By what the event is, and not by its position: in a log that was restored and written anew another may be there.
+    # From the event's identity, not its position: in a log that was restored and written to again, another event may be there.
     identity = keys.identity(decoded.source, decoded.id).hex()
     return _post(subscription, f"{subscription.id}-{identity}", as_json_line(event), clock)
 
@@ -190,9 +190,9 @@ def _post(subscription: Subscription, id: str, body: bytes, clock: Callable[[], 
 
 
 def send_again(log: Log, id: str, position: int) -> Answer:
-    """Sends a dead letter once more, now, and forgets it where it is taken.
+    """Sends a dead letter again, now, and forgets it if it is taken.
 
-    Raises BadQuestion where there is none, Unreadable where something else wrote to it, LogForked where the log is another one.
+    Raises BadQuestion if there is none, Unreadable if something else wrote to it, LogForked if the log is another one.
     """
     letter = dead_letters.get(log, id, position)
     subscription, event = subscriptions.get(log, id), log.at(position)
@@ -213,7 +213,7 @@ def send_again(log: Log, id: str, position: int) -> Answer:
 
 
 def send_test(log: Log, id: str) -> Answer:
-    """Sends an event that is not of the log, once, now, also where the subscription is disabled. Raises BadQuestion."""
+    """Sends, once and now, a test event that is not in the log, even if the subscription is disabled. Raises BadQuestion."""
     subscription = subscriptions.get(log, id)
     name = f"test-{secrets.token_hex(8)}"
     body = canonical(

@@ -1,4 +1,4 @@
-"""How many tries ended how, since the ledger has had webhooks: what a monitor adds up, and nothing that any try depends on."""
+"""Counts of attempts by outcome, since the ledger has had webhooks: for monitoring only, no attempt depends on them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 def count(log: Log, outcome: Outcome) -> None:
-    """Counts a try. Where the server does not take it, it is not counted: the try has its outcome anyway."""
+    """Counts an attempt. If the server does not take the count, it is lost: the attempt has its outcome anyway."""
     with suppress(LedgerError), storage(writing=True):
         log.client.hincrby(keys.deliveries(log.ledger), outcome, 1)
 
 
 def counts(log: Log) -> dict[Outcome, int]:
-    """How many there were of each. Raises Unreadable where something else wrote to one of these numbers."""
+    """How many attempts had each outcome. Raises Unreadable if something else wrote to one of these numbers."""
     place = keys.deliveries(log.ledger)
     try:
         with storage():

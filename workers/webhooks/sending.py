@@ -1,6 +1,6 @@
-"""One request, within limits of time and size, to an address that was checked: whatever the other side does.
+"""One request to an address that was checked, within limits of time and size that hold whatever the other side does.
 
-`http.client` speaks over a socket that is connected here: nothing beneath it resolves the name again, follows a redirect, or
+`http.client` speaks over a socket that is connected here, so that nothing below resolves the name again, follows a redirect, or
 reads a proxy from the environment.
 """
 
@@ -25,14 +25,14 @@ from .addresses import Address, Target, reachable, target
 CONNECT = 5.0  # seconds for one address
 READ = 10.0  # seconds of silence
 WHOLE = 15.0  # seconds from the first address to the last byte
-_ADDRESSES = 4  # of a name that are tried
+_ADDRESSES = 4  # how many addresses of a name are tried
 _BODY_LIMIT = 2_048  # bytes of an answer that are read
 _SAYS_LIMIT = 200  # characters of it that are kept
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a request. `status` is 0 where no answer came, and `says` why; `retry_after` is in seconds."""
+    """The outcome of a request. If no answer came, `status` is 0 and `says` is the reason; `retry_after` is in seconds."""
 
     status: int
     says: str
@@ -44,7 +44,8 @@ class Answer:
 
 
 def post(url: str, headers: Mapping[str, str], body: bytes, *, private: bool) -> Answer:
-    """Sends `body`. `private`: also to an address that is not of the public internet."""
+    """Sends `body` by POST. `private`: even to an address that is not on the public internet. Never raises for what the other side
+    does: see `Answer`."""
     try:
         to = target(url)
         with _connected(to, reachable(to, private=private)) as sock:
@@ -71,7 +72,7 @@ def _exchange(sock: socket.socket, to: Target, headers: Mapping[str, str], body:
 
 
 class _Connection(http.client.HTTPConnection):
-    """Speaks over a socket that is there already, and over no other."""
+    """Speaks over a socket that is connected already, and never opens another."""
 
     def __init__(self, sock: socket.socket, to: Target) -> None:
         super().__init__(to.host, to.port)
@@ -83,7 +84,7 @@ class _Connection(http.client.HTTPConnection):
 
 @contextmanager
 def _connected(to: Target, addresses: Sequence[Address]) -> Iterator[socket.socket]:
-    """A connection, for the time of the block, or until the time for the whole is over."""
+    """A connection for the duration of the block, which is ended after WHOLE seconds at the latest."""
     until = time.monotonic() + WHOLE
     sock = _connect(addresses[:_ADDRESSES], until)
     try:
@@ -116,7 +117,7 @@ def _connect(addresses: Sequence[Address], until: float) -> socket.socket:
 
 @contextmanager
 def _ended_at(until: float, sock: socket.socket) -> Iterator[None]:
-    """Ends the connection when the time is over: the socket's own time-out begins anew with every byte that trickles in."""
+    """Ends the connection when the time is over: the socket's own time-out starts again with every byte that trickles in."""
     over = threading.Event()
 
     def end() -> None:
@@ -153,5 +154,5 @@ def _seconds(retry_after: str | None) -> float | None:
 
 
 def _one_line(text: str) -> str:
-    """What another side said: short, and such that it does nothing to a log or a terminal."""
+    """What the other side said, shortened, and harmless to a log or a terminal."""
     return "".join(character if character.isprintable() else " " for character in text)[:_SAYS_LIMIT].strip()

@@ -11,17 +11,17 @@ SECRET_BYTES = 32
 
 
 def new_secret() -> str:
-    """A secret as its receiver takes it: `whsec_` and the base64 of random bytes."""
+    """A new secret in the form that receivers use: `whsec_` and the base64 of random bytes."""
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def key(secret: str) -> bytes:
-    """The random bytes of a secret. Raises ValueError where it is none."""
+    """The random bytes of a secret. Raises ValueError if it is not one."""
     return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
 
 
 def headers(secret: str, id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The headers that go with `body`. `id` is the same at every try, `timestamp` (Unix seconds) that of this try."""
+    """The headers that sign `body`. `id` is the same for every attempt, `timestamp` (Unix seconds) is that of this one."""
     signature = hmac.digest(key(secret), f"{id}.{timestamp}.".encode() + body, "sha256")
     return {
         "webhook-id": id,

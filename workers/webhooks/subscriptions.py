@@ -35,10 +35,10 @@ _ID = re.compile(r"[0-9a-f]{12}", re.ASCII)
 class Subscription:
     """A subscription, as read.
 
-    `types` is empty for all of them. `position` is the last event of the log that it is done with: delivered, not wanted, or
-    set aside; `entry` is the digest of that entry, "" at 0. Of the event after it, `tries` have failed, in `refusals` of which
-    the receiver was there and did not take it; it is not tried again before `due_ms`. `says` is why the last try failed, or
-    why the subscription is not enabled; empty where that was done by hand.
+    An empty `types` means all types. `position` is the last event of the log that it is done with (delivered, not wanted, or set
+    aside), and `entry` the digest of that entry, "" at 0. For the event after it, `tries` have failed, in `refusals` of which the
+    receiver was available and refused it; it is not tried again before `due_ms`. Times are in milliseconds since 1970 (UTC).
+    `says` is why the last attempt failed, or why the subscription is disabled; empty if that was done by hand.
     """
 
     id: str
@@ -60,7 +60,7 @@ class Subscription:
 
     @property
     def host(self) -> str:
-        """The part of the URL that may be told to anyone: paths and queries are passwords to many a receiver."""
+        """The part of the URL that anyone may see: many receivers use the path or the query as a password."""
         return addresses.target(self.url).authority
 
 
@@ -69,8 +69,8 @@ def add(
 ) -> Subscription:
     """Subscribes `url` to the events after position `after` (default: those that are appended from now on).
 
-    Raises AddressRefused for a URL that events are not sent to, also where its host has a private address now and that was
-    not allowed; BadQuestion for a type or a position that there is not.
+    Raises AddressRefused for a URL to which events are not sent, including one whose host has a private address now, unless that
+    is allowed; BadQuestion for an unknown type or a position that does not exist.
     """
     wanted = tuple(dict.fromkeys(types))
     if unknown := [each for each in wanted if each not in CATALOG]:
@@ -79,7 +79,7 @@ def add(
     if not private:
         _require_public_now(to)
     position, entry = _cursor(log, after)
-    ids(log)  # where these cannot be told, nothing is written
+    ids(log)  # raises if these cannot be read, so that nothing is written then
     subscription = Subscription(
         id=secrets.token_hex(6),
         url=url,
@@ -110,12 +110,12 @@ def _require_public_now(to: addresses.Target) -> None:
 
 
 def is_id(text: str) -> bool:
-    """Whether a subscription may be called that."""
+    """Whether `text` has the form of a subscription's id."""
     return _ID.fullmatch(text) is not None
 
 
 def ids(log: Log) -> list[str]:
-    """What the subscriptions are called. Raises Unreadable where something else wrote to the key that says so."""
+    """The ids of all subscriptions, sorted. Raises Unreadable if something else wrote to the key that lists them."""
     place = keys.webhooks(log.ledger)
     try:
         with storage():
@@ -165,7 +165,8 @@ def _missing(id: str) -> BadQuestion:
 
 
 def counts(log: Log, there: Sequence[Subscription]) -> dict[str, int]:
-    """How many of those that are `there` are enabled, of these are failing, are disabled; and how many dead letters there are."""
+    """How many of the subscriptions in `there` are enabled, how many of those are failing, and how many are disabled; and how many dead
+    letters they have."""
     return {
         "enabled": sum(each.enabled for each in there),
         "failing": sum(each.enabled and each.tries > 0 for each in there),
@@ -197,7 +198,7 @@ def enable(log: Log, id: str, *, after: int | None = None) -> Subscription:
 
 
 def disable(log: Log, id: str, why: str = "") -> Subscription:
-    """Sends nothing more until it is enabled again, and keeps its place. Raises BadQuestion."""
+    """Stops sending until the subscription is enabled again; it keeps its place. Raises BadQuestion."""
     while not settle(log, get(log, id), {"enabled": 0, "says": why}):
         pass
     return get(log, id)
@@ -211,9 +212,9 @@ def settle(
     dead: DeadLetter | None = None,
     whatever_failed: bool = False,
 ) -> bool:
-    """Writes `changes` of its hash, and the dead letter of an event that is given up; False, and nothing, where the subscription is not as
-    it was `seen` any more. `whatever_failed`: also where other tries of the same event have failed meanwhile. Raises Unreadable
-    where something else made another thing of its dead letters: nothing is written.
+    """Writes `changes` to its hash, and the dead letter of an event that is given up. Writes nothing and returns False if the
+    subscription is no longer as it was `seen`; with `whatever_failed`, further failed attempts for the same event are no obstacle.
+    Raises Unreadable, and writes nothing, if something else replaced the key of its dead letters.
     """
     names = [keys.webhook(log.ledger, seen.id), keys.dead_letters(log.ledger, seen.id)]
     position, letter = ("", b"") if dead is None else (dead.position, dead.to_bytes())
