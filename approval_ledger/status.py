@@ -13,6 +13,7 @@ from events import (
     LedgerError,
     Log,
     LogDamaged,
+    NotPermitted,
     RecordedEvent,
     StorageUnavailable,
     Unreadable,
@@ -43,36 +44,48 @@ DIGESTED = 50_000
 
 
 def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
-    """What `approvals status --json` prints. `says` is what is wrong, and empty where nothing is. `where` is
-    the server's address, which is left out where it is not given."""
+    """What `approvals status --json` prints. `says` is what is wrong, and empty where nothing is; `unseen` is what the user may
+    not see, which is None or left out, and why. `where` is the server's address, which is left out where it is not given."""
     from workers import queue_length
 
-    findings = [str(finding) for finding in durability.check(log.client)]
-    refusing = [str(finding) for finding in durability.refusing(log.client)]
-    with storage():
-        server = log.client.info("server")
-    of_log, says = list[str](), list[str]()
-    projections = _projections(log, says)
+    of_log, says, unseen = list[str](), list[str](), list[str]()
+    seen = partial(_or_unseen, unseen)
+    findings, settings = seen("whether appends are durable", lambda: _durability(log)) or (None, None)
+    refusing = seen("whether the server has room, and replicas", lambda: durability.refusing(log.client))
+    software, version = seen("the server's version", lambda: _server(log)) or (None, None)
+    projections = seen("the projections", lambda: _projections(log, says, seen)) or []
     # After the projections: before them, it could be behind one that a worker has moved on meanwhile.
-    head = _or_say(log.head, of_log)
-    webhooks = _or_say(lambda: _webhooks(log, says), says)
-    queue = _or_say(lambda: queue_length(log.client, log.ledger), says)
+    head = seen("the head", lambda: _or_say(log.head, of_log))
+    webhooks = seen("the webhooks", lambda: _or_say(lambda: _webhooks(log, says), says))
+    # What is no queue holds no job.
+    queue = seen("the queue", lambda: _or_say(lambda: queue_length(log.client, log.ledger), says) or 0)
     return {
         "ledger": log.ledger,
         "server": {
             **({} if where is None else {"where": where}),
-            "software": server.get("server_name", "redis"),
-            "version": server.get("valkey_version") or server.get("redis_version"),
-            "durable": not findings,
-            "settings": durability.settings(log.client),
+            "software": software,
+            "version": version,
+            "durable": None if findings is None else not findings,
+            "settings": settings,
         },
         "head": head,
         "projections": [_with_lag(told, head) for told in projections],
         "webhooks": webhooks,
-        "workers": workers_alive(log.client, log.ledger),
-        "queue": queue or 0,  # what is no queue holds no job
-        "says": list(dict.fromkeys([*of_log, *findings, *refusing, *says])),
+        "workers": seen("the workers", lambda: workers_alive(log.client, log.ledger)),
+        "queue": queue,
+        "says": list(dict.fromkeys([*of_log, *map(str, (*(findings or ()), *(refusing or ()))), *says])),
+        "unseen": unseen,
     }
+
+
+def _durability(log: Log) -> tuple[tuple[durability.Finding, ...], dict[str, str]]:
+    return durability.check(log.client), durability.settings(log.client)
+
+
+def _server(log: Log) -> tuple[str, str]:
+    with storage():
+        found: dict[str, Any] = log.client.info("server")
+    return found.get("server_name", "redis"), found.get("valkey_version") or found["redis_version"]
 
 
 def _with_lag(told: dict[str, Any], head: int | None) -> dict[str, Any]:
@@ -94,7 +107,7 @@ def _webhooks(log: Log, says: list[str]) -> dict[str, int]:
     return subscriptions.counts(log, there)
 
 
-def _projections(log: Log, says: list[str]) -> list[dict[str, Any]]:
+def _projections(log: Log, says: list[str], seen: Callable[..., Any]) -> list[dict[str, Any]]:
     """How each is, of what was asked of all of them at once: a round trip for each thing of each took most of the time."""
     from workers import last_rebuilds
 
@@ -109,7 +122,9 @@ def _projections(log: Log, says: list[str]) -> list[dict[str, Any]]:
         {
             "projection": name,
             "version": _version(projection, states.get(name)),
-            "rebuild": told_rebuild(_or_say(rebuilds[name], says)),
+            "rebuild": told_rebuild(
+                seen("which rebuilds were asked for", partial(_or_say, rebuilds[name], says))
+            ),
             **(_told(live[name], pointers[name], states[name], entry_at, says) if name in live else _NOTHING),
         }
         for name, projection in PROJECTIONS.items()
@@ -280,10 +295,22 @@ def _beside(store: Store, pointers: Pointers) -> dict[str, int] | None:
 
 
 def _or_say(ask: Callable[[], T], says: list[str]) -> T | None:
-    """What is asked for; or None, and why, once, in `says`."""
+    """What is asked for; or None, and why, once, in `says`. Raises NotPermitted."""
     try:
         return ask()
+    except NotPermitted:
+        raise
     except LedgerError as error:
         if (why := f"{error.code}: {error}") not in says:
             says.append(why)
+        return None
+
+
+def _or_unseen(unseen: list[str], what: str, ask: Callable[[], T]) -> T | None:
+    """What is asked for; or None, and once in `unseen`, that the user may not see it."""
+    try:
+        return ask()
+    except NotPermitted as error:
+        if (why := f"{what}: {error}") not in unseen:
+            unseen.append(why)
         return None

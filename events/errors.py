@@ -12,6 +12,7 @@
     │   │   └── UnknownCompany         no company has the name that was asked for
     │   └── TermsDiffer            two figures count different things and must not be combined
     ├── StorageUnavailable         the server is away, read-only, full or busy: no event was stored
+    │   ├── NotPermitted           the server does not let this user ask for that, or do it
     │   └── OutcomeUnknown         no reply came: it may be done; events are appended again with the same ids, else look first
     ├── LogDamaged                 the log has a gap, was shortened or was written to by something else
     │   └── LogForked              the log is other than, or shorter than, what was read from it before
@@ -148,6 +149,10 @@ class TermsDiffer(Refused):
 
 class StorageUnavailable(LedgerError):
     code = "storage-unavailable"
+
+
+class NotPermitted(StorageUnavailable):
+    """The server answers, and has no fault: its user lacks a right."""
 
 
 class OutcomeUnknown(StorageUnavailable):

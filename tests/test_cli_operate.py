@@ -205,12 +205,13 @@ def test_status_tells_the_server_and_its_durability_and_where_each_projection_is
     ledger.log.append([parse(text(event("one more")))])
     in_json, in_words = ledger.together(("status", "--json"), ("status",))
     report = in_json.document
-    assert {name: report[name] for name in ("ledger", "head", "workers", "queue", "says")} == {
+    assert {name: report[name] for name in ("ledger", "head", "workers", "queue", "says", "unseen")} == {
         "ledger": ledger.name,
         "head": 18,
         "workers": 0,
         "queue": 0,
         "says": [],
+        "unseen": [],
     }
     settings = {
         "appendfsync": "always",
