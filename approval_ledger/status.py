@@ -18,6 +18,7 @@ from events import (
     StorageUnavailable,
     Unreadable,
     durability,
+    keys,
     storage,
 )
 from projections import (
@@ -32,7 +33,9 @@ from projections import (
     pointers_of,
 )
 from workers import workers_alive
-from workers.webhooks import subscriptions
+from workers.webhooks import outcomes, subscriptions
+
+from . import tokens
 
 if TYPE_CHECKING:
     from workers import Rebuild
@@ -56,6 +59,9 @@ def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
     projections = seen("the projections", lambda: _projections(log, says, seen)) or []
     # After the projections: before them, it could be behind one that a worker has moved on meanwhile.
     head = seen("the head", lambda: _or_say(log.head, of_log))
+    # These two are looked at for their type alone: of another one, nothing is appended, and nobody let in.
+    seen("the index of subjects", lambda: _or_say(lambda: _look_at_subjects(log), of_log))
+    seen("the tokens", lambda: _or_say(lambda: tokens.any_of(log), says))
     webhooks = seen("the webhooks", lambda: _or_say(lambda: _webhooks(log, says), says))
     # What is no queue holds no job.
     queue = seen("the queue", lambda: _or_say(lambda: queue_length(log.client, log.ledger), says) or 0)
@@ -82,6 +88,12 @@ def _durability(log: Log) -> tuple[tuple[durability.Finding, ...], dict[str, str
     return durability.check(log.client), durability.settings(log.client)
 
 
+def _look_at_subjects(log: Log) -> None:
+    place = keys.subjects(log.ledger)
+    with _naming(place), storage():
+        log.client.hlen(place)
+
+
 def _server(log: Log) -> tuple[str, str]:
     with storage():
         found: dict[str, Any] = log.client.info("server")
@@ -98,6 +110,7 @@ def _with_lag(told: dict[str, Any], head: int | None) -> dict[str, Any]:
 
 def _webhooks(log: Log, says: list[str]) -> dict[str, int]:
     there = subscriptions.all_of(log)
+    _or_say(lambda: outcomes.counts(log), says)  # which /metrics has
     # What the receiver answered is not repeated: whoever reads this need not know it.
     says += [
         f"webhook {each.id} was disabled: `approvals webhook list` says why, and `enable` goes on where it was"
@@ -140,7 +153,8 @@ def _version(projection: Projection, replies: list[Any] | None) -> int:
 
 
 def _states(log: Log, live: Mapping[str, Generation]) -> dict[str, list[Any]]:
-    """The state of each generation, and how many documents and parked events it has, or what the server says instead."""
+    """The state of each generation, and how many documents, parked events and parts of snapshots it has, or what the server says
+    instead."""
     found: dict[str, list[Any]] = {}
     while asked := [name for name in live if name not in found]:
         with storage():
@@ -148,10 +162,11 @@ def _states(log: Log, live: Mapping[str, Generation]) -> dict[str, list[Any]]:
             for name in asked:
                 live[name].ask_state(pipeline)
                 pipeline.hlen(live[name].parked_key)
+                pipeline.hlen(live[name].past_key)
                 live[name].ask_position(pipeline)
             replies = iter(pipeline.execute(raise_on_error=False))
         for name in asked:
-            *told, position = islice(replies, 4)
+            *told, position = islice(replies, 5)
             if not isinstance(told[0], dict) or not has_moved(told[0], position):
                 found[name] = told
     return found
@@ -193,9 +208,9 @@ def _told(
     entry_at: Callable[[int], RecordedEvent | None],
     says: list[str],
 ) -> dict[str, Any]:
-    """What is told of the live generation of a projection. `replies` are its state, and how many documents and parked events
-    it has, or what the server says instead."""
-    state, held, parked = (_or_say(partial(_answered, generation, reply), says) for reply in replies)
+    """What is told of the live generation of a projection. `replies` are its state, and how many documents, parked events and
+    parts of snapshots it has, or what the server says instead."""
+    state, held, parked, _ = (_or_say(partial(_answered, generation, reply), says) for reply in replies)
     checkpoint = position = digest = None
     if state is not None and held is not None:
         checkpoint = _or_say(partial(_verified, generation, state, held, entry_at), says)

@@ -139,6 +139,7 @@ def test_given_a_reader_when_the_status_is_asked_for_then_what_it_may_not_see_is
         "whether the server has room, and replicas",
         "the server's version",
         "which rebuilds were asked for",
+        "the tokens",
         "the webhooks",
         "the queue",
     ]
