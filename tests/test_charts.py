@@ -347,6 +347,33 @@ def test_sources_stand_with_whom_they_repeat(log: Log) -> None:
     ]
 
 
+def test_given_who_repeats_a_repeater_then_it_stands_with_the_origin_of_both(log: Log) -> None:
+    report(
+        log,
+        total("=8", "2023-08-31", source=("Blog", "OODAloop")),
+        total("=8", "2023-08-31", source=("OODAloop", "Reuters")),
+        total("=8", "2023-08-31", source="Reuters"),
+        total("=9", "2023-09-30", source=("Blog", "OODAloop")),
+    )
+    found = drawn(log, "sources")
+    assert rows(found, "origin", "name") == [
+        ("Reuters", "itself (1)"),
+        ("Reuters", "Blog (1)"),
+        ("Reuters", "OODAloop (1)"),
+        ("OODAloop", "Blog (1)"),  # of another claim
+    ]
+    assert "Blog repeats Reuters (1)" in found["description"]
+
+
+def test_given_publishers_that_repeat_each_other_then_one_of_them_stands_as_the_origin(log: Log) -> None:
+    report(
+        log,
+        total("=8", "2023-08-31", source=("B", "A")),
+        total("=8", "2023-08-31", source=("A", "B")),
+    )
+    assert rows(drawn(log, "sources"), "origin", "name") == [("A", "itself (1)"), ("A", "B (1)")]
+
+
 def test_given_one_publisher_spelled_in_two_ways_then_it_stands_as_one_voice_as_it_was_first_written(
     log: Log,
 ) -> None:
