@@ -1493,12 +1493,25 @@ def test_given_forced_colours_then_only_the_view_that_is_shown_is_underlined(
         assert [line != ground for line in lines] == [view == "batches" for view in VIEWS]
 
 
+def test_given_an_address_before_no_position_then_that_is_told_and_the_log_goes_on(
+    visit: Visit, server: Server, api: Api
+) -> None:
+    log = projected(server, [called("t1", total("=8", "2023-08-31"))])
+    with visit() as someone:
+        page = someone.opens(at(log, view="log", before="0"))
+        expect(page.get_by_role("alert")).to_contain_text("before=0")
+        expect(page.locator("main tbody tr")).to_have_count(1)
+        api.post(log, encoded(called("t2", total("=9", "2023-09-30")))).raise_for_status()
+        expect(page.locator("main tbody tr")).to_have_count(2)
+
+
 def test_given_an_address_before_the_first_event_then_the_log_does_not_call_the_ledger_empty(
     visit: Visit, history: Log
 ) -> None:
     with visit() as someone:
         page = someone.opens(at(history, view="log", before="1"))
         expect(page.locator("main tbody")).to_have_text("No event comes before position 1.")
+        expect(page.get_by_text("new events come in by themselves")).to_have_count(0)
 
 
 @only_long
