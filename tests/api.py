@@ -36,6 +36,10 @@ class Api:
     def get(self, log: Log, path: str, **headers: str) -> httpx.Response:
         return self.client.get(f"/ledgers/{log.ledger}/{path}", headers=headers)
 
+    def leads(self, answer: httpx.Response, address: str) -> str:
+        """Where an address leads that an answer gives: it is seen from where that was asked for."""
+        return str(answer.url.join(address)).removeprefix(self.url)
+
     def post(
         self, log: Log, content: bytes | Iterable[bytes], media_type: str = STRUCTURED, **headers: str
     ) -> httpx.Response:

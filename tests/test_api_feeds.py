@@ -40,12 +40,14 @@ def entries(answer: httpx.Response) -> list[dict[str, str]]:
 
 
 def test_approvals_are_reported_newest_first_with_their_sources(api: Api, history: Log) -> None:
-    found = entries(api.get(history, "feeds/approvals"))
+    answer = api.get(history, "feeds/approvals")
+    found = entries(answer)
     positions = [int(entry["id"].rpartition(":")[2]) for entry in found]
     assert positions == sorted(positions, reverse=True)
     assert found[0]["title"] == "35: CAC: a batch of 11, announced on 2023-08"
     assert found[0]["via"].startswith("https://")
-    assert api.client.get(found[0]["alternate"]).json()["sequence"].endswith("35")
+    event = api.client.get(api.leads(answer, found[0]["alternate"]))
+    assert event.json()["sequence"].endswith("35")
 
 
 def test_a_company_has_a_feed_under_each_of_its_names(api: Api, history: Log) -> None:
@@ -109,8 +111,10 @@ def test_its_addresses_hold_by_whatever_name_it_is_asked_for(api: Api, history: 
     links = [link for entry in entries(answer) for rel, link in entry.items() if rel == "alternate"]
     (own,) = (link.get("href", "") for link in ET.fromstring(answer.content).findall(f"{ATOM}link"))
     assert links
-    assert all(link.startswith(f"/ledgers/{history.ledger}/") for link in (own, *links))
-    assert api.client.get(own).content == answer.content
+    led = [api.leads(answer, link) for link in (own, *links)]
+    assert all(link.startswith(f"/ledgers/{history.ledger}/") for link in led)
+    assert not any(link.startswith(("/", "http")) for link in (own, *links))
+    assert api.client.get(led[0]).content == answer.content
     assert api.get(history, path, Host="localhost").content == answer.content
 
 

@@ -30,7 +30,7 @@ def nothing_stored(log: Log) -> Iterator[None]:
 def test_an_event_is_stored_and_its_place_is_told(api: Api, log: Log) -> None:
     answer = api.post(log, text(event()))
     assert answer.status_code == 201
-    assert answer.headers["location"] == f"/ledgers/{log.ledger}/events/1"
+    assert api.leads(answer, answer.headers["location"]) == f"/ledgers/{log.ledger}/events/1"
     assert answer.json() == {
         "ledger": log.ledger,
         "position": 1,
@@ -38,14 +38,14 @@ def test_an_event_is_stored_and_its_place_is_told(api: Api, log: Log) -> None:
         "already": 0,
         "events": [{"status": "appended", "position": 1, "source": "urn:desk", "id": "e1"}],
     }
-    assert api.client.get(answer.headers["location"]).json()["id"] == "e1"
+    assert api.client.get(api.leads(answer, answer.headers["location"])).json()["id"] == "e1"
 
 
 def test_the_same_event_again_is_200_and_where_it_was(api: Api, log: Log) -> None:
     api.post(log, text(event()))
     again = api.post(log, text(event()))
     assert (again.status_code, again.json()["already"], log.head()) == (200, 1, 1)
-    assert again.headers["location"] == f"/ledgers/{log.ledger}/events/1"
+    assert api.leads(again, again.headers["location"]) == f"/ledgers/{log.ledger}/events/1"
 
 
 def test_all_three_modes_store_the_same_bytes(api: Api, log: Log) -> None:

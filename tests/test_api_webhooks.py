@@ -69,11 +69,12 @@ def test_a_subscription_is_made_listed_shown_and_removed_as_by_the_command(serve
         assert call(api, ledger.log, "GET").json() == listed
         assert listed["webhooks"] == [report]
         assert (report["position"], report["types"], report["private"]) == (1, ["total.reported.v1"], False)
-        assert api.client.get(new.headers["location"]).json() == report
-        gone = api.client.delete(new.headers["location"])
+        where = api.leads(new, new.headers["location"])
+        assert api.client.get(where).json() == report
+        gone = api.client.delete(where)
         assert (gone.status_code, gone.content) == (204, b"")
-        problem(api.client.get(new.headers["location"]), 404, "not-found")
-        problem(api.client.delete(new.headers["location"]), 404, "not-found")
+        problem(api.client.get(where), 404, "not-found")
+        problem(api.client.delete(where), 404, "not-found")
     assert ledger.run("webhook", "list", "--json").document["webhooks"] == []
 
 

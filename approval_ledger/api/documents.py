@@ -874,6 +874,7 @@ def described(app: FastAPI) -> dict[str, Any]:
             summary=app.summary,
             license_info=app.license_info,
             routes=app.routes,
+            servers=[{"url": "."}],  # seen from this document, wherever a proxy puts it
         )
         models: list[type[BaseModel]] = [*_DESCRIBED, *CATALOG.values()]
         _, schemas = models_json_schema(

@@ -34,8 +34,8 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry. Its id is made of what it tells, so that another telling is another entry. Its link is without scheme and host:
-    a proxy that does TLS has others."""
+    """One entry. Its id is made of what it tells, so that another telling is another entry. Its link is seen from the
+    feed: a proxy has another scheme and host, and may have another path."""
 
     id: str
     title: str
@@ -129,7 +129,7 @@ def _of_contradiction(log: Log, events: Sequence[int], says: str, newest: Record
         id=f"urn:approval-ledger:{log.ledger}:contradiction:{told}",
         title=f"Positions {positions} contradict each other",
         updated=_instant(newest),
-        link=f"/ledgers/{log.ledger}/events/{newest.position}",
+        link=f"../events/{newest.position}",
         summary=says,
         author="approval-ledger",
     )
@@ -141,7 +141,7 @@ def _of_event(log: Log, recorded: RecordedEvent, event: DecodedEvent) -> Entry:
         id=f"urn:approval-ledger:{log.ledger}:event:{recorded.position}",
         title=_title(event),
         updated=_instant(recorded),
-        link=f"/ledgers/{log.ledger}/events/{recorded.position}",
+        link=f"../events/{recorded.position}",
         summary=source.title if source and source.title else _title(event),
         author=source.publisher if source else event.source,
         source=source.url if source else None,
@@ -176,7 +176,7 @@ def _instant(event: RecordedEvent) -> str:
 
 
 def _feed(request: Request, log: Log, now: Standing, of: str, title: str, entries: Iterable[Entry]) -> bytes:
-    own = request.url.path
+    own = request.url.path.rpartition("/")[2]
     own += f"?{urlencode(request.query_params.multi_items())}" if request.query_params else ""
     head = log.at(now.head) if now.head else None
     root = ET.Element("feed", xmlns="http://www.w3.org/2005/Atom")

@@ -48,7 +48,7 @@ def events(request: Request, log: LogOf, query: Annotated[parameters.Page, Query
     document = b'{"ledger":%b,"events":[%b],"next":%b}\n' % (
         canonical(log.ledger),
         b",".join(as_json_line(event) for event in shown),
-        canonical(_address(request, query, shown[-1].position) if next(found, None) else None),
+        canonical(_address(query, shown[-1].position) if next(found, None) else None),
     )
     tag = f'"{sha256(document).hexdigest()[:32]}"'
     if has(request, tag) or has_any(request):
@@ -80,9 +80,9 @@ def _listed(log: Log, query: parameters.Page, limit: int | None) -> Iterator[Rec
     return listed(log, after=query.after, limit=limit, subject=query.subject, backwards=backwards)
 
 
-def _address(request: Request, query: parameters.Page, last: int) -> str:
+def _address(query: parameters.Page, last: int) -> str:
     given = query.model_dump(exclude_unset=True, exclude_none=True) | {"after": last}
-    return f"{request.url.path}?{urlencode(given)}"
+    return f"events?{urlencode(given)}"
 
 
 @router.get("/events/{position}", responses=documents.event())

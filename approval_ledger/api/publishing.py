@@ -86,7 +86,7 @@ def _publish(request: Request, log: Log, mode: Mode, content: bytes) -> Response
         201 if appended else 200,
         media_type="application/json",
         headers={
-            "Location": f"/ledgers/{log.ledger}/events/{first.position}",
+            "Location": f"events/{first.position}",
             "Cache-Control": "no-store",
         },
     )

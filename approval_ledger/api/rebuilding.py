@@ -41,10 +41,9 @@ def _told(ledger: str, projection: str, found: Rebuild | None, status: int = 200
         "projection": projection,
         "rebuild": told_rebuild(found),
     }
-    where = f"/ledgers/{ledger}/projections/{projection}/rebuild"
     return Response(
         canonical(document) + b"\n",
         status,
         media_type="application/json",
-        headers={"Cache-Control": "no-store"} | ({"Location": where} if status == 202 else {}),
+        headers={"Cache-Control": "no-store"} | ({"Location": "rebuild"} if status == 202 else {}),
     )

@@ -49,8 +49,7 @@ async def add(request: Request, log: LogOf, query: Nothing) -> Response:  # noqa
 
 def _add(log: Log, asked: Subscribe) -> Response:
     added = subscriptions.add(log, asked.url, asked.types, after=asked.after)
-    where = f"/ledgers/{log.ledger}/webhooks/{added.id}"
-    return _json(_report(log, added) | {"secret": added.secret}, 201, {"Location": where})
+    return _json(_report(log, added) | {"secret": added.secret}, 201, {"Location": f"webhooks/{added.id}"})
 
 
 @router.get("/{webhook}", responses=documents.webhook())
