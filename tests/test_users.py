@@ -161,6 +161,17 @@ def test_given_a_producer_when_the_status_is_asked_for_then_it_tells_the_server_
     assert "no projection can be seen" in in_words.out
 
 
+def test_given_a_user_who_may_not_even_see_the_head_when_the_status_is_asked_for_then_it_is_exit_code_1(
+    users: Users,
+) -> None:
+    users.log("producer").append([report("e1")])
+    rules = ("on", ">secret", "resetchannels", "-@all", "+info", "+config|get")
+    execute(users.server.client(), "ACL", "SETUSER", users.named("reader"), "reset", *rules)
+    where = ("--url", users.url("reader"), "--ledger", users.ledger)
+    told = approvals("status", "--json", *where, code=1).document
+    assert (told["head"], told["says"], told["server"]["durable"]) == (None, [], True)
+
+
 def read(log: Log) -> None:
     assert [each.position for each in log.read()] == [1, 2]
     assert [each.position for each in log.read_backwards()] == [2, 1]

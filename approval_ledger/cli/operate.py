@@ -212,7 +212,8 @@ def status(*, url: Url = None, data: Data = None, ledger: Ledger = None, json: J
         show.json(report)
     else:
         _show_status(report)
-    if report["says"]:
+    # Of a ledger of which not even the head is seen nobody knows that nothing is wrong.
+    if report["says"] or report["head"] is None:
         raise typer.Exit(1)
 
 
