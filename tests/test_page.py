@@ -146,6 +146,32 @@ def test_until_a_chart_is_drawn_its_room_is_kept_and_says_so_and_then_nothing_mo
             expect(page.locator(".drawn")).not_to_contain_text(says)
 
 
+def test_given_who_repeats_a_repeater_when_the_chart_of_sources_is_drawn_then_it_has_the_room_that_was_kept(
+    visit: Visit, server: Server
+) -> None:
+    reports = [
+        total("=8", "2023-08-31", source=("Blog", "OODAloop")),
+        total("=8", "2023-08-31", source=("OODAloop", "Reuters")),
+        total("=8", "2023-08-31", source="Reuters"),
+        total("=9", "2023-09-30", source=("Blog", "OODAloop")),
+    ]
+    log = projected(server, [called(f"t{n}", report) for n, report in enumerate(reports)])
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    with visit() as someone:
+        someone.page.route("**/charts/*", hold)
+        with someone.page.expect_request("**/charts/*"):
+            page = someone.opens(at(log, view="sources"))
+        below = page.locator(".chart details")
+        before = below.bounding_box()
+        held.pop().continue_()
+        page.wait_for_selector("[data-drawn] svg")
+        assert below.bounding_box() == before
+
+
 @only_long
 @pytest.mark.parametrize("width", [375, 1280])
 @pytest.mark.parametrize("view", ["totals", "companies", "projections"])
