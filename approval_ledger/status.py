@@ -13,10 +13,12 @@ from events import (
     LedgerError,
     Log,
     LogDamaged,
+    NotPermitted,
     RecordedEvent,
     StorageUnavailable,
     Unreadable,
     durability,
+    keys,
     storage,
 )
 from projections import (
@@ -31,7 +33,9 @@ from projections import (
     pointers_of,
 )
 from workers import workers_alive
-from workers.webhooks import subscriptions
+from workers.webhooks import outcomes, subscriptions
+
+from . import tokens
 
 if TYPE_CHECKING:
     from workers import Rebuild
@@ -43,36 +47,57 @@ DIGESTED = 50_000
 
 
 def status_of(log: Log, where: str | None = None) -> dict[str, Any]:
-    """What `approvals status --json` prints. `says` is what is wrong, and empty where nothing is. `where` is
-    the server's address, which is left out where it is not given."""
+    """What `approvals status --json` prints. `says` is what is wrong, and empty where nothing is; `unseen` is what the user may
+    not see, which is None or left out, and why. `where` is the server's address, which is left out where it is not given."""
     from workers import queue_length
 
-    findings = [str(finding) for finding in durability.check(log.client)]
-    refusing = [str(finding) for finding in durability.refusing(log.client)]
-    with storage():
-        server = log.client.info("server")
-    of_log, says = list[str](), list[str]()
-    projections = _projections(log, says)
+    of_log, says, unseen = list[str](), list[str](), list[str]()
+    seen = partial(_or_unseen, unseen)
+    findings, settings = seen("whether appends are durable", lambda: _durability(log)) or (None, None)
+    refusing = seen("whether the server has room, and replicas", lambda: durability.refusing(log.client))
+    software, version = seen("the server's version", lambda: _server(log)) or (None, None)
+    projections = seen("the projections", lambda: _projections(log, says, seen)) or []
     # After the projections: before them, it could be behind one that a worker has moved on meanwhile.
-    head = _or_say(log.head, of_log)
-    webhooks = _or_say(lambda: _webhooks(log, says), says)
-    queue = _or_say(lambda: queue_length(log.client, log.ledger), says)
+    head = seen("the head", lambda: _or_say(log.head, of_log))
+    # These two are looked at for their type alone: of another one, nothing is appended, and nobody let in.
+    seen("the index of subjects", lambda: _or_say(lambda: _look_at_subjects(log), of_log))
+    seen("the tokens", lambda: _or_say(lambda: tokens.any_of(log), says))
+    webhooks = seen("the webhooks", lambda: _or_say(lambda: _webhooks(log, says), says))
+    # What is no queue holds no job.
+    queue = seen("the queue", lambda: _or_say(lambda: queue_length(log.client, log.ledger), says) or 0)
     return {
         "ledger": log.ledger,
         "server": {
             **({} if where is None else {"where": where}),
-            "software": server.get("server_name", "redis"),
-            "version": server.get("valkey_version") or server.get("redis_version"),
-            "durable": not findings,
-            "settings": durability.settings(log.client),
+            "software": software,
+            "version": version,
+            "durable": None if findings is None else not findings,
+            "settings": settings,
         },
         "head": head,
         "projections": [_with_lag(told, head) for told in projections],
         "webhooks": webhooks,
-        "workers": workers_alive(log.client, log.ledger),
-        "queue": queue or 0,  # what is no queue holds no job
-        "says": list(dict.fromkeys([*of_log, *findings, *refusing, *says])),
+        "workers": seen("the workers", lambda: workers_alive(log.client, log.ledger)),
+        "queue": queue,
+        "says": list(dict.fromkeys([*of_log, *map(str, (*(findings or ()), *(refusing or ()))), *says])),
+        "unseen": unseen,
     }
+
+
+def _durability(log: Log) -> tuple[tuple[durability.Finding, ...], dict[str, str]]:
+    return durability.check(log.client), durability.settings(log.client)
+
+
+def _look_at_subjects(log: Log) -> None:
+    place = keys.subjects(log.ledger)
+    with _naming(place), storage():
+        log.client.hlen(place)
+
+
+def _server(log: Log) -> tuple[str, str]:
+    with storage():
+        found: dict[str, Any] = log.client.info("server")
+    return found.get("server_name", "redis"), found.get("valkey_version") or found["redis_version"]
 
 
 def _with_lag(told: dict[str, Any], head: int | None) -> dict[str, Any]:
@@ -85,6 +110,7 @@ def _with_lag(told: dict[str, Any], head: int | None) -> dict[str, Any]:
 
 def _webhooks(log: Log, says: list[str]) -> dict[str, int]:
     there = subscriptions.all_of(log)
+    _or_say(lambda: outcomes.counts(log), says)  # which /metrics has
     # What the receiver answered is not repeated: whoever reads this need not know it.
     says += [
         f"webhook {each.id} was disabled: `approvals webhook list` says why, and `enable` goes on where it was"
@@ -94,7 +120,7 @@ def _webhooks(log: Log, says: list[str]) -> dict[str, int]:
     return subscriptions.counts(log, there)
 
 
-def _projections(log: Log, says: list[str]) -> list[dict[str, Any]]:
+def _projections(log: Log, says: list[str], seen: Callable[..., Any]) -> list[dict[str, Any]]:
     """How each is, of what was asked of all of them at once: a round trip for each thing of each took most of the time."""
     from workers import last_rebuilds
 
@@ -109,7 +135,9 @@ def _projections(log: Log, says: list[str]) -> list[dict[str, Any]]:
         {
             "projection": name,
             "version": _version(projection, states.get(name)),
-            "rebuild": told_rebuild(_or_say(rebuilds[name], says)),
+            "rebuild": told_rebuild(
+                seen("which rebuilds were asked for", partial(_or_say, rebuilds[name], says))
+            ),
             **(_told(live[name], pointers[name], states[name], entry_at, says) if name in live else _NOTHING),
         }
         for name, projection in PROJECTIONS.items()
@@ -125,7 +153,8 @@ def _version(projection: Projection, replies: list[Any] | None) -> int:
 
 
 def _states(log: Log, live: Mapping[str, Generation]) -> dict[str, list[Any]]:
-    """The state of each generation, and how many documents and parked events it has, or what the server says instead."""
+    """The state of each generation, and how many documents, parked events and parts of snapshots it has, or what the server says
+    instead."""
     found: dict[str, list[Any]] = {}
     while asked := [name for name in live if name not in found]:
         with storage():
@@ -133,10 +162,11 @@ def _states(log: Log, live: Mapping[str, Generation]) -> dict[str, list[Any]]:
             for name in asked:
                 live[name].ask_state(pipeline)
                 pipeline.hlen(live[name].parked_key)
+                pipeline.hlen(live[name].past_key)
                 live[name].ask_position(pipeline)
             replies = iter(pipeline.execute(raise_on_error=False))
         for name in asked:
-            *told, position = islice(replies, 4)
+            *told, position = islice(replies, 5)
             if not isinstance(told[0], dict) or not has_moved(told[0], position):
                 found[name] = told
     return found
@@ -178,9 +208,9 @@ def _told(
     entry_at: Callable[[int], RecordedEvent | None],
     says: list[str],
 ) -> dict[str, Any]:
-    """What is told of the live generation of a projection. `replies` are its state, and how many documents and parked events
-    it has, or what the server says instead."""
-    state, held, parked = (_or_say(partial(_answered, generation, reply), says) for reply in replies)
+    """What is told of the live generation of a projection. `replies` are its state, and how many documents, parked events and
+    parts of snapshots it has, or what the server says instead."""
+    state, held, parked, _ = (_or_say(partial(_answered, generation, reply), says) for reply in replies)
     checkpoint = position = digest = None
     if state is not None and held is not None:
         checkpoint = _or_say(partial(_verified, generation, state, held, entry_at), says)
@@ -280,10 +310,22 @@ def _beside(store: Store, pointers: Pointers) -> dict[str, int] | None:
 
 
 def _or_say(ask: Callable[[], T], says: list[str]) -> T | None:
-    """What is asked for; or None, and why, once, in `says`."""
+    """What is asked for; or None, and why, once, in `says`. Raises NotPermitted."""
     try:
         return ask()
+    except NotPermitted:
+        raise
     except LedgerError as error:
         if (why := f"{error.code}: {error}") not in says:
             says.append(why)
+        return None
+
+
+def _or_unseen(unseen: list[str], what: str, ask: Callable[[], T]) -> T | None:
+    """What is asked for; or None, and once in `unseen`, that the user may not see it."""
+    try:
+        return ask()
+    except NotPermitted as error:
+        if (why := f"{what}: {error}") not in unseen:
+            unseen.append(why)
         return None

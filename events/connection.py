@@ -16,7 +16,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from .errors import BadQuestion, LogDamaged, OutcomeUnknown, StorageUnavailable
+from .errors import BadQuestion, LogDamaged, NotPermitted, OutcomeUnknown, StorageUnavailable
 
 
 def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redis.Redis:
@@ -257,4 +257,5 @@ def _refusal(error: redis.exceptions.RedisError, writing: bool, words: Words) ->
             f"the server broke off in the middle of a function ({reason}); what it had written by then stays. {words.broken_off}"
         )
     advice = _WHAT_TO_DO.get(code, "Retry later")
-    return StorageUnavailable(f"the server refuses: {reason}.{words.untouched} {advice}.")
+    kind = NotPermitted if code == "NOPERM" else StorageUnavailable
+    return kind(f"the server refuses: {reason}.{words.untouched} {advice}.")

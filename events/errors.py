@@ -12,6 +12,7 @@
     │   │   └── UnknownCompany         no company has the name that was asked for
     │   └── TermsDiffer            two figures count different things and must not be combined
     ├── StorageUnavailable         the server is unreachable, read-only, full or busy: no event was stored
+    │   ├── NotPermitted           the server does not allow its user to ask for this, or to do it
     │   └── OutcomeUnknown         no reply came: append events again with the same ids; check before repeating anything else
     ├── LogDamaged                 the log has a gap, was shortened or was written to by something else
     │   └── LogForked              the log differs from what was read of it before, or is shorter
@@ -148,6 +149,10 @@ class TermsDiffer(Refused):
 
 class StorageUnavailable(LedgerError):
     code = "storage-unavailable"
+
+
+class NotPermitted(StorageUnavailable):
+    """The server answers, and has no fault: its user lacks a right."""
 
 
 class OutcomeUnknown(StorageUnavailable):

@@ -90,7 +90,7 @@ def test_a_store_that_is_away_is_told_and_hides_nothing_else() -> None:
     assert ("approvals_http_streams", ()) in found
 
 
-@pytest.mark.parametrize("broken", ["version", "position", "pointer", "parked"])
+@pytest.mark.parametrize("broken", ["version", "position", "beyond", "pointer", "parked"])
 def test_given_a_projection_that_cannot_be_read_when_it_is_watched_then_all_else_of_the_ledger_is_told(
     server: Server, log: Log, broken: str
 ) -> None:
@@ -102,6 +102,8 @@ def test_given_a_projection_that_cannot_be_read_when_it_is_watched_then_all_else
         match broken:
             case "pointer":
                 log.client.hset(totals.store.pointer, "live", "first")
+            case "beyond":  # as where the log was restored, and it was not
+                log.client.hset(totals.state_key, "position", "7")
             case "parked":
                 log.client.set(totals.parked_key, "something else's")
             case _:
@@ -114,6 +116,7 @@ def test_given_a_projection_that_cannot_be_read_when_it_is_watched_then_all_else
         == {
             "version": {"position", "lag_events"},
             "position": {"position", "lag_events"},
+            "beyond": {"position", "lag_events"},
             "pointer": {"position", "lag_events", "parked_events"},
             "parked": {"parked_events"},
         }[broken]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import product
@@ -31,6 +32,7 @@ from approval_ledger.charts import (
 )
 from approval_ledger.charts.reports import in_conflict
 from approval_ledger.charts.theme import COLOURS, clipped, wrapped
+from approval_ledger.charts.totals import totals as chart_of_totals
 from approval_ledger.charts.words import EN, ZH
 from events import BadQuestion, EventData, Log
 from events.quantities import Count
@@ -123,6 +125,41 @@ def test_given_more_days_than_the_words_tell_then_they_tell_each_change_once_and
     assert len(rows(found, "on", "total")) == 40
     assert "and 16 more days, which the chart shows" in found["description"]
     assert "not drawn" not in found["description"]
+
+
+@pytest.mark.parametrize("certain", [True, False])
+def test_given_more_days_than_half_pixels_then_so_many_are_drawn_and_each_figure_is_where_it_was(
+    certain: bool,
+) -> None:
+    look, days, first = Look.of(), 6_000, date(2000, 1, 1)
+    figures = [0 if n < 3_001 else 5_000 if n < 3_003 else 5_000 + n // 2 for n in range(days)]
+    answer = _answer_of([(str(first + timedelta(days=n)), low) for n, low in enumerate(figures)], certain)
+    panel = chart_of_totals(answer, look, {})["vconcat"][0]
+    (line,) = (each["data"]["values"] for each in panel["layer"] if each["mark"]["type"] == "line")
+    half_pixel = days / (2 * panel["width"])
+    assert len(line) <= 2 * (2 * panel["width"]) + 2
+    at = [date.fromisoformat(row["from"]) for row in line]
+    for n, low in enumerate(figures):
+        day = first + timedelta(days=n)
+        before, after = bisect_right(at, day) - 1, min(bisect_right(at, day), len(at) - 1)
+        assert line[before]["low"] <= low <= line[after]["low"]
+        assert line[before]["low"] == low or (at[after] - at[before]).days <= half_pixel
+    dots = rows(panel, "on", "total")
+    assert 0 < len(dots) <= 4 * (panel["width"] + panel["height"]) if certain else dots == []
+    assert str(first + timedelta(days=3_001)) in [on for on, _ in dots] or not certain
+
+
+def _answer_of(lows: list[tuple[str, int]], certain: bool) -> Row:
+    """An answer with steps of these days and figures."""
+    nothing = {"low": [], "high": [], "more": 0}
+    steps = [
+        {"on": on, "total": {"low": low, "high": low if certain else None}, "named": 0, "evidence": nothing}
+        for on, low in lows
+    ]
+    last = steps[-1]
+    found = last | {"authority": "CAC", "instrument": "approval", "unit": "model", "as_of": last["on"]}
+    found |= {"steps": steps, "contradictions": []}
+    return {"ledger": "big", "projection": "totals", "position": len(steps), "answers": [found]}
 
 
 def test_given_days_of_one_figure_then_the_words_tell_it_once(log: Log) -> None:
@@ -346,6 +383,33 @@ def test_sources_stand_with_whom_they_repeat(log: Log) -> None:
         ("Reuters", "Voice of Nigeria (1)"),
         ("Securities Times", "itself (1)"),
     ]
+
+
+def test_given_who_repeats_a_repeater_then_it_stands_with_the_origin_of_both(log: Log) -> None:
+    report(
+        log,
+        total("=8", "2023-08-31", source=("Blog", "OODAloop")),
+        total("=8", "2023-08-31", source=("OODAloop", "Reuters")),
+        total("=8", "2023-08-31", source="Reuters"),
+        total("=9", "2023-09-30", source=("Blog", "OODAloop")),
+    )
+    found = drawn(log, "sources")
+    assert rows(found, "origin", "name") == [
+        ("Reuters", "itself (1)"),
+        ("Reuters", "Blog (1)"),
+        ("Reuters", "OODAloop (1)"),
+        ("OODAloop", "Blog (1)"),  # of another claim
+    ]
+    assert "Blog repeats Reuters (1)" in found["description"]
+
+
+def test_given_publishers_that_repeat_each_other_then_one_of_them_stands_as_the_origin(log: Log) -> None:
+    report(
+        log,
+        total("=8", "2023-08-31", source=("B", "A")),
+        total("=8", "2023-08-31", source=("A", "B")),
+    )
+    assert rows(drawn(log, "sources"), "origin", "name") == [("A", "itself (1)"), ("A", "B (1)")]
 
 
 def test_given_one_publisher_spelled_in_two_ways_then_it_stands_as_one_voice_as_it_was_first_written(

@@ -205,12 +205,13 @@ def test_status_tells_the_server_and_its_durability_and_where_each_projection_is
     ledger.log.append([parse(text(event("one more")))])
     in_json, in_words = ledger.together(("status", "--json"), ("status",))
     report = in_json.document
-    assert {name: report[name] for name in ("ledger", "head", "workers", "queue", "says")} == {
+    assert {name: report[name] for name in ("ledger", "head", "workers", "queue", "says", "unseen")} == {
         "ledger": ledger.name,
         "head": 18,
         "workers": 0,
         "queue": 0,
         "says": [],
+        "unseen": [],
     }
     settings = {
         "appendfsync": "always",
@@ -352,13 +353,18 @@ def test_given_documents_of_another_version_when_the_status_is_asked_for_then_th
 
 
 @pytest.mark.parametrize(
-    "broken", ["position", "pointer", "state", "documents", "parked", "document", "asked"]
+    "broken", ["position", "pointer", "state", "documents", "parked", "past", "document", "asked"]
 )
 def test_given_a_projection_that_something_else_wrote_to_when_the_status_is_asked_for_then_the_others_are_told(
     projected: Ledger, broken: str
 ) -> None:
     client, totals = projected.log.client, Store(projected.log, PROJECTIONS["totals"]).open_live()
-    whole = {"state": totals.state_key, "documents": totals.documents_key, "parked": totals.parked_key}
+    whole = {
+        "state": totals.state_key,
+        "documents": totals.documents_key,
+        "parked": totals.parked_key,
+        "past": totals.past_key,
+    }
     match broken:
         case "position":
             client.hset(totals.state_key, "position", "seventeen")
@@ -376,11 +382,11 @@ def test_given_a_projection_that_something_else_wrote_to_when_the_status_is_aske
     assert report["head"] == 17
     assert report["webhooks"] == {"enabled": 0, "failing": 0, "disabled": 0, "dead_letters": 0}
     first, *others = report["projections"]
-    assert first["readable"] is (broken in ("parked", "document", "asked"))
+    assert first["readable"] is (broken in ("parked", "past", "document", "asked"))
     assert (first["position"], first["lag"]) == (
         (0, None) if broken in ("position", "pointer", "state") else (17, 0)
     )
-    assert (first["digest"] is None) is (broken not in ("parked", "asked"))
+    assert (first["digest"] is None) is (broken not in ("parked", "past", "asked"))
     assert {(p["position"], p["lag"], p["readable"]) for p in others} == {(17, 0, True)}
     assert None not in {p["digest"] for p in others}
 
@@ -398,6 +404,19 @@ def test_given_a_queue_that_something_else_wrote_when_the_status_is_asked_for_th
     projected.log.append([report("another")])
     projected.run("work", "--burst")
     projected.run("status")
+
+
+@pytest.mark.parametrize("place", [keys.ids, keys.subjects, keys.tokens, keys.webhooks, keys.deliveries])
+def test_given_a_key_of_another_type_when_the_status_is_asked_for_then_it_is_told_with_all_else(
+    projected: Ledger, place: Callable[[str], str]
+) -> None:
+    projected.log.client.delete(place(projected.name))
+    projected.log.client.set(place(projected.name), "something else's")
+    told = projected.run("status", "--json", code=1).document
+    (says,) = told["says"]
+    assert ("WRONGTYPE" if place is keys.ids else place(projected.name)) in says
+    assert told["head"] == (None if place is keys.ids else 17)
+    assert {p["position"] for p in told["projections"]} == {17}
 
 
 def test_given_a_projection_that_moves_on_while_a_status_is_taken_then_it_is_not_beyond_the_head(

@@ -146,6 +146,32 @@ def test_until_a_chart_is_drawn_its_room_is_kept_and_says_so_and_then_nothing_mo
             expect(page.locator(".drawn")).not_to_contain_text(says)
 
 
+def test_given_who_repeats_a_repeater_when_the_chart_of_sources_is_drawn_then_it_has_the_room_that_was_kept(
+    visit: Visit, server: Server
+) -> None:
+    reports = [
+        total("=8", "2023-08-31", source=("Blog", "OODAloop")),
+        total("=8", "2023-08-31", source=("OODAloop", "Reuters")),
+        total("=8", "2023-08-31", source="Reuters"),
+        total("=9", "2023-09-30", source=("Blog", "OODAloop")),
+    ]
+    log = projected(server, [called(f"t{n}", report) for n, report in enumerate(reports)])
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    with visit() as someone:
+        someone.page.route("**/charts/*", hold)
+        with someone.page.expect_request("**/charts/*"):
+            page = someone.opens(at(log, view="sources"))
+        below = page.locator(".chart details")
+        before = below.bounding_box()
+        held.pop().continue_()
+        page.wait_for_selector("[data-drawn] svg")
+        assert below.bounding_box() == before
+
+
 @only_long
 @pytest.mark.parametrize("width", [375, 1280])
 @pytest.mark.parametrize("view", ["totals", "companies", "projections"])
@@ -668,7 +694,8 @@ def test_pinned_an_address_shows_the_same_when_the_ledger_has_grown(
         page = someone.opens(at(log))
         someone.follows(page.get_by_role("link", name="Pin this view"))
         digest = page.locator("footer code").first.get_attribute("title")
-        question = page.locator("footer a", has=page.locator("code")).get_attribute("href") or ""
+        link = page.locator("footer a", has=page.locator("code"))
+        question = urlsplit(str(link.evaluate("link => link.href")))._replace(scheme="", netloc="").geturl()
         assert question == f"/ledgers/{log.ledger}/totals?known_at=1&steps=true"
         assert api.client.get(question).json()["digest"] == digest
         log.append([called("t2", total("=11", "2023-09-30"))])
@@ -1496,12 +1523,25 @@ def test_given_forced_colours_then_only_the_view_that_is_shown_is_underlined(
         assert [line != ground for line in lines] == [view == "batches" for view in VIEWS]
 
 
+def test_given_an_address_before_no_position_then_that_is_told_and_the_log_goes_on(
+    visit: Visit, server: Server, api: Api
+) -> None:
+    log = projected(server, [called("t1", total("=8", "2023-08-31"))])
+    with visit() as someone:
+        page = someone.opens(at(log, view="log", before="0"))
+        expect(page.get_by_role("alert")).to_contain_text("before=0")
+        expect(page.locator("main tbody tr")).to_have_count(1)
+        api.post(log, encoded(called("t2", total("=9", "2023-09-30")))).raise_for_status()
+        expect(page.locator("main tbody tr")).to_have_count(2)
+
+
 def test_given_an_address_before_the_first_event_then_the_log_does_not_call_the_ledger_empty(
     visit: Visit, history: Log
 ) -> None:
     with visit() as someone:
         page = someone.opens(at(history, view="log", before="1"))
         expect(page.locator("main tbody")).to_have_text("No event comes before position 1.")
+        expect(page.get_by_text("new events come in by themselves")).to_have_count(0)
 
 
 @only_long
@@ -1536,8 +1576,8 @@ def test_without_javascript_the_page_says_where_the_answers_are(browser: Browser
         page = context.new_page()
         page.goto(api.url)
         assert (
-            page.get_by_role("link", name="companies").get_attribute("href")
-            == "/ledgers/cac/companies?format=csv"
+            page.get_by_role("link", name="companies").evaluate("link => link.href")
+            == f"{api.url}/ledgers/cac/companies?format=csv"
         )
     finally:
         context.close()

@@ -116,6 +116,62 @@ def test_a_reader_reads_and_asks_and_appends_nothing(users: Users) -> None:
     assert users.log("reader").head() == 2
 
 
+def test_given_a_reader_when_the_status_is_asked_for_then_what_it_may_not_see_is_told_apart_from_what_is_wrong(
+    users: Users,
+) -> None:
+    users.log("producer").append([report("e1")])
+    run_here(users.client("workers"), users.ledger)
+    where = ("--url", users.url("reader"), "--ledger", users.ledger)
+    in_json, in_words = together(("status", "--json", *where), ("status", *where))
+    told = in_json.document
+    with running(users.server, client=users.client("reader")) as api:
+        over_http = api.get(users.log("reader"), "status").json()
+    del told["server"]["where"]
+    assert over_http == told
+    assert (told["head"], told["says"]) == (1, [])
+    assert {(each["position"], each["lag"], each["readable"]) for each in told["projections"]} == {
+        (1, 0, True)
+    }
+    assert set(told["server"].values()) == {None}
+    assert (told["webhooks"], told["queue"]) == (None, None)
+    assert [each.partition(": the server refuses: ")[0] for each in told["unseen"]] == [
+        "whether appends are durable",
+        "whether the server has room, and replicas",
+        "the server's version",
+        "which rebuilds were asked for",
+        "the tokens",
+        "the webhooks",
+        "the queue",
+    ]
+    assert "config|get" in told["unseen"][0]
+    assert "a server, durability unknown" in in_words.out
+    assert "head 1, 0 workers alive, unknown jobs waiting" in in_words.out
+    assert in_words.out.count("not seen: ") == len(told["unseen"])
+
+
+def test_given_a_producer_when_the_status_is_asked_for_then_it_tells_the_server_and_the_head(
+    users: Users,
+) -> None:
+    users.log("producer").append([report("e1")])
+    where = ("--url", users.url("producer"), "--ledger", users.ledger)
+    in_json, in_words = together(("status", "--json", *where), ("status", *where))
+    told = in_json.document
+    assert (told["head"], told["server"]["durable"], told["projections"]) == (1, True, [])
+    assert "the projections" in [each.partition(":")[0] for each in told["unseen"]]
+    assert "no projection can be seen" in in_words.out
+
+
+def test_given_a_user_who_may_not_even_see_the_head_when_the_status_is_asked_for_then_it_is_exit_code_1(
+    users: Users,
+) -> None:
+    users.log("producer").append([report("e1")])
+    rules = ("on", ">secret", "resetchannels", "-@all", "+info", "+config|get")
+    execute(users.server.client(), "ACL", "SETUSER", users.named("reader"), "reset", *rules)
+    where = ("--url", users.url("reader"), "--ledger", users.ledger)
+    told = approvals("status", "--json", *where, code=1).document
+    assert (told["head"], told["says"], told["server"]["durable"]) == (None, [], True)
+
+
 def read(log: Log) -> None:
     assert [each.position for each in log.read()] == [1, 2]
     assert [each.position for each in log.read_backwards()] == [2, 1]

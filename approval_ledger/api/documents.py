@@ -393,10 +393,10 @@ class Retried(Exact):
 
 
 class StatusOfServer(Exact):
-    software: str
-    version: str
-    durable: bool
-    settings: dict[str, str]
+    software: str | None
+    version: str | None
+    durable: bool | None
+    settings: dict[str, str] | None
 
 
 class Beside(Exact):
@@ -449,16 +449,18 @@ class CountsOfWebhooks(Exact):
 
 
 class Status(Exact):
-    """What `approvals status --json` prints, without the server's address."""
+    """What `approvals status --json` prints, without the server's address. What the server's user may not see is null, and told in
+    `unseen`."""
 
     ledger: str
     server: StatusOfServer
     head: int | None
     projections: list[StatusOfProjection]
     webhooks: CountsOfWebhooks | None
-    workers: int
-    queue: int
+    workers: int | None
+    queue: int | None
     says: list[str]
+    unseen: list[str]
 
 
 _ANSWERS: dict[str, type[Answer]] = {

@@ -85,7 +85,8 @@ class OfLedger(Collector):
     def _collect(self) -> Iterator[Metric]:
         log = self._log
         durable = not durability.check(log.client)
-        reached = self._of_each(lambda generation: generation.checkpoint().position)
+        # One that was read from another log is none: beyond the head, it seemed to be ahead of it.
+        reached = self._of_each(lambda generation: generation.verified_checkpoint().position)
         parked = self._of_each(lambda generation: len(generation.parked()))
         head = log.head()
         yield self._gauge("approvals_ledger_durable", "1 if appends are acknowledged, else 0.", durable)

@@ -10,6 +10,7 @@ from typing import Any
 
 from events import name_key
 from projections import Answer
+from projections import sources as fold
 
 from .theme import Look, Specification, clipped, framed, nothing
 
@@ -49,16 +50,37 @@ def _cited(answer: Answer) -> Cited:
     spelled: dict[str, str] = {}  # by what names are compared by, so that one voice is one
     for claim in answer["answers"]:
         for report in claim["reports"]:
-            written = report["publisher"]
-            of = report.get("derived_from", {}).get("publisher", written)
-            origin, publisher = (spelled.setdefault(name_key(name), name) for name in (of, written))
-            repeated_by = None if origin == publisher else publisher
-            found.setdefault((origin, repeated_by), []).append(report["position"])
+            for name in (report.get("derived_from", report)["publisher"], report["publisher"]):
+                spelled.setdefault(name_key(name), name)
+    for claim in answer["answers"]:
+        first = _who_said_first(claim)
+        for report in claim["reports"]:
+            publisher = name_key(report["publisher"])
+            for origin in first[fold.origin(report)]:
+                repeated_by = None if origin == publisher else spelled[publisher]
+                found.setdefault((spelled[origin], repeated_by), []).append(report["position"])
     voices = Counter(origin for origin, repeated_by in found if repeated_by is not None)
     order = sorted(
         found, key=lambda pair: (-voices[pair[0]], pair[0], pair[1] is not None, -len(found[pair]), pair[1])
     )
     return {pair: found[pair] for pair in order}
+
+
+def _who_said_first(claim: Mapping[str, Any]) -> Mapping[str, list[str]]:
+    """By whom a report derives from (as a key), whom that repeats in the end: the independent origins of the claim."""
+    repeated_by: dict[str, set[str]] = {}
+    for report in claim["reports"]:
+        repeated_by.setdefault(fold.origin(report), set()).add(name_key(report["publisher"]))
+    found: dict[str, list[str]] = {}
+    for origin in claim["independent"]:
+        reached, ahead = {origin}, [origin]
+        while ahead:
+            name = ahead.pop()
+            found.setdefault(name, []).append(origin)
+            further = repeated_by.get(name, set()) - reached
+            reached |= further
+            ahead += further
+    return found
 
 
 def _body(cited: Cited, look: Look) -> Mapping[str, Any]:

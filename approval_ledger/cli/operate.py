@@ -212,21 +212,24 @@ def status(*, url: Url = None, data: Data = None, ledger: Ledger = None, json: J
         show.json(report)
     else:
         _show_status(report)
-    if report["says"]:
+    # Of a ledger of which not even the head is seen nobody knows that nothing is wrong.
+    if report["says"] or report["head"] is None:
         raise typer.Exit(1)
 
 
 def _show_status(report: dict[str, Any]) -> None:
     server = report["server"]
-    durable = "durable" if server["durable"] else "NOT DURABLE: appends are refused"
-    show.plain(
-        f"ledger {report['ledger']} on {server['where']}: {server['software']} {server['version']}, {durable}"
+    durable = {True: "durable", False: "NOT DURABLE: appends are refused", None: "durability unknown"}
+    software = f"{server['software']} {server['version']}" if server["software"] else "a server"
+    show.plain(f"ledger {report['ledger']} on {server['where']}: {software}, {durable[server['durable']]}")
+    if server["settings"]:
+        show.plain(
+            ", ".join(f"{setting} {value or '-'}" for setting, value in sorted(server["settings"].items()))
+        )
+    head, workers, queue = (
+        "unknown" if report[name] is None else report[name] for name in ("head", "workers", "queue")
     )
-    show.plain(
-        ", ".join(f"{setting} {value or '-'}" for setting, value in sorted(server["settings"].items()))
-    )
-    head = "unknown" if report["head"] is None else report["head"]
-    show.plain(f"head {head}, {report['workers']} workers alive, {report['queue']} jobs waiting")
+    show.plain(f"head {head}, {workers} workers alive, {queue} jobs waiting")
     show.table(
         ["projection", "version", "position", "lag", "generation", "digest", "parked"],
         (
@@ -241,12 +244,15 @@ def _show_status(report: dict[str, Any]) -> None:
             ]
             for p in report["projections"]
         ),
+        empty="no projection can be seen",
     )
     if (webhooks := report["webhooks"]) and any(webhooks.values()):
         show.plain(
             f"webhooks: {webhooks['enabled']} enabled ({webhooks['failing']} failing), {webhooks['disabled']} disabled, "
             f"{webhooks['dead_letters']} dead letters"
         )
+    for line in report["unseen"]:
+        show.plain(f"not seen: {line}")
     for line in report["says"]:
         show.complain(line)
 

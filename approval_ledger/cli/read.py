@@ -49,7 +49,8 @@ def add_to(app: typer.Typer) -> None:
 def events(
     *,
     after: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Only events after position N (backwards: before N).")
+        int,
+        typer.Option(metavar="N", min=0, help="Only events after position N (backwards: before N; 0: all)."),
     ] = 0,
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="At most N events.", show_default=False)

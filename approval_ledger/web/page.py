@@ -112,7 +112,7 @@ def _version_of_vega() -> str:
 
 
 def _vega_at() -> str:
-    return f"/page/vega-{_version_of_vega()}.js"
+    return f"page/vega-{_version_of_vega()}.js"  # seen from the page, wherever a proxy puts that
 
 
 def _vega() -> bytes:

@@ -19,7 +19,7 @@ export function stateOf(query) {
   if (state.known_as !== "published" || !state.known_at) delete state.known_as;
   if (!["en", "zh"].includes(state.language)) delete state.language;
   if (!/^[a-z0-9][a-z0-9_-]{0,63}$/.test(state.ledger ?? "")) delete state.ledger;
-  if (!/^[0-9]{1,16}$/.test(state.before ?? "") || !mayBePosition(state.before)) delete state.before;
+  if (!/^[1-9][0-9]{0,15}$/.test(state.before ?? "") || !mayBePosition(state.before)) delete state.before;
   if (state.evidence === "all" && !figureOf(state)) delete state.evidence;
   if (!state.evidence || !/^[0-9]{1,9}$/.test(state.more ?? "")) delete state.more;
   if (!state.evidence) delete state.of;

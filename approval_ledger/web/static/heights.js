@@ -30,8 +30,10 @@ const BODIES = {
     return 135 + 40 * rows + (wide < 620 ? 80 + 40 * rows : 0);
   },
   sources: (answers) => {
-    const reports = answers.flatMap((each) => each.reports);
-    const pairs = distinct(reports.map((each) => `${each.derived_from?.publisher ?? each.publisher}\n${each.publisher}`));
+    // Who repeats a repeater stands with the origin of both.
+    const originOf = (claim, report) => claim.independent.length === 1 ? claim.independent[0] : (report.derived_from ?? report).publisher;
+    const pairs = distinct(answers.flatMap((claim) =>
+      claim.reports.map((each) => `${originOf(claim, each)}\n${each.publisher}`.toLowerCase())));
     return 103 + 24 * (1 + Math.max(2, least(60, pairs)));
   },
 };

@@ -17,17 +17,17 @@ export class Problem extends Error {
   }
 }
 
-/** The address of a question; parameters that are null or empty are left out. */
+/** The address of a question, seen from the page, wherever a proxy puts that; parameters that are null or empty are left out. */
 export function asking(ledger, path, parameters = {}) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) if (value) query.set(name, value);
   const asked = query.size ? `?${query}` : "";
-  return `/ledgers/${encodeURIComponent(ledger)}/${path}${asked}`;
+  return `ledgers/${encodeURIComponent(ledger)}/${path}${asked}`;
 }
 
 /** The answer to a request, which carries the token of the ledger, where one was given, or `token` in its place. Throws a Problem,
  * or what `fetch` throws where the server is away or `signal` is aborted. */
-export async function ask(address, { headers, token = held(decodeURIComponent(address.split("/")[2])), ...how } = {}) {
+export async function ask(address, { headers, token = held(decodeURIComponent(address.split("/")[1])), ...how } = {}) {
   const response = await fetch(address, {
     ...how,
     headers: { ...headers, ...(token && { Authorization: `Bearer ${token}` }) },

@@ -543,7 +543,7 @@ document.addEventListener("click", (click) => {
 
 // What a browser would ask for without the token.
 document.addEventListener("click", (click) => {
-  const link = click.target.closest?.("a[href^='/ledgers/']");
+  const link = click.target.closest?.("a[href^='ledgers/']");
   if (!link || click.defaultPrevented || !held(ledger())) return;
   click.preventDefault();
   save(link.getAttribute("href")).catch((error) => failed(error, pageNow(controller.signal)));

@@ -77,7 +77,7 @@ async function draw(page, name, parameters, drawn, words) {
   const asked = { ...page.axes, ...parameters, language: page.words.language, theme, width };
   const [specification, { embed }] = await Promise.all([
     fetched(asking(page.ledger, `charts/${name}`, asked), page.signal),
-    import(document.documentElement.dataset.vega),
+    import(new URL(document.documentElement.dataset.vega, document.baseURI)), // else seen from this file
   ]);
   if (page.signal.aborted) return;
   words.textContent = specification.description;

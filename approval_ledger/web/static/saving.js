@@ -17,7 +17,7 @@ export async function save(address) {
 function nameOf(response, address) {
   const [, given] = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "") ?? [];
   if (given) return given;
-  const [, , ledger, ...path] = new URL(address, location.href).pathname.split("/");
+  const [, ledger, ...path] = address.split("?")[0].split("/");
   const kind = (response.headers.get("Content-Type") ?? "").split(";")[0];
   return `${ledger}-${path.at(-1)}.${ENDINGS[kind] ?? "json"}`;
 }

@@ -17,7 +17,7 @@ export async function view(page) {
   return {
     said: [words.evidenceOf(found.events.length)],
     nodes: [
-      element("p", { class: "note" }, words.newest),
+      before ? null : element("p", { class: "note" }, words.newest), // older ones stay as they are
       table(words.logTable, [words.positions, words.event, words.source, words.recordedAt],
         found.events.map((event) => row(page, event)), { empty: before ? words.noneBefore(before) : words.nothing, texts: true }),
       element("p", { class: "pages" },

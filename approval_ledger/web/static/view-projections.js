@@ -18,10 +18,12 @@ export async function view(page) {
     nodes: [
       element("dl", { class: "facts" },
         fact(words.head, status.head === null ? "?" : number(status.head)),
-        fact(words.workers, String(status.workers)),
-        fact(words.queue, String(status.queue)),
-        fact(words.server, `${status.server.software} ${status.server.version}`)),
-      element("p", { class: status.server.durable ? "note" : "wrong" }, status.server.durable ? words.durable : words.notDurable),
+        fact(words.workers, String(status.workers ?? "?")),
+        fact(words.queue, String(status.queue ?? "?")),
+        fact(words.server, status.server.software === null ? "?" : `${status.server.software} ${status.server.version}`)),
+      status.server.durable === null ? null
+        : element("p", { class: status.server.durable ? "note" : "wrong" }, status.server.durable ? words.durable : words.notDurable),
+      status.unseen.map((says) => element("p", { class: "note" }, words.unseen(says))),
       status.says.map((says) => element("p", { class: "wrong" }, says)),
       adminForm(page),
       table(words.projectionsTable,
