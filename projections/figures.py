@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import cache, cached_property
@@ -38,6 +38,7 @@ class Figures:
         self._bound = cache(
             self.resolution.bound
         )  # each batch asks for those of days and of other batches again
+        self._sizes: dict[str, Bound] = {}
 
     @classmethod
     def of(cls, premises: Premises, asked: Sequence[date] = ()) -> Figures:
@@ -119,10 +120,15 @@ class Figures:
 
     def named_of(self, batch: Batch) -> int:
         """How many approvals of the batch are known by name, at least."""
-        return batch.named(self.evidence.marks.may_be_one(batch.named_on))
+        return self.premises.named(batch)
 
     def size(self, batch: Batch) -> Bound:
         """How many approvals the batch has, from every report of it and what the totals leave room for."""
+        if batch.key not in self._sizes:  # each batch asks for those around it again
+            self._sizes[batch.key] = self._size(batch)
+        return self._sizes[batch.key]
+
+    def _size(self, batch: Batch) -> Bound:
         size = self._bound(("size", batch.key))
         before, after = (
             self._bound(("before", batch.key)),
@@ -181,8 +187,10 @@ class Figures:
         bound = self._bound(("before", batch.key))
         low, because = bound.interval.low, bound.low
         placed = self._placed[batch.key]
-        for day in self._days_of_the_batch(placed):
-            total, later, known_by = self.total(day), *self._perhaps_later(placed, day)
+        days = self._days_of_the_batch(placed)
+        within_the_week = self._within_the_week(placed) if days else []
+        for day in days:
+            total, later, known_by = self.total(day), *self._perhaps_later(placed, within_the_week, day)
             if later is None:
                 continue
             reached = total.interval.low - later
@@ -195,21 +203,29 @@ class Figures:
 
     def _days_of_the_batch(self, placed: Placed) -> list[date]:
         on = placed.on  # where one of a higher ordinal was announced before it, it was granted by then
-        return [day for day in self.days if on is not None and on.last <= day and day - on.first <= TOGETHER]
+        if on is None:
+            return []
+        return self.days[bisect_left(self.days, on.last) : bisect_right(self.days, _a_week_from(on.first))]
 
-    def _perhaps_later(self, placed: Placed, day: date) -> tuple[int | None, frozenset[int]]:
-        """How many approvals by `day` are of the batch or known to have come after it, at most, and which events say so."""
+    def _within_the_week(self, placed: Placed) -> list[tuple[date, Placed]]:
+        """The other batches that may have come after one, and been announced with it, each with the first day of that."""
         assert placed.on is not None
-        last = placed.on.first + min(TOGETHER, date.max - placed.on.first)
-        within_the_week = [
-            other
+        last = _a_week_from(placed.on.first)
+        return [
+            (on.first, other)
             for other in self._perhaps_of(placed.batch, last)
             if other is not placed
-            and other.on is not None
-            and other.on.first <= last
+            and (on := other.on) is not None
+            and on.first <= last
             and not other.surely_before(placed.batch)
         ]
-        counted = [other for other in within_the_week if other.on is not None and other.on.first <= day]
+
+    def _perhaps_later(
+        self, placed: Placed, within_the_week: Sequence[tuple[date, Placed]], day: date
+    ) -> tuple[int | None, frozenset[int]]:
+        """How many approvals by `day` are of the batch or known to have come after it, at most, and which events say so."""
+        assert placed.on is not None
+        counted = [other for first, other in within_the_week if first <= day]
         sizes = [self.size(each.batch) for each in (placed, *counted)]
         later = sum(
             self.evidence.perhaps[terms].perhaps_by(day) - granted.surely_by(placed.on.first - DAY)
@@ -217,10 +233,11 @@ class Figures:
         )
         known_by = frozenset[int]().union(*(size.high for size in sizes), LISTED if later else ())
         # One that nobody tells of, and that may lie between them, may have come by that day, and have any size.
-        ordinals = [p.batch.ordinal for p in (placed, *within_the_week) if p.batch.ordinal is not None]
+        others = [other for _, other in within_the_week]
+        ordinals = [p.batch.ordinal for p in (placed, *others) if p.batch.ordinal is not None]
         if ordinals and max(ordinals) - min(ordinals) >= len(ordinals):
             return None, known_by
-        if any(other.missing for other in within_the_week):
+        if any(other.missing for other in others):
             return None, known_by
         for size in sizes:
             if size.interval.high is None:
@@ -246,6 +263,10 @@ class Figures:
         """Of each batch in the order, the first day on which it, or one after it, may have been announced."""
         firsts = [date.max if placed.batch.on is None else placed.batch.on.first for placed in self.order]
         return [*accumulate(reversed(firsts), min)][::-1]
+
+
+def _a_week_from(day: date) -> date:
+    return day + min(TOGETHER, date.max - day)
 
 
 def _figures(premises: Premises, asked: tuple[date, ...], *, every_day: bool) -> Figures:

@@ -133,21 +133,27 @@ def premises_of(views: Views, counted: Collection[str]) -> dict[str, Premises]:
     first = terms.first_of_each(counted, totals.equations(views["totals"]))
     found: dict[str, Premises | None] = {one: derivable.find(one) for one in dict.fromkeys(first.values())}
     fetch(views, [one for one in counted if found[first[one]] is None])
-    made = {one: premises or derivable.make(one, _premises) for one, premises in found.items()}
+    made = {
+        one: premises or derivable.make(one, _premises_after(derivable.derived.last(one)))
+        for one, premises in found.items()
+    }
     return {one: made[first[one]] for one in counted}
 
 
-def _premises(views: Views, counted: str) -> Premises:
-    return Premises(gather(views, counted))
+def _premises_after(last: Premises | None) -> Callable[[Views, str], Premises]:
+    return lambda views, counted: Premises(gather(views, counted), last)
 
 
 class Premises:
     """The constraints that the evidence of one class of terms puts on totals and batches, whichever events count and
     whichever days are asked about. Pure, and each part is made once: questions about several days may share it."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence, last: Premises | None = None) -> None:
+        """`last` are premises of other evidence: an event changes few batches, and what these say of the others holds on where the
+        same names are one company."""
         self.evidence = evidence
-        self._placed = _Placed(evidence.marks)
+        same = last is not None and last.evidence.marks.same_as(evidence.marks)
+        self._placed: _Placed = last._placed if last is not None and same else _Placed(evidence.marks)
         self.order = _order(self._placed.known(evidence.batches()))
         # Those that decide what the constraints allow of all others, and those of which approvals are listed.
         listed = {day for of in evidence.granted.values() for day in of.exact_days()}
@@ -168,7 +174,9 @@ class Premises:
             )
             if any(days.any() for days in dated)
         } | evidence.origins
-        self._of_batches = frozenset({NAMED, *(report.position for report in evidence.announced)})
+        announced = frozenset(report.position for report in evidence.announced)
+        self._of_batches = announced | {NAMED}
+        self._all_batches = self._of_batches if any(evidence.members.values()) else announced
         self._totals: dict[tuple[int, bool], list[Constraint]] = {}
         sets = max(1, min(MOST, BATCHES // (len(self.order) + 1)))
         self._of_order = lru_cache(sets)(self._made_of_order)
@@ -183,6 +191,10 @@ class Premises:
     def mentions(self) -> list[Mention]:
         """Whom the announcements of all batches name."""
         return self._placed.mentions(self.order)
+
+    def named(self, batch: Batch) -> int:
+        """How many approvals of a batch are known by name, at least."""
+        return self._placed.named(batch)
 
     def may_be_the_same(self, batch: Batch) -> list[Batch]:
         """The other batches that may be this one, which two papers know by different names."""
@@ -218,7 +230,8 @@ class Premises:
         return known.beside(Timeline(self, sorted(further), pairs).of_days)
 
     def _resolve(self, days: tuple[date, ...]) -> Resolution:
-        return self._apart.under(self.on(days).constraints)
+        # Mostly no other days are asked about: what was solved to tell what contradicts what is the same system.
+        return self._apart if [*days] == self.days else self._apart.under(self.on(days).constraints)
 
     @cached_property
     def _apart(self) -> Resolution:
@@ -254,7 +267,9 @@ class Premises:
         return max((days.surely_by(day) for days in self.evidence.revoked), default=0)
 
     def _made_of_order(self, counted: frozenset[int]) -> tuple[list[Constraint], list[Constraint]]:
-        order = _order(self._placed.known(self.evidence.batches(counted)))
+        order = self.order
+        if not counted >= self._all_batches:
+            order = _order(self._placed.known(self.evidence.batches(counted)))
         of_batches = [
             constraint
             for placed, before in zip(order, _before_each(order), strict=True)
@@ -500,11 +515,12 @@ class _Placed:
         self._batches: dict[Hashable, list[Batch]] = {}
         self._constraints: dict[Hashable, tuple[Batch, Before, list[Constraint]]] = {}
         self._mentions: dict[Hashable, tuple[Batch, Mention | None]] = {}
+        self._named: dict[Hashable, tuple[Batch, int]] = {}
 
     def known(self, batches: Iterable[Batch]) -> list[Batch]:
         """The same batches, each as the object that is known as this."""
         if len(self._constraints) > PLACES:
-            for made in (self._batches, self._constraints, self._mentions):
+            for made in (self._batches, self._constraints, self._mentions, self._named):
                 made.clear()
         return [self._known(batch) for batch in batches]
 
@@ -524,6 +540,13 @@ class _Placed:
         if (made := self._constraints.get(where)) is None:
             constraints = list(_of_batch(placed, before, self._marks))
             self._constraints[where] = made = (batch, before, constraints)
+        return made[-1]
+
+    def named(self, batch: Batch) -> int:
+        """How many approvals of a batch are known by name, at least."""
+        if (made := self._named.get(id(batch))) is None:
+            named = batch.named(self._marks.may_be_one(batch.named_on))
+            self._named[id(batch)] = made = (batch, named)
         return made[-1]
 
     def mentions(self, order: Iterable[Placed]) -> list[Mention]:
