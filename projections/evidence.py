@@ -744,12 +744,11 @@ def _days_told(told: companies.ByTerms) -> DateRange:
 def _revoked(views: Views, one: Mapping[str, frozenset[int]]) -> tuple[Days, ...]:
     """The revocations of the instruments of these terms. A revocation does not say its unit, so where an instrument is
     counted in another unit as well, that is not one with these, it may be of that one, and is none of these for sure."""
+    ended = {
+        t.rpartition("\t")[0]: [days for days in totals.revoked_days(views["totals"], t) if days] for t in one
+    }
+    if not any(ended.values()):  # mostly: to look at all terms there are for each of 1,600 took 2 s
+        return ()
     counted = [*terms.keys_seen(views["totals"]), *terms.keys_seen(views["batches"])]
-    instruments = {t.rpartition("\t")[0]: t for t in one}
     mixed = {t.rpartition("\t")[0] for t in counted if t not in one}
-    return tuple(
-        Days(days)
-        for instrument, t in instruments.items()
-        if instrument not in mixed
-        for days in totals.revoked_days(views["totals"], t)
-    )
+    return tuple(Days(days) for instrument, of in ended.items() if instrument not in mixed for days in of)

@@ -12,7 +12,7 @@ from events import DateRange, Interval
 
 from .bounds import REVOKED, Bound
 from .evidence import Batch
-from .premises import DAY, LISTED, Placed, Premises, at, unlisted_by
+from .premises import DAY, LISTED, Placed, Premises, at, unlisted_by_each
 
 TOGETHER = timedelta(days=7)
 """A total of a day this soon after a batch was announced, and before the next, is read as having it as its latest batch.
@@ -71,15 +71,24 @@ class Figures:
         return self._bound(("in force", day))
 
     def named(self, day: date) -> int:
-        """How many different approvals are known by name and surely granted by `day`."""
+        """How many different approvals are known by name and surely granted by `day`, one of `days`."""
         return max(
             (
-                days.surely_by(day)
-                + unlisted_by(self.premises.mentions, self.evidence.granted_to[terms], day)[0]
+                days.surely_by(day) + self._unlisted[terms][day]
                 for terms, days in self.evidence.granted.items()
             ),
             default=0,
         )
+
+    @cached_property
+    def _unlisted(self) -> dict[str, dict[date, int]]:
+        """By terms, and by each of `days`, how many the announcements name beside those that are listed: to count them for each day
+        alone took 5 s of 1,600 batches."""
+        mentions = self.premises.mentions
+        return {
+            terms: {day: unlisted for day, unlisted, _ in unlisted_by_each(mentions, granted_to, self.days)}
+            for terms, granted_to in self.evidence.granted_to.items()
+        }
 
     def total_in(self, days: DateRange) -> Bound:
         """The total at the end of one of these days, of which the first and the last are of `days`: it never falls."""
