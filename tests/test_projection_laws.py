@@ -17,7 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import DecodedEvent, Event, EventData, RecordedEvent, canonical, date_range, decode, name_key
+from events import (
+    DecodedEvent,
+    Event,
+    EventData,
+    RecordedEvent,
+    canonical,
+    date_range,
+    decode,
+    keys,
+    name_key,
+)
 from events.catalog import (
     ApprovalGranted,
     ApprovalRevoked,
@@ -1227,3 +1237,19 @@ def test_what_was_valid_at_the_end_of_time_is_all_that_is_known(data: st.DataObj
 
 def without_doubt(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name != "perhaps"}
+
+
+def test_given_a_chain_of_corrections_when_it_is_folded_then_the_key_of_each_is_made_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain = log(total("=5", "2024-01-28"), *(retracted(f"e{n}") for n in range(1, 40)))
+    made, identity = list[str](), keys.identity
+
+    def noting(source: str, id: str) -> bytes:
+        made.append(id)
+        return identity(source, id)
+
+    monkeypatch.setattr(keys, "identity", noting)
+    correction_key.cache_clear()
+    fold(PROJECTIONS["totals"], chain)
+    assert sorted(made) == sorted(f"e{n}" for n in range(1, 40))
