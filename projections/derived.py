@@ -61,6 +61,12 @@ class Derived:
         self._keep(key, made)
         return made
 
+    def last(self, key: Hashable) -> Any:
+        """What was made or found for this key last, of whatever documents; None where nothing is kept."""
+        with self._lock:
+            kept = self._made.get(key, ())
+        return kept[0].value if kept else None
+
     def _keep(self, key: Hashable, made: Made) -> None:
         with self._lock:
             others = (each for each in self._made.get(key, ()) if each is not made)

@@ -747,12 +747,11 @@ def _days_told(told: companies.ByTerms) -> DateRange:
 def _revoked(views: Views, one: Mapping[str, frozenset[int]]) -> tuple[Days, ...]:
     """The revocations that certainly concern these terms. A revocation does not give a unit: so if an instrument is counted in a unit
     that is not equated with these as well, its revocations may concern that one, and are left out."""
+    ended = {
+        t.rpartition("\t")[0]: [days for days in totals.revoked_days(views["totals"], t) if days] for t in one
+    }
+    if not any(ended.values()):  # mostly: to look at all terms there are for each of 1,600 took 2 s
+        return ()
     counted = [*terms.keys_seen(views["totals"]), *terms.keys_seen(views["batches"])]
-    instruments = {t.rpartition("\t")[0]: t for t in one}
     mixed = {t.rpartition("\t")[0] for t in counted if t not in one}
-    return tuple(
-        Days(days)
-        for instrument, t in instruments.items()
-        if instrument not in mixed
-        for days in totals.revoked_days(views["totals"], t)
-    )
+    return tuple(Days(days) for instrument, of in ended.items() if instrument not in mixed for days in of)

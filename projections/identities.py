@@ -277,6 +277,10 @@ class Marks:
         }
         """How many companies claim a name, where they are several."""
 
+    def same_as(self, other: Marks) -> bool:
+        """Whether the same names are one company, on whatever day."""
+        return vars(self) == vars(other)
+
     def are_one(self, on: DateRange | None) -> dict[str, str]:
         """A mark for each name, the same for names that are certainly one company on each of these days."""
         if on is None:

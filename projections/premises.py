@@ -133,21 +133,27 @@ def premises_of(views: Views, counted: Collection[str]) -> dict[str, Premises]:
     first = terms.first_of_each(counted, totals.equations(views["totals"]))
     found: dict[str, Premises | None] = {one: derivable.find(one) for one in dict.fromkeys(first.values())}
     fetch(views, [one for one in counted if found[first[one]] is None])
-    made = {one: premises or derivable.make(one, _premises) for one, premises in found.items()}
+    made = {
+        one: premises or derivable.make(one, _premises_after(derivable.derived.last(one)))
+        for one, premises in found.items()
+    }
     return {one: made[first[one]] for one in counted}
 
 
-def _premises(views: Views, counted: str) -> Premises:
-    return Premises(gather(views, counted))
+def _premises_after(last: Premises | None) -> Callable[[Views, str], Premises]:
+    return lambda views, counted: Premises(gather(views, counted), last)
 
 
 class Premises:
     """The constraints that the evidence of one class of terms puts on totals and batches, whichever events count and
     whichever days are asked about. Pure, and each part is made once: questions about several days may share it."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence, last: Premises | None = None) -> None:
+        """`last` are premises of other evidence: an event changes few batches, and what those know of the others still holds if the
+        same names are one company (0079)."""
         self.evidence = evidence
-        self._placed = _Placed(evidence.marks)
+        same = last is not None and last.evidence.marks.same_as(evidence.marks)
+        self._placed: _Placed = last._placed if last is not None and same else _Placed(evidence.marks)
         self.order = _order(self._placed.known(evidence.batches()))
         # Those that decide what the constraints allow of all others, and those of which approvals are listed.
         listed = {day for of in evidence.granted.values() for day in of.exact_days()}
@@ -168,7 +174,9 @@ class Premises:
             )
             if any(days.any() for days in dated)
         } | evidence.origins
-        self._of_batches = frozenset({NAMED, *(report.position for report in evidence.announced)})
+        announced = frozenset(report.position for report in evidence.announced)
+        self._of_batches = announced | {NAMED}
+        self._all_batches = self._of_batches if any(evidence.members.values()) else announced
         self._totals: dict[tuple[int, bool], list[Constraint]] = {}
         sets = max(1, min(MOST, BATCHES // (len(self.order) + 1)))
         self._of_order = lru_cache(sets)(self._made_of_order)
@@ -184,6 +192,10 @@ class Premises:
         """Whom the announcements of all batches name."""
         return self._placed.mentions(self.order)
 
+    def named(self, batch: Batch) -> int:
+        """How many approvals of a batch are known by name, at least."""
+        return self._placed.named(batch)
+
     def may_be_the_same(self, batch: Batch) -> list[Batch]:
         """The other batches that may be this one, which two papers know by different names."""
         days, kind = _days_of(batch), _known_by_what(batch)
@@ -191,18 +203,16 @@ class Premises:
             other
             for other_kind, others in self._by_what_is_known.items()
             if other_kind != kind or kind == "on"
-            for other in others
+            for other in others.of(days)
             if other is not batch
-            and _days_of(other).first <= days.last
-            and days.first <= _days_of(other).last
         ]
 
     @cached_property
-    def _by_what_is_known(self) -> dict[str, list[Batch]]:
+    def _by_what_is_known(self) -> dict[str, _ByDays]:
         found: dict[str, list[Batch]] = {}
         for placed in self.order:
             found.setdefault(_known_by_what(placed.batch), []).append(placed.batch)
-        return found
+        return {kind: _ByDays(batches) for kind, batches in found.items()}
 
     def on(self, days: Sequence[date]) -> Timeline:
         """What holds on these days, which are in their order."""
@@ -218,7 +228,8 @@ class Premises:
         return known.beside(Timeline(self, sorted(further), pairs).of_days)
 
     def _resolve(self, days: tuple[date, ...]) -> Resolution:
-        return self._apart.under(self.on(days).constraints)
+        # Mostly no other days are asked about: what was solved to tell what contradicts what is the same system.
+        return self._apart if [*days] == self.days else self._apart.under(self.on(days).constraints)
 
     @cached_property
     def _apart(self) -> Resolution:
@@ -254,7 +265,9 @@ class Premises:
         return max((days.surely_by(day) for days in self.evidence.revoked), default=0)
 
     def _made_of_order(self, counted: frozenset[int]) -> tuple[list[Constraint], list[Constraint]]:
-        order = _order(self._placed.known(self.evidence.batches(counted)))
+        order = self.order
+        if not counted >= self._all_batches:
+            order = _order(self._placed.known(self.evidence.batches(counted)))
         of_batches = [
             constraint
             for placed, before in zip(order, _before_each(order), strict=True)
@@ -293,7 +306,7 @@ class Premises:
             # members of a batch that are listed after they were announced.
             late = {days.last for days in self.listed_in[counted].late}
             days = sorted(announced | {partial.last for partial, _ in granted.partial} | late)
-            for day, unlisted, because in _unlisted_by_each(mentions, granted_to, days):
+            for day, unlisted, because in unlisted_by_each(mentions, granted_to, days):
                 if unlisted:
                     listed = granted.surely_by(day) if named else 0
                     reasons = because | LISTED if listed else because
@@ -500,11 +513,12 @@ class _Placed:
         self._batches: dict[Hashable, list[Batch]] = {}
         self._constraints: dict[Hashable, tuple[Batch, Before, list[Constraint]]] = {}
         self._mentions: dict[Hashable, tuple[Batch, Mention | None]] = {}
+        self._named: dict[Hashable, tuple[Batch, int]] = {}
 
     def known(self, batches: Iterable[Batch]) -> list[Batch]:
         """The same batches, each as the object that is known as this."""
         if len(self._constraints) > PLACES:
-            for made in (self._batches, self._constraints, self._mentions):
+            for made in (self._batches, self._constraints, self._mentions, self._named):
                 made.clear()
         return [self._known(batch) for batch in batches]
 
@@ -524,6 +538,13 @@ class _Placed:
         if (made := self._constraints.get(where)) is None:
             constraints = list(_of_batch(placed, before, self._marks))
             self._constraints[where] = made = (batch, before, constraints)
+        return made[-1]
+
+    def named(self, batch: Batch) -> int:
+        """How many approvals of a batch are known by name, at least."""
+        if (made := self._named.get(id(batch))) is None:
+            named = batch.named(self._marks.may_be_one(batch.named_on))
+            self._named[id(batch)] = made = (batch, named)
         return made[-1]
 
     def mentions(self, order: Iterable[Placed]) -> list[Mention]:
@@ -655,16 +676,11 @@ def _mention(placed: Placed, marks: Marks) -> Mention | None:
     return Mention(placed.sure, placed.by, because, companies)
 
 
-def unlisted_by(mentions: Iterable[Mention], granted_to: Granted, day: date) -> tuple[int, frozenset[int]]:
-    """How many approvals, announced by `day` with a company's name, are beyond those granted to it; and who says so."""
-    ((_, unlisted, because),) = _unlisted_by_each(mentions, granted_to, [day])
-    return unlisted, because
-
-
-def _unlisted_by_each(
+def unlisted_by_each(
     mentions: Iterable[Mention], granted_to: Granted, days: Iterable[date]
 ) -> Iterator[tuple[date, int, frozenset[int]]]:
-    """The same for each of these days, which are in their order, as the mentions are: each is counted once for all of them."""
+    """For each of these days how many approvals, announced by then with a company's name, are beyond those granted to it; and who
+    says so. The days are in their order, as the mentions are: each is counted once for all of them."""
     mentioned: dict[str, _Mentioned] = {}
     in_doubt = [mark for marks, _ in granted_to.either for mark in marks]
     unlisted, because = 0, set[int]()
@@ -832,6 +848,28 @@ def _told_by(batch: Batch) -> tuple[str, int, int, str, str]:
 def _known_by_what(batch: Batch) -> str:
     """Two ordinals are two batches, and so are two labels."""
     return batch.key.partition("\t")[0] if batch.ordinal is None else "ordinal"
+
+
+class _ByDays:
+    """Batches by the days on which they may have been announced: to look at all for each took 2 s of 1,600."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        every = [*batches]
+        self._whenever = [batch for batch in every if batch.on is None]
+        dated = [(batch.on, batch) for batch in every if batch.on is not None]
+        self._in_order = sorted(dated, key=lambda each: each[0].first)
+        self._firsts = [on.first for on, _ in self._in_order]
+        self._latest = [*accumulate((on.last for on, _ in self._in_order), max)]
+
+    def of(self, days: DateRange) -> Iterator[Batch]:
+        """Those that may have been announced on one of these days."""
+        yield from self._whenever
+        for place in reversed(range(bisect_right(self._firsts, days.last))):
+            if self._latest[place] < days.first:
+                return
+            on, batch = self._in_order[place]
+            if on.last >= days.first:
+                yield batch
 
 
 class _Announcements:

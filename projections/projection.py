@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable
+from functools import lru_cache
 from typing import Any, Protocol
 
 from events import DecodedEvent, RecordedEvent, decode, keys
@@ -136,6 +137,7 @@ def in_force(events: Iterable[DecodedEvent]) -> frozenset[int]:
 WAITING = "waiting"  # how many corrections have a target that the log does not hold yet
 
 
+@lru_cache(4_096)  # each link of a chain of corrections asks for those of all before it again
 def correction_key(source: str, id: str) -> str:
     """The document that lists the positions of the corrections in force against one event."""
     return f"correction\t{keys.identity(source, id).hex()}"

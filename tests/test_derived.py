@@ -11,8 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import Log, RecordedEvent, canonical, date_range, decode, keys
-from projections import PROJECTIONS, Documents, MemoryDocuments, Store, digest, fold, past, queries
+from events import EventData, Log, RecordedEvent, canonical, date_range, decode, keys
+from projections import (
+    PROJECTIONS,
+    Documents,
+    MemoryDocuments,
+    Store,
+    digest,
+    fold,
+    past,
+    premises,
+    queries,
+)
 from projections.checkpoint import Checkpoint
 from projections.derived import KEYS, VARIANTS, DerivableViews, Derived
 from projections.past import SnapshotLost
@@ -28,10 +38,13 @@ from .given import (
     append,
     append_raw,
     ask,
+    batch,
     called,
     drain,
+    identified,
     log,
     retract,
+    total,
     views,
 )
 from .long import LONG, examples
@@ -123,6 +136,40 @@ def test_answers_are_the_same_whatever_was_derived_before_of_whichever_log(
         for question in ("totals", "batches", "companies"):
             known = DerivableViews(documents, derived, {}, 0)
             assert ASK[question](known, **asked) == ASK[question](documents, **asked)
+
+
+BATCHES = [batch(n, ">=1", f"2023-{n:02d}-01", named=["Baidu", "百度"]) for n in range(1, 10)]
+
+
+@pytest.mark.parametrize(
+    ("event", "counted"),
+    [(total(">=20", "2023-12-01"), 0), (batch(10, ">=3", "2023-10-01", named=["Baidu"]), 1)],
+    ids=["a total", "another batch"],
+)
+def test_given_figures_of_batches_when_an_event_is_of_none_of_them_then_none_of_them_is_counted_anew(
+    event: EventData, counted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    derived, anew = Derived(), list[str]()
+    of_batch = premises._of_batch
+
+    def noting(placed: Any, *others: Any) -> Any:
+        anew.append(placed.batch.key)
+        return of_batch(placed, *others)
+
+    monkeypatch.setattr(premises, "_of_batch", noting)
+    ASK["batches"](DerivableViews(views(log(*BATCHES)), derived, {}, 0))
+    assert len(anew) == len(BATCHES)
+    ASK["batches"](DerivableViews(views(log(*BATCHES, event)), derived, {}, 0))
+    assert len(anew) == len(BATCHES) + counted
+
+
+def test_given_figures_of_batches_when_two_of_their_names_become_one_then_all_are_counted_anew() -> None:
+    derived, then = Derived(), log(*BATCHES)
+    now = log(*BATCHES, identified("baidu", "Baidu", "百度"))
+    for reports, named in ((then, 2), (now, 1), (then, 2)):
+        answers = ASK["batches"](DerivableViews(views(reports), derived, {}, 0))
+        assert {answer["named"] for answer in answers} == {named}
+        assert answers == ASK["batches"](views(reports))
 
 
 # What was known at a position

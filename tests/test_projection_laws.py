@@ -17,7 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import DecodedEvent, Event, EventData, RecordedEvent, canonical, date_range, decode, name_key
+from events import (
+    DecodedEvent,
+    Event,
+    EventData,
+    RecordedEvent,
+    canonical,
+    date_range,
+    decode,
+    keys,
+    name_key,
+)
 from events.catalog import (
     ApprovalGranted,
     ApprovalRevoked,
@@ -50,7 +60,7 @@ from projections.answers import shown
 from projections.bounds import NAMED, REVOKED, Constraint, contradict, resolve
 from projections.evidence import Batch, Granted, gather
 from projections.figures import Figures
-from projections.premises import Premises, unlisted_by
+from projections.premises import Premises, unlisted_by_each
 from projections.projection import correction_key
 
 from .given import (
@@ -762,6 +772,10 @@ def test_batches_and_whom_they_name_are_placed_as_a_look_at_each_two_of_them_pla
             others = [other.batch for other in order if other.sure and other is not placed]
             if placed.batch.ordinal is None:
                 assert placed.sure == all(_are_two(placed.batch, other) for other in others)
+        for one in (placed.batch for placed in order):
+            others = [other.batch for other in order if other.batch is not one]
+            perhaps = {other.key for other in others if not _are_two(one, other)}
+            assert {other.key for other in premises.may_be_the_same(one)} == perhaps
         for day in {placed.by for placed in order}:
             mentions = [mention for mention in premises.mentions if mention.by <= day]
             named = sum((Counter(mention.companies) for mention in mentions if mention.sure), Counter[str]())
@@ -769,13 +783,13 @@ def test_batches_and_whom_they_name_are_placed_as_a_look_at_each_two_of_them_pla
                 mentions
             ):  # as a union of what is counted: one that may be another names no more than that, or its own
                 named |= Counter(mention.companies)
-            unlisted, because = unlisted_by(premises.mentions, Granted({}), day)
+            ((_, unlisted, because),) = unlisted_by_each(premises.mentions, Granted({}), [day])
             assert unlisted == named.total()
             assert because <= frozenset[int]().union(*(mention.because for mention in mentions))
 
 
 def _are_two(a: Batch, b: Batch) -> bool:
-    if a.key.startswith("label") and b.key.startswith("label"):
+    if (a.key.startswith("label") and b.key.startswith("label")) or None not in (a.ordinal, b.ordinal):
         return True
     return a.on is not None and b.on is not None and (a.on.last < b.on.first or b.on.last < a.on.first)
 
@@ -1223,3 +1237,19 @@ def test_what_was_valid_at_the_end_of_time_is_all_that_is_known(data: st.DataObj
 
 def without_doubt(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name != "perhaps"}
+
+
+def test_given_a_chain_of_corrections_when_it_is_folded_then_the_key_of_each_is_made_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain = log(total("=5", "2024-01-28"), *(retracted(f"e{n}") for n in range(1, 40)))
+    made, identity = list[str](), keys.identity
+
+    def noting(source: str, id: str) -> bytes:
+        made.append(id)
+        return identity(source, id)
+
+    monkeypatch.setattr(keys, "identity", noting)
+    correction_key.cache_clear()
+    fold(PROJECTIONS["totals"], chain)
+    assert sorted(made) == sorted(f"e{n}" for n in range(1, 40))

@@ -19,7 +19,7 @@ from events.catalog import (
     CompanyMerged,
     TotalReported,
 )
-from projections import MemoryDocuments, answers, companies, evidence, pages
+from projections import MemoryDocuments, answers, companies, evidence, figures, pages, premises, terms
 from projections.bounds import NAMED, REVOKED, contradict
 from projections.evidence import gather
 from projections.figures import Figures
@@ -239,3 +239,30 @@ def test_whether_events_contradict_each_other_does_not_depend_on_the_days_asked_
         every = frozenset({*premises.evidence.origins, NAMED, REVOKED})
         for events in (every, every & some, every - some):
             assert contradict(brief.constraints(events)) == contradict(every_day.constraints(events))
+
+
+def test_given_batches_of_many_days_when_each_day_is_asked_about_then_whom_they_name_is_counted_once_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reports = log(*(batch(n, "=3", f"2024-01-{n:02d}", named=[f"company {n}"]) for n in range(1, 21)))
+    documents, times = views(reports), list[int]()
+    count = premises.unlisted_by_each
+
+    def counting(mentions: Any, granted_to: Any, days: Any) -> Any:
+        times.append(len(days))
+        return count(mentions, granted_to, days)
+
+    monkeypatch.setattr(figures, "unlisted_by_each", counting)
+    (answer,) = answers.totals_in(documents, steps=True)
+    assert [step["named"] for step in answer["steps"]] == [*range(1, 21)]
+    assert len(times) == 1
+
+
+def test_given_no_revocation_when_the_evidence_of_terms_is_gathered_then_no_others_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reports = log(*(total("=3", "2024-01-01", terms=(f"authority {n}", "filing", "model")) for n in range(3)))
+    documents = views(reports)
+    counted = terms.all_seen(documents["totals"])
+    monkeypatch.setattr(terms, "keys_seen", None)
+    assert [len(gather(documents, each).totals) for each in counted] == [1, 1, 1]
