@@ -152,7 +152,9 @@ class StorageUnavailable(LedgerError):
 
 
 class NotPermitted(StorageUnavailable):
-    """The server answers, and has no fault: its user lacks a right."""
+    """The server answers, and nothing is wrong with it: its user lacks a right."""
+
+    code = "not-permitted"
 
 
 class OutcomeUnknown(StorageUnavailable):

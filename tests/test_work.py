@@ -210,8 +210,8 @@ def test_given_many_terms_that_are_one_then_what_the_evidence_says_of_them_is_ma
 ) -> None:
     made: list[Premises] = []
 
-    def premises(evidence: Evidence) -> Premises:
-        made.append(Premises(evidence))
+    def premises(evidence: Evidence, last: Premises | None = None) -> Premises:
+        made.append(Premises(evidence, last))
         return made[-1]
 
     monkeypatch.setattr(projections.premises, "Premises", premises)

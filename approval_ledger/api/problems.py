@@ -60,6 +60,7 @@ _RETRY_AFTER = {
     "storage-unavailable": 5,
     "unreadable": 10,
     "not-durable": 10,
+    "not-permitted": 10,
 }  # seconds
 
 
