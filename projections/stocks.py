@@ -51,7 +51,7 @@ narrow shares it may take millions of rounds to find that no whole numbers fit; 
 
 @dataclass(frozen=True, slots=True)
 class Percentage:
-    """A share, from `low` (included) to `high` (excluded where `open`), as fractions of one."""
+    """A share, from `low` (included) to `high` (excluded if `open`), as fractions of one."""
 
     low: Fraction
     high: Fraction
@@ -130,8 +130,8 @@ def infer(estimates: Iterable[tuple[int, dict[str, Any]]]) -> Market:
 
 
 def _told_by(estimate: tuple[int, Mapping[str, Any]]) -> tuple[str, bytes, bytes, int]:
-    """What puts estimates in an order that is not the log's: what they say of which region, and who says it. Those of which all of
-    this is the same stand as they were recorded."""
+    """A sort key that does not depend on the order of the log: what an estimate says about which region, and who says it. Estimates
+    with the same key stay in the order in which they were recorded."""
     position, data = estimate
     says = canonical({part: data[part] for part in ("count", "share") if part in data})
     return data["region"], says, canonical(data["source"]), position
