@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A value is None where there is none; a list is never None, but may be empty."""
+    """A column of a table. A missing value is None; a list is never None, but may be empty."""
 
     name: str
     kind: Kind
@@ -24,7 +24,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What an answer says, in rows that have a value for each of the columns."""
+    """What an answer says, as rows with one value for each column."""
 
     columns: Sequence[Column]
     rows: Sequence[Row]
@@ -279,4 +279,4 @@ TABLES: dict[str, tuple[Sequence[Column], Callable[[Row], Iterator[Row]]]] = {
     "shares": (_SHARES, _shares),
     "sources": (_REPORTS, _reports),
 }
-"""For each projection the columns, and the rows of one of its answers."""
+"""For each projection, the columns, and the function that makes the rows of one of its answers."""
