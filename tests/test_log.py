@@ -1038,7 +1038,7 @@ def test_the_header_of_append_says_what_its_caller_passes(log: Log, monkeypatch:
     assert [re.split(r" \(|,| of ", words)[0] for words in head["ARGV"]] == [
         "expected position",
         "subject",
-        "an expectation on",
+        "what is expected",
         "identities",
         "one an event: payload",
         "one a list: subject",
