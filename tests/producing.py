@@ -25,7 +25,7 @@ from events import (
     StorageUnavailable,
     connect,
 )
-from events.batch import Subject
+from events.append_call import Subject
 from projections import PROJECTIONS
 from workers import ring
 
