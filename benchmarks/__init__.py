@@ -1,1 +1,1 @@
-"""BENCHMARKS: what each thing costs, as a ratio to a yardstick of the same run. May import everything of ours; nobody imports it."""
+"""BENCHMARKS: what things cost, as ratios to yardsticks of the same run. May import all other packages; none imports it."""

@@ -24,12 +24,12 @@ from .measure import Bench
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = {part.PART: part.measure for part in (append, catchup, rebuilds, memory, latency, served)}
-"""In this order: those in REST look at what `append` left."""
+"""The parts, in this order, because those in REST use what `append` left."""
 REST = {rebuilds.PART, memory.PART}
 
 
 def main(words: list[str] | None = None) -> None:
-    """Runs it all once."""
+    """Runs everything once."""
     parser = _options()
     options = parser.parse_args(words)
     if append.PART not in options.parts and (rest := REST & {*options.parts}):
@@ -79,7 +79,7 @@ def _about(bench: Bench) -> dict[str, Any]:
 
 
 def _load() -> float:
-    """Processes that ran or waited to, a minute's mean: above the number of cores, others were measured with us."""
+    """How many processes ran or waited to run, as a mean over a minute: above the number of cores, others disturbed the measurement."""
     return round(os.getloadavg()[0], 1)
 
 

@@ -1,4 +1,4 @@
-"""Append: validated, deduplicated and synced, beside a bare XADD of the same events."""
+"""Append: validated, deduplicated and synced, compared with a bare XADD of the same events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHORT = 20_000  # events
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """The log of the ledger `bench`, which is appended to in every round, is what the other parts read after the last."""
+    """Each round appends to the ledger `bench`, whose log the other parts read after the last round."""
     known = list(facts(bench.count))
     payloads = [encode(build(fact)) for fact in known]
 
@@ -70,7 +70,7 @@ def measure(bench: Bench) -> list[Figure]:
 
 
 def _alternated(count: int, works: Mapping[str, Callable[[], float]]) -> list[Figure]:
-    """Events a second of each, by the median of its seconds."""
+    """Events a second for each, from the median of its seconds."""
     rounds = [{what: work() for what, work in works.items()} for _ in range(ROUNDS if count <= SHORT else 1)]
     taken = {what: statistics.median(each[what] for each in rounds) for what in works}
     return [Figure(PART, what, count / each, "events/s") for what, each in taken.items()]
@@ -94,18 +94,18 @@ def _single(bench: Bench, known: list[Facts]) -> list[Figure]:
 
 
 def append_all(log: Log, known: Iterable[Facts], size: int = CALL) -> None:
-    """From plain values to the acknowledgement, one call after the other."""
+    """From plain values to the acknowledgement, one call after another."""
     for call in batched(known, size):
         log.append(map(build, call))
 
 
 def append_each(log: Log, known: Iterable[Facts]) -> None:
-    """The same, where the next call is built, checked and encoded while the server writes one."""
+    """The same, but the next call is built, checked and encoded while the server writes one."""
     for _ in log.append_each(map(build, call) for call in batched(known, CALL)):
         pass
 
 
 def append_each_of_values(log: Log, known: Iterable[Facts]) -> None:
-    """The same, where the producer has no models: plain values are checked once, as they are read."""
+    """The same, but the producer has no models: plain values are checked once, when they are read."""
     for _ in log.append_each((from_json(values(fact)) for fact in call) for call in batched(known, CALL)):
         pass

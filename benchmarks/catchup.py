@@ -1,4 +1,4 @@
-"""Catch-up: events published while RQ workers run, until every projection is at the head, beside a bare fold."""
+"""Catch-up: events are published while RQ workers run, until every projection is at the head, compared with a bare fold."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def measure(bench: Bench) -> list[Figure]:
 
 
 def publish_and_wait(log: Log, count: int) -> float:
-    """Seconds until the five projections have taken all that is published meanwhile."""
+    """Seconds until the five projections have taken everything that is published meanwhile."""
     known = list(facts(count))
     started = time.perf_counter()
     for batch in batched(known, CALL):

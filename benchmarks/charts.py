@@ -16,13 +16,13 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    """One chart a curve."""
+    """One chart for each curve."""
     for curve in json.loads((RESULTS / "growth.json").read_text("utf-8")):
         draw(curve, RESULTS / f"growth-{curve['name']}.png")
 
 
 def draw(curve: dict[str, Any], path: Path) -> None:
-    """What it costs against what grows, from zero up, with the line that it may not cross."""
+    """The cost against what grows, both from zero, with the line that the cost must not cross."""
     sizes, costs = zip(*curve["points"], strict=True)
     allowed = curve["target"] * dict(curve["points"])[curve["base"]]
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")

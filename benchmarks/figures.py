@@ -1,4 +1,4 @@
-"""One figure of a run: its value, the yardstick it is a ratio to, and the target that is met or missed."""
+"""One figure of a run: its value, the yardstick with which it is compared, and the target that it meets or misses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`ratio` is to `beside`; where there is one, the target is for it, else for the value. `at_most`: less is better."""
+    """`ratio` is the ratio to `beside`. The target is for the ratio if there is one, otherwise for the value. `at_most`: less is
+    better."""
 
     part: str
     what: str
@@ -41,13 +42,13 @@ def of_json(line: dict[str, Any]) -> Figure:
 
 
 def beside(yardstick: Figure, figure: Figure, **judged: Any) -> Figure:
-    """`figure` as a ratio to `yardstick`, which has the same unit."""
+    """`figure` with its ratio to `yardstick`, which has the same unit."""
     ratio = figure.value / yardstick.value
     return Figure(figure.part, figure.what, figure.value, figure.unit, ratio, yardstick.what, **judged)
 
 
 def row(figure: Figure) -> list[str]:
-    """What, value, ratio, target, and whether it is met: for a terminal and for the README."""
+    """What was measured, its value, ratio and target, and whether that is met, for a terminal and for the README."""
     ratio = "" if figure.ratio is None else f"{figure.ratio:.{3 if figure.ratio < 0.1 else 2}f} x"
     sign = "≤" if figure.at_most else "≥"
     unit = "" if figure.ratio is None else " x"

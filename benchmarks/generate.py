@@ -30,8 +30,7 @@ class Facts:
 
 
 def facts(count: int, companies: int = COMPANIES) -> Iterator[Facts]:
-    """`count` times what an event says: approvals in 40 batches, one after the other, over 1,000 days, and 3 % retractions of
-    earlier ones."""
+    """What `count` events say: approvals in 40 batches, one after another, over 1,000 days, and 3 % retractions of earlier events."""
     chance = random.Random(count)  # nothing secret
     for number in range(count):
         retracts = chance.randrange(number) if number and chance.random() < CORRECTED else None
@@ -51,7 +50,7 @@ def build(fact: Facts) -> Event:
 
 
 def values(fact: Facts) -> dict[str, object]:
-    """The same event as plain values, which nobody has looked at yet."""
+    """The same event as plain values that have not been checked yet."""
     if fact.retracts is None:
         type_, data = ApprovalGranted.TYPE, _granted(fact)
     else:
@@ -66,7 +65,7 @@ def approvals(count: int, companies: int = COMPANIES) -> Iterator[Event]:
 
 
 def company_name(number: int) -> str:
-    """What company `number` is called."""
+    """The name of company `number`."""
     return f"北京智能科技{number}有限公司"
 
 

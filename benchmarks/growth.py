@@ -57,7 +57,7 @@ class Curve:
 
 
 def measure(bench: Bench, length: int, projected: int, companies: int) -> list[Curve]:
-    """Each curve up to a size of its own: appending is fast, projecting is not."""
+    """Each curve goes up to a size of its own, because appending is fast and projecting is not."""
     return [
         _append(bench, _upto(LENGTHS, length)),
         _company(bench, _upto(COMPANIES, companies)),
@@ -66,7 +66,7 @@ def measure(bench: Bench, length: int, projected: int, companies: int) -> list[C
 
 
 def _upto(sizes: tuple[int, ...], largest: int) -> list[int]:
-    """Those that are not larger; always two, so that there is something to compare."""
+    """The sizes that are not larger, but at least two, so that there is something to compare."""
     return [size for size in sizes if size <= largest or size <= sizes[1]]
 
 
@@ -85,7 +85,7 @@ def _append(bench: Bench, lengths: list[int]) -> Curve:
 
 
 def _company(bench: Bench, sizes: list[int]) -> Curve:
-    """Reading one company's history of a few approvals, where the logs are equally long and others share the rest of them."""
+    """Reading one company's history of a few approvals from logs that are equally long, the rest of which is about other companies."""
     points = []
     for size in sizes:
         log = bench.log(f"companies-{size}")
@@ -101,14 +101,14 @@ def _company(bench: Bench, sizes: list[int]) -> Curve:
 
 
 def _asked_anew(bench: Bench, log: Log, ask: Callable[[Log], object]) -> float:
-    """The seconds of a question over a client of its own, over which nothing was read before."""
+    """The seconds that a question takes with a new client, with which nothing was read before."""
     with connect(bench.url, timeout=120) as client:
         client.ping()
         return seconds(lambda: ask(Log(client, log.ledger)))
 
 
 def _with_one_company(size: int, count: int) -> Iterator[Facts]:
-    """`count` facts about `size` companies, of which the last has APPROVALS, and the others have all the rest."""
+    """`count` facts about `size` companies, the last of which has APPROVALS of them, and the others all the rest."""
     its = {number * count // APPROVALS for number in range(APPROVALS)}
     for fact in facts(count, size - 1):
         company = size - 1 if fact.number in its else fact.company
@@ -125,7 +125,7 @@ def _second_name(number: int) -> Event:
 
 
 def _projected(bench: Bench, lengths: list[int]) -> list[Curve]:
-    """What a live event takes in five projections, and an answer about the past, as one log grows."""
+    """The time for a live event in five projections, and for an answer about the past, as one log grows."""
     log, known = bench.log("growing"), facts(lengths[-1])
     live, before = [], []
     for length in lengths:
@@ -143,8 +143,8 @@ def _projected(bench: Bench, lengths: list[int]) -> list[Curve]:
 
 
 def _live_events(log: Log, known: Iterator[Facts], upto: int) -> list[float]:
-    """Grows the log to a length; the seconds of the last events, taken one by one, where each projection's process is at the
-    head and has what it read lately."""
+    """Grows the log to a length, and returns the seconds for the last events, taken one by one as by processes that are at the head and
+    still have what they read lately."""
     append_all(log, islice(known, upto - LIVE - log.head()))
     run_here(log.client, log.ledger)
     generations = [Store(log, projection).open_live() for projection in PROJECTIONS.values()]

@@ -27,7 +27,7 @@ FIRST = next(iter(PROJECTIONS))  # the one that is rung for first
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """With one worker, which moves the five projections on together."""
+    """With one worker, which advances the five projections together."""
     log = bench.log("latency")
     with workers(bench, log, 1):
         returned, seen = publish(bench, log, WARM_UP + int(RATE * bench.seconds))
@@ -73,7 +73,7 @@ Seen = dict[str, list[tuple[int, float]]]
 
 
 def publish(bench: Bench, log: Log, count: int) -> tuple[dict[int, float], Seen]:
-    """When each append returned, by position; and when each checkpoint was seen to be where."""
+    """When each append returned, by position, and when each checkpoint was seen at which position."""
     returned: dict[int, float] = {}
     watcher = Watcher(bench, log)
     for number, event in enumerate(islice(approvals(count), count)):
@@ -97,7 +97,7 @@ def _visible(seen: Seen, names: list[str], position: int) -> float:
 
 
 class Watcher:
-    """Notes when each checkpoint moved, on connections of its own."""
+    """Notes when each checkpoint moves, on separate connections."""
 
     def __init__(self, bench: Bench, log: Log) -> None:
         self.seen: Seen = {name: [] for name in PROJECTIONS}

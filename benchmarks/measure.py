@@ -1,4 +1,4 @@
-"""How things are measured: by the clock of this process, or in a process of its own that also tells its peak of memory."""
+"""How things are measured: by the clock of this process, or in a separate process that also reports its peak of memory."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """`size` at a time."""
+    """The items in lists of at most `size`."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
@@ -63,8 +63,8 @@ def peak_memory() -> float:
 
 
 def settle(client: redis.Redis) -> None:
-    """Waits until the server does not rewrite its append-only file, nor frees what was removed: that would come to
-    whatever is measured just then."""
+    """Waits until the server is neither rewriting its append-only file nor freeing what was removed, because that would be measured
+    as well."""
     while _is_tidying_up(client):
         time.sleep(0.05)
 
@@ -84,7 +84,7 @@ def forget(log: Log) -> None:
 
 
 def forget_projections(log: Log) -> None:
-    """Removes what projections a ledger has, so that the next figure begins at zero again."""
+    """Removes the projections of a ledger, so that the next figure begins at zero again."""
     for key in list(log.client.scan_iter(f"{keys.projection(log.ledger, '')}*", count=1_000)):
         log.client.unlink(key)
 

@@ -1,4 +1,4 @@
-"""Memory: the server's bytes an event, of the log with its index and of the projections, beside the payload."""
+"""Memory: the server's bytes for each event, of the log with its index and of the projections, compared with the payload."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PART = "memory"
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Of the ledger `bench`, after its projections were built."""
+    """For the ledger `bench`, after its projections were built."""
     log, count = bench.log("bench"), bench.count
     payload = _figure(
         "the event's bytes (payload)", sum(len(encode(event)) for event in approvals(count)), count
@@ -34,7 +34,7 @@ KINDS = ("documents", "past")
 
 
 def held(log: Log, *names: str) -> int:
-    """The server's bytes for some keys, each of their entries counted."""
+    """The server's bytes for some keys, counting each of their entries."""
     return sum(int(log.client.memory_usage(name, samples=0) or 0) for name in names)
 
 

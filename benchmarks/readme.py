@@ -22,7 +22,7 @@ END = "<!-- end of what `make bench-readme` writes -->"
 
 
 def main() -> None:
-    """What was not run anew stays as it was."""
+    """Keeps what was not run again as it was."""
     summary = json.loads(SUMMARY.read_text("utf-8")) if SUMMARY.exists() else {}
     for name, path in KEPT.items():
         if path.exists():
@@ -40,13 +40,13 @@ def replaced(readme: str, section: str) -> str:
 
 
 def section(summary: dict[str, Any]) -> str:
-    """The figures that have a target, each with its verdict, of the last run and of those of many events; and the peers."""
+    """The figures with a target, each with its verdict, of the last run and of runs with many events; and the peers."""
     runs = [part for name in RUNS if name in summary for part in (*run(summary[name]), "")]
     return "\n".join([*runs[:-1], *peers(summary.get("peers")), ""])
 
 
 def run(summary: dict[str, Any]) -> list[str]:
-    """On what it was measured, and the figures that have a target."""
+    """What it was measured on, and the figures that have a target."""
     figures = [of_json(line) for line in summary["figures"]]
     judged = [figure for figure in figures if figure.met is not None]
     met = sum(figure.met is True for figure in judged)

@@ -11,7 +11,7 @@ import redis
 from redis.client import Pipeline
 
 from . import durability, keys
-from .batch import Subject, batch, damage, require_position
+from .append_call import Subject, append_call, damage, require_position
 from .codec import canonical
 from .connection import OF_EVENTS, conversation, storage
 from .envelope import Event, Receipt, RecordedEvent
@@ -59,7 +59,7 @@ class Log:
         Raises Refused (InvalidEvent, TooLarge, IdConflict, StaleExpectation, NotDurable) or StorageUnavailable:
         nothing was stored. Raises OutcomeUnknown: no reply came; append the same events again. Raises LogDamaged.
         """
-        made = batch(self.ledger, events, expected_position, expected_subject)
+        made = append_call(self.ledger, events, expected_position, expected_subject)
         self._require_durable()
         with storage(writing=True, words=OF_EVENTS):
             reply = cast(list[bytes], self._append(keys=made.keys, args=made.arguments))
@@ -75,7 +75,7 @@ class Log:
 
         Raises as `append` does, and what `batches` raises.
         """
-        ready = (batch(self.ledger, events) for events in batches)
+        ready = (append_call(self.ledger, events) for events in batches)
         current = next(ready, None)
         while current is not None:
             following, failure = None, None

@@ -25,17 +25,17 @@ from .queries import COUNTING, PROJECTIONS, Answer
 from .together import SENSELESS, fold_all, follow, known_at
 
 STEPS = 100
-"""Between two positions at most so many further ones are looked at: where there are more events, a change is that of several
-events together, of which the first are listed."""
+"""How many steps there are at most between two positions. If there are more events, a change is put down to several events together,
+the first of which are listed."""
 
 NEW_EVENT, CORRECTION, NEW_VERSION = "new event", "correction", "new projection version"
 
 Of = tuple[str, ...]
-"""What a figure is of, in parts, any of which may hold what they are joined with to be shown."""
+"""What a figure is about, in parts. A part may contain the character with which parts are joined for display."""
 
 Figure = tuple[Of, str]
 Figures = dict[Figure, Any]
-"""What is compared: a value by what it is of and what it is, such as `("CAC", "approval", "model")` and `total`."""
+"""What is compared: values by what they are about and what they are, such as `("CAC", "approval", "model")` and `total`."""
 
 BUILDS: Mapping[str, Callable[..., list[Any]]] = {
     "totals": answers.totals_in,
@@ -54,13 +54,13 @@ def diff(
     upto: int | None = None,
     valid_at: str | None = None,
 ) -> Answer:
-    """Every figure of the projection `name` that is another at position `upto` (default: the head) than at `since`.
+    """Every figure of the projection `name` that differs between the positions `since` and `upto` (default: the head).
 
-    `since` may be an answer that was kept, to the question without parameters: where this software gives another for the
-    same position, that is a cause of its own, a new version of the projection. `changes` are in the order of the figures'
+    `since` may be a kept answer to the question without other parameters than `valid_at`. If this software gives a different one
+    for the same position, that is a cause of its own, a new version of the projection. `changes` are in the order of the figures'
     names, each with its value before and after, and `because`: what changed it on the way, and how.
 
-    Raises BadQuestion where the positions are none, or a kept answer is of another ledger or question.
+    Raises BadQuestion if the positions do not exist or lead backwards, or a kept answer is from another ledger or to another question.
     """
     if name not in PROJECTIONS:
         raise BadQuestion(f"{name[:80]!r} is no projection; there are {', '.join(PROJECTIONS)}")
@@ -92,8 +92,8 @@ def diff(
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The figures after some events, of which the last few are `events`; `named` has where what corrections among these name
-    is."""
+    """The figures after some events, the last of which are `events`; `named` has the positions of what corrections among these
+    name."""
 
     figures: Figures
     events: tuple[DecodedEvent, ...] = ()
@@ -101,7 +101,7 @@ class State:
 
 
 class Changes:
-    """The figures of a projection that became others, and what made them so."""
+    """The figures of a projection that changed, and what changed them."""
 
     def __init__(self, name: str, figures: Figures) -> None:
         self._name, self._last = name, figures
@@ -127,7 +127,7 @@ class Changes:
         self._last = figures
 
     def listed(self) -> list[dict[str, Any]]:
-        """Each figure that is another now than at first, as it is written now, or was when it was there last."""
+        """Each figure that differs from what it was at first, named as it is written now, or as it was when it last existed."""
         now = ((_key(self._name, figure), figure) for figure in self._last)
         written = self._written | {key: figure for key, figure in now if key in self._written}
         return [
@@ -140,7 +140,7 @@ class Changes:
 
 
 def _differing(name: str, before: Figures, after: Figures) -> Iterator[tuple[Figure, Any, Any]]:
-    """The figures that are others, as they are written last. One that is only written otherwise is none of them."""
+    """The figures that differ, named as they are written last. One whose name is only written differently is not among them."""
     gone = {_key(name, figure): figure for figure in before.keys() - after.keys()}
     for figure, now in after.items():
         then = before.get(figure if figure in before else gone.pop(_key(name, figure), figure))
@@ -151,13 +151,13 @@ def _differing(name: str, before: Figures, after: Figures) -> Iterator[tuple[Fig
 
 
 def _key(name: str, figure: Figure) -> Figure:
-    """The same for every spelling of the names in it; a claim is what it says to the letter."""
+    """A key that is the same for every spelling of the names in a figure. Claims are compared to the letter."""
     of, what = figure
     return figure if name == "sources" else (tuple(map(name_key, of)), name_key(what))
 
 
 def _since(kept: Answer, name: str, now: Figures) -> Changes:
-    """Changes since a kept answer. Raises BadQuestion where it is none that this ledger ever gave."""
+    """Changes since a kept answer. Raises BadQuestion if it cannot be one that this ledger gave."""
     figures, version = _figures_kept(name, kept), PROJECTIONS[name].version
     changes = Changes(name, figures)
     if figures != now:
@@ -171,7 +171,7 @@ def _since(kept: Answer, name: str, now: Figures) -> Changes:
 
 
 def _position_of(log: Log, name: str, kept: Answer, valid_at: str | None) -> int:
-    """The position of a kept answer. Raises BadQuestion where it is to another question."""
+    """The position of a kept answer. Raises BadQuestion if it is no complete answer, or one to another question."""
     asked = {"ledger": log.ledger, "projection": name, "valid_at": valid_at}
     if not isinstance(kept.get("version"), int) or not isinstance(kept.get("digest"), str):
         raise BadQuestion("the kept answer has no version or no digest: give one as `--json` printed it")
@@ -209,14 +209,14 @@ def _changes(
     read: Callable[[Views], Figures],
     begin: Callable[[Figures], Changes],
 ) -> Changes:
-    # Deleted while we read, or written by something else: the log has everything.
+    # If documents were deleted while we read, or written by something else, the log still has everything.
     with suppress(SnapshotLost, *SENSELESS):
         return _noted(_walk(log, needed, known_at(log, needed, first), last, read), begin)
     return _noted(_walk(log, needed, fold_all(log, needed, first), last, read), begin)
 
 
 def _noted(states: Iterator[State], begin: Callable[[Figures], Changes]) -> Changes:
-    """The changes from state to state, of which two at most are kept: all of 10,000 claims took 300 MB."""
+    """The changes from state to state. At most two states are kept: all of them took 300 MB for 10,000 claims."""
     changes = begin(next(states).figures)
     for state in states:
         changes.note(state)
@@ -239,7 +239,7 @@ def _walk(
 
 
 def _causes(state: State) -> list[dict[str, Any]]:
-    """A cause for those that are corrections, with what they correct, and one for those that are not."""
+    """One cause for the events that are corrections, with what they correct, and one for all others."""
     corrections = [
         event for event in state.events if isinstance(event.data, EventRetracted | EventSuperseded)
     ]
@@ -247,7 +247,7 @@ def _causes(state: State) -> list[dict[str, Any]]:
     others = [event.position for event in state.events if event.position not in corrected]
     upto = max((event.position for event in state.events), default=0)
     named = {state.named[each] for event in corrections for each in named_by(event) if each in state.named}
-    # What comes later changes nothing of what happened before.
+    # A target that is recorded later has not changed anything yet.
     concerned = {*corrected, *(at for at in named if at <= upto)}
     return [
         {"cause": cause, "events": sorted(positions)[:SHOWN], "more": max(0, len(positions) - SHOWN)}
@@ -273,7 +273,7 @@ def figures_of(name: str, found: Iterable[dict[str, Any]]) -> Figures:
 def _of(name: str, answer: dict[str, Any], labels: Mapping[Of, int]) -> Of:
     match name:
         case "companies":
-            # A slug, or, where no event gives one, a name: each may read as the other.
+            # A slug, or if no event gives one, a name, in quotes because it may look like another company's slug.
             identified = answer["evidence"] or answer["merges"]
             return (str(answer["company"]) if identified else repr(str(answer["company"])),)
         case "shares":
@@ -287,20 +287,20 @@ def _of(name: str, answer: dict[str, Any], labels: Mapping[Of, int]) -> Of:
 def _which(batch: dict[str, Any], labels: Mapping[Of, int]) -> str:
     if batch["ordinal"] is not None:
         return str(batch["ordinal"])
-    # A label that others have as well is given to two ordinals, and as good as none; but of all that lists alone put in batches of
-    # that label there is one, which no announcement gives a day.
+    # A label that others have as well is given to two ordinals, and so does not identify a batch. But what only lists put in batches of
+    # that label is one batch, to which no announcement gives a day.
     alone = labels[_labelled(batch)] == 1 or not batch["announced_on"]
     if batch["label"] is not None and alone:
         return repr(batch["label"])
     on = batch["announced_on"][0]
-    # All reports of one day are of one batch; of a month or a year each is of another.
+    # All reports of one day are about one batch; each report of a month or a year is about a batch of its own.
     return (
         f"of {on}" if len(on) == len("2024-01-31") else f"of {on}, position {batch['sources'][0]['position']}"
     )
 
 
 def _labelled(batch: dict[str, Any]) -> Of:
-    """The terms and the label of a batch, as keys; nothing where it has no label."""
+    """The terms and the label of a batch, as keys; empty if it has no label."""
     if batch["label"] is None:
         return ()
     return tuple(name_key(batch[part]) for part in ("authority", "instrument", "unit", "label"))

@@ -98,7 +98,7 @@ class Identities:
         return list(buckets.read(self._documents, "slugs"))
 
     def find(self, name: str) -> list[Company]:
-        """The companies that `name` may mean: one, or several where more than one claims it.
+        """The companies that `name` may mean: one, or several if more than one claims it.
 
         A name that nobody claims is a company of its own, whether or not the ledger has ever seen it. A slug is no name.
         """
@@ -135,14 +135,14 @@ class Identities:
         listed = dict.fromkeys(names)
         self.read_ahead(list(listed))
         for alias in listed:
-            if alias not in found:  # a group is found with its first name: once for each of 400 took 2 s
+            if alias not in found:  # once for each group: finding it again for each of 400 names took 2 s
                 group = self._group_of(alias, listed.keys())
                 found |= dict.fromkeys(group.names, group)
         return found
 
     def _group_of(self, alias: str, listed: Set[str]) -> Group:
-        """The group of a name: the companies that may claim it, with the names that no other claims; and where they have any of
-        these, the `listed` names that others claim as well, each with its companies."""
+        """The group of a name: the companies that may claim it, with the names that no other company claims; and if they have any such
+        name, also the `listed` names that others claim as well, each with its companies."""
         marks: dict[str, str] = {}
         slugs, disputed = set[str](), set[str]()
         names = [alias]
@@ -177,7 +177,7 @@ class Identities:
         pages.fetch(documents, {_alias(name_key(text)) for text in texts})
 
     def _with_perhaps(self, company: Company) -> list[Company]:
-        """The company, with those that it, or one of these, may have been merged with."""
+        """The company, followed by those that it, or one of them, may have been merged with."""
         found, seen = [company], {*company.slugs}
         for each in found:
             for slug in each.perhaps:
@@ -187,7 +187,7 @@ class Identities:
         return found
 
     def _group(self, slug: str) -> tuple[str, ...]:
-        if slug not in self._groups:  # each of its slugs, and of its names, leads here
+        if slug not in self._groups:  # asked for by each of its slugs and names
             group, new = {slug}, {slug}
             while new:
                 new = {one for _, a, b, _ in self._merges(new) for one in (a, b)} - group
@@ -196,11 +196,11 @@ class Identities:
         return self._groups[slug]
 
     def _merges(self, slugs: Iterable[str]) -> list[Merge]:
-        """The mergers of these companies that surely were, by position."""
+        """The mergers of these companies that have certainly happened, by position."""
         return [merge for merge in self.merges(slugs) if self._surely(merge)]
 
     def _perhaps(self, slugs: Iterable[str]) -> list[Merge]:
-        """Those that may have been."""
+        """The mergers of these companies that may have happened, but not certainly, by position."""
         return [
             merge
             for merge in self.merges(slugs)
@@ -221,7 +221,7 @@ class Identities:
         return surely(date_range(merge[3]), self._valid_at)
 
     def _company(self, slugs: tuple[str, ...]) -> Company:
-        if slugs not in self._found:  # each of its names leads here
+        if slugs not in self._found:  # asked for by each of its names
             self._found[slugs] = self._identified(slugs)
         return self._found[slugs]
 
@@ -259,7 +259,7 @@ class Marks:
     was granted to them before that was granted to two companies."""
 
     def __init__(self, documents: Documents, names: Iterable[str]) -> None:
-        """Of the `names`, and of all that ever are, or may be, of their companies."""
+        """Covers the `names`, and all names that their companies ever have or may have."""
         unmerged = Identities(documents, _NEVER)
         self.groups = Identities(documents, WHENEVER).groups(names)
         groups = each_once(self.groups)
@@ -275,7 +275,7 @@ class Marks:
         self.claimants = {
             name: len(unmerged.find(name)) for name, group in self.groups.items() if name in group.disputed
         }
-        """How many companies claim a name, where they are several."""
+        """How many companies claim a name, for the names that more than one claims."""
 
     def same_as(self, other: Marks) -> bool:
         """Whether the same names are one company, on whatever day."""
@@ -300,7 +300,7 @@ class Marks:
 
 
 _NEVER = DateRange(date.min, date.min)  # days before all mergers
-WHENEVER = DateRange(date.min, date.max)  # days on one of which each may have been
+WHENEVER = DateRange(date.min, date.max)  # all days, so that each merger may have happened
 
 
 def joined(marks: dict[str, str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

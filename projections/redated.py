@@ -31,18 +31,18 @@ from .repeats import (
 
 
 class Twice(NamedTuple):
-    """An approval that reports in some terms give no registry number, and others one of these `numbers` (as keys), under which the
-    same terms count it once more: as another company's, or as another item. It is counted as a member of these `batches` (by
-    their keys)."""
+    """An approval to which reports in some terms give no registry number, and reports in other terms one of these `numbers` (as
+    keys). The same terms may count it once more: under such a number, as another company's or another item, or as something else
+    without a number that may have the same one. It is counted as a member of these `batches` (by their keys)."""
 
     numbers: Set[str]
     batches: Set[str]
 
 
 class Moved(NamedTuple):
-    """What the fold of batches counts as a member on the days `told` by the reports that name the batch, though where all its
-    reports are looked at it may be of other `days`. Where nothing is told the fold counts none, but what these `terms` list on these
-    days may be a member. It is counted as granted from a day not later than `named_from` on."""
+    """A member of a batch that the fold of batches counts on the days `told` by the reports that name the batch, although considering
+    all its reports it may be of other `days`. If `told` is None, the fold counts no such member, but what `terms` list on these days
+    may be one. It is counted as granted from a day not later than `named_from` on."""
 
     terms: str
     told: DateRange | None
@@ -52,10 +52,10 @@ class Moved(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Redated:
-    """What changes, by terms, where approvals are counted by their days; and which days those are of: with a registry number
-    by terms and number (as a key), without one by terms, item, and name of the company (as keys). Those with a number are so
-    dated by reports `without` it, too (their positions). By terms, item and name, those that are perhaps counted `twice`; `once`
-    is what changes where they are not. By terms, and batch (as a key), its members that are `moved`."""
+    """The `changes` to what is counted by days, by terms; and the days of the approvals concerned: with a registry number
+    (`numbered`) by terms and number (as a key), without one (`bare`) by terms, item and name of the company (as keys). The former
+    are also dated by reports `without` the number (their positions). By terms, item and name, the approvals that may be counted
+    `twice`; `once` is what changes if they are not. By terms and batch (as a key), its members that are `moved`."""
 
     changes: dict[str, Changed] = field(default_factory=dict)
     numbered: dict[tuple[str, str], DateRange] = field(default_factory=dict)
@@ -72,9 +72,9 @@ class Redated:
 
 @dataclass(slots=True)
 class _Listed:
-    """What is `counted` on some days as one approval: its number, else its item and the names that it has. The `days` are those
-    that it may be of where all its reports are looked at, those `without` its number too, of which some (`positions`) say just
-    these; it is in doubt where they disagree. Some reports put it in `batches` (keys)."""
+    """What is `counted` on some days as one approval: a number, or without one an item under some names. The `days` are those that
+    it may be of considering all its reports, including those `without` its number, some of which (`positions`) say just these
+    days. It is in doubt if reports disagree. Some reports put it in `batches` (keys)."""
 
     terms: str
     counted: DateRange
@@ -94,8 +94,8 @@ _ByNumber = dict[tuple[str, str], _Listed]  # by terms and number (as a key)
 
 
 class _Bare(NamedTuple):
-    """What has no number: its terms, item and each name (as keys), and all of other terms that it may be, with the numbers of these
-    that are not of this item and company in its own terms."""
+    """An approval without a number: the `places` where it is listed (terms, item and name, as keys), everything `related` that it may
+    be in other terms, and the `numbers` of these that its own terms do not give to this item and company."""
 
     places: list[tuple[str, str, str]]
     listed: _Listed
@@ -104,12 +104,12 @@ class _Bare(NamedTuple):
 
 
 def redated(documents: Documents, counted: Sequence[str], repeats: Mapping[str, Repeats]) -> Redated:
-    """A report without a registry number says the day of the approval that has one, too. And where one approval, or what can only
-    be one, is listed on days that exclude each other, it is of some day between: counted on the days of each it would be two,
-    one after the other.
+    """What changes in the terms `counted`, which are one, if all reports of an approval date it. A report without a registry number
+    also dates the approval that has one. And if one approval, or what can only be one, is listed on days that exclude each other,
+    it is of some day from the first to the last of them: counted on the days of each report it would be two, one after the other.
 
-    `repeats` have, by terms, the reports without a number. Each of several terms that are one may list an approval, and one of
-    them twice, once without the number that another gives it.
+    `repeats` has, by terms, the reports without a number. Each of the terms may list the same approval, and one of them may list
+    it twice, once without the number that another gives it.
     """
     of_number: _ByNumber = {}
     mixed = {terms: repeats[terms].mixed for terms in counted}
@@ -138,8 +138,8 @@ def redated(documents: Documents, counted: Sequence[str], repeats: Mapping[str, 
 
 
 def _note_twice(found: Redated, bare: Sequence[_Bare], of_number: _ByNumber) -> None:
-    """What has none of its numbers is counted beside the number, or where its terms do not have that, beside others that may have
-    the same: all of these are one, of the days that all allow."""
+    """Notes what may be counted twice: an approval without a number, if its terms also list one of its numbers; or if they do not,
+    several without a number that may have the same one. The latter are one approval, of the days that all of them allow."""
     of_terms: dict[str, list[_Bare]] = {}
     for of in bare:
         terms = of.listed.terms
@@ -173,7 +173,8 @@ def _note(found: Redated, of: _Bare) -> None:
 
 
 def _of_mixed(documents: Documents, terms: str, mixed: Sequence[Mixed]) -> _ByNumber:
-    """The numbers that what has none may have; where it surely has this one, its reports say its days as well."""
+    """What is listed under the numbers that approvals without one may have. If such an approval certainly has a number, its reports
+    also date what is listed under that."""
     numbers = sorted({number for each in mixed for number in each.numbers})
     without: dict[str, list[tuple[int, str]]] = {number: [] for number in numbers}
     in_batches: dict[str, set[str]] = {number: set() for number in numbers}
@@ -202,7 +203,8 @@ _Compared = tuple[_Listed, list[_Listed]]
 
 
 def _of_several(of_number: _ByNumber, mixed: Mapping[str, Sequence[Mixed]]) -> Iterator[_Compared]:
-    """Of several numbers a report without one has one whose days it agrees with; where there is none, it may have any of them."""
+    """Reports without a number that may have one of several, with what has these: it is one with which it agrees, or if there is none,
+    any of them."""
     for terms, of_terms in mixed.items():
         for each in of_terms:
             if _its_number(each) is None:
@@ -211,7 +213,8 @@ def _of_several(of_number: _ByNumber, mixed: Mapping[str, Sequence[Mixed]]) -> I
 
 
 def _of_other_terms(of_number: _ByNumber, bare: Sequence[_Bare]) -> Iterator[_Compared]:
-    """What has no number may be any of those of its item and company, under whichever item and company other terms count these."""
+    """Approvals without a number, with everything that they may be: what other terms list for the item and company, and everything
+    with one of the numbers of these, under whichever item and company it is counted."""
     numbered = _by_number(of_number)
     for of in bare:
         others = [other for number in sorted(of.numbers) for other in numbered[number]]
@@ -226,8 +229,8 @@ def _by_number(of_number: _ByNumber) -> dict[str, list[_Listed]]:
 
 
 def _believe(of_number: _ByNumber, compared: Sequence[_Compared]) -> None:
-    """A number is one approval in all of the terms. What has none is one that it agrees with; whatever is in doubt agrees with no
-    other, and so may leave none for what has been compared with it."""
+    """Widens days until nothing changes. A number is one approval in all of the terms. An approval without one is one of those it is
+    `compared` with that it agrees with. What is in doubt agrees with nothing, which may leave nothing to agree with for others."""
     numbered = _by_number(of_number)
     changed = True
     while changed:
@@ -253,8 +256,8 @@ def _believe_all(together: Sequence[_Listed]) -> bool:
 
 
 def _read_all(documents: Documents, counted: Sequence[str], of_number: _ByNumber) -> list[_Bare]:
-    """What several terms count that has no number; the numbers that they count, but for those that are known already, are put
-    into `of_number`."""
+    """What is counted in several terms without a number. Puts the numbers that are counted into `of_number`, unless they are there
+    already."""
     names = companies.all_names(documents)
     companies.fetch_granted(documents, names)
     marks = Marks(documents, names)
@@ -278,13 +281,13 @@ def _read_all(documents: Documents, counted: Sequence[str], of_number: _ByNumber
     return bare
 
 
-_AT_LAST = DateRange(date.max, date.max)  # when all mergers have been
+_AT_LAST = DateRange(date.max, date.max)  # a day after all mergers
 
 
 def _of_item(
     item: str, of_terms: Mapping[str, Entries], group: Group, marks: Marks, of_number: _ByNumber
 ) -> list[_Bare]:
-    """What has no number, of one item and company."""
+    """What is counted without a number for one item and one company."""
     every = {
         terms: {name: entries for name, entries in of_item.items() if name in group.names | group.disputed}
         for terms, of_item in of_terms.items()
@@ -294,7 +297,7 @@ def _of_item(
         return []
     disputed = any(group.disputed & of.keys() for of in every.values())
     ever = marks.may_be_one(days_that_span(dict(together)))
-    found: list[tuple[str, _Listed, str, Entries]] = []  # with its mark, and its number or else its reports
+    found: list[tuple[str, _Listed, str, Entries]] = []  # with its mark, and its number or its reports
     for terms, of_item in every.items():
         days = days_that_span(of_item) if of_item else _AT_LAST
         for one in [of_item] if disputed else parts_by_mark(of_item, marks.may_be_one(days)):
@@ -324,8 +327,8 @@ def _of_item(
 def _moved(
     documents: Documents, terms: str, unnumbered: Sequence[Entries], found: Redated, of_number: _ByNumber
 ) -> Iterator[tuple[str, Moved]]:
-    """The members of batches (by their keys) that reports which do not name these give other days. `unnumbered` are the reports of
-    an item by names that may be one company, where some without a number name a batch."""
+    """The members of batches (with the batch's key) to which reports that do not name the batch give other days. `unnumbered` has the
+    reports of an item by names that may be one company, if some of these name a batch and give no number."""
     of_several = {(item_of(entries[0]), name) for of in unnumbered for name, entries in of.items()}
     numbers, items = companies.redated(documents, terms)
     numbers = sorted({*numbers, *(number for of, number in found.numbered if of == terms)})
@@ -343,8 +346,8 @@ def _moved(
 
 
 def _listed_in_others(of_number: _ByNumber, bare: Sequence[_Bare]) -> Iterator[tuple[str, str, Moved]]:
-    """Of several terms that are one, some put an approval in a batch that others list as well, and do not say so. These count it as
-    named by itself, those as a member."""
+    """Approvals that some of several terms that are one put in a batch, and that others list without saying so. The latter count such
+    an approval as named by itself, the former as a member."""
     pairs = [pair for same in _by_number(of_number).values() for pair in permutations(same, 2)]
     for of in bare:
         for other in [other for other in of.related if other.agrees(of.listed)] or of.related:
@@ -355,8 +358,8 @@ def _listed_in_others(of_number: _ByNumber, bare: Sequence[_Bare]) -> Iterator[t
 
 
 _Member = tuple[str, DateRange | None, DateRange, date]
-"""Of which batch, on which days by the reports that name that (None where it is not counted as a member), and by all; and from when
-on it is counted at the latest."""
+"""The batch (its key), the days by the reports that name the batch (None if it is not counted as a member), the days by all reports,
+and the latest day from which on it is counted."""
 
 
 def _of_numbers(
@@ -378,7 +381,8 @@ def _of_items(
 
 
 def _of_names(terms: str, of_item: Entries, found: Redated, of_number: _ByNumber) -> Iterator[_Member]:
-    """Of an item by names that may be one company: where it has numbers, it is one of these."""
+    """The members among the approvals of an item by names that may be one company. If the item has numbers, an approval without one
+    is one of those that have one."""
     numbers = sorted(set[str]().union(*map(numbers_of, of_item.values())))
     every = _listed(terms, [entry["approved_on"] for entries in of_item.values() for entry in entries]).days
     for key, of_batch in by_part(of_item, batch_of).items():
@@ -397,13 +401,13 @@ def _of_names(terms: str, of_item: Entries, found: Redated, of_number: _ByNumber
             if len(without) == len(entries):
                 yield key, told.days, *_of_one(told, perhaps.values())
             elif others := [one for number, one in perhaps.items() if number not in here]:
-                # The batch has a number of this item: it counts no other, though this may be one.
+                # The batch has a number of this item, so it does not count this approval, which may be another one.
                 yield key, None, *_of_one(told, others)
 
 
 def _of_one(told: _Listed, related: Collection[_Listed]) -> tuple[DateRange, date]:
-    """The days of what is one of these, with all of which it agrees or with none; and the last of the days from which on these may
-    be counted."""
+    """The days of what is one of the `related`, with all of which it agrees, or with none; and the last of the days from which on these
+    may be counted."""
     among = [one.days for one in related]
     first, last = min(days.first for days in among), max(days.last for days in among)
     both, either = (max, min) if all(one.agrees(told) for one in related) else (min, max)
@@ -412,7 +416,7 @@ def _of_one(told: _Listed, related: Collection[_Listed]) -> tuple[DateRange, dat
 
 
 def _told_by_batch(reports: Iterable[approvals.Told]) -> Iterator[tuple[str, DateRange]]:
-    """The days that those give which name a batch, by its key."""
+    """For each batch (its key), the days that the reports naming it give."""
     dates: dict[str, list[str]] = {}
     for report in reports:
         if report.batch is not None:
@@ -421,7 +425,7 @@ def _told_by_batch(reports: Iterable[approvals.Told]) -> Iterator[tuple[str, Dat
 
 
 def _listed(terms: str, dates: Sequence[str], without: Sequence[tuple[int, str]] = ()) -> _Listed:
-    """From the dates of its reports, and the positions and dates of those `without` its number."""
+    """What is listed by reports with these `dates`, and by reports `without` its number (their positions and dates)."""
     every = [*dates, *(on for _, on in without)]
     on, ranges = approvals.span(every), [*map(date_range, every)]
     in_doubt = max(r.first for r in ranges) > min(r.last for r in ranges)

@@ -22,8 +22,8 @@ Changes = dict[frozenset[str], list[tuple[str, int]]]
 
 
 class Mixed(NamedTuple):
-    """Registry numbers (as keys), and the reports that give none (their positions and dates) of an approval that has one of these
-    numbers: `surely`, or unless its company is another. They put it in these `batches` (by their keys)."""
+    """Registry numbers (as keys), and the reports without a number (their positions and dates) of an approval that has one of these
+    numbers: `surely`, or unless it is another company's. The reports put it in these `batches` (by their keys)."""
 
     numbers: Set[str]
     reports: Sequence[tuple[int, str]]
@@ -33,18 +33,17 @@ class Mixed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """What changes where the names of a company are `surely` one, and where they are `perhaps`. `names` are those under which
-    something may count that counts under another one, too; `members` has, by batch, how many of its members may.
+    """What changes if names that are `surely` one company, or `perhaps`, are taken as one. `names` are those under which something
+    may be counted that is counted under another one as well; `members` has, by batch, how many of its members may be.
 
-    Beside those, an approval that reports give no number, and that may have one of some numbers: `numbered` has these by the
-    batches that it is a member of for its own, and `placed` where it is for its own one of those that are in any batch; in
-    `mixed` they are with those reports.
+    The numbers of which an approval may have one to which some reports give none: `numbered` has them by the batches in which it is
+    counted as a member of its own, `placed` if it is counted on its own among what is in any batch, and `mixed` with the reports.
 
-    `unnumbered` are the reports of an item by names that may be one company, where some of these do not give a number, name a
-    batch, and may be of what others report.
+    `unnumbered` has the reports of an item by names that may be one company, if any of these reports names a batch and gives no
+    number.
 
-    `beside` are the days of approvals that there may be beside those that are counted, and `members_beside` how many of these
-    may be members of a batch.
+    `beside` has the days of approvals that there may be in addition to those that are counted, and `members_beside`, by batch, how
+    many of these may be members.
     """
 
     surely: Changes = field(default_factory=dict)
@@ -62,9 +61,9 @@ class Repeats:
 def repeats_in(
     documents: Documents, counted: str, given_twice: Mapping[str, tuple[Set[str], DateRange]]
 ) -> Repeats:
-    """Folds count an approval without a number by its item and its company as it is written. Where events say that several
-    names are one company, what they have of one item is one approval, or one of those that have a number; but not what
-    they had when they were two. `given_twice` are the registry numbers that reports give to several names, with these and the days
+    """Folds count an approval without a number by its item and by its company's name as it is written. If events say that several
+    names are one company, what they have of one item is one approval, or one of those that have a number; but not what they had
+    while they were two. `given_twice` has the registry numbers that reports give to several names, with these names and the days
     (see `companies.shared`)."""
     found = Repeats()
     claimed = Identities(documents).claimed(companies.unnumbered(documents, counted))
@@ -89,9 +88,9 @@ def repeats_in(
             surely = parts_by_mark(of_item, marks.are_one(days))
             for one in surely:
                 numbers = set[str]().union(*map(numbers_of, one.values()))
-                if not numbers or numbers - others:  # else another may have what is theirs
+                if not numbers or numbers - others:  # otherwise all their numbers may be another company's
                     found.surely.setdefault(frozenset(one), []).extend(_where_one(one))
-            # A name that several companies claim may be of whichever has the item.
+            # A name that several companies claim may stand for any of them that has the item.
             disputed = group.disputed & of_item.keys()
             for one in [of_item] if disputed else parts_by_mark(of_item, marks.may_be_one(days)):
                 if changes := _where_one(one):
@@ -107,8 +106,8 @@ def repeats_in(
 
 
 def _note_beside(found: Repeats, of_item: Entries, claimants: Mapping[str, int], others: Set[str]) -> None:
-    """Of the reports of one item: under a name that several companies claim each of them may have an approval of it that has no
-    number, and so may a company that has one of which others may be the holders. One of these is counted, or none."""
+    """Notes approvals of one item that may not be counted: under a name that several companies claim, each of them may have one
+    without a number, and so may a company whose only numbers may be another's. One of these is counted, or none."""
     for name, entries in of_item.items():
         bare = [entry for entry in entries if "registry_number" not in entry["item"]]
         if n := _beside(entries, claimants.get(name, 1), others):
@@ -119,7 +118,7 @@ def _note_beside(found: Repeats, of_item: Entries, claimants: Mapping[str, int],
 
 
 def _beside(entries: list[Entry], claimants: int, others: Set[str]) -> int:
-    """How many approvals there may be beside those that are counted of these reports of one item under one name."""
+    """How many approvals there may be in addition to those counted, by these reports of one item under one name."""
     numbers = numbers_of(entries)
     bare = sum("registry_number" not in entry["item"] for entry in entries)
     without = claimants - 1 if numbers - others else claimants  # companies whose approval may have no number
@@ -127,8 +126,8 @@ def _beside(entries: list[Entry], claimants: int, others: Set[str]) -> int:
 
 
 def _note_numbers(found: Repeats, one: Entries, others: Set[str], *, surely: bool) -> None:
-    """Of the reports of one item by names that are, `surely` or perhaps, one company: where it counts for its own though it has a
-    number elsewhere, which may be one of `others`."""
+    """Notes the reports of one item by names that are, `surely` or perhaps, one company, and where it is counted on its own although
+    reports elsewhere give it a number, which may be one of `others`."""
     numbers = set[str]().union(*map(numbers_of, one.values()))
     if not numbers:
         return
@@ -167,8 +166,8 @@ def parts_by_mark(granted: Entries, marks: Mapping[str, str]) -> list[Entries]:
     return list(found.values())
 
 
-Entry = dict[str, Any]  # what a report says of a grant
-Entries = dict[str, list[Entry]]  # such, by the name (as a key) of the company
+Entry = dict[str, Any]  # what a report says about a grant
+Entries = dict[str, list[Entry]]  # by the name (as a key) of the company
 
 
 def by_part(granted: Entries, part: Callable[[Entry], str | None]) -> dict[str, Entries]:
@@ -222,10 +221,10 @@ class Doubles:
 def doubles_in(
     documents: Documents, counted: str, repeats: Repeats, twice: Iterable[tuple[Set[str], Set[str]]]
 ) -> Doubles:
-    """The fold of batches knows the reports that name one. Whose number is given elsewhere is the approval of that number,
-    which may be in the batch already; where it is not, it is one of its members, and so are all that may have the same.
+    """The fold of batches knows only the reports that name a batch. A member whose number is given elsewhere is the approval with
+    that number, which may be in the batch already. If it is not, it is one member together with all that may have the same number.
 
-    `twice` has the numbers that other terms give to what has none here, with the batches (by their keys) that it is of.
+    `twice` has the numbers that other terms give to what has none here, with the batches (by their keys) in which it is.
     """
     numbered = {key: [*listed] for key, listed in repeats.numbered.items()}
     for numbers, keys in twice:

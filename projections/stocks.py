@@ -51,7 +51,7 @@ narrow shares it may take millions of rounds to find that no whole numbers fit; 
 
 @dataclass(frozen=True, slots=True)
 class Percentage:
-    """A share, from `low` (included) to `high` (excluded where `open`), as fractions of one."""
+    """A share, from `low` (included) to `high` (excluded if `open`), as fractions of one."""
 
     low: Fraction
     high: Fraction
@@ -130,8 +130,8 @@ def infer(estimates: Iterable[tuple[int, dict[str, Any]]]) -> Market:
 
 
 def _told_by(estimate: tuple[int, Mapping[str, Any]]) -> tuple[str, bytes, bytes, int]:
-    """What puts estimates in an order that is not the log's: what they say of which region, and who says it. Those of which all of
-    this is the same stand as they were recorded."""
+    """A sort key that does not depend on the order of the log: what an estimate says about which region, and who says it. Estimates
+    with the same key stay in the order in which they were recorded."""
     position, data = estimate
     says = canonical({part: data[part] for part in ("count", "share") if part in data})
     return data["region"], says, canonical(data["source"]), position
@@ -168,7 +168,7 @@ def _wider(a: Region, b: Region) -> Region:
 
 
 def _as_reported(reported: Reported, regions: Iterable[str] = ()) -> dict[str, Region]:
-    """What the estimates say of each region that they, or `regions`, name, and of the countries of those."""
+    """What the estimates say about each region that they or `regions` name, and about the countries of these."""
     found = {WORLD: Region(Interval(0), Percentage(Fraction(1), Fraction(1), open=False))}
     for name in (*regions, *(said.region for said in reported.values())):
         for each in (name, _country_of(name)):
@@ -185,7 +185,7 @@ def _as_reported(reported: Reported, regions: Iterable[str] = ()) -> dict[str, R
 def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
     world = regions[WORLD]
     parts = [region for name, region in regions.items() if name != WORLD]
-    # A region of a country would be counted twice, and so would a country of a union.
+    # Without regions of countries, and countries of unions, which would be counted twice.
     countries = [region for name, region in regions.items() if _takes_room(name, regions)]
     provinces = [(region, regions[_country_of(name)]) for name, region in regions.items() if "-" in name]
     for name, as_province in AS_PROVINCES.items():
@@ -193,7 +193,7 @@ def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
             one, other = regions[name], regions[as_province]
             provinces += [(one, other), (other, one)]  # each has what the other has
     for _ in range(max(FEW, VISITS // (len(parts) + 1))):
-        # What is quickly found to be too much comes first.
+        # These come first, because they are the quickest to find that there is too much.
         changed = _leave_room(countries) | _add_up(world, countries)
         for region in parts:
             changed |= _narrow_stock(

@@ -1,4 +1,4 @@
-"""The HTTP API for the tests: the real application behind a real server, in a thread, and a client of it."""
+"""The HTTP API for the tests: the real application on a real HTTP server, in a thread, and a client for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BATCHED = "application/cloudevents-batch+json"
 
 
 class Api:
-    """An API that runs, and a client of it."""
+    """A running API, and a client for it."""
 
     def __init__(self, listening: socket.socket, stop: Callable[[], None]) -> None:
         self.stop = stop
@@ -66,7 +66,7 @@ def running(
     client: redis.Redis | None = None,
     **changes: Any,
 ) -> Iterator[Api]:
-    """An API of the ledgers on `server`, for the time of a block."""
+    """An API for the ledgers on `server`, as long as the block runs."""
     settings = replace(Settings("cac", port=0, rate=None), **changes)
     listening = bound(settings)
     app = create_app(

@@ -1,4 +1,4 @@
-"""A real browser for the tests: Debian's Chromium, driven by Playwright, with all that it complains of."""
+"""A real browser for the tests: Debian's Chromium, driven by Playwright, with everything that it complains about."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE = 30_000  # milliseconds until something that does not come is a failur
 
 expect.set_options(timeout=PATIENCE)
 
-# As root in a container, and without what a browser asks of its maker's servers when it starts.
+# So that it runs as root in a container, and sends its maker's servers nothing when it starts.
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -33,7 +33,7 @@ _FLAGS = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser, for the time of a block."""
+    """The browser, as long as the block runs."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
         try:
@@ -43,7 +43,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Visitor:
-    """Someone who looks at the page. Whatever the browser complains of, or asks another host for, is remembered."""
+    """Someone who looks at the page. Whatever the browser complains about, or requests from another host, is remembered."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.url = url
@@ -89,7 +89,7 @@ class Visitor:
 
 @contextmanager
 def visitor(browser: Browser, url: str, **how: Any) -> Iterator[Visitor]:
-    """A visitor with a profile of their own, who must find nothing to complain of."""
+    """A visitor with a profile of their own, who must find nothing to complain about."""
     context = browser.new_context(**{"locale": "en-US", "viewport": {"width": 1280, "height": 900}, **how})
     try:
         someone = Visitor(context, url)

@@ -1,6 +1,6 @@
-"""Runs the approvals command as a user would, and waits for what it does. The real command, in a process of its own.
+"""Runs the approvals command as a user would, and waits for what it does. It is the real command, in a process of its own.
 
-Where a test is about what a command says and stores, that process is a fork of one that has imported most of it (`forks`)."""
+If a test is about what a command says and stores, that process is a fork of one that has imported most modules already (`forks`)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 APPROVALS = Path(sys.executable).with_name("approvals")
 START_PROCESSES = ("demo", "serve", "up", "work")
 SECRET = "s3cret-pass"
-# What could make a terminal do something, or show one thing as another: nothing of it may come from an event or a name.
+# What could make a terminal do something, or show one thing as another: none of it may reach the terminal from an event or a name.
 DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 Words = Sequence[str | Path]
@@ -44,7 +44,7 @@ Words = Sequence[str | Path]
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a command ended, and what it said."""
+    """How a command ended, and what it wrote."""
 
     code: int
     out: str
@@ -63,7 +63,7 @@ class Ran:
 
     @property
     def complaint(self) -> str:
-        """Standard error as running text, without the frame that wrong usage is shown in."""
+        """Standard error as running text, without the frame in which wrong usage is shown."""
         return " ".join(re.sub("[│╭╮╰╯─]", " ", self.err).split())
 
 
@@ -78,7 +78,7 @@ class Running:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            bufsize=0,  # so that `line` takes no more than a line, and `end` finds the rest
+            bufsize=0,  # so that `line` reads no more than a line, and `end` finds the rest
             start_new_session=True,
             cwd=cwd or tempfile.gettempdir(),
             env=clean_environment() | environment,
@@ -87,12 +87,12 @@ class Running:
         self._watchdog.start()
 
     def line(self) -> str:
-        """The next line of standard output, when it comes."""
+        """Waits for the next line of standard output, and returns it."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().decode().removesuffix("\n")
 
     def interrupt(self) -> None:
-        """Ctrl-C, as a terminal sends it: to the command and to all that it started."""
+        """Ctrl-C, as a terminal sends it: to the command and to every process that it started."""
         os.killpg(self.process.pid, signal.SIGINT)
 
     def kill(self) -> None:
@@ -100,7 +100,7 @@ class Running:
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def end(self, stdin: bytes | None = None) -> Ran:
-        """Waits until it has ended, with every process that it started: each of them would hold its output open."""
+        """Waits until it has ended, with every process that it started, because each of these holds its output open."""
         out, err = self.process.communicate(stdin)
         return Ran(self.process.returncode, out.decode(errors="surrogateescape"), err.decode())
 
@@ -156,9 +156,9 @@ def together(
     cwd: Path | None = None,
     **environment: str,
 ) -> list[Ran]:
-    """Runs several commands at once, and expects `code` of each. None says anything that a terminal would obey.
+    """Runs several commands at once, and expects `code` from each, and that none writes anything that a terminal would obey.
 
-    Each is a fork, unless it is one that starts processes, or Python itself is to be told something; in `make test-long` none is.
+    Each is a fork, except commands that start processes, and those for which Python itself gets options; in `make test-long` none is.
     """
     codes = [code] * len(commands) if isinstance(code, int) else code
     starts = LONG or not forks.POSSIBLE or any(name.startswith("PYTHON") for name in environment)
@@ -175,7 +175,7 @@ def together(
     for words, ran, expected in zip(commands, ended, codes, strict=True):
         assert ran.code == expected, ran
         assert "Traceback" not in ran.err, ran.err
-        # JSON is for programs, and holds what is stored; so is an export.
+        # JSON is for programs, and contains what is stored; so does an export.
         shown = ran.err if "--json" in words or words[0] == "export" else ran.out + ran.err
         assert not DANGEROUS.search(shown), ran
     return ended
@@ -184,7 +184,7 @@ def together(
 def in_a_terminal(
     *words: str | Path, width: int = 80, executable: Sequence[str | Path] = (APPROVALS,), **environment: str
 ) -> str:
-    """What the command shows in one of so many columns."""
+    """What the command shows in a terminal with this many columns."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, width))
     try:
@@ -200,7 +200,7 @@ def in_a_terminal(
             while True:
                 try:
                     part = os.read(ours, 65_536)
-                except OSError:  # how Linux says that nobody holds the other end any more
+                except OSError:  # how Linux says that the other end is closed
                     part = b""
                 if not part:
                     return shown.decode()
@@ -210,7 +210,7 @@ def in_a_terminal(
 
 
 class Ledger:
-    """A ledger on a server, a new one unless it is named, for the command and for the test."""
+    """A ledger on a server, a new one unless a name is given, for the command and for the test."""
 
     def __init__(self, server: Server, url: str | None = None, name: str | None = None) -> None:
         self.server = server
@@ -241,12 +241,12 @@ class Ledger:
         )
 
     def keys(self) -> list[bytes]:
-        """All that the server holds of it."""
+        """Everything that the server has stored of it."""
         return sorted(map(as_bytes, self.server.client().keys(f"*{{{self.name}}}*")))
 
 
 def running(directory: Path) -> bool:
-    """Whether a server holds the directory, asked of the kernel."""
+    """Whether a server is using the directory, according to the kernel."""
     if not directory.is_dir():
         return False
     descriptor = os.open(directory, os.O_RDONLY)
@@ -261,7 +261,7 @@ def running(directory: Path) -> bool:
 
 @contextmanager
 def data_directory(path: Path) -> Iterator[Path]:
-    """A directory for an embedded server, which must be gone at the end."""
+    """A directory for an embedded server, which must have ended when the block does."""
     try:
         yield path
     finally:
@@ -278,7 +278,7 @@ TOTAL = TERMS | {"count": {"relation": ">", "value": 40}, "as_of": "2024-01-28",
 
 
 def event(id: str = "e1", data: object = TOTAL, **changes: object) -> dict[str, object]:
-    """An event that somebody reports more than 40 approvals in."""
+    """An event in which somebody reports more than 40 approvals."""
     envelope = {
         "specversion": "1.0",
         "id": id,
@@ -304,7 +304,7 @@ def written(path: Path, content: bytes) -> Path:
 
 
 def put_by_hand(ledger: Ledger, payload: bytes | dict[str, object]) -> None:
-    """Writes what a newer version, or a broken one, might: past every check of the client."""
+    """Writes what a newer version, or a broken one, might write, bypassing every check of the client."""
     if isinstance(payload, dict):
         payload = text(event() | payload)
     append_raw(ledger.log, payload, id=payload.hex(), source="by hand")

@@ -1,4 +1,4 @@
-"""Servers for the tests, what a worker in our own process changes, and how Hypothesis runs here."""
+"""Servers for the tests, undoing what a worker changes in our own process, and how Hypothesis runs here."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .long import examples
 from .servers import KINDS, Server
 from .waiting import until
 
-# No test is judged by a clock: a slow machine is slow, and nothing more.
-# `make test-long` tries more, where that takes minutes.
+# No test is judged by a clock: a slow machine is only slow.
+# `make test-long` tries more examples, which takes minutes.
 settings.register_profile(
     "ledger",
     deadline=None,
@@ -37,7 +37,7 @@ settings.load_profile("ledger")
 _OUT = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # to the end of the tests
 structlog.configure(logger_factory=structlog.WriteLoggerFactory(_OUT))
 
-# A script that runs us in the background has SIGINT ignored, and so would every command that we send one to.
+# If a script runs us in the background, SIGINT is ignored, and it would be by every command to which we send one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _NUMBERS = count(1)
@@ -57,28 +57,28 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session", params=KINDS)
 def every_server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """Each server that the ledger runs on, in turn."""
+    """Each server on which the ledger runs, in turn."""
     with Server(request.param) as server:
         yield server
 
 
 @pytest.fixture
 def start_server() -> Iterator[Callable[..., Server]]:
-    """Starts servers of a test's own, which it may kill, fill and set up as it likes."""
+    """Starts servers for a single test, which it may kill, fill and configure as it likes."""
     with ExitStack() as servers:
         yield lambda *kind, **settings: servers.enter_context(Server(*kind, **settings))
 
 
 @pytest.fixture(scope="session")
 def api(server: Server) -> Iterator[Api]:
-    """The HTTP API of all ledgers on the shared server, to whoever is on this machine."""
+    """The HTTP API for all ledgers on the shared server, open to everyone on this machine."""
     with running(server) as api:
         yield api
 
 
 @pytest.fixture
 def logged() -> Iterator[Callable[[str], list[str]]]:
-    """The lines of the program's own log that hold a text, once there is one."""
+    """Waits for lines in the program's own log that contain a text, and returns them."""
     before, handlers, level = structlog.get_config(), logging.root.handlers[:], logging.root.level
     said = StringIO()
     telemetry.configure()

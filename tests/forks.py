@@ -1,10 +1,10 @@
-"""The approvals command without its start: one process has imported what all commands need, and forks for each of them.
+"""The approvals command without its start-up: one process has imported what all commands need, and forks for each of them.
 
-A command imports for 0.3 s, and does in 0.02 s what most tests ask of it. A fork is a process of its own, with its own session,
-directory, environment, streams and exit code; it imports the module of its command, and ends as any process does. Its start
-is not tried so, nor another order of what is hashed: `command.Running` starts a process.
+A command takes 0.3 s for imports, and 0.02 s for what most tests want. A fork is a process of its own, with its own session,
+directory, environment, streams and exit code; it imports the module of its command, and ends as any process does. This does not
+test its start-up, nor different hash orders; `command.Running` starts a whole process.
 
-`python forks.py SOCKET` is the one that forks, until its standard input ends.
+`python forks.py SOCKET` is the process that forks, until its standard input ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-POSSIBLE = hasattr(os, "pidfd_open")  # by which the end of a fork is noticed: Linux has it
+POSSIBLE = hasattr(os, "pidfd_open")  # which reports the end of a fork: only Linux has it
 ROOT = Path(__file__).parents[1]
 NOWHERE = "unix:///nowhere/s"
 
@@ -54,7 +54,7 @@ class Fork:
         self._runs = True
 
     def communicate(self, stdin: bytes) -> tuple[bytes, bytes]:
-        """What it wrote, when it has ended with all that held its output open."""
+        """Waits until it has ended, with every process that has its output open, and returns what it wrote."""
         entry, *outputs = self._streams
         with ThreadPoolExecutor(2) as threads:
             out, err = (threads.submit(output.read) for output in outputs)
@@ -63,13 +63,13 @@ class Fork:
         return out.result(), err.result()
 
     def wait(self) -> int:
-        """Its exit code, when it has ended."""
+        """Waits until it has ended, and returns its exit code."""
         code = _read_number(self._told)
         self._runs = False
         return code
 
     def kill(self) -> None:
-        """It, and all that it started."""
+        """Kills it, and every process that it started."""
         with suppress(ProcessLookupError):
             if self._runs:
                 os.killpg(self.pid, signal.SIGKILL)
@@ -82,7 +82,7 @@ class Fork:
 
 @cache
 def _address() -> str:
-    """The socket of this process's own forking one, which is started where none is."""
+    """The socket of the forking process that belongs to this one, which is started if there is none."""
     directory = tempfile.TemporaryDirectory(prefix="ledger-forks-")
     address = f"{directory.name}/s"
     process = subprocess.Popen(
@@ -102,7 +102,7 @@ def _address() -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment of whoever has set nothing. A forgotten --url finds no server, and makes no data directory."""
+    """The environment of somebody who has set nothing. If --url is forgotten, no server is found and no data directory made."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "TMPDIR")}
     return kept | {"LANG": "C.UTF-8", "APPROVALS_URL": NOWHERE}
 
@@ -128,7 +128,7 @@ def _read(connection: socket.socket, size: int) -> bytes:
 
 
 def _fork_for_each(listening: socket.socket) -> None:
-    """Returns in each fork, which is then to run the command; ends the process with its standard input."""
+    """Returns in each fork, which then runs the command. The process itself ends when its standard input does."""
     with listening, selectors.DefaultSelector() as selector:
         selector.register(sys.stdin, selectors.EVENT_READ)
         selector.register(listening, selectors.EVENT_READ)
@@ -153,12 +153,12 @@ def _fork_for_each(listening: socket.socket) -> None:
 
 def _tell_of_the_end(pid: int, connection: socket.socket) -> None:
     _, status = os.waitpid(pid, 0)
-    with connection, suppress(OSError):  # nobody waits for one that a test has killed
+    with connection, suppress(OSError):  # nobody waits for a fork that a test has killed
         connection.sendall(_number(os.waitstatus_to_exitcode(status)))
 
 
 def _fork(connection: socket.socket) -> int:
-    """Forks, and makes of the fork what is asked for: a process with these arguments, directory, environment and streams."""
+    """Forks, and gives the fork the arguments, directory, environment and streams that are asked for."""
     size, streams, _, _ = socket.recv_fds(connection, 4, 3)
     words, cwd, environment = json.loads(_read(connection, int.from_bytes(size, "big")))
     if not (pid := os.fork()):
@@ -176,7 +176,7 @@ def _fork(connection: socket.socket) -> int:
 
 
 def _main() -> None:
-    # What takes long to import, and no module of a command.
+    # What takes long to import, but no module of a command.
     import typer.rich_utils  # noqa: F401
 
     import approval_ledger.cli.app

@@ -1,4 +1,4 @@
-"""Logs that a test can be read from: one short line for each report, folded in memory, asked without a server.
+"""Logs that make tests readable: one short line for each report, folded in memory and asked without a server.
 
     reports = log(
         batch(4, "=14", on="2024-01-26", named=["Xiaomi", "4Paradigm", "01.AI"]),
@@ -8,7 +8,7 @@
 
 The report at position n has the id `e<n>`, so that a correction later in the table can name it.
 
-What stands last is for tests of the store: a projection that is easy to count after, and what a server holds.
+The last part is for tests of the store: a projection whose results are easy to check, and what a server has stored.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ D = TypeVar("D", bound=EventData)
 
 
 def log(*lines: Line) -> list[RecordedEvent]:
-    """The lines as a log holds them: positions from 1 on, the ids `e1`, `e2`, ..., a second between two of them."""
+    """The lines as a log has them: with positions from 1 on, the ids `e1`, `e2`, ..., and recorded a second apart."""
     return [
         RecordedEvent(position, STARTED_MS + 1000 * position, _payload(line, f"e{position}"))
         for position, line in enumerate(lines, start=1)
@@ -104,7 +104,7 @@ def _payload(line: Line, id: str) -> bytes:
 
 
 def called(id: str, data: EventData) -> Event:
-    """`data` under an id of its own choice, for corrections that do not care for positions."""
+    """`data` under a chosen id, for corrections that should not depend on positions."""
     return Event(id=id, source=DESK, data=data)
 
 
@@ -123,7 +123,7 @@ def count(text: str) -> Count:
 
 
 def by(publisher: str | Sequence[str]) -> Source:
-    """`Reuters`, or `("OODAloop", "Reuters")`: the first, which repeats the second."""
+    """A source: `Reuters`, or `("OODAloop", "Reuters")`, the first of which repeats the second."""
     if isinstance(publisher, str):
         return Source(publisher=publisher)
     repeats, origin = publisher
@@ -198,7 +198,7 @@ def batch(
     terms: tuple[str, str, str] = MODELS,
     source: str | Sequence[str] = "Reuters",
 ) -> BatchAnnounced:
-    """`named` lists companies, or pairs of a company and its item."""
+    """A batch; `named` lists companies, or pairs of a company and its item."""
     authority, instrument, unit = terms
     pairs = [(entry, None) if isinstance(entry, str) else entry for entry in named]
     return BatchAnnounced(
@@ -223,7 +223,7 @@ def total(
     terms: tuple[str, str, str] = MODELS,
     source: str | Sequence[str] = "Reuters",
 ) -> TotalReported:
-    """A figure of all up to `on`, or of a `period`: its first day and its last."""
+    """A figure for everything up to `on`, or for a `period`, which is its first and its last day."""
     authority, instrument, unit = terms
     since, to = period or (None, None)
     return TotalReported(
@@ -334,7 +334,7 @@ def ask(reports: Sequence[RecordedEvent], question: str, *args: Any, **asked: An
 def total_of(
     reports: Sequence[RecordedEvent], terms: tuple[str, str, str] = MODELS, **asked: Any
 ) -> dict[str, Any]:
-    """The one total that is asked for by its terms."""
+    """The only total with the given terms."""
     authority, instrument, unit = terms
     (answer,) = ask(reports, "totals", authority=authority, instrument=instrument, unit=unit, **asked)
     return answer
@@ -350,13 +350,13 @@ def total_on(
 
 
 def batch_of(reports: Sequence[RecordedEvent], ordinal: int) -> dict[str, Any]:
-    """The batch of this ordinal."""
+    """The batch with this ordinal."""
     (answer,) = [answer for answer in ask(reports, "batches") if answer["ordinal"] == ordinal]
     return answer
 
 
 def company_of(reports: Sequence[RecordedEvent], name: str) -> dict[str, Any]:
-    """The one company of this name, with its history."""
+    """The only company with this name, with its history."""
     (answer,) = ask(reports, "companies", name)
     return answer
 
@@ -387,7 +387,7 @@ def nothing(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts reports: all of them, and those of each figure. Of 13 it says no, after it has counted it.
+    """Counts reports: all of them, and those of each figure. A report of 13 is refused after it was counted.
 
     The hooks are for what happens meanwhile: after a page was read and before any document, and before each event.
     """
@@ -416,7 +416,7 @@ class Tally:
 
 
 class Once(Tally):
-    """Fails where a figure comes a second time, and so where it reads what another writer has counted already."""
+    """Fails if a figure comes a second time, and so if it reads what another writer has counted already."""
 
     def evolve(self, documents: Documents, event: DecodedEvent, stands: bool) -> None:
         super().evolve(documents, event, stands)
@@ -465,14 +465,14 @@ def drain(generation: Generation, limit: int = 500) -> None:
 
 
 def documents(generation: Generation) -> dict[str, Any]:
-    """What the server holds of it, past whatever a generation has in its memory."""
+    """What the server has stored of it, regardless of what the generation has in memory."""
     stored: Any = generation.store.client.hgetall(generation.documents_key)
     return {name.decode(): json.loads(value.partition(b" ")[2]) for name, value in stored.items()}
 
 
 @contextmanager
 def counted_round_trips() -> Iterator[list[object]]:
-    """All that is sent to servers by this process during a block: an entry for each round trip."""
+    """Everything that this process sends to servers during a block: an entry for each round trip."""
     sent: list[object] = []
     send: Callable[..., None] = AbstractConnection.send_packed_command
 
@@ -492,7 +492,7 @@ def folded(log: Log, projection: Projection, upto: int | None = None) -> tuple[i
 
 
 def stored(log: Log, kind: str = "") -> dict[str, Any]:
-    """Everything that the server holds of a ledger, to compare; or what is of one kind, such as `projection:`."""
+    """Everything that the server has stored of a ledger, for comparison, or only what is of one kind, such as `projection:`."""
     client: Any = log.client
     read = {
         b"hash": client.hgetall,
@@ -507,7 +507,7 @@ def stored(log: Log, kind: str = "") -> dict[str, Any]:
 
 
 def there(recorded: RecordedEvent | None) -> RecordedEvent:
-    """The event, which there must be."""
+    """The event, which must exist."""
     assert recorded is not None
     return recorded
 
@@ -524,7 +524,7 @@ def data_of(event: Event | DecodedEvent, kind: type[D]) -> D:
 
 
 def as_bytes(reply: object) -> bytes:
-    """What a server says, which is bytes to a client that decodes none of it."""
+    """What a server answers, as bytes, which it is for a client that does not decode."""
     assert isinstance(reply, bytes)
     return reply
 

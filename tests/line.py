@@ -1,4 +1,4 @@
-"""A line between clients and a server that can be cut, held and led to another server, as a network does."""
+"""A line between clients and a server that can be cut, held up and redirected to another server, as happens in a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .servers import Server
 
 
 class Line:
-    """Listens on a unix socket and hands everything on, both ways, until told otherwise."""
+    """Listens on a unix socket and passes everything on, both ways, until told otherwise."""
 
     def __init__(self, server: Server) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="ledger-line-"))
@@ -35,24 +35,24 @@ class Line:
         return f"unix://{self._directory / 's'}"
 
     def lead_to(self, server: Server) -> None:
-        """What connects from now on reaches that server; what is connected is cut."""
+        """Connections made from now on lead to that server; existing ones are cut."""
         self._upstream = str(server.socket)
         self.cut()
 
     def cut(self) -> None:
-        """Ends every connection, whatever is on its way."""
+        """Ends every connection, even with data under way."""
         with self._lock:
             pairs = list(self._pairs)
         for pair in pairs:
             _shut(*pair)
 
     def cut_after(self, size: int) -> None:
-        """Ends the connection that brings the answer in which so many further bytes have come, after just these."""
+        """Ends the connection that brings the answer in which `size` more bytes have come, right after them."""
         with self._lock:
             self._left = size
 
     def hold(self) -> None:
-        """Nothing passes, and nobody is told, until `release`."""
+        """Lets nothing pass until `release`, without closing anything."""
         self._open.clear()
 
     def release(self) -> None:

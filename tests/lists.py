@@ -58,7 +58,7 @@ def as_json(rows: Rows) -> bytes:
 def as_xlsx(
     *sheets: Rows, merged: Sequence[str] = (), change: Callable[[Any], None] = lambda _: None
 ) -> bytes:
-    """A workbook; `merged` are ranges of the first sheet, and `change` does what it likes to the book."""
+    """A workbook; `merged` are merged ranges of the first sheet, and `change` may do anything to the book."""
     book = openpyxl.Workbook()
     book.remove(book.active)
     for number, rows in enumerate(sheets, start=1):
@@ -80,7 +80,7 @@ def as_xlsx(
 def as_docx(
     *tables: Rows, captions: Sequence[str] = (), change: Callable[[Any], None] = lambda _: None
 ) -> bytes:
-    """A document; `captions` stand above the first table, and `change` does what it likes to the document."""
+    """A document; `captions` are above the first table, and `change` may do anything to the document."""
     document = docx.Document()
     for caption in captions:
         document.add_paragraph(caption)

@@ -19,10 +19,10 @@ only_faults = pytest.mark.skipif(
 
 
 def some(cases: Iterable[T], every: int) -> list[T]:
-    """One in `every` of the cases, from the first on; all of them where it may take longer."""
+    """One in `every` of the cases, beginning with the first; all of them if the run may take longer."""
     return list(cases)[:: 1 if LONG else every]
 
 
 def examples(most: int) -> int:
-    """How many examples of a property are tried: a sixth of `most`, but some, unless it may take longer."""
+    """How many examples of a property are tried: a sixth of `most`, but at least 5; `most` if the run may take longer."""
     return most if LONG else max(5, most // 6)

@@ -1,6 +1,6 @@
-"""A producer that appends in every way there is, goes on through whatever happens to the server, and keeps what it was told.
+"""A producer that appends in every possible way, goes on whatever happens to the server, and records what it was told.
 
-`python -m tests.producing URL LEDGER NAME SEED` is one in a process of its own: it ends with its input, and prints its record.
+`python -m tests.producing URL LEDGER NAME SEED` runs one in a process of its own, which ends with its input and prints its record.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from events import (
     StorageUnavailable,
     connect,
 )
-from events.batch import Subject
+from events.append_call import Subject
 from projections import PROJECTIONS
 from workers import ring
 
@@ -37,8 +37,8 @@ TIMEOUT = 2.0  # seconds
 
 @dataclass
 class Record:
-    """What a producer was told, by the ids of its events: where each is that was acknowledged; of which nothing was stored; of
-    which no answer ever came. `wrong` is what it should not have been told."""
+    """What a producer was told, by the ids of its events: the positions of those acknowledged, those of which nothing was stored, and
+    those for which no answer ever came. `wrong` is what it should not have been told."""
 
     acknowledged: dict[str, int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Record:
 
 
 class Producer:
-    """Appends events of its own until `stop`: the next when it knows what became of those before, or has given them up."""
+    """Appends events of its own until `stop`: the next ones once it knows what became of those before, or has given up on them."""
 
     def __init__(self, url: str, ledger: str, name: str, seed: int, stop: threading.Event) -> None:
         self.record = Record()

@@ -1,4 +1,4 @@
-"""A proxy between a client and a server, which loses replies on purpose, as a network does."""
+"""A proxy between a client and a server that loses replies on purpose, as a network may."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .servers import Server
 
 
 class Proxy:
-    """Listens on a unix socket and hands everything on, both ways, until told otherwise.
+    """Listens on a unix socket and passes everything on, both ways, until told otherwise.
 
-    A request is told by a word in it, such as `b"XADD"`, for a connection begins with a conversation of its own.
+    Requests are recognised by a word in them, such as `b"XADD"`, because a client sends others of its own when it connects.
     """
 
     def __init__(self, server: Server) -> None:

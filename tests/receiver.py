@@ -47,7 +47,7 @@ class Reply:
 
 
 class Receiver:
-    """Answers 200 until `replies` says otherwise: what it returns, given a request. It may wait as long as it likes."""
+    """Answers 200, unless `replies` is set: a function that returns the answer to a request, and may take any time."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
@@ -89,7 +89,7 @@ class Receiver:
         return [request.position for request in self.requests]
 
     def when(self, count: int, *, answered: int = 0) -> list[Request]:
-        """The requests, once there are so many, of which so many are answered."""
+        """The requests, once there are `count` of them and `answered` of them have been answered."""
         with self._arrived:
             there = self._arrived.wait_for(
                 lambda: len(self.requests) >= count and self.answered >= answered, 60
@@ -98,7 +98,7 @@ class Receiver:
             return list(self.requests)
 
     def reply(self, *statuses: int) -> None:
-        """Answers with these, one a request, and with the last one from then on."""
+        """Answers with these, one for each request, and with the last one from then on."""
         left = list(statuses)
         self.replies = lambda _: Reply(left.pop(0) if len(left) > 1 else left[0])
 

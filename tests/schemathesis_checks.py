@@ -30,7 +30,7 @@ OF_EVENTS = ("validation",)  # `as_of`, or `from` and `to`; a count of about, wi
 
 @schemathesis.hook
 def map_case(context: object, case: Case[Any]) -> Case[Any]:
-    """JSON that is no CloudEvent is the data of one, and comes with its attributes."""
+    """JSON that is not a CloudEvent is the data of one, and needs its attributes as headers."""
     if case.media_type == "application/json" and case.method == "POST":
         attributes = {
             "ce-specversion": "1.0",
@@ -44,7 +44,7 @@ def map_case(context: object, case: Case[Any]) -> Case[Any]:
 
 @schemathesis.hook
 def filter_case(context: object, case: Case[Any]) -> bool:
-    """A header that nobody knows is no mistake: HTTP has them passed over."""
+    """An unknown header is not a mistake: HTTP requires that it is ignored."""
     return "x-schemathesis-unknown-property" not in (case.headers or {})
 
 

@@ -81,7 +81,7 @@ class Server:
         return f"unix://{self.socket}"
 
     def client(self, *, user: str | None = None, password: str = "", timeout: float = 10.0) -> redis.Redis:
-        """A client as the ledger makes it: without retries of its own. It is shared, and closed with the server."""
+        """A client such as the ledger makes, without retries of its own. It is shared, and closed with the server."""
         login = "" if user is None else f"{user}:{password}@"
         url = f"unix://{login}{self.socket}"
         if (url, timeout) not in self._clients:
@@ -131,7 +131,7 @@ class Server:
         return (self.directory / "log").read_text("utf-8", "replace")[-4000:]
 
     def kill(self) -> None:
-        """SIGKILL: the process, and what it forked, gets no chance to write anything more."""
+        """SIGKILL: neither the process nor what it forked can write anything more."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self._ended()
@@ -173,7 +173,7 @@ class Server:
 
 
 def execute(client: redis.Redis, *words: str | bytes) -> None:
-    """Has the server do what no method of the client is for."""
+    """Sends a command for which the client has no method."""
     client.execute_command(*words)  # type: ignore[no-untyped-call]  # redis-py has no types here
 
 

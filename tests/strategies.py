@@ -115,7 +115,7 @@ def published_sources() -> st.SearchStrategy[Source]:
 
 
 def rows() -> st.SearchStrategy[dict[str, str] | None]:
-    """Mostly none; else the cells of a row as a list has them, by column title."""
+    """Mostly none; otherwise the cells of a row of a list, by column title."""
     cells = st.sampled_from(["", " 文心\n一言\t", "2024/1/2（补登）", "\u202eemcA"])
     titles = st.sampled_from(["模型名称", "备案号", "备注"])
     return st.one_of(st.none(), st.none(), st.dictionaries(titles, cells, max_size=3))
@@ -134,7 +134,7 @@ def references() -> st.SearchStrategy[EventReference]:
 
 
 def event_data(*models: type[EventData]) -> st.SearchStrategy[EventData]:
-    """Valid data of any of `models`; of every type of the catalog where none is given."""
+    """Valid data of any of `models`; if none is given, of every type in the catalog."""
     return st.one_of([_DATA[model] for model in models or CATALOG.values()])
 
 
@@ -338,6 +338,6 @@ def events(data: st.SearchStrategy[EventData] | None = None) -> st.SearchStrateg
 
 
 def corrects_another(event: Event) -> bool:
-    """Whether it corrects no event, or another than itself, which is refused."""
+    """Whether it corrects no event or one other than itself; an event that corrects itself is refused."""
     target = getattr(event.data, "target", None)
     return target is None or (target.source, target.id) != (event.source, event.id)

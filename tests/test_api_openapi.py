@@ -147,7 +147,7 @@ def test_events_alone_are_to_be_sent_again_where_the_answer_was_lost(api: Api) -
         for operation in operations.values()
         if "504" in operation["responses"]
     }
-    assert [path for path, says in said.items() if "send the same again" in says] == [
+    assert [path for path, says in said.items() if "send the same events again" in says] == [
         "/ledgers/{ledger}/events"
     ]
     assert len(said) > 5

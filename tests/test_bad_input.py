@@ -30,7 +30,7 @@ from events import (
     read_events,
     valid_events,
 )
-from events.batch import BATCH_BYTES_LIMIT, BATCH_LIMIT
+from events.append_call import BATCH_BYTES_LIMIT, BATCH_LIMIT
 from events.catalog import (
     CATALOG,
     ApprovalGranted,

@@ -219,7 +219,10 @@ def test_where_reports_name_more_than_there_surely_are_bars_end_at_what_is_sure_
     for of in ("batches", "totals"):
         found = drawn(log, of)
         assert all(named <= low for named, low in rows(found, "named", "low"))
-        assert "10 known by name, more than there surely are, for reports contradict" in found["description"]
+        assert (
+            "10 known by name, more than there are for certain, because reports contradict"
+            in found["description"]
+        )
 
 
 @pytest.mark.parametrize("of", ["batches", "totals"])
@@ -277,7 +280,7 @@ def test_terms_that_are_one_have_one_panel(log: Log) -> None:
     report(log, total("=8", "2023-08-31"), total("=9", "2023-09-30", terms=SERVICES), equated())
     panels = drawn(log, "totals")["vconcat"]
     assert [panel["title"]["text"] for panel in panels] == [
-        ["CAC, approval (model), one with CAC/filing/service: 9 by 30 Sep 2023"]
+        ["CAC, approval (model), the same as CAC/filing/service: 9 by 30 Sep 2023"]
     ]
 
 
@@ -423,31 +426,31 @@ def test_given_one_publisher_spelled_in_two_ways_then_it_stands_as_one_voice_as_
     )
     found = drawn(log, "sources")
     assert rows(found, "origin", "name") == [("Reuters", "itself (2)"), ("Reuters", "OODAloop (1)")]
-    assert found["description"] == "Reuters reports 2 in its own words. OODAloop repeats Reuters (1)."
+    assert found["description"] == "Reuters reports 2 of its own. OODAloop repeats Reuters (1)."
 
 
 def test_what_may_have_been_later_than_the_day_asked_about_is_marked(log: Log) -> None:
     report(log, batch(1, "=8", "2023"), estimate("CN", "=130", on="2023"), granted("Baidu", "Ernie", "2023"))
     for name in ("batches", "shares"):
-        assert "perhaps later" in drawn(log, name, axes={"valid_at": "2023-06-30"})["description"]
+        assert "possibly later" in drawn(log, name, axes={"valid_at": "2023-06-30"})["description"]
     one = drawn(log, "companies", axes={"valid_at": "2023-06-30"}, name="Baidu")
-    assert "perhaps later" in one["description"]
-    assert "perhaps later" not in drawn(log, "batches")["description"]
+    assert "possibly later" in one["description"]
+    assert "possibly later" not in drawn(log, "batches")["description"]
 
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_a_chart_of_nothing_says_so(log: Log, name: str) -> None:
     found = drawn(log, name)
-    assert found["description"].startswith("The ledger holds nothing of this yet")
-    assert "The ledger holds nothing of this yet" in texts(to_svg(found))
+    assert found["description"].startswith("The ledger has nothing on this yet")
+    assert "The ledger has nothing on this yet" in texts(to_svg(found))
 
 
 def test_a_chart_of_more_than_it_has_room_for_says_how_many_it_leaves_out(log: Log) -> None:
     report(log, *(batch(n, "=1", "2024-01-01") for n in range(1, 46)))
     found = drawn(log, "batches")
     assert len(rows(found, "row", "figure")) == 40
-    assert "and 5 more that are not drawn" in found["description"]
-    assert "and 5 more that are not drawn" in " ".join(found["title"]["subtitle"])
+    assert "and 5 earlier ones that are not drawn" in found["description"]
+    assert "and 5 earlier ones that are not drawn" in " ".join(found["title"]["subtitle"])
 
 
 @pytest.mark.parametrize("of", ["batches", "shares", "companies"])
@@ -462,8 +465,8 @@ def test_given_more_days_than_a_chart_has_room_for_then_the_latest_are_drawn_and
     assert "4 Nov 2023" in told
     assert not re.search(r"\b1 Sep 2023", told)
     left = {"batches": 25, "shares": 2 * 65 - 40, "companies": 5}[of]  # of each day a country and the world
-    assert told.endswith(f"and {left} more that are not drawn, the earliest.")
-    assert f"and {left} more that are not drawn, the earliest" in " ".join(found["title"]["subtitle"])
+    assert told.endswith(f"and {left} earlier ones that are not drawn.")
+    assert f"and {left} earlier ones that are not drawn" in " ".join(found["title"]["subtitle"])
 
 
 def test_a_chart_takes_what_it_can_be_asked_and_nothing_else() -> None:
@@ -822,7 +825,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(ledger: Ledger, tmp_path
     assert "exists already" in ledger.run("chart", "shares", "-o", file, code=1).err
     assert file.read_bytes() == b"mine"
     ledger.run("chart", "shares", "-o", file, "--force")
-    assert json.loads(file.read_bytes())["title"]["text"] == ["Stocks and shares, as ranges"]
+    assert json.loads(file.read_bytes())["title"]["text"] == ["Models and shares, as ranges"]
     missing = ledger.run("chart", "shares", "-o", tmp_path / "none" / "t.json", code=1)
     assert missing.err == f"error: cannot write {tmp_path}/none/t.json: No such file or directory\n"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from events import Log, canonical, parse, valid_events
-from events.batch import BATCH_LIMIT
+from events.append_call import BATCH_LIMIT
 from events.codec import EVENT_LIMIT
 
 from .command import (

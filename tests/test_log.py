@@ -39,7 +39,7 @@ from events import (
     parse,
     storage,
 )
-from events.batch import BATCH_LIMIT, Subject
+from events.append_call import BATCH_LIMIT, Subject
 from events.codec import check
 from events.log import PAGE
 
@@ -1060,7 +1060,7 @@ def test_given_a_large_batch_when_it_is_broken_off_while_it_is_packed_then_the_p
 import signal
 
 from events import Log, connect
-from events.batch import batch
+from events.append_call import append_call
 from tests.strategies import report
 
 
@@ -1077,7 +1077,7 @@ events = [report(f"e{{n}}", subject=f"s{{n % 7}}") for n in range(10_000)]
 log.append(events)
 signal.signal(signal.SIGALRM, break_off)
 pack = log.client.connection_pool.get_connection().pack_command
-arguments = ("EVALSHA", *batch(log.ledger, events).arguments)
+arguments = ("EVALSHA", *append_call(log.ledger, events).arguments)
 for moment in range(1, 101):
     try:
         signal.setitimer(signal.ITIMER_REAL, moment / 2000)

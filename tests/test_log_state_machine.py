@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from events import Event, IdConflict, InvalidEvent, Log, RecordedEvent, StaleExpectation, encode
-from events.batch import Subject
+from events.append_call import Subject
 
 from .conftest import new_ledger
 from .long import examples

@@ -351,10 +351,10 @@ def test_where_more_are_known_by_name_than_there_surely_are_the_page_says_why(
     )
     with visit() as someone:
         page = someone.opens(at(log, view="batches"))
-        expect(page.locator("main tbody tr")).to_contain_text("for reports contradict one another")
+        expect(page.locator("main tbody tr")).to_contain_text("because reports contradict one another")
         page = someone.opens(at(log))
-        expect(page.locator(".headlines .parts")).to_contain_text("for reports contradict one another")
-        expect(page.locator("main tbody tr")).to_contain_text("for reports contradict one another")
+        expect(page.locator(".headlines .parts")).to_contain_text("because reports contradict one another")
+        expect(page.locator("main tbody tr")).to_contain_text("because reports contradict one another")
 
 
 @only_long
@@ -398,7 +398,7 @@ def test_a_company_is_found_by_any_of_its_names_and_has_one_timeline_under_all_o
         expect(headline(page, "CAC, approval (model)")).to_have_text("≥ 1")
         expect(page.locator(".headlines")).to_contain_text("Share of all: ")
         page.wait_for_selector("[data-drawn] svg")
-        table = page.get_by_role("table", name="What is reported of Baidu")
+        table = page.get_by_role("table", name="Reports about Baidu")
         expect(table.locator("tbody tr")).to_have_count(6)
         expect(table).to_contain_text("Ernie Bot: more than 100,000,000 users")
         assert table.locator("tbody th").all_inner_texts() == [
@@ -498,7 +498,7 @@ def test_a_rebuild_is_seen_beside_the_live_generation_with_its_progress(visit: V
         expect(row.locator("progress")).to_have_count(0)
         new = store.open_new()
         new.advance(upto=4)
-        expect(row).to_contain_text("generation 2 beside it: 4 of 10")
+        expect(row).to_contain_text("building generation 2: 4 of 10")
         expect(row.locator("progress")).to_have_attribute("value", "4")
         store.drop(new.number)
         expect(row.locator("progress")).to_have_count(0)
@@ -629,7 +629,7 @@ def test_the_slider_of_what_was_known_moves_by_positions_and_by_days_of_publicat
         expect(page.locator("#known-at-shown")).to_have_text("position 103 of 104")
         slider.press("Home")
         page.wait_for_url(re.compile("known_at=0"))
-        someone.sees("The ledger holds nothing of this yet.")
+        someone.sees("The ledger has nothing on this yet.")
         page.goto(someone.url + at(history, known_at="13"))
         expect(page.locator(".headlines .figure")).to_have_text("≥ 19")
         page.get_by_label("as sources published it").check()
@@ -662,7 +662,7 @@ def test_by_publication_the_slider_reaches_from_the_first_day_to_all_that_was_pu
         expect(headline(page, "CAC, registration (application)")).to_have_text("≥ 731")
         slider.press("Home")
         page.wait_for_url(re.compile("known_at=2023-05-30"))
-        someone.sees("The ledger holds nothing of this yet.")
+        someone.sees("The ledger has nothing on this yet.")
         slider.press("End")
         expect(headline(page, "CAC, registration (application)")).to_have_text("≥ 731")
 
@@ -1141,7 +1141,7 @@ def test_a_refused_stream_is_asked_for_again_and_then_the_figures_are_those_of_t
             expect(headline(page, "CAC, approval")).to_have_text("9")
         # The stream goes on after position 2, which a ledger without events refuses.
         with running(start_server(), port=first.port) as second:
-            expect(page.locator("main")).to_contain_text("The ledger holds nothing of this yet")
+            expect(page.locator("main")).to_contain_text("The ledger has nothing on this yet")
             expect(page.locator("#standing .live")).to_be_visible()
             second.post(log, encoded(called("t3", total("=12", "2023-09-30")))).raise_for_status()
             expect(headline(page, "CAC, approval")).to_have_text("12")
@@ -1212,7 +1212,7 @@ def test_a_wrong_address_leaves_what_is_right_in_it_and_a_way_on(
         ):
             page = someone.opens(at(short, **made_up))
             parts = ", ".join(f"{part}={value}" for part, value in made_up.items() if value != "log")
-            told = f"This part of the address was not understood, and is passed over: {parts}"
+            told = f"The page does not understand this in the address, and ignores it: {parts}"
             expect(page.get_by_role("alert")).to_have_text(told)
             expect(page.get_by_role("complementary", name="Evidence")).to_have_count(0)
         page = someone.opens(at(history, language="en") + "&language=zh")
@@ -1268,7 +1268,7 @@ def test_given_more_names_than_there_surely_are_then_that_is_said_of_the_names_a
     log = projected(server, [*names, called("t1", total("=1", "2024-01-10"))])
     with visit() as someone:
         parts = someone.opens(at(log)).locator(".headlines .parts")
-        why = "more by name than there surely are, for reports contradict one another"
+        why = "more known by name than there are for certain, because reports contradict one another"
         expect(parts).to_have_text(f"Known by name: 2 ({why}); undisclosed: ≥ 0")
 
 

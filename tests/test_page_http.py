@@ -270,7 +270,7 @@ def test_the_days_of_a_company_of_which_no_name_is_known_are_drawn_under_that_of
     api: Api, log: Log
 ) -> None:
     log.append([called("m1", merged("moon", "sun"))])
-    assert "What is reported of sun" in api.get(log, "charts/companies?name=moon").text
+    assert "Reports about sun" in api.get(log, "charts/companies?name=moon").text
 
 
 @pytest.mark.parametrize(

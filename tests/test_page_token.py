@@ -68,7 +68,7 @@ def reading(log: Log) -> tuple[str, str]:
 
 def signs_in(page: Page, text: str) -> None:
     page.get_by_label(FIELD).fill(text)
-    page.get_by_role("button", name="Read with it").click()
+    page.get_by_role("button", name="Read with this token").click()
 
 
 def is_shut(page: Page) -> None:
@@ -140,7 +140,7 @@ def test_what_is_no_token_is_not_sent(visiting: Open, history: Log, wrong: str) 
     sent: list[str] = []
     page.on("request", lambda request: sent.extend(request.headers.get("authorization", "")))
     signs_in(page, wrong)
-    expect(page.get_by_role("alert")).to_contain_text("That is no token")
+    expect(page.get_by_role("alert")).to_contain_text("That is not a token")
     expect(page.get_by_label(FIELD)).to_be_focused()
     assert sent == []
 
@@ -156,7 +156,7 @@ def test_a_token_that_is_unknown_another_ledgers_or_not_for_reading_is_told_and_
     for text, says in (
         (unknown, "does not know that token"),
         (of_another, "does not know that token"),
-        (for_appending, "That token is not for reading"),
+        (for_appending, "That token does not allow reading"),
     ):
         signs_in(page, text)
         expect(page.get_by_role("alert")).to_contain_text(says)
@@ -268,7 +268,7 @@ def test_files_are_fetched_with_the_token_and_saved(
     _, text = reading(history)
     page = visiting().opens(at(history))
     signs_in(page, text)
-    expect(page.locator("#foot")).to_contain_text("fetched with the token and saved")
+    expect(page.locator("#foot")).to_contain_text("fetches these files with the token and saves them")
     page.wait_for_selector("[data-drawn] svg")  # until then everything below it moves
     with page.expect_download(timeout=PATIENCE) as download:
         page.locator("#foot").get_by_role("link", name=link, exact=True).click()

@@ -325,7 +325,7 @@ def test_a_click_asks_for_it_and_the_page_follows_it_to_its_end(
         button = page.get_by_role("button", name="Rebuild Totals")
         button.focus()
         page.keyboard.press("Enter")
-        expect(row(page)).to_contain_text("waits for a worker")
+        expect(row(page)).to_contain_text("waiting for a worker")
         expect(button).to_have_attribute("aria-disabled", "true")
         expect(button).to_be_focused()
         new = Store(built, PROJECTIONS["totals"]).open_new()  # as a worker does it
@@ -353,7 +353,7 @@ def test_where_it_needs_a_token_one_for_administering_is_asked_for_and_kept(
                 page.get_by_label("Token for reading").fill(reads)
                 page.keyboard.press("Enter")
             page.get_by_role("button", name="Rebuild Totals").click()
-            field = page.get_by_label("Token for administering")
+            field = page.get_by_label("Token with the scope admin")
             expect(field).to_be_focused()
             expect(page.get_by_role("alert")).to_have_text(
                 "Rebuilding Totals needs a token with the scope admin."
@@ -362,16 +362,16 @@ def test_where_it_needs_a_token_one_for_administering_is_asked_for_and_kept(
             assert Axe().run(page).response["violations"] == []
             field.fill(reads)
             page.keyboard.press("Enter")
-            expect(page.get_by_role("alert")).to_have_text("That token is not for administering.")
+            expect(page.get_by_role("alert")).to_have_text("That token does not have the scope admin.")
             expect(row(page)).to_be_visible()  # the token that opens the page is not lost
             expect(field).to_be_focused()
             field.fill(administers)
             page.keyboard.press("Enter")
-            expect(row(page)).to_contain_text("waits for a worker")
+            expect(row(page)).to_contain_text("waiting for a worker")
             expect(field).to_have_count(0)
             expect(page.get_by_role("button", name="Forget the token")).to_be_visible()
             page.get_by_role("button", name="Rebuild Batches").click()
-            expect(row(page, "Batches")).to_contain_text("waits for a worker")
+            expect(row(page, "Batches")).to_contain_text("waiting for a worker")
     finally:
         context.close()
 
@@ -385,7 +385,7 @@ def test_what_is_typed_into_the_field_stays_while_the_view_is_asked_anew(
     try:
         page = Visitor(context, api.url).opens(at(built, view="projections"))
         page.get_by_role("button", name="Rebuild Totals").click()
-        field = page.get_by_label("Token for administering")
+        field = page.get_by_label("Token with the scope admin")
         field.fill("alt.half")
         append(built, 43)
         run_here(built.client, built.ledger)

@@ -1,4 +1,4 @@
-"""Waiting for what nobody tells."""
+"""Waiting for something that nobody announces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PATIENCE = 60.0  # seconds until what hangs is given up, so that its test fails 
 
 
 def until(true: Callable[[], object]) -> None:
-    """Waits for something that another process does, and that nobody tells."""
+    """Waits for something that another process does without announcing it."""
     deadline = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < deadline, true

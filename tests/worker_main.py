@@ -1,6 +1,6 @@
-"""Workers under their supervisor in a process of its own, as `approvals work` runs them; and what tests ask of them.
+"""Workers under their supervisor in a process of its own, as `approvals work` runs them, and what tests ask about them.
 
-`python -m tests.worker_main URL LEDGER COUNT` is that process. Every worker imports this module anew, so it is a light one.
+`python -m tests.worker_main URL LEDGER COUNT` is that process. Every worker imports this module again, so it must be light.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ T = TypeVar("T")
 
 PATIENCE = 60.0  # seconds until a test gives up: no test is judged by a clock
 DIRECTORY = "LEDGER_TEST_DIRECTORY"
-GATED = "LEDGER_TEST_GATED"  # set, where `Gated` is to be one of the projections
+GATED = "LEDGER_TEST_GATED"  # set if `Gated` is to be one of the projections
 PERIOD = "LEDGER_TEST_PERIOD"  # seconds between two looks of the reconciler
 LINGER = "LEDGER_TEST_LINGER"  # seconds that a worker waits for the next event
-ENDING = "LEDGER_TEST_ENDING"  # seconds that a process has to end in
+ENDING = "LEDGER_TEST_ENDING"  # seconds within which a process has to end
 BELL_MS = 500
-LEASE = "LEDGER_TEST_LEASE"  # seconds that a webhook is a worker's own
-GATE = 4_000_000  # a report of so many is not counted by `Gated` until its gate is open
+LEASE = "LEDGER_TEST_LEASE"  # seconds for which a worker has a webhook to itself
+GATE = 4_000_000  # a report of this many is not counted by `Gated` until its gate is open
 
 
 def eventually(condition: Callable[[], T], why: str = "") -> T:
-    """The first value of `condition` that is true."""
+    """Waits until `condition` returns something true, and returns that."""
     until = time.monotonic() + PATIENCE
     while not (value := condition()):
         assert time.monotonic() < until, f"never came true: {why or condition}"
@@ -55,7 +55,7 @@ def eventually(condition: Callable[[], T], why: str = "") -> T:
 
 @dataclass(frozen=True)
 class Gated:
-    """Counts reports. At one of `GATE` it says who waits, and waits until a file named `open` is in its directory."""
+    """Counts reports. At a report of `GATE` it writes down which process waits, and waits until a file `open` is in its directory."""
 
     gate: Path | None = None
     name: str = "gated"
@@ -104,7 +104,7 @@ class Supervised:
         return self._directory / "log"
 
     def workers(self) -> dict[int, bool]:
-        """The workers that are connected: the number of the process, and whether it waits for a job."""
+        """The workers that are connected: the process id of each, and whether it waits for a job."""
         return {
             int(each["name"].rsplit("-", 2)[1]): "b" in each["flags"]
             for each in self._client.client_list(_type="normal")
@@ -112,17 +112,17 @@ class Supervised:
         }
 
     def courier(self) -> int | None:
-        """The process that delivers to webhooks, where one is connected."""
+        """The process that delivers to webhooks, if one is connected."""
         return next(iter(self.couriers()), None)
 
     def couriers(self) -> list[int]:
-        """The processes that deliver to webhooks, of other supervisors too."""
+        """The processes that deliver to webhooks, including those of other supervisors."""
         prefix = self._prefix.replace("worker", "courier", 1)
         names = [str(each["name"]) for each in self._client.client_list(_type="normal")]
         return [int(name.rsplit("-", 2)[1]) for name in names if name.rsplit("-", 2)[0] == prefix]
 
     def when_alive(self, count: int = 1) -> list[int]:
-        """The numbers of the processes, once exactly `count` workers wait for a job."""
+        """The process ids, once exactly `count` workers wait for a job."""
         waiting = eventually(
             lambda: (found := self.workers()) and list(found.values()) == [True] * count and found,
             f"{count} workers wait for a job",
@@ -130,7 +130,7 @@ class Supervised:
         return list(waiting or ())
 
     def when_quiet(self, count: int = 1) -> list[int]:
-        """The same, once the supervisor has looked and found nothing left to do, and none of them lingers."""
+        """The same, once the supervisor has looked and found nothing left to do, and no worker lingers."""
         looks = len(self.said("looked"))
         eventually(lambda: len(self.said("looked")) > looks + 1)
         eventually(lambda: not self._client.llen(self._queue))
@@ -138,7 +138,7 @@ class Supervised:
         return self.when_alive(count)
 
     def said(self, event: str | None = None) -> list[dict[str, Any]]:
-        """The lines of its log about `event`; all, where none is named."""
+        """The lines of its log about `event`, or if none is given, all lines."""
         text = self._log.read_text("utf-8", "replace")
         return [line for line in _lines(text) if event in (None, line["event"])]
 

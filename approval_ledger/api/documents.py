@@ -1,4 +1,4 @@
-"""What requests and responses hold, for /openapi.json: models that describe and never convert. docs/format.md has the meanings."""
+"""What requests and responses contain, for /openapi.json: these models only describe, and never convert. Meanings: docs/format.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JSON = "application/json"
 
 
 class Exact(BaseModel):
-    """It has these members and no others."""
+    """An object with these members and no others."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -174,7 +174,7 @@ class Region(Exact):
 
 
 class Market(Exact):
-    """What an estimator says of a day, region by region."""
+    """What an estimator says about a day, region by region."""
 
     estimator: str
     unit: str
@@ -192,7 +192,7 @@ class StockEvidence(Exact):
 
 
 class ShareOfStock(Exact):
-    """What share the total, as of one day, is of the stock that is estimated, as of its own."""
+    """What share the total, as of one day, is of an estimated stock, as of the day of the estimate."""
 
     terms: str
     total: Bounds
@@ -245,7 +245,7 @@ class Companies(Answer):
 
 
 class Shares(Answer):
-    """Of stocks and shares, or of the one share that was asked for."""
+    """Stocks and shares, or the one share that was asked for."""
 
     answers: list[Market] | list[ShareOfStock]
 
@@ -255,7 +255,7 @@ class Sources(Answer):
 
 
 class Change(Exact):
-    """A figure that is another now, and what made it so."""
+    """A figure that changed, and what changed it."""
 
     of: str
     figure: str
@@ -278,7 +278,7 @@ class Difference(Exact):
 
 
 class Publication(Exact):
-    """The first and the last day on which anything that the ledger holds was published."""
+    """The first and the last day on which anything in the ledger was published."""
 
     ledger: str
     position: int
@@ -294,7 +294,7 @@ class Placed(Exact):
 
 
 class Published(Exact):
-    """Where each event of a request is; `position` is that of the last."""
+    """Where each event of a request is in the log; `position` is that of the last one."""
 
     ledger: str
     position: int
@@ -326,13 +326,13 @@ class EventsPage(Exact):
 
 
 class Alive(Exact):
-    """The process answers."""
+    """The process is running and answers."""
 
     status: Literal["alive"]
 
 
 class Readiness(Exact):
-    """Whether the server is ready, and what is wrong where it is not."""
+    """Whether the server is ready, and if it is not, what is wrong."""
 
     status: Literal["ready", "not ready"]
     ledger: str
@@ -340,7 +340,7 @@ class Readiness(Exact):
 
 
 class Webhook(Exact):
-    """A subscription: where it is, and what is wrong. `position` is the last event that it is done with."""
+    """A subscription, how far it has come, and what is wrong. `position` is the last event that it is done with."""
 
     id: str = Field(pattern="^[0-9a-f]{12}$")
     url: str
@@ -356,7 +356,7 @@ class Webhook(Exact):
 
 
 class NewWebhook(Webhook):
-    """The same with its secret, which is not shown again."""
+    """A new subscription with its secret, which is not shown again."""
 
     secret: str = Field(pattern="^whsec_")
 
@@ -367,7 +367,7 @@ class Webhooks(Exact):
 
 
 class DeadLetter(Exact):
-    """An event that a receiver did not take; `status` is null where there was no answer."""
+    """An event that a receiver did not take; `status` is null if there was no answer."""
 
     webhook: str
     position: int
@@ -383,7 +383,7 @@ class DeadLetters(Exact):
 
 
 class Retried(Exact):
-    """What came of sending a dead letter once more."""
+    """The outcome of sending a dead letter again."""
 
     webhook: str
     position: int
@@ -405,7 +405,7 @@ class Beside(Exact):
 
 
 class Rebuild(Exact):
-    """A rebuild that was asked for. What came of it is there where it is done; `equal` is null where nothing could be compared."""
+    """A rebuild that was asked for, with its outcome once it is done. `equal` is null if there was nothing to compare with."""
 
     state: Literal["waiting", "running", "done", "failed"]
     asked_at: str
@@ -420,7 +420,7 @@ class Rebuild(Exact):
 
 
 class RebuildOfProjection(Exact):
-    """The rebuild that was asked for last; null where none was."""
+    """The last rebuild that was asked for; null if there was none."""
 
     ledger: str
     projection: str
@@ -473,7 +473,7 @@ _ANSWERS: dict[str, type[Answer]] = {
 
 
 class Chart(BaseModel):
-    """A Vega-Lite specification, with its data in it; `description` is the chart in words."""
+    """A Vega-Lite specification that includes its data; `description` is the chart in words."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -519,21 +519,21 @@ _SAYS = {
     404: "There is no such thing.",
     405: "Not with this method; `Allow` lists the methods that are possible.",
     406: "It is not available in that form.",
-    408: "The body did not come in time.",
-    409: "The ledger holds something else, or has no such position yet.",
+    408: "The body did not arrive in time.",
+    409: "The ledger has something else, or has no such position yet.",
     412: "The ledger, or the subject, is not where it was expected.",
-    413: "Over a documented limit.",
+    413: "It exceeds a documented limit.",
     415: "The body is of a kind that is not accepted here.",
     422: "Something in it is wrong; `faults` says what, and where.",
     429: "Too many requests.",
     500: "The log is damaged, or this software failed.",
     503: "The store is unreachable, not durable, or not there yet; or too many requests came at once.",
-    504: "The store's answer was lost: check whether it was done before you ask again.",
+    504: "The store's answer was lost: check whether it was done before you try again.",
 }
 
 
 def problems(*statuses: int) -> Responses:
-    """What any request may get, and what this one may: each a problem document."""
+    """The problems that any request may get, and those with these `statuses`; each is a problem document."""
     return {
         status: {"description": _SAYS[status], "content": {PROBLEM: _schema(Problem)}}
         for status in sorted({400, 401, 403, 404, 405, 422, 429, 500, 503, *statuses})
@@ -547,104 +547,104 @@ def _found(content: dict[str, Any], says: str, *others: int, tagged: bool = Fals
 
 
 def answers(projection: str) -> Responses:
-    """Those of a question that may be had as a table."""
+    """The responses to a question whose answer is also available as a table."""
     csv, parquet = (MEDIA_TYPES[form].partition(";")[0] for form in ("csv", "parquet"))
     content = {JSON: _schema(_ANSWERS[projection]), csv: _TEXT, parquet: _BYTES}
     return _found(content, f"The {projection}.", 406, 409, tagged=True)
 
 
 def chart() -> Responses:
-    """Those of a chart."""
+    """The responses to a request for a chart."""
     return _found({JSON: _schema(Chart)}, "The chart.", 409, tagged=True)
 
 
 def diff() -> Responses:
-    """Those of a comparison."""
+    """The responses to a request for a comparison."""
     return _found({JSON: _schema(Difference)}, "What changed.", 406, 409, tagged=True)
 
 
 def publication() -> Responses:
-    """Those of the days of publication."""
+    """The responses to a request for the days of publication."""
     return _found({JSON: _schema(Publication)}, "The days.", 406, tagged=True)
 
 
 def page() -> Responses:
-    """Those of a page of events."""
+    """The responses to a request for a page of events."""
     return _found({JSON: _schema(EventsPage), "application/x-ndjson": _TEXT}, "Events.", 406, tagged=True)
 
 
 def event() -> Responses:
-    """Those of one event."""
+    """The responses to a request for one event."""
     return _found({"application/cloudevents+json": _schema(StoredEvent)}, "The event.", tagged=True)
 
 
 def stream() -> Responses:
-    """Those of a stream."""
+    """The responses to a request for the stream of events."""
     return _found({"text/event-stream": _TEXT}, "Events as they come.", 409)
 
 
 def feed() -> Responses:
-    """Those of an Atom feed."""
+    """The responses to a request for an Atom feed."""
     return _found({"application/atom+xml": _TEXT}, "An Atom feed.", tagged=True)
 
 
 def metrics() -> Responses:
-    """Those of the metrics."""
+    """The responses to a request for the metrics."""
     return _found({"text/plain": _TEXT, "application/openmetrics-text": _TEXT}, "Metrics for Prometheus.")
 
 
 def health() -> Responses:
-    """Those of a sign of life."""
-    return _found({JSON: _schema(Alive)}, "It lives.")
+    """The responses to a liveness check."""
+    return _found({JSON: _schema(Alive)}, "It is running.")
 
 
 def ready() -> Responses:
-    """Those of a question for readiness; where it is not ready the document says why."""
+    """The responses to a readiness check; if it is not ready, the document says why."""
     own = _found({JSON: _schema(Readiness)}, "It is ready.")
     return own | {503: {"description": "It is not ready.", "content": {JSON: _schema(Readiness)}}}
 
 
 def status() -> Responses:
-    """Those of a ledger's status."""
-    return _found({JSON: _schema(Status)}, "How it is.")
+    """The responses to a request for a ledger's status."""
+    return _found({JSON: _schema(Status)}, "The status.")
 
 
 def rebuild() -> Responses:
-    """Those of a question for a rebuild."""
-    return _found({JSON: _schema(RebuildOfProjection)}, "The last one.")
+    """The responses to a question about the last rebuild."""
+    return _found({JSON: _schema(RebuildOfProjection)}, "The last rebuild.")
 
 
 def rebuilding() -> Responses:
-    """Those of a request for a rebuild."""
+    """The responses to a request that starts a rebuild."""
     content = {JSON: _schema(RebuildOfProjection)}
     where = {"Location": {"description": "Where to look for it.", "schema": {"type": "string"}}}
     own: Responses = {
-        200: {"description": "One waits or runs already.", "content": content},
-        202: {"description": "It is asked for.", "headers": where, "content": content},
+        200: {"description": "A rebuild is waiting or running already.", "content": content},
+        202: {"description": "The rebuild will be made.", "headers": where, "content": content},
     }
     return own | problems(504)
 
 
 def webhooks() -> Responses:
-    """Those of a list of subscriptions."""
-    return _found({JSON: _schema(Webhooks)}, "All of them.")
+    """The responses to a request for the list of subscriptions."""
+    return _found({JSON: _schema(Webhooks)}, "All subscriptions.")
 
 
 def webhook() -> Responses:
-    """Those of one subscription."""
-    return _found({JSON: _schema(Webhook)}, "How it is.")
+    """The responses to a request for one subscription."""
+    return _found({JSON: _schema(Webhook)}, "The subscription.")
 
 
 def changed_webhook() -> Responses:
-    """Those of what changes a subscription."""
-    return _found({JSON: _schema(Webhook)}, "How it is now.", 504)
+    """The responses to a request that changes a subscription."""
+    return _found({JSON: _schema(Webhook)}, "The subscription as it is now.", 504)
 
 
 def subscribed() -> Responses:
-    """Those of a new subscription."""
+    """The responses to a request for a new subscription."""
     where = {"Location": {"description": "Where to look for it.", "schema": {"type": "string"}}}
     content = {JSON: _schema(NewWebhook)}
-    own: Responses = {201: {"description": "It is subscribed.", "headers": where, "content": content}}
+    own: Responses = {201: {"description": "The new subscription.", "headers": where, "content": content}}
     return own | problems(408, 413, 415, 504)
 
 
@@ -654,29 +654,29 @@ def subscribing() -> dict[str, Any]:
 
 
 def dead_letters() -> Responses:
-    """Those of a list of dead letters."""
-    return _found({JSON: _schema(DeadLetters)}, "All of them.")
+    """The responses to a request for the list of dead letters."""
+    return _found({JSON: _schema(DeadLetters)}, "All dead letters.")
 
 
 def retried() -> Responses:
-    """Those of another try."""
+    """The responses to a request that sends something again."""
     return _found({JSON: _schema(Retried)}, "What the receiver answered.", 504)
 
 
 def gone() -> Responses:
-    """Those of what removes something."""
-    return {204: {"description": "It is gone."}, **problems(504)}
+    """The responses to a request that removes something."""
+    return {204: {"description": "It was removed."}, **problems(504)}
 
 
 def published() -> Responses:
-    """Those of a POST of events."""
-    location = {"Location": {"description": "Its first event.", "schema": {"type": "string"}}}
+    """The responses to a POST of events."""
+    location = {"Location": {"description": "The first event.", "schema": {"type": "string"}}}
     content = {JSON: _schema(Published)}
     own: Responses = {
-        200: {"description": "All of it was there already.", "headers": location, "content": content},
-        201: {"description": "It is on the server's disk.", "headers": location, "content": content},
+        200: {"description": "All events were there already.", "headers": location, "content": content},
+        201: {"description": "The events are on the server's disk.", "headers": location, "content": content},
     }
-    lost = "The store's answer was lost: send the same again, with the same ids."
+    lost = "The store's answer was lost: send the same events again, with the same ids."
     return (
         own
         | problems(408, 409, 412, 413, 415)
@@ -709,7 +709,7 @@ def publishing() -> dict[str, Any]:
             "What is expected of the events' subject: no event, at least one, or its last one at a position.",
         ),
     }
-    # Of any text: where the body is a whole event, they are passed over, as the HTTP binding has it.
+    # These may be any text: if the body is a whole event, they are ignored, as the HTTP binding requires.
     attributes = (
         "specversion",
         "id",
@@ -749,7 +749,7 @@ def publishing() -> dict[str, Any]:
 
 
 def _events(schemas: dict[str, Any]) -> dict[str, Any]:
-    """Any event: one shape for each type, and one for each older revision, which is taken where it is named."""
+    """Any event: one shape for each type, and one for each older revision, which is accepted if the event names it."""
     older = {model: _older(schemas[model.__name__]) for model in CATALOG.values() if model.REVISION > 1}
     current = [
         _event(model, {"$ref": f"#/components/schemas/{model.__name__}"}) for model in CATALOG.values()
@@ -797,7 +797,7 @@ _DATES = frozenset(
 
 
 def _said_better(schemas: dict[str, Any]) -> dict[str, Any]:
-    """The models of the catalog check dates and addresses in Python, of which their own schemas say nothing."""
+    """Adds patterns for dates and addresses, which the catalog's models check in Python, so that their own schemas do not say it."""
     for name in {model.__name__ for model in CATALOG.values()} | {"Source", "Origin"}:
         for member, schema in schemas[name]["properties"].items():
             for text in (schema, *schema.get("anyOf", ())):
@@ -810,7 +810,7 @@ def _said_better(schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _never_null(document: dict[str, Any]) -> None:
-    """A parameter that may be left out is None in Python, and cannot be null in an address."""
+    """Removes null from the types of parameters: one that may be left out is None in Python, but an address cannot contain null."""
     for path in document["paths"].values():
         for operation in path.values():
             for parameter in operation.get("parameters", ()):
@@ -822,7 +822,7 @@ def _never_null(document: dict[str, Any]) -> None:
 
 
 def _never_json(document: dict[str, Any]) -> None:
-    """FastAPI says of each answer that it may be JSON, of which nothing is known where it is none."""
+    """Removes the empty JSON schema that FastAPI adds to every response, even if that is not JSON."""
     for path in document["paths"].values():
         for operation in path.values():
             for response in operation["responses"].values():
@@ -844,7 +844,7 @@ _HEADERS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def _with_headers(document: dict[str, Any]) -> None:
-    """Names the headers that count, where they do: for what may be unchanged, and for a stream."""
+    """Adds the request headers that matter, for responses that may be unchanged, and for a stream."""
     for path in document["paths"].values():
         for operation in path.values():
             statuses = operation["responses"]
@@ -866,7 +866,7 @@ def _with_headers(document: dict[str, Any]) -> None:
 
 
 def described(app: FastAPI) -> dict[str, Any]:
-    """The description of the application, OpenAPI 3.1."""
+    """The OpenAPI 3.1 description of the application."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title,
@@ -894,6 +894,6 @@ def described(app: FastAPI) -> dict[str, Any]:
 
 @router.get("/openapi.json")
 def openapi(request: Request, query: Annotated[Nothing, Query()]) -> Response:  # noqa: ARG001  # it refuses every parameter
-    """The description, to whoever asks."""
+    """The OpenAPI description, for everyone."""
     content = canonical(request.app.openapi()) + b"\n"
     return Response(content, media_type=JSON, headers={"Cache-Control": "no-store"})

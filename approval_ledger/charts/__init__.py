@@ -1,7 +1,7 @@
-"""CHARTS: answers as Vega-Lite specifications, and those as pictures. May import `events` and `projections`.
+"""CHARTS: answers as Vega-Lite specifications, and these as pictures. May import `events` and `projections`.
 
-One chart a file, each a pure function of an answer and of how the chart shall look: the page and the pictures have the same
-specification. Every figure of a chart is in its description too, for whoever cannot see it.
+Each file has one chart, a pure function of an answer and of how the chart should look. The page and the pictures use the same
+specification. Every figure of a chart is in its description as well, for those who cannot see the chart.
 """
 
 from .asked import CHARTS, chart, question

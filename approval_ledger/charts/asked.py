@@ -1,4 +1,4 @@
-"""What a reader may ask a chart of: the question that each chart asks the ledger, and the chart of the answer."""
+"""The charts that a reader may ask for: the question that each chart asks the ledger, and the chart of the answer."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ CHARTS: dict[str, tuple[str, ...]] = {
     "shares": (),
     "sources": (),
 }
-"""Every chart, and what may be asked of it beside the two axes; all of that is text."""
+"""Every chart, and its parameters besides the two axes. All of them are text."""
 
 
 def question(name: str, parameters: Mapping[str, str]) -> partial[Answer]:
-    """The question of a chart, which takes a log and the two axes (`Asked`). Raises BadQuestion where the chart does not
-    take a parameter."""
+    """The question of a chart, a function that takes a log and the two axes (`Asked`). Raises BadQuestion if the chart does not
+    take one of the parameters."""
     if surplus := parameters.keys() - set(CHARTS[name]):
         raise BadQuestion(f"the chart of {name} takes no {min(surplus)}")
     given: dict[str, Any] = dict(parameters)
@@ -40,7 +40,7 @@ def question(name: str, parameters: Mapping[str, str]) -> partial[Answer]:
 
 
 def chart(log: Log, answer: Answer, look: Look) -> Specification:
-    """The chart of the answer to `question`, from this log."""
+    """The chart of the answer to `question`. `log` is the one that the answer is from."""
     match answer["projection"]:
         case "totals":
             return totals(answer, look, in_conflict(log, answer))

@@ -1,4 +1,4 @@
-"""The chart of batches: the sizes that the reports of each allow, and how many of it are known by name."""
+"""The chart of batches: for each, the sizes that its reports allow, and how many of its approvals are known by name."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .theme import (
 
 MOST = 40  # rows, of the latest days
 STEP = 44  # pixels a row
-MARK = 8  # pixels from the middle of a mark of a contradiction to where text may be
+MARK = 8  # pixels from the middle of a contradiction's mark to where text may begin
 
 Row = dict[str, Any]
 
 
 def batches(answer: Answer, look: Look) -> Specification:
-    """A row a batch, by the day on which it was announced."""
+    """One row for each batch, in the order of the days on which they were announced."""
     listed = sorted(answer["answers"], key=_announced)
     note = look.words.batches_note
     if len(listed) > MOST:
@@ -82,7 +82,7 @@ def _figures(batch: Row) -> Iterator[int | None]:
 
 
 def _row(number: int, batch: Row, look: Look, top: float, pixels: float) -> Row:
-    """`pixels` are those of one approval."""
+    """`pixels` is the width of one approval."""
     words = look.words
     size = batch["size"]
     return {
@@ -101,7 +101,7 @@ def _row(number: int, batch: Row, look: Look, top: float, pixels: float) -> Row:
 
 
 def _end(batch: Row, written: str, pixels: float) -> int:
-    """Where the figure is written: where the bar ends, or else after marks of contradictions that are in its way."""
+    """Where the figure is written: at the end of the bar, or after the marks of contradictions that would be in its way."""
     size = batch["size"]
     end: int = size["low"] if size["high"] is None else size["high"]
     for mark in sorted(alone["size"]["low"] for each in batch["contradictions"] for alone in each["alone"]):
@@ -111,7 +111,7 @@ def _end(batch: Row, written: str, pixels: float) -> int:
 
 
 def _because(batch: Row) -> Row:
-    """The evidence of its size; where not all of it is listed, how much `more` there is, and what it is `of`."""
+    """The evidence for its size. If not all of it is listed, also how much `more` there is, and which figure it is `of`."""
     evidence = batch["evidence"]["size"]
     listed: Row = {"evidence": sorted({*evidence["low"], *evidence["high"]})}
     if not evidence["more"]:
@@ -138,7 +138,7 @@ def _said(batch: Row, look: Look) -> str:
 
 
 def _alone(batches: list[Row], look: Look) -> Specification:
-    """The size on the word of each origin alone, where they contradict one another."""
+    """Marks for the size on the word of each origin alone, if they contradict one another."""
     words = look.words
     found = [
         {

@@ -1,4 +1,4 @@
-"""The chart of companies: who has how many approvals known by name, of each kind."""
+"""The chart of companies: how many approvals of each kind are known by name for each company."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .theme import Look, Specification, framed, nothing
 MOST = 30  # rows of a panel
 STEP = 24  # pixels a row
 FILLED = ("named", "possible")
-TOLD = 60  # companies that the text alternative tells
+TOLD = 60  # rows that the description lists
 
 Row = dict[str, Any]
 
 
 def companies(answer: Answer, look: Look) -> Specification:
-    """A panel for each that is counted, with a row a company, those with the most approvals first."""
+    """A panel for each thing that is counted, with one row for each company, those with the most approvals first."""
     counted = _by_terms(answer)
     note = look.words.companies_note
     if more := sum(max(0, len(found) - MOST) for found in counted.values()):
@@ -36,7 +36,7 @@ def companies(answer: Answer, look: Look) -> Specification:
 
 
 def _by_terms(answer: Answer) -> dict[str, list[Row]]:
-    """The companies that have something of each that is counted. Terms that are one have the same, which stands once."""
+    """The companies that have approvals, by terms. Equated terms have the same figures, so only the first of them is kept."""
     found: dict[str, list[Row]] = {}
     for company in answer["answers"]:
         for approvals in company["approvals"]:
@@ -117,7 +117,7 @@ def _said(row: Row, look: Look) -> str:
 
 
 def _terms(written: str, look: Look) -> str:
-    """`CAC/filing/service` in words; terms that hold a slash themselves stay as they are."""
+    """`CAC/filing/service` in words. Terms that contain a slash themselves stay as they are."""
     parts = written.split("/")
     if len(parts) != 3:
         return written

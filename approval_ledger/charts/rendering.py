@@ -1,4 +1,4 @@
-"""Charts as pictures, and the JavaScript that draws them in a browser: both come from one library, an optional extra."""
+"""Charts as pictures, and the JavaScript that draws them in a browser. Both come from one library, an optional extra."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SNIPPET = "export { vegaEmbed as embed };"
 
 
 def require_rendering() -> None:
-    """Raises BadQuestion, which says what to install, where the library is not there."""
+    """Raises BadQuestion, which says what to install, if the library is not installed."""
     try:
-        import vl_convert  # noqa: F401  # whether it is there is the question
+        import vl_convert  # noqa: F401  # only to find out whether it is installed
     except ImportError:
         raise BadQuestion(
             "pictures need a library that is not installed here: install approval-ledger[charts], or ask for .json"
@@ -27,7 +27,7 @@ def require_rendering() -> None:
 
 
 def to_svg(specification: Specification) -> bytes:
-    """An SVG with the description in it, for whoever cannot see it. Nothing is fetched from anywhere."""
+    """An SVG that contains the description, for those who cannot see it. Nothing is fetched from anywhere."""
     import vl_convert
 
     drawn: str = vl_convert.vegalite_to_svg(specification, vl_version=VEGA_LITE, allowed_base_urls=[])
@@ -36,7 +36,7 @@ def to_svg(specification: Specification) -> bytes:
 
 
 def to_png(specification: Specification, scale: float) -> bytes:
-    """A PNG of `scale` pixels to each pixel of the specification."""
+    """A PNG with `scale` pixels for each pixel of the specification."""
     import vl_convert
 
     drawn: bytes = vl_convert.vegalite_to_png(
@@ -46,7 +46,7 @@ def to_png(specification: Specification, scale: float) -> bytes:
 
 
 def can_draw(characters: str) -> bool:
-    """Whether a font of this machine has these characters, two at least: without one they all look alike."""
+    """Whether a font of this machine has these characters, of which there must be at least two: without a font all look the same."""
     import vl_convert
 
     pictures = {vl_convert.svg_to_png(_GLYPH.format(character)) for character in characters}
@@ -55,7 +55,7 @@ def can_draw(characters: str) -> bool:
 
 @lru_cache(maxsize=1)
 def javascript() -> bytes:
-    """Vega, Vega-Lite and Vega-Embed as one JavaScript module, which exports `embed`. Made once a process, in about a second."""
+    """Vega, Vega-Lite and Vega-Embed as one JavaScript module that exports `embed`. Made once in a process, in about a second."""
     import vl_convert
 
     return vl_convert.javascript_bundle(_SNIPPET, VEGA_LITE).encode()

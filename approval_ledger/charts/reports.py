@@ -1,4 +1,4 @@
-"""The reports that an answer's contradictions name, read from the log, so that a chart can show each where it stands."""
+"""The reports that an answer's contradictions name, read from the log so that a chart can show each of them in its place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from projections import Answer
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A figure that somebody published: the day that it is about, and what it says of the total, where it says that."""
+    """A figure that somebody published: the day that it is about, and what it says about the total, None if it says nothing about it."""
 
     position: int
     publisher: str

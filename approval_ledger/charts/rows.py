@@ -1,4 +1,4 @@
-"""Charts of rows: a name at the side of each, and bars that say at least and at most."""
+"""Charts of rows, each with a name at its side and bars from the lowest to the highest figure."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from .theme import Look, Specification, clipped, fading, legend, ticks_of_counts
 
 Row = dict[str, Any]
 
-SIDE = 230  # pixels, at most, of the names at the side
+SIDE = 230  # pixels, at most, for the names at the side
 NARROW_SIDE = 150
 FILLED = ("named", "undisclosed", "possible")
 BESIDE = 12  # pixels from the end of a bar to its figure
-ROOM = 1.2  # of the highest figure: what stands at the end of a bar has room
+ROOM = 1.2  # of the highest figure, so that there is room for the figure at the end of a bar
 
 
 def side(look: Look) -> int:
-    """How many pixels of the width the names at the side have."""
+    """How many pixels of the width are for the names at the side."""
     return min(SIDE, max(NARROW_SIDE, look.room * 2 // 5))
 
 
 def names(look: Look) -> list[Specification]:
-    """The `name` of each row, and its `below`. Text marks, for an axis would make one row of two of the same name."""
+    """The `name` of each row, and what is `below` it. These are text marks, because an axis would merge rows with the same name."""
     mark = {"type": "text", "align": "right", "baseline": "middle"}
     return [
         {
@@ -37,13 +37,13 @@ def names(look: Look) -> list[Specification]:
 
 
 def named(look: Look, name: str, below: str) -> Row:
-    """What `names` writes, as much of it as has room."""
+    """What `names` writes, clipped to the room there is."""
     width = side(look) - 12
     return {"name": clipped(name, width, 13), "below": clipped(below, width, 11)}
 
 
 def ranges(look: Look, low: str, high: str, names: Iterable[str] = FILLED) -> list[Specification]:
-    """The bar from the lowest to the highest figure of rows; those that are `open` fade out to the right."""
+    """The bars from the lowest to the highest figure of each row; those of rows that are `open` fade out to the right."""
     closed = bar(low, high, 18, explained(look, "possible", names)) | {
         "transform": [{"filter": "!datum.open"}]
     }
@@ -53,7 +53,7 @@ def ranges(look: Look, low: str, high: str, names: Iterable[str] = FILLED) -> li
 
 
 def bar(low: str, high: str, height: int, colour: Mapping[str, Any] | None = None) -> Specification:
-    """A bar of each row, from one field to the other."""
+    """A bar for each row, from the field `low` to the field `high`."""
     return {
         "mark": {"type": "bar", "height": height, "cursor": "pointer"},
         "encoding": {"x": {"field": low}, "x2": {"field": high}, **({"color": colour} if colour else {})},
@@ -61,12 +61,12 @@ def bar(low: str, high: str, height: int, colour: Mapping[str, Any] | None = Non
 
 
 def explained(look: Look, colour: str, names: Iterable[str] = FILLED) -> dict[str, Any]:
-    """The encoding of a colour that the legend explains, which has all of `names`."""
+    """The encoding of a colour, with a legend that explains all of `names`."""
     return {"type": "nominal", "datum": getattr(look.words, colour), **legend(look, names)}
 
 
 def figures(at: str) -> Specification:
-    """The `figure` of each row in words, where its bar ends."""
+    """The `figure` of each row, as text at the end of its bar, the field `at`."""
     return {
         "mark": {"type": "text", "align": "left", "baseline": "middle", "dx": BESIDE},
         "encoding": {"x": {"field": at}, "text": {"field": "figure", "type": "nominal"}},
@@ -74,7 +74,7 @@ def figures(at: str) -> Specification:
 
 
 def by_row(number: int) -> dict[str, Any]:
-    """So many rows stand as they are numbered, from 0 on."""
+    """The vertical axis for this many rows, in the order of their numbers from 0 on."""
     return {"field": "row", "type": "ordinal", "axis": None, "scale": {"domain": list(range(number))}}
 
 

@@ -1,4 +1,4 @@
-"""The chart of shares: each estimator's stocks, and the share of the world's that they are, as ranges."""
+"""The chart of shares: each estimator's stocks, and what share of the world's stock they are, as ranges."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .theme import Look, Specification, fading, framed, nothing, told_contradict
 
 MOST = 40  # rows, of the latest days
 STEP = 40  # pixels a row
-THINNEST = 3  # pixels: a range of one figure is seen
+THINNEST = 3  # pixels, so that a range of a single figure can be seen
 SPACING = 40
-NARROW = 600  # pixels of room in which two panels do not stand side by side
-ROOM = 1.5  # of the highest figure: a range in words has room beside it
+NARROW = 600  # pixels of room, below which two panels do not fit side by side
+ROOM = 1.5  # of the highest figure, so that there is room for a range in words beside it
 WHOLE = 100.0  # percent
 FARTHEST = 10**300
 WORLD = "world"
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 def shares(answer: Answer, look: Look) -> Specification:
-    """A row for each estimator, date and region; beside one another what it counts, and what share that is."""
+    """One row for each estimator, date and region: how many it counts, and next to that what share this is."""
     found = [
         (market, region)
         for market in sorted(answer["answers"], key=lambda market: (market["as_of"], market["estimator"]))
@@ -47,7 +47,7 @@ def shares(answer: Answer, look: Look) -> Specification:
 
 
 def _body(found: list[tuple[Row, Row]], look: Look) -> Mapping[str, Any]:
-    """The two panels side by side, with the names once; or, where they have no room for that, one below the other."""
+    """The two panels side by side, with the names once; or, if there is no room for that, one below the other."""
     narrow = look.room < NARROW
     panels = 1 if narrow else 2
     width = (look.room - rows.side(look) - (panels - 1) * SPACING) // panels
@@ -73,8 +73,8 @@ def _body(found: list[tuple[Row, Row]], look: Look) -> Mapping[str, Any]:
 
 
 def _place(figure: int) -> float:
-    """Where a figure stands. Of a share that is rounded to nearly nothing the world's stock may have more digits than what draws it
-    takes for a whole number, or than any number that it takes."""
+    """Where a figure is drawn. If a share is rounded to nearly nothing, the world's stock may have more digits than the renderer can
+    read as a whole number, or as any number."""
     return figure if figure <= MAX_COUNT else float(min(figure, FARTHEST))
 
 
@@ -85,7 +85,7 @@ def _percent(width: int) -> dict[str, Any]:
 
 
 def _written(which: str, at: str, colour: str | None = None) -> Specification:
-    """The share in words, in those rows of which the field `which` is true."""
+    """The share in words, in the rows whose field `which` is true."""
     drawn = rows.figures(at) | {"transform": [{"filter": f"datum.{which}"}]}
     drawn["encoding"]["text"]["field"] = "share"
     if colour is not None:
@@ -113,7 +113,7 @@ def _panel(
 
 
 def _ranges(look: Look, low: str, high: str, open: str) -> list[Specification]:
-    """A bar from the lowest to the highest, that can be seen where they are one; where nothing bounds it, it fades."""
+    """Bars from the lowest to the highest figure, visible even if the two are the same. Those without an upper bound fade out."""
     closed = {"transform": [{"filter": f"!datum.{open}"}], **rows.bar(low, high, 14)}
     closed["mark"] |= {"color": look.colours.named, "stroke": look.colours.named, "strokeWidth": THINNEST}
     fades = {"transform": [{"filter": f"datum.{open}"}], **rows.bar(low, high, 14)}

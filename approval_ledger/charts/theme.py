@@ -13,7 +13,7 @@ from projections import Answer
 from .words import WORDS, Language, Words
 
 Specification = dict[str, Any]
-"""A Vega-Lite specification, with its data in it: JSON."""
+"""A Vega-Lite specification that includes its data, as JSON."""
 
 Theme = Literal["light", "dark"]
 
@@ -23,28 +23,28 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 NARROWEST, WIDEST = 320, 2_000  # pixels
 WIDTH = 760
 PADDING = 16
-LEGEND = 580  # pixels of a legend on one line
+LEGEND = 580  # pixels that a legend on one line takes
 
-BY_DAY = 90  # days that an axis tells apart; a longer one tells months
+BY_DAY = 90  # days, up to which an axis shows days; a longer one shows months
 TICK = 100  # pixels from one tick to the next, at least
 _DAY_STEPS = (("day", 1, 1), ("day", 2, 2), ("week", 1, 7), ("week", 2, 14), ("month", 1, 31))
 _MONTH_STEPS = (("month", 1, 31), ("month", 2, 61), ("month", 3, 92), ("month", 6, 183), ("year", 1, 366))
 
-MARGIN = 0.015  # of the time axis, on either side
+MARGIN = 0.015  # of the length of the time axis, on either side
 
 _SANS = (
     '"Noto Sans", "Liberation Sans", "Helvetica Neue", Arial, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", '
     '"WenQuanYi Micro Hei", sans-serif'
 )
-# vl-convert brings Source Sans 3, so that pictures with Latin letters are alike on every machine. Beside it, it takes Chinese characters
-# for 1.7 times as wide as they are, and leaves room for that.
+# vl-convert contains Source Sans 3, so that pictures with Latin letters look the same on every machine. If that font comes first, it
+# takes Chinese characters to be 1.7 times as wide as they are, and leaves room for that.
 SANS: dict[Language, str] = {"en": f'"Source Sans 3", {_SANS}', "zh": _SANS}
 SERIF = 'Georgia, "Noto Serif", "Liberation Serif", "Songti SC", "Noto Serif CJK SC", "WenQuanYi Micro Hei", serif'
 
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """Told apart by people who see no red or no green, and of enough contrast on their paper (WCAG 2.2: text 4.5, marks 3)."""
+    """Colours that people who cannot see red or green can tell apart, with enough contrast (WCAG 2.2: text 4.5, marks 3)."""
 
     paper: str
     ink: str
@@ -82,7 +82,7 @@ COLOURS: dict[Theme, Colours] = {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """In which language a chart speaks, on which paper, and how wide it is, in pixels."""
+    """How a chart looks: its language, its colours, and its width in pixels."""
 
     words: Words
     colours: Colours
@@ -94,7 +94,7 @@ class Look:
 
     @property
     def sans(self) -> str:
-        """The fonts of all texts but the title."""
+        """The fonts of all texts except the title."""
         return SANS[self.words.language]
 
     @property
@@ -113,8 +113,8 @@ def framed(
     body: Mapping[str, Any],
     beside: int = 0,
 ) -> Specification:
-    """A whole chart: its title, what it shows, of which ledger and position, and the same in words. `beside` are the pixels
-    left of the plot, where its legend cannot be."""
+    """A whole chart: its title, a note on what it shows, the ledger and position, and a description in words. `beside` is how many
+    pixels left of the plot its legend cannot use."""
     below = [*wrapped(note, look.room, 13), *wrapped(_provenance(answer, look.words), look.room, 13)]
     fonts = {"subtitleFont": _SANS} if any(map(_wide, "".join(below))) else {}
     return {
@@ -129,7 +129,7 @@ def framed(
 
 
 def nothing(look: Look) -> Mapping[str, Any]:
-    """The body of a chart with nothing to draw: says so."""
+    """The body of a chart that has nothing to draw, which says so."""
     return {
         "data": {"values": [{"says": look.words.nothing}]},
         "width": look.room,
@@ -140,7 +140,7 @@ def nothing(look: Look) -> Mapping[str, Any]:
 
 
 def fading(colour: str, *, to: Literal["top", "right"]) -> dict[str, Any]:
-    """A fill that fades where nothing bounds a figure."""
+    """A fill that fades out, for figures without an upper bound."""
     ends = {"x1": 0, "y1": 1, "x2": 0, "y2": 0} if to == "top" else {"x1": 0, "y1": 0, "x2": 1, "y2": 0}
     return {
         "gradient": "linear",
@@ -150,7 +150,7 @@ def fading(colour: str, *, to: Literal["top", "right"]) -> dict[str, Any]:
 
 
 def legend(look: Look, names: Iterable[str]) -> dict[str, Any]:
-    """The scale and the legend of what is filled; `names` are those that are drawn, fields of Colours and of Words both."""
+    """The scale and the legend of the fills that are drawn; `names` are fields of both Colours and Words."""
     drawn = list(names)
     return {
         "scale": {
@@ -162,17 +162,17 @@ def legend(look: Look, names: Iterable[str]) -> dict[str, Any]:
 
 
 def with_data(*layers: Specification) -> list[Specification]:
-    """The layers that have something to draw, of which a reader need not be warned."""
+    """The layers that have something to draw: for layers without data, Vega warns the reader."""
     return [layer for layer in layers if "data" not in layer or layer["data"]["values"]]
 
 
 def axis_of_days(look: Look, first: str, last: str, width: int) -> dict[str, Any]:
-    """The time axis. In UTC: a day is the same day wherever it is read."""
+    """The time axis. It is in UTC, so that a day is the same day wherever the chart is read."""
     days = (date.fromisoformat(last) - date.fromisoformat(first)).days
     by_day = days <= BY_DAY
     return {
         "type": "temporal",
-        "scale": {"type": "utc", "nice": False, "padding": 0},  # the same for panels with a bar and without
+        "scale": {"type": "utc", "nice": False, "padding": 0},  # the same for panels with and without bars
         "axis": {
             "title": None,
             "format": look.words.day_axis if by_day else look.words.month_axis,
@@ -183,14 +183,14 @@ def axis_of_days(look: Look, first: str, last: str, width: int) -> dict[str, Any
 
 
 def ticks_of_counts(top: float, most: int) -> dict[str, Any]:
-    """About so many ticks of an axis of counts from 0 to `top`, each at a whole number: of fewer Vega makes halves and fifths, which
-    would be labelled as whole ones."""
+    """About `most` ticks for an axis of counts from 0 to `top`, each at a whole number. If `top` is smaller than `most`, Vega would add
+    ticks at halves and fifths, which would be labelled as whole numbers."""
     return {"values": list(range(int(top) + 1))} if top < most else {"tickCount": most}
 
 
 def _ticks(days: int, most: int, *, by_day: bool) -> dict[str, Any]:
-    """The steps of an axis of so many days with at most about so many ticks: no shorter than what a label tells apart, which Vega's own
-    choice may be, so that no label comes twice."""
+    """The step for an axis of this many `days` with about `most` ticks at most. Vega's own choice may be shorter than what labels show,
+    so that two ticks would have the same label."""
     steps = _DAY_STEPS if by_day else _MONTH_STEPS
     fitting = (step for step in steps if days / step[2] <= most)
     interval, step, length = next(fitting, steps[-1])
@@ -200,8 +200,8 @@ def _ticks(days: int, most: int, *, by_day: bool) -> dict[str, Any]:
 
 
 def ends_of_days(first: str, last: str) -> Specification:
-    """What makes that axis reach from a little before the first day, so that what happened on it is seen whole, to a little
-    after the last: two marks that nobody sees, for Vega-Lite warns of a domain that is given to x and x2."""
+    """Makes that axis reach from a little before the first day to a little after the last, so that marks on these days are not cut
+    off: by two invisible marks, because Vega-Lite warns if a domain is given for x and x2."""
     start, end = date.fromisoformat(first), date.fromisoformat(last)
     margin = max(timedelta(1), (end - start) * MARGIN)
     before, after = max(start, date.min + margin) - margin, min(end, date.max - margin) + margin
@@ -226,7 +226,7 @@ def diamond() -> dict[str, Any]:
 
 
 def contradicting(look: Look, *, shown: bool) -> dict[str, Any]:
-    """The stroke of that mark, which the legend explains where one is `shown`."""
+    """The stroke of that mark, with a legend if any is `shown`."""
     return {
         "datum": look.words.contradiction,
         "type": "nominal",
@@ -243,13 +243,13 @@ def contradicting(look: Look, *, shown: bool) -> dict[str, Any]:
 
 
 def told_contradictions(found: Mapping[str, Any], look: Look) -> Iterator[str]:
-    """Each contradiction of one of an answer's entries in words."""
+    """Each contradiction of an entry (`found`) of an answer, in words."""
     for contradiction in found["contradictions"]:
         yield look.words.contradiction_of(contradiction)
 
 
 def wrapped(text: str, width: float, size: int) -> list[str]:
-    """The lines of a text set `size` pixels high, so that none is much wider than `width` pixels."""
+    """The lines of a text in a font of `size` pixels, none of them much wider than `width` pixels."""
     lines, line, used = [], "", 0.0
     for word in _words(text):
         wide = extent(word, size)
@@ -261,7 +261,7 @@ def wrapped(text: str, width: float, size: int) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    """Where a line may end: after a space, and after each character that is as wide as it is high."""
+    """The parts of a text after which a line may end: after a space, and after each character that is as wide as it is high."""
     words = [""]
     for character in text:
         words[-1] += character
@@ -271,7 +271,7 @@ def _words(text: str) -> list[str]:
 
 
 def extent(text: str, size: int) -> float:
-    """About how many pixels wide a text is that is set `size` pixels high."""
+    """About how many pixels wide a text is in a font of `size` pixels."""
     return sum(size if _wide(character) else size * 0.52 for character in text)
 
 
@@ -280,7 +280,7 @@ def _wide(character: str) -> bool:
 
 
 def clipped(text: str, width: float, size: int) -> str:
-    """As much of a text as has room, with an ellipsis where that is not all."""
+    """As much of a text as fits into `width` pixels, with an ellipsis if that is not all of it."""
     if extent(text, size) <= width:
         return text
     kept, used = "", float(size)

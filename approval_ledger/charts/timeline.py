@@ -1,4 +1,4 @@
-"""The chart of one company: what is reported of it under all its names, in the order of the days that it is about."""
+"""The chart of one company: the reports about it under all its names, in the order of the days that they are about."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Row = dict[str, Any]
 
 
 def timeline(answer: Answer, look: Look) -> Specification:
-    """Of an answer about one company, or about all that have the name that was asked for."""
+    """The chart of an answer about one company, or about all companies that have the name that was asked for."""
     entries = sorted(_entries(answer, look), key=lambda entry: (entry["from"], entry["position"]))
     words = look.words
     first = answer["answers"][0]
     company = (
         first["names"][0] if first["names"] else first["company"]
-    )  # of a record that a merger alone speaks of
+    )  # a record that only a merger mentions has no names
     others = [name for found in answer["answers"] for name in found["names"] if name != company]
     note = words.timeline_note
     if others:
@@ -73,7 +73,7 @@ def _of_entry(entry: Row, look: Look) -> Iterator[Row]:
 
 
 def _change(change: Row, item: str, look: Look) -> Iterator[Row]:
-    """What became of an approval; a change that gives no day has no place on the time axis."""
+    """The row of a change of an approval; a change without a day has no place on the time axis."""
     on = change.get("on") or change.get("amended_on")
     if on is not None:
         yield _row(change, on, change["kind"], item, look)

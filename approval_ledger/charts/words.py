@@ -1,4 +1,4 @@
-"""The words of charts, in English and in Chinese: figures, days and terms as a reader of that language writes them."""
+"""The words of charts, in English and in Chinese, with figures, days and terms as they are written in that language."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DAYS = re.compile(r"\d{4}(-\d{2}){0,2}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Every text of the charts that is not from an answer. Those with {} take what the chart puts in."""
+    """Every text of the charts that does not come from an answer. Charts fill in the fields in braces."""
 
     language: Language
     month_axis: str
@@ -93,7 +93,7 @@ class Words:
     terms: Mapping[str, str]
 
     def day(self, text: str) -> str:
-        """A day, a month or a year: `26 Jan 2024`, `2024年1月26日`; of two with a slash, both."""
+        """A day, a month, a year, or two of these with a slash between them, in words: `26 Jan 2024`, `2024年1月26日`."""
         if "/" in text:
             first, last = text.split("/")
             return self.range.format(low=self.day(first), high=self.day(last))
@@ -104,27 +104,27 @@ class Words:
         return " ".join([*parts, *([_MONTHS[int(rest[0]) - 1]] if rest else []), year])
 
     def known(self, asked: int | str) -> str:
-        """What `known_at` was asked with: a position, a day, or an instant, which stays as it is."""
+        """The `known_at` that was asked for, in words: a position, a day, or an instant, which stays as it is."""
         if isinstance(asked, int):
             return self.at_position.format(position=asked)
         return self.day(asked) if _DAYS.fullmatch(asked) else asked
 
     def batch_called(self, batch: Mapping[str, Any]) -> str:
-        """By its ordinal, or else by its label: where it has neither, its day is all that it is known by."""
+        """The name of a batch: its ordinal, or if it has none, its label. One with neither is told from others only by its day."""
         if batch.get("ordinal") is not None:
             return self.batch.format(ordinal=batch["ordinal"])
         label = batch.get("label")
         return self.batch_unnumbered.format(label=label) if label else self.batch_unnamed
 
     def figure(self, interval: Mapping[str, int | None]) -> str:
-        """`≥ 41`, `86`, `321–329`: for labels."""
+        """An interval as in labels: `≥ 41`, `86`, `321–329`."""
         low, high = interval["low"], interval["high"]
         if high is None:
             return f"≥ {low:,}"
         return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
     def bounds(self, interval: Mapping[str, int | None]) -> str:
-        """`at least 41`, `86`, `321 to 329`: for texts."""
+        """An interval as in texts: `at least 41`, `86`, `321 to 329`."""
         low, high = interval["low"], interval["high"]
         if high is None:
             return self.at_least.format(low=f"{low:,}")
@@ -142,7 +142,7 @@ class Words:
         return f"{low:g} %" if low == high else f"{low:g}–{high:g} %"
 
     def counted(self, answer: Mapping[str, Any]) -> str:
-        """`CAC, filing (service)`: what is counted, and by whom. A term that is not ours stays as it is written."""
+        """What is counted, and by whom: `CAC, filing (service)`. Terms without a translation stay as they are written."""
         instrument, unit = self.term(answer["instrument"]), self.term(answer["unit"])
         return (
             f"{answer['authority']}{self.list_separator}{instrument}（{unit}）"
@@ -154,7 +154,7 @@ class Words:
         return self.terms.get(text, text)
 
     def contradiction_of(self, contradiction: Mapping[str, Any]) -> str:
-        """A contradiction of an answer. The ledger tells it in English; what is `translated` is told in our words."""
+        """A contradiction of an answer. The ledger describes it in English; what `translated` matches is replaced."""
         says: str = contradiction["says"]
         for pattern, instead in self.translated.items():
             says = re.sub(pattern, instead, says)
@@ -162,7 +162,7 @@ class Words:
         return self.contradicted.format(positions=positions, says=says).rstrip("：")
 
     def on_the_word_of(self, origin: str, figure: Mapping[str, int | None]) -> str:
-        """What an origin alone would give. One that is no publisher is called in our words."""
+        """What an origin alone would give. An origin that is not a publisher is translated."""
         return self.alone.format(origin=self.origins.get(origin, origin), figure=self.bounds(figure))
 
     def said(self, of: str, what: str) -> str:
@@ -173,7 +173,7 @@ class Words:
         return self.list_separator.join(texts)
 
     def sentences(self, texts: Iterable[str]) -> str:
-        """One text of all, each ended as a sentence of the language is."""
+        """The texts as one, with each ended like a sentence of the language."""
         full_stop = self.sentence.strip()
         return self.sentence.join(text.rstrip(full_stop) for text in texts if text) + full_stop
 
@@ -203,37 +203,37 @@ EN = Words(
     known_as_published="as published by {known}",
     at_position="position {position}",
     more="and {n} more that are not drawn",
-    earliest="and {n} more that are not drawn, the earliest",
+    earliest="and {n} earlier ones that are not drawn",
     more_days="and {n} more days, which the chart shows",
-    nothing="The ledger holds nothing of this yet",
+    nothing="The ledger has nothing on this yet",
     contradiction="in contradiction",
     contradicted="Contradiction between positions {positions}: {says}",
     translated={},
-    more_named="more than there surely are, for reports contradict one another",
+    more_named="more than there are for certain, because reports contradict one another",
     alone="on the word of {origin} alone: {figure}",
     origins={},
-    perhaps="perhaps later",
+    perhaps="possibly later",
     totals_title="How many have been approved",
-    totals_note="Every figure that the reports allow. A dot is a day on which the figure is certain; where shading fades upwards, nothing bounds it",
+    totals_note="Every figure that the reports allow. A dot is a day on which the figure is certain; where the shading fades upwards, there is no upper bound",
     total_by="{figure} by {day}",
     named="known by name",
     undisclosed="undisclosed, at least",
     possible="possible",
     and_named="{named} known by name",
-    equated="one with {terms}",
+    equated="the same as {terms}",
     steps="Day by day",
     batches_title="How large each batch is",
-    batches_note="Every size that the reports allow; where shading fades to the right, nothing bounds it",
+    batches_note="Every size that the reports allow; where the shading fades to the right, there is no upper bound",
     batch="batch {ordinal}",
     batch_unnumbered="batch “{label}”",
     batch_unnamed="batch without a number",
     before="{figure} before it",
     no_date="no date",
     companies_title="Who has approvals",
-    companies_note="Approvals known by company. An undisclosed approval may be anyone’s, so each may have more",
+    companies_note="Approvals that are known by name. Any company may have undisclosed ones, so each may have more",
     company_says="{company}: {figure} ({terms})",
     share_of_all="share of all",
-    timeline_title="What is reported of {company}",
+    timeline_title="Reports about {company}",
     also_called="also {names}",
     timeline_note="A bar is a date that is known only to the month or the year",
     kinds={
@@ -246,19 +246,19 @@ EN = Words(
     },
     users="{item}: {figure}",
     merged="{a} merged into {b}",
-    shares_title="Stocks and shares, as ranges",
-    shares_note="How many models each estimator counts, and what share of the world’s that is",
+    shares_title="Models and shares, as ranges",
+    shares_note="How many models each estimator counts, and what share of the world total that is",
     stock="models",
-    share="share of the world’s, in %",
+    share="share of the world total, in %",
     no_share="any share",
-    sources_title="Whose word it is",
-    sources_note="Left: who said it first. Right: who repeats it. However many repeat it, one origin is one voice",
+    sources_title="Where the reports come from",
+    sources_note="Left: who said it first. Right: who repeats it. However many repeat it, one origin counts as one voice",
     origin="origin",
     publisher="repeated by",
     itself="itself",
     reports="{n}",
     repeats="{publisher} repeats {origin} ({n})",
-    own="{publisher} reports {n} in its own words",
+    own="{publisher} reports {n} of its own",
     terms={},
 )
 
@@ -293,7 +293,7 @@ ZH = Words(
     contradiction="相互矛盾",
     contradicted="位置 {positions} 的报道相互矛盾：{says}",
     translated={
-        # The reports themselves are told by their positions.
+        # The reports themselves are named by their positions.
         r"^these cannot all be true: .*?((; the approvals known by name)?(; the revocations)?)$": r"\1",
         r"^(; the approvals known by name)": "另与已知名称的获批不符",
         r"(; the revocations)$": "另与撤销不符",

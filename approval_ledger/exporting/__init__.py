@@ -1,4 +1,4 @@
-"""EXPORTS: answers as flat tables, in files that say what they are. May import `events` and `projections`."""
+"""EXPORTS: answers as flat tables, in files that describe themselves. May import `events` and `projections`."""
 
 from .describing import described, sources_of
 from .files import require_free, save, saved_beside

@@ -1,4 +1,4 @@
-"""What is written beside a table: where it is from, what its columns mean, and on whose word it rests."""
+"""The description that is written beside a table: where it is from, what its columns mean, and on whose word it rests."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ _CSV = {
 def described(
     log: Log, answer: Answer, format: str, question: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The answer's own description, with its columns and its sources; without a clock, so that it is the same every time.
+    """The description of a table: the answer it is from, its columns and its sources. It has no time of day, so that it is the same
+    every time.
 
-    `question` is what was asked beside the axes, which the answer does not say.
+    `question` has the parameters besides the axes, because the answer does not contain them.
     """
     about = {name: value for name, value in answer.items() if name not in ("answers", "digest")}
     columns, _ = TABLES[answer["projection"]]
@@ -67,12 +68,12 @@ _BEHIND_COMPANIES = frozenset(
         "usage.reported.v1",
     }
 )
-"""What the figures of companies follow from; their answers list some of these."""
+"""What the figures of companies follow from; their answers list only some of it."""
 
 
 READ_AT_ONCE = 1_000  # events: with all its evidence an answer may refer to most of the log
 
-Report = tuple[int, str, str | None]  # its position, who published it, and where
+Report = tuple[int, str, str | None]  # the position, the publisher, the URL
 
 
 def _reports(log: Log, answer: Answer) -> Iterator[Report]:
@@ -81,7 +82,7 @@ def _reports(log: Log, answer: Answer) -> Iterator[Report]:
             yield from _of_claims(answer["answers"])
         case "companies":
             published = answer["known_at"] if "known_as" in answer else None
-            # Of every day: a later total bounds an earlier one.
+            # Of all days, because a later total bounds an earlier one.
             claims = queries.sources(log, **pinned(answer["position"], None, published))["answers"]
             yield from _of_claims(claim for claim in claims if claim["type"] in _BEHIND_COMPANIES)
         case _:
@@ -96,7 +97,7 @@ def _of_claims(claims: Iterable[dict[str, Any]]) -> Iterator[Report]:
 
 
 def positions_in(value: Any) -> Iterator[int]:
-    """The positions of all reports that an answer refers to, wherever in it."""
+    """The positions of all reports that an answer refers to, anywhere in it."""
     if isinstance(value, list):
         for item in value:
             yield from positions_in(item)
@@ -111,7 +112,7 @@ def positions_in(value: Any) -> Iterator[int]:
 
 
 def _numbers(evidence: Any) -> Iterator[int]:
-    """Evidence is a list, or lists by what they force, beside a count of those that are not listed."""
+    """The positions in evidence, which is a list, or several lists by what they force, with a count of those that are not listed."""
     if isinstance(evidence, dict):
         for name, item in evidence.items():
             if name != "more":
@@ -123,6 +124,6 @@ def _numbers(evidence: Any) -> Iterator[int]:
 def _published(recorded: RecordedEvent) -> Report:
     data = decode(recorded).data
     source = getattr(data, "source", None)
-    # A correction has an actor for its source.
+    # A correction has an actor instead of a source.
     publisher, url = (source.publisher, source.url) if source else (str(getattr(data, "actor", "")), None)
     return recorded.position, publisher, url

@@ -1,7 +1,7 @@
-"""A file and what is written beside it, each whole or not there: if the process dies here, no half file is left.
+"""Writing a file and its description, each whole or not at all: even if the process dies, no half-written file has their names.
 
-Both are written and synced under names of their own in the same directory, then renamed; what stands beside the file comes
-last, and an older one goes first. So where it stands, the file is the one that it describes.
+Both are written and synced under temporary names in the same directory, then renamed. The description is put in place last, and an
+older one is removed first, so that if a description exists, it belongs to the file beside it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ NAME_LIMIT = 255  # bytes, in a directory of any usual file system
 
 
 def saved_beside(file: Path) -> Path:
-    """Where the description of a file is."""
+    """The path of a file's description."""
     return file.with_name(file.name + BESIDE)
 
 
 def require_free(file: Path, force: bool) -> None:
-    """Raises BadQuestion where something is there already; with `force`, where that is a link or no file. And where the name
-    is none that a file and its description could have."""
+    """Raises BadQuestion if something is there already, or with `force`, if that is a link or not a file; and if a file and its
+    description cannot have that name."""
     if file.name in ("", ".."):
         raise BadQuestion(f"{file} is a directory: give the name of a file")
     _require_name(file.name)
@@ -47,10 +47,10 @@ def _require_name(name: str) -> None:
 
 
 def save(file: Path, content: bytes, beside: bytes, *, force: bool = False) -> None:
-    """Writes both. Raises BadQuestion where something is there already, and OSError; where that comes while they are written,
-    nothing was replaced. Either way nothing is left that was half written."""
+    """Writes both. Raises BadQuestion if something is there already, and OSError; if that happens while they are being written,
+    nothing was replaced. In either case nothing half-written is left."""
     require_free(file, force)
-    # Named before they are there, so that both go whatever happens, and while either of them is written.
+    # Both are named before they exist, so that both are removed whatever happens while either is written.
     parts = [_part_of(file), _part_of(saved_beside(file))]
     try:
         _write(parts[0], content)
@@ -64,7 +64,7 @@ def save(file: Path, content: bytes, beside: bytes, *, force: bool = False) -> N
         _sync_directory(file.parent)
     finally:
         for part in parts:
-            with suppress(OSError):  # renamed, or never there; else what went wrong before is what is told
+            with suppress(OSError):  # it was renamed, or never existed; else the first error is reported
                 part.unlink()
 
 
@@ -82,7 +82,7 @@ def _write(part: Path, content: bytes) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    """A rename is on the disk when its directory is."""
+    """Syncs a directory, so that renames in it are on the disk."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -18,7 +18,7 @@ def to_json(answer: Answer) -> bytes:
 
 
 def to_csv(table: Table) -> bytes:
-    """RFC 4180 in UTF-8 with a byte order mark, without which Excel reads Chinese as another encoding."""
+    """RFC 4180 in UTF-8, with a byte order mark because without one Excel reads Chinese in the wrong encoding."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # its default dialect is RFC 4180: commas, quotes doubled, CRLF
     writer.writerow(column.name for column in table.columns)
@@ -31,7 +31,7 @@ def _cell(kind: Kind, value: Any) -> str:
     if value is None:
         return ""
     if kind.startswith("list"):
-        return canonical(value).decode()  # begins with a bracket, and so is never a formula
+        return canonical(value).decode()  # begins with a bracket, so it is never a formula
     if kind == "number":
         return repr(float(value))
     if kind == "boolean":
@@ -43,11 +43,11 @@ _QUOTES = "'\"`´‘’“”«»„‚ "
 
 
 def neutralised(text: str) -> str:
-    """`text`, with an apostrophe before it where a spreadsheet might take it for a formula.
+    """`text`, with an apostrophe before it if a spreadsheet might take it for a formula.
 
-    What begins with an apostrophe already gets another one, so that `restored` never takes one that was there.
+    Text that begins with an apostrophe gets another one, so that `restored` never removes an original one.
     """
-    # A name's key has no white space or invisible character in front, and its full-width signs are plain ones.
+    # The key of a name has no leading white space or invisible characters, and plain signs instead of full-width ones.
     first = name_key(text).lstrip(_QUOTES)[:1]
     risky = first in ("=", "+", "-", "@") or text[:1] in ("\t", "\r", "\n", "'")
     return f"'{text}" if risky else text

@@ -1,4 +1,4 @@
-"""A table as Parquet. The library is an optional extra of this distribution, for it is larger than all of ours."""
+"""A table as Parquet. The library is an optional extra of this distribution, because it is larger than the rest of it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from arro3.core import Array, DataType
 
 METADATA_KEY = "approval-ledger"
-"""Under which the file's own key-value metadata holds what is written beside it, as JSON."""
+"""The key under which the file's own metadata has the description that is also written beside it, as JSON."""
 
 
 def require_parquet() -> None:
-    """Raises BadQuestion, which says what to install, where the library is not there."""
+    """Raises BadQuestion, which says what to install, if the library is not installed."""
     try:
         import arro3.core
-        import arro3.io  # noqa: F401  # whether it is there is the question
+        import arro3.io  # noqa: F401  # only to find out whether it is installed
     except ImportError:
         raise BadQuestion(
             "Parquet needs a library that is not installed here: install approval-ledger[parquet], or export csv or json"
@@ -30,9 +30,9 @@ def require_parquet() -> None:
 
 
 def to_parquet(table: Table, metadata: Mapping[str, Any]) -> bytes:
-    """The same table always gives an equal table; the bytes may differ between versions of the library.
+    """A table as a Parquet file. The same table always gives equal content; the bytes may differ between versions of the library.
 
-    Raises BadQuestion where a number is larger than the format has.
+    Raises BadQuestion if a number is too large for the format.
     """
     from arro3.core import Field, Schema
     from arro3.core import Table as Arrow

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A value is None where there is none; a list is never None, but may be empty."""
+    """A column of a table. A missing value is None; a list is never None, but may be empty."""
 
     name: str
     kind: Kind
@@ -24,7 +24,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What an answer says, in rows that have a value for each of the columns."""
+    """What an answer says, as rows with one value for each column."""
 
     columns: Sequence[Column]
     rows: Sequence[Row]
@@ -50,7 +50,7 @@ def _bounds(name: str, interval: Mapping[str, Any] | None) -> Row:
 
 _TERMS = (
     Column("authority", "text", "who approves"),
-    Column("instrument", "text", "by what: approval, filing, registration"),
+    Column("instrument", "text", "the kind of act, such as approval, filing or registration"),
     Column("unit", "text", "what is counted: model, service"),
 )
 _PERHAPS = Column("perhaps", "boolean", "whether it may lie after the days that were asked about")
@@ -100,7 +100,7 @@ _TOTALS = (
     *_pair("total", "how many were approved in all by then"),
     Column("named", "integer", "how many of them are known by name"),
     *_pair("undisclosed", "how many of them are not known by name"),
-    *_pair("in_force", "how many of them are still in force; empty where nothing is known of any that ended"),
+    *_pair("in_force", "how many of them are still in force; empty if none is known to have ended"),
     *_evidence_columns("", "the total"),
     Column(
         "equated", "list of texts", "other terms that count here too, because an event says that they are one"
@@ -129,8 +129,8 @@ def _totals(total: Row) -> Iterator[Row]:
 
 _BATCHES = (
     *_TERMS,
-    Column("ordinal", "integer", "which batch it is, where a report says so"),
-    Column("label", "text", "what reports call it, where they do"),
+    Column("ordinal", "integer", "which batch it is, if a report says so"),
+    Column("label", "text", "what reports call it, if they do"),
     Column("announced_on", "list of texts", "the day, month or year, as each report has it"),
     _PERHAPS,
     *_pair("size", "how many are in the batch"),
@@ -138,7 +138,7 @@ _BATCHES = (
     *_pair("undisclosed", "how many of them are not known by name"),
     *_pair("before", "the total just before the batch"),
     Column("companies", "list of texts", "whom the announcements name"),
-    Column("items", "list of texts", "for what, in the same order; null where they do not say"),
+    Column("items", "list of texts", "the items named with them, in the same order; null if none is named"),
     *_evidence_columns("size_", "the size"),
     *_evidence_columns("before_", "the total before"),
     *_SOURCES,
@@ -167,9 +167,9 @@ def _batches(batch: Row) -> Iterator[Row]:
 
 
 _COMPANIES = (
-    Column("company", "text", "its slug where an event identifies it, else its name"),
-    Column("names", "list of texts", "every name of it, as sources write them"),
-    Column("terms", "text", "AUTHORITY/INSTRUMENT/UNIT; null where no approval of it is known by name"),
+    Column("company", "text", "its slug if an event identifies it, otherwise its name"),
+    Column("names", "list of texts", "all its names, as sources write them"),
+    Column("terms", "text", "AUTHORITY/INSTRUMENT/UNIT; null if no approval of it is known by name"),
     Column("named", "integer", "how many approvals of it are known by name"),
     *_pair("approvals", "how many approvals it has; an undisclosed one may be anyone's"),
     *_pair("share", "its share of the total, in percent", "number"),
@@ -240,15 +240,15 @@ _REPORTS = (
     Column(
         "claim", "integer", "the position at which the claim was first made: the same for all who repeat it"
     ),
-    Column("position", "integer", "the position of this report of it"),
+    Column("position", "integer", "the position of this report of the claim"),
     Column("type", "text", "the type of the event"),
     Column("says", "text", "what is claimed, as JSON"),
     Column("publisher", "text", "who published this report"),
-    Column("url", "text", "where"),
-    Column("title", "text", "under what title"),
-    Column("published_on", "text", "on what day, month or year"),
+    Column("url", "text", "where it was published"),
+    Column("title", "text", "the title of the report"),
+    Column("published_on", "text", "the day, month or year of publication"),
     Column("derived_from", "text", "the publisher whom this report repeats"),
-    Column("derived_from_url", "text", "where that one published it"),
+    Column("derived_from_url", "text", "where that publisher reported it"),
     Column("origins", "integer", "how many independent origins the claim has"),
     Column("independent", "list of texts", "the independent origins, as keys of names"),
     _PERHAPS,
@@ -279,4 +279,4 @@ TABLES: dict[str, tuple[Sequence[Column], Callable[[Row], Iterator[Row]]]] = {
     "shares": (_SHARES, _shares),
     "sources": (_REPORTS, _reports),
 }
-"""For each projection the columns, and the rows of one of its answers."""
+"""For each projection, the columns, and the function that makes the rows of one of its answers."""

@@ -1,1 +1,1 @@
-"""IMPORT: tables as regulators publish them, read, understood, compared with a ledger. Prints nothing, appends nothing."""
+"""IMPORT: reads tables as regulators publish them, understands them, and compares them with a ledger. Prints and appends nothing."""

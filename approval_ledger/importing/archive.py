@@ -1,4 +1,4 @@
-"""XLSX and DOCX are first of all ZIP archives from somebody else: they are opened only once they are known to be harmless."""
+"""XLSX and DOCX files are ZIP archives from somebody else, which are opened only once they are known to be harmless."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from .tables import BadTable, Table
 
 EXPANDED_LIMIT = 256 * 1024 * 1024  # bytes of all members together
 DOCUMENT_LIMIT = 64 * 1024 * 1024  # bytes of a part that is read as one tree, which takes ten times its size
-RATIO_LIMIT = 200  # bytes that come out of one; the lists seen have 10 to 25, an empty sheet 50, a bomb 1,000
-RATIO_FROM = 1024 * 1024  # bytes: what expands to less harms nobody
+RATIO_LIMIT = (
+    200  # bytes that one byte may expand to; the lists seen have 10 to 25, an empty sheet 50, a bomb 1,000
+)
+RATIO_FROM = 1024 * 1024  # bytes, below which the ratio does not matter, because so little harms nobody
 MEMBERS_LIMIT = 2_000
 TAGS_LIMIT = (
     10_000_000  # of all members: each element costs a hundred bytes and a microsecond, however short it is
@@ -27,7 +29,7 @@ def read(content: bytes) -> list[Table]:
     from . import document, workbook  # each takes a tenth of a second to import
 
     names = checked(content)
-    if any(name.startswith("word/document") for name in names):  # document2.xml, where a browser saved it
+    if any(name.startswith("word/document") for name in names):  # document2.xml if a browser saved it
         return document.read(content)
     if "xl/workbook.xml" in names:
         return workbook.read(content)
@@ -61,7 +63,7 @@ def checked(content: bytes) -> set[str]:
 
 
 def _refuse_strict(archive: zipfile.ZipFile) -> None:
-    """The readers know the transitional form only, and find nothing in the other."""
+    """Refuses the strict form: the readers know only the transitional one, and would find nothing in the other."""
     if "_rels/.rels" in archive.namelist() and _STRICT in archive.read("_rels/.rels"):
         raise BadTable(
             "is in the Strict form of Office Open XML: open it, and save it as an ordinary XLSX or DOCX. Nothing was stored."
@@ -94,7 +96,7 @@ def _check_size(expanded: int, packed: int) -> None:
 
 
 def _expanded(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> tuple[int, int]:
-    """How many bytes really come out of a member, whatever the directory says of it, and how many tags are in them."""
+    """How many bytes a member really expands to, whatever the archive's directory says, and how many tags they contain."""
     size, tags, before = 0, 0, b""
     limit = min(left, DOCUMENT_LIMIT) if member.filename.startswith(_TREES) else left
     with archive.open(member) as stream:
@@ -112,8 +114,8 @@ def _expanded(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> t
 
 
 def _refuse_declarations(data: bytes, name: str) -> None:
-    # No Office file declares a document type, and any part may be parsed, whatever it is called. UTF-16 has a zero byte
-    # beside each of these letters.
+    # No Office file declares a document type, and any part may be parsed, whatever its name. In UTF-16 there is a zero byte beside
+    # each of these letters.
     seen = data.replace(b"\0", b"")
     if any(word in seen for word in _DECLARES):
         raise BadTable(

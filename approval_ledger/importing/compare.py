@@ -41,13 +41,13 @@ Status = Literal["new", "already", "repeats", "differs"]
 _CHANGES = frozenset({ApprovalAmended.TYPE, ApprovalRevoked.TYPE})
 _APPROVALS = _CHANGES | {ApprovalGranted.TYPE}
 _CORRECTIONS = frozenset({EventRetracted.TYPE, EventSuperseded.TYPE})
-_LEFT_OUT = frozenset({"source", "published"})  # who reports it, and in which words: not what is reported
+_LEFT_OUT = frozenset({"source", "published"})  # who reports it and in which words, but not what
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An event that the ledger has of a list: `data` is what counts of it now, `by` the event that says so, `before`
-    what it said until somebody corrected it. `retracted`: that was taken back, too, and nothing that is there replaces it."""
+    """An event that the ledger has from a list: `data` is what counts now, `by` the event that says so, `before` what it said until
+    somebody corrected it. `retracted` if that was also taken back, and nothing in the ledger replaces it."""
 
     position: int
     data: JSON
@@ -58,7 +58,7 @@ class Held:
 
 
 class _Said(NamedTuple):
-    """What is kept of every event: it may be what replaces another."""
+    """What is kept of every event, because any may replace another."""
 
     position: int
     data: JSON
@@ -67,7 +67,7 @@ class _Said(NamedTuple):
 
 @dataclass(slots=True)
 class Holding:
-    """What a ledger has of the lists that are imported, and what was amended by anybody."""
+    """What a ledger has from the lists that are being imported, and what anybody amended."""
 
     events: dict[Identity, Held] = field(default_factory=dict)
     amended: dict[tuple[str, str, str], list[JSON]] = field(default_factory=dict)
@@ -106,8 +106,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be done about a fact. `position` is where the ledger has it, and `held` what counts of it there; `place` is the row of
-    this run that has it."""
+    """What to do about a fact. `position` is where the ledger has it, and `held` what counts there; `place` is the row of this run that
+    has it."""
 
     fact: Fact
     status: Status
@@ -123,17 +123,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """An approval that the ledger has from a cumulative list, and that the list no longer has."""
+    """An approval that the ledger has from a cumulative list, but that the list no longer has."""
 
     identity: Identity
     held: Held
 
 
 def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _: None) -> Holding:
-    """What a ledger has of these lists, as corrections leave it. `seen` is told of every position that was read.
+    """What a ledger has from these lists, after corrections. `seen` is called with every position that was read.
 
-    What this software does not understand is left out, as it is of figures. Raises UnknownVersion where that is an approval of
-    one of these lists: the row that has it would be taken for a new one.
+    What this software does not understand is left out, as it is from figures. Raises UnknownVersion if that is an approval from one
+    of these lists, because its row would be taken for a new one.
     """
     events: dict[Identity, _Said] = {}
     corrections: dict[Identity, JSON] = {}
@@ -188,9 +188,9 @@ def _understood(recorded: RecordedEvent, sources: set[str]) -> DecodedEvent | No
 
 
 def _in_force(targets: Mapping[Identity, Identity]) -> set[Identity]:
-    """Of corrections, each with its target, those that no correction in force is against: what `projections.projection` makes of
-    them one by one, in whatever order they came. In a ring of corrections that correct each other none is: nothing but the
-    ring depends on these.
+    """The corrections, given with their targets, that no correction in force is against. This is what `projections.projection` finds
+    one by one, in whatever order they came. In a ring of corrections that correct each other none is in force: nothing but the
+    ring depends on them.
     """
     undecided = Counter(targets.values())
     ready = [one for one in targets if one not in undecided]
@@ -266,10 +266,10 @@ def _with_amendments(held: Holding, facts: Sequence[Fact]) -> Holding:
 
 
 def _misspelt(facts: Sequence[Fact], held: Holding) -> dict[Identity, Identity]:
-    """For each identity the one that it counts as: another's, where their numbers differ in their letters alone.
+    """For each identity the one that it counts as: another one, if their numbers differ only in their letters.
 
-    Such a number, of one item, company and day, was corrected or mistyped, and is no other approval: `Shinghai-…0020` is
-    `Shanghai-…0020`. Likeness is passed on, so that it does not depend on the order of the rows.
+    Such a number, for the same item, company and day, was corrected or mistyped, and is not another approval: `Shinghai-…0020` is
+    `Shanghai-…0020`. Likeness is transitive, so that the order of the rows does not matter.
     """
     groups: dict[Identity, Identity] = {fact.identity: fact.identity for fact in facts}
     alike: dict[tuple[str, ...], Identity] = {}
@@ -294,8 +294,8 @@ def _misspelt(facts: Sequence[Fact], held: Holding) -> dict[Identity, Identity]:
 def _numbered_since(
     facts: Sequence[Fact], held: Holding, same: dict[Identity, Identity]
 ) -> dict[Identity, Identity]:
-    """For new identities of rows with a number that of the event without one for the same item, company and day; not
-    where two numbers would claim it."""
+    """For new identities of rows with a number, the identity of the event without one for the same item, company and day, unless two
+    numbers would claim it."""
     numberless = {
         names: identity
         for identity, one in held.events.items()
@@ -314,12 +314,12 @@ def _numbered_since(
 
 
 def _number(data: JSON) -> str | None:
-    item = data.get("item")  # of an approval; a report of use has its name alone
+    item = data.get("item")  # an object in an approval; only a name in a report of users
     return item.get("registry_number") if isinstance(item, dict) else None
 
 
 def _names(source: str, data: JSON) -> tuple[str, ...] | None:
-    """What tells a grant from others where numbers do not."""
+    """What tells a grant from others if numbers do not."""
     if "approved_on" not in data:
         return None
     names = (alike(name_key(data["item"]["name"])), alike(name_key(data["company"]["name"])))
@@ -340,7 +340,7 @@ def _likeness(source: str, data: JSON) -> tuple[str, ...] | None:
 
 
 def rank(fact: Fact) -> tuple[object, ...]:
-    """The row with the earliest date is the approval's own; later ones repeat it."""
+    """A sort key: the row with the earliest date is the approval's own, and later ones repeat it."""
     data = says(fact.event)
     on = data.get("approved_on") or data.get("revoked_on") or data.get("amended_on")
     return ((0, date_range(on).first, date_range(on).last) if on else (1,)), canonical(
@@ -365,7 +365,7 @@ def _in_the_ledger(fact: Fact, identity: Identity, there: Held, held: Holding, t
     listed, changes = says(fact.event), held.changes_of(there.data)
     unsaid = fact.assumed | _unsaid(there.data, fact.mapping)
     differences = _differences(_without(there.data), listed, unsaid, changes)
-    # A list that repeats what was corrected is no news: whoever corrected it had read it.
+    # A list that repeats what was corrected says nothing new: whoever corrected it had read it.
     corrected = (
         bool(differences)
         and any(not _differences(_without(before), listed, unsaid, ()) for before in there.before)
@@ -385,8 +385,8 @@ def _in_the_ledger(fact: Fact, identity: Identity, there: Held, held: Holding, t
 
 
 def _came_back(fact: Fact, identity: Identity, there: Held) -> bool:
-    """Whether what the list said first and corrected itself, it says again: in an edition that is surely later than all those
-    which what is held, and what was, are of. What another source corrected, later editions may go on repeating."""
+    """Whether the list says again what it said first and then corrected itself, in an edition that is certainly later than all editions
+    that what is held, and was held before, are from. What another source corrected, later editions may go on repeating."""
     listed = _data(fact.event)["source"].get("published_on")
     editions = [said.get("source", {}).get("published_on") for said in (*there.before, there.data)]
     if there.by[0] != identity[0] or listed is None or None in editions:
@@ -456,21 +456,21 @@ def _flat(data: JSON, path: str = "") -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=65_536)
 def alike(text: str | None) -> str:
-    """The text without white space, widths, what is invisible and the kind of its dashes: two that are equal so say the
-    same, and an edition that sets one for the other changed nothing."""
+    """The text without white space, widths, invisible characters and the kind of its dashes. Two texts that are equal in this form say
+    the same, and an edition that writes one for the other has changed nothing."""
     return "" if text is None else visible_key(text)
 
 
 def _reworded(held: JSON, listed: JSON) -> Iterator[str]:
-    """The columns that both editions have and whose cells differ although the facts do not. Numbers are left out:
-    those of rows always differ."""
+    """The columns that both editions have and whose cells differ although the facts do not. Numbers are left out, because row numbers
+    always differ."""
     for title, text in listed.items():
         if title in held and alike(held[title]) != alike(text) and not text.strip().isdigit():
             yield title
 
 
 def missing(judged: Iterable[Verdict], held: Holding, *, all_lists: bool = False) -> list[Missing]:
-    """The approvals that the ledger has of cumulative lists, and these rows do not, in the order of the log."""
+    """The approvals that the ledger has from cumulative lists and these rows do not have, in the order of the log."""
     listed: dict[str, set[str]] = {}
     for verdict in judged:
         if all_lists or verdict.fact.mapping.cumulative:

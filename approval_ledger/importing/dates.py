@@ -1,4 +1,4 @@
-"""The date in a cell: year first, and partial where the cell is. What could be read in two ways is not read."""
+"""The date in a cell: year first, and partial if the cell is. What could be read in two ways is not read."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def is_heading(text: str) -> bool:
 
 
 def in_caption(text: str) -> str | None:
-    """The one date in a heading such as `…清单（2022年10月）`, or None. What stands in brackets comes first."""
+    """The one date in a heading such as `…清单（2022年10月）`, or None. A date in brackets takes precedence."""
     plain = unicodedata.normalize("NFKC", text)
     in_brackets = " ".join(found["in"] or "" for found in _NOTE.finditer(plain))
     found = _months(in_brackets) or _months(plain)

@@ -1,4 +1,4 @@
-"""CSV, by the standard library's reader: which encoding, which delimiter, then one table."""
+"""CSV: finds the encoding and the delimiter, then reads one table with the standard library's reader."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from .tables import CELL_LIMIT, BadTable, Budget, Table
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
-_SAMPLE = 50  # rows that the delimiter is found from
+_SAMPLE = 50  # rows from which the delimiter is found
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8", "UTF-8 with BOM"),
     (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16"),
@@ -42,7 +42,7 @@ def _strictly(content: bytes, encoding: str, name: str) -> str:
 
 
 def _refuse_broken_utf8(content: bytes, error: UnicodeDecodeError) -> None:
-    # Nearly every pair of bytes is some character of GB18030: a UTF-8 file with one broken byte would become another text.
+    # Nearly every pair of bytes is a character in GB18030: a UTF-8 file with one broken byte would be read as a different text.
     read = content.decode("utf-8", "replace")
     wrong = read.count("\ufffd")
     right = sum(character > "\x7f" for character in read) - wrong
@@ -69,7 +69,7 @@ def read(text: str, encoding: str) -> list[Table]:
     reader = _reader(text, delimiter)
     try:
         for number, cells in enumerate(reader, start=1):
-            rows.append(budget.row(number, cells))  # what was read is needed where the next fails
+            rows.append(budget.row(number, cells))  # the rows so far are needed if the next one fails
     except csv.Error as error:
         where = f"row {len(rows) + 1} (line {reader.line_num})"
         if "field larger" in str(error):
@@ -90,12 +90,12 @@ def _delimiter(text: str) -> str:
 
 
 def _agreement(text: str, delimiter: str) -> tuple[bool, int, int]:
-    """How well the first rows agree on the number of columns. (csv.Sniffer was tried: it takes letters for delimiters.)"""
+    """How well the first rows agree on the number of columns. (csv.Sniffer was tried, but takes letters for delimiters.)"""
     widths: Counter[int] = Counter()
     try:
         for _, cells in zip(range(_SAMPLE), _reader(text, delimiter), strict=False):
             widths[len(cells)] += len(cells) > 1
     except csv.Error:
-        pass  # a later row than the ones that were counted
+        pass  # in a later row than those that were counted
     (width, times) = max(widths.items(), key=lambda pair: (pair[1], pair[0]), default=(0, 0))
     return times > 0, times, width

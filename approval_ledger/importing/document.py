@@ -1,4 +1,4 @@
-"""DOCX, by python-docx: the tables of the text as it reads with every tracked change accepted."""
+"""DOCX, read with python-docx: the tables of the text as it is with every tracked change accepted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def read(content: bytes) -> list[Table]:
 
 
 def _body(part: Any) -> Any:
-    """The text of a document. One with macros has another type, for which python-docx has no part of its own."""
+    """The text of a document. A document with macros has another type, for which python-docx has no class."""
     element = part.element if hasattr(part, "element") else parse_xml(part.blob)
     return element.find(qn("w:body"))
 
@@ -69,7 +69,7 @@ def _tables(body: Any) -> Iterator[tuple[Any, list[str]]]:
 
 
 def _children(element: Any, wanted: set[str]) -> Iterator[Any]:
-    """The nearest elements below that are wanted, also inside content controls; not what was deleted."""
+    """The nearest elements below that are wanted, also inside content controls, but without what was deleted."""
     for child in element:
         if child.tag in wanted:
             yield child

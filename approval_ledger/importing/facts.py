@@ -1,4 +1,4 @@
-"""A row of a list to the events that it reports: what was granted or revoked, and what its remark says became of it."""
+"""From a row of a list to the events that it reports: what was granted or revoked, and what became of it by its remark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .mapping import FieldName, Mapping
 from .rows import Line
 
 OPTIONAL = frozenset({"region", "batch", "reason"})  # fields of the data that have the name of their column
-_SMALL = 8_000  # characters of a row, below which its event's size needs no look
+_SMALL = 8_000  # characters of a row, below which the size of its event need not be checked
 
 JSON = dict[str, Any]
 
@@ -34,7 +34,7 @@ _COLUMN_OF = {
 }
 
 
-class BadRow(Exception):  # it is caught where it is raised for: it is a value with a way out
+class BadRow(Exception):  # not an error of the ledger: `lists` always catches it
     """What is wrong with a row, and in which of its columns."""
 
     def __init__(self, reason: str, column: str = "") -> None:
@@ -44,7 +44,7 @@ class BadRow(Exception):  # it is caught where it is raised for: it is a value w
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a row stands."""
+    """Where a row is."""
 
     file: str
     table: int
@@ -95,7 +95,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The events of a row, the row's own first, and what in it was not understood."""
+    """The events of a row, its own first, and what in the row was not understood."""
 
     facts: tuple[Fact, ...]
     not_understood: tuple[str, ...] = ()
@@ -152,7 +152,7 @@ class _Row:
             raise BadRow(str(error), self._title("remark")) from None
 
     def _with_its_end(self, remark: remarks.Remark) -> remarks.Remark:
-        """A remark, and what columns of their own say of the end of an approval: one end, however often it is said."""
+        """A remark, with what separate columns say about the end of an approval: one end, however often it is mentioned."""
         ends = [
             *self._end_by_date(),
             *(c for c in remark.changes if c.kind == "revoked"),
@@ -185,7 +185,7 @@ class _Row:
         yield from ends
 
     def _date(self) -> tuple[str, bool]:
-        """The date, and whether the table does not give it."""
+        """The date, and whether it is not in the table."""
         if text := self._cell("date"):
             try:
                 dated = dates.read(text)
@@ -219,7 +219,7 @@ class _Row:
         return self._fact("approval.granted.v1", data, "", {"approved_on"} if assumed else set())
 
     def _without_column(self) -> frozenset[str]:
-        """The fields that the edition has no column for: it does not say that they are empty."""
+        """The fields for which the edition has no column, which does not mean that they are empty."""
         has = self.line.header.fields if self.line.header else {}
         return OPTIONAL - frozenset(has)
 
@@ -267,7 +267,7 @@ class _Row:
             }
             what = remarks.undated(change.said) if change.kind == "product" else changes
             assumed = set() if change.on else {"amended_on"}
-            # Its item has the name that it has in the row, by then perhaps another.
+            # Its item has the name in the row, which may be a later one.
             if change.kind == "product":
                 assumed.add("changes.item.name")
             yield self._fact("approval.amended.v1", data, f":amended:{_digest(what)}", assumed)

@@ -1,4 +1,4 @@
-"""Files to what they say: every table read and understood, every row counted once, every bad one with its place."""
+"""From files to what they say: every table is read and understood, every row counted once, and every bad row has its place."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CAPTIONS = 20  # lines above a header that may be its heading
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A row that is not imported, or without a `row`, a whole table or file that is not; and why."""
+    """A row that is not imported, or if `row` is missing, a whole table or file; and why."""
 
     file: str
     reason: str
@@ -43,7 +43,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class Understood:
-    """One table: what each of its rows is, and the events of those that are data."""
+    """One table: what each of its rows is, and the events of the rows that are data."""
 
     file: str
     table: Table
@@ -88,7 +88,7 @@ def read(
 
 
 def _no_table(found: Sequence[Table], mappings: Sequence[Mapping]) -> str:
-    """Why no row of a file was a header: a file of nothing but notes was not meant to be a list."""
+    """Why no row of a file was a header: a file that contains only notes was not meant to be a list."""
     first = next((text for table in found for row in table.rows for text in _different(row)), None)
     if first is None:
         return "has no row with a text in it"
@@ -108,7 +108,7 @@ def _understood(
     except BadTable as error:
         return _none_of_it(result, error)
     edition = Edition()
-    above: list[str] = []  # what stands between the last row and here, the nearest last
+    above: list[str] = []  # the lines between the last row and here, the nearest last
     for number, line in enumerate(lines, start=1):
         seen(number)
         if line.kind == "header" and line.header is not None:
@@ -180,8 +180,8 @@ def _refuse(result: Understood, row: Row, reason: str, column: str) -> None:
 
 
 def _heading(lines: Sequence[str], header: Header, options: Options) -> tuple[str, str] | None:
-    """The nearest line that is a heading of the list, and the date in it. Raises BadTable where two disagree on what
-    nothing else gives."""
+    """The nearest line that is a heading of the list, and the date in it. Raises BadTable if two headings give different months and
+    nothing else gives the date."""
     found = [
         (text, on)
         for text in map(title, reversed(lines))

@@ -1,4 +1,4 @@
-"""What a list's columns mean: a small TOML file for each kind of list. Those of the lists that are known come along."""
+"""What a list's columns mean: a small TOML file for each kind of list. Mappings for the known lists are built in."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def _named(word: str) -> Mapping:
     if word in known:
         return known[word]
     try:
-        if Path(word).exists() and not Path(word).is_file():  # a pipe would be waited for
+        if Path(word).exists() and not Path(word).is_file():  # reading a pipe would wait
             raise BadMapping(f"{word} is not a regular file")
         with Path(word).open("rb") as file:
             content = file.read(FILE_LIMIT + 1)

@@ -1,4 +1,4 @@
-"""JSON: an array of objects, or an object that has one such array, as a table with the keys for its titles."""
+"""JSON: an array of objects, or an object with one such array, as a table whose titles are the keys."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class _Number(str):
 
 
 def _where(text: str) -> str:
-    """Where a number is that nobody could keep: `row 2, 'key': `; empty where something else is wrong."""
+    """Where a number is that cannot be stored: `row 2, 'key': `; empty if something else is wrong."""
     try:
         entries, _ = _objects(_as_written(text))
     except (ValueError, RecursionError, BadTable):

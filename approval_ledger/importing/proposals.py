@@ -32,8 +32,8 @@ class Proposal:
 
 
 def propose(verdicts: Iterable[Verdict], gone: Iterable[Missing], actor: str) -> list[Proposal]:
-    """A proposal for everything that differs from the ledger and is not of a later list alone, or disappeared; one for an identity, however
-    many rows have it."""
+    """A proposal for everything that disappeared, or that differs from the ledger in more than being in a later list as well; one for
+    each identity, however many rows have it."""
     found = [
         _settle(verdict, actor) for verdict in map(_of_its_own, _that_count(verdicts)) if verdict.differences
     ]
@@ -41,10 +41,10 @@ def propose(verdicts: Iterable[Verdict], gone: Iterable[Missing], actor: str) ->
 
 
 def _that_count(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
-    """Of the rows of each identity the one that counts, where it differs from the ledger.
+    """For each identity, the row that counts, if it differs from the ledger.
 
-    It is the one with the earliest date, and of those one that agrees with the ledger. Rows that differ from another row
-    alone are for their publisher to settle: a later date is mostly that of a later list.
+    It is the one with the earliest date, and among several of these one that agrees with the ledger. Rows that differ only from
+    another row are for their publisher to settle: a later date is mostly that of a later list.
     """
     best: dict[tuple[str, str], tuple[Any, Verdict]] = {}
     for verdict in verdicts:
@@ -56,8 +56,8 @@ def _that_count(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
 
 
 def _of_its_own(verdict: Verdict) -> Verdict:
-    """The verdict without a later month that only the heading of the list gives: an approval that is in two lists is of the first,
-    in whatever order they are imported."""
+    """The verdict without a later month that only the heading of the list gives: an approval in two lists belongs to the first, in
+    whatever order they are imported."""
     if not verdict.fact.of_the_heading:
         return verdict
     return replace(verdict, differences=tuple(one for one in verdict.differences if not _is_later(one)))
@@ -169,7 +169,7 @@ def _correction(
 
 
 def _plain(text: str) -> str:
-    """Words from cells, as a reason may hold them."""
+    """Words from cells in a form that a reason may contain."""
     shown = "".join(character if character.isprintable() else " " for character in text)
     return shown if len(shown) <= TEXT_LIMIT else shown[: TEXT_LIMIT - 1] + "…"
 

@@ -1,4 +1,4 @@
-"""What a remark (备注) says became of an approval: ended, held by another, called something else, its product changed."""
+"""What became of an approval according to a remark (备注): it ended, has another holder or name, or its product changed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from events import date_range
 _DATE = (
     r"\d{4}\s?年(?:\s?\d{1,2}\s?月(?:\s?\d{1,2}\s?日)?)?(?:、\s?\d{1,2}\s?月)*|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}"
 )
-# A remark has no two characters of white space in a row where it is matched, and nothing is given back of a run (`*+`):
-# else the time grows with a power of the remark's length.
+# Where a remark is matched, it has no two characters of white space in a row, and runs are matched without backtracking (`*+`):
+# otherwise the time would grow with a power of the remark's length.
 _QUOTED = r"[“”\"『「]\s*(?P<{0}>[^“”\"『』「」]{{1,200}}?)\s*[“”\"』」]"
 _BARE_FROM = r"(?P<{0}>[^“”\"，,；;。:\n]{{1,100}}?)"
 _BARE_TO = r"(?P<{0}>[^“”\"，,；;。、\n]{{1,100}})"
@@ -65,7 +65,7 @@ _SEPARATORS = re.compile(r"[，,；;。\n]")
 _STOPS = "；;。\n"
 
 
-# Each of these characters for one other, so that what is found in one text is at the same place in the other.
+# Each of these characters is replaced by exactly one, so that what is found in one text is at the same place in the other.
 _HALF_WIDTH = {0xFEE0 + code: code for code in range(0x21, 0x7F)} | {
     ord("‘"): "“",
     ord("’"): "”",
@@ -75,7 +75,7 @@ _HALF_WIDTH = {0xFEE0 + code: code for code in range(0x21, 0x7F)} | {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that a remark says. `said` is the words for it; `on` is a partial date, where they give one."""
+    """One thing that a remark says. `said` is the words for it; `on` is a partial date, if they give one."""
 
     kind: Kind
     said: str
@@ -121,12 +121,12 @@ def is_in_force(status: str) -> bool:
 
 
 def laid_out(text: str) -> str:
-    """The text with each run of white space as one character of it: a line break, where it has one."""
+    """The text with each run of white space replaced by one of its characters: by a line break, if it contains one."""
     return re.sub(r"\s+", lambda run: "\n" if "\n" in run[0] else " ", text.strip())
 
 
 def _part(text: str, match: re.Match[str], group: str) -> str | None:
-    """A name as the remark writes it: what was searched has the same length."""
+    """A name as the remark writes it, which is possible because the text that was searched has the same length."""
     if match.groupdict().get(group) is None:
         return None
     start, end = match.span(group)
@@ -148,7 +148,7 @@ def _last_date(text: str) -> str | None:
 
 
 def _alone(clause: str) -> str | None:
-    """The date of a clause that is nothing but a date: with other words, it would date something else."""
+    """The date of a clause that is nothing but a date; with other words, the date would be of something else."""
     return _partial(clause) if re.fullmatch(_DATE, clause) else None
 
 
@@ -158,7 +158,7 @@ def _date_before(text: str, end: int) -> str | None:
 
 
 def _partial(text: str) -> str:
-    """`2023年4月、12月` is two dates, of which nobody says which is which: the year."""
+    """Only the year if there are two dates, as in `2023年4月、12月`, because nothing says which of them is meant."""
     parts = re.findall(r"\d+", text)
     written = parts[0] if "、" in text else "-".join([parts[0], *(f"{int(part):02d}" for part in parts[1:])])
     date_range(written)
@@ -171,5 +171,5 @@ def has_date(text: str) -> bool:
 
 
 def undated(said: str) -> str:
-    """The words for a change without their date: an edition may add it, and the change is the same."""
+    """The words for a change without their date: an edition may add one, and the change is still the same."""
     return re.sub(rf"(?:{_DATE})[,\s]*", "", said)

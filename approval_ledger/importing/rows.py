@@ -1,4 +1,4 @@
-"""A table and the mappings: what each of its rows is. Every row is one kind, so that the counts add up."""
+"""What each row of a table is, according to the mappings. Every row is of exactly one kind, so that the counts add up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COUNT = re.compile(r"(?:共\s*)?\d[\d,，]*\s*[个家款项件条]?")
 _LIKE_A_HEADER = "looks like a header, but lacks a column that the list must have"
 _BELOW_ONE = "is below a row that looks like a header but lacks a column that the list must have"
 _ROUNDED = re.compile(r"\d(?:\.\d{1,20})?[Ee]\+?\d{1,3}", re.ASCII)
-_FOOTNOTE_WORDS = 2  # different texts that a footnote row has at most: the word and the note
+_FOOTNOTE_WORDS = 2  # different texts that a footnote row has at most: the word for a note, and the note
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Line:
 
 
 def understand(table: Table, mappings: Sequence[Mapping]) -> list[Line]:
-    """Every row of a table, in order. Raises BadTable where none of them is a header, or one is a header of two mappings."""
+    """Every row of a table, in order. Raises BadTable if none of them is a header, or one is a header for two mappings."""
     known = frozenset(key for mapping in mappings for _, key in mapping.columns.each())
     keys = [_keys(row, known) for row in table.rows]
     headers = [
@@ -85,7 +85,7 @@ def understand(table: Table, mappings: Sequence[Mapping]) -> list[Line]:
     above = _above_a_header(table.rows, headers)
     lines: list[Line] = []
     header: Header | None = None
-    lost = False  # below a header that was not understood, where columns mean something else than above it
+    lost = False  # below a header that was not understood, after which columns no longer mean the same
     for row, found, stands_above, titles in zip(table.rows, headers, above, keys, strict=True):
         header = found or header
         line = Line(row, "header", found) if found else _line(row, header, stands_above, len(titles))
@@ -116,13 +116,13 @@ def _header(row: Row, keys: dict[int, str], mappings: Sequence[Mapping], merges:
 
 
 def _understood(header: Header) -> tuple[int, int]:
-    """How many columns are understood, first without those that say of a list of approvals which of them ended: they
-    would be the dates of a list of ends."""
+    """How many columns are understood, first without those that say which approvals of a list ended, because these would be the dates
+    of a list of ends."""
     return len(set(header.fields) - {"ended", "status"}), len(header.fields)
 
 
 def _as_header(row: Row, mapping: Mapping, merges: bool) -> Header | None:
-    """How a mapping understands a row as a header; None where it does not. Raises BadTable for two columns of one field."""
+    """How a mapping understands a row as a header; None if it does not. Raises BadTable for two columns of one field."""
     keys = [title_key(cell) for cell in row.cells]
     if any(title_key(title) in keys for title in mapping.unless):
         return None
@@ -148,12 +148,12 @@ def _refuse_two(row: Row, field: str, columns: Sequence[int], merges: bool) -> N
 
 
 def _merged(row: Row, first: int, second: int) -> bool:
-    """Whether two columns are one cell: a title that was merged over both."""
+    """Whether two columns of a row are one cell, with a title that was merged over both."""
     return len({row.cells[index] for index in range(first, second + 1)}) == 1
 
 
 def _titles(row: Row) -> dict[int, str]:
-    """A title for each column, no two alike, as the key of a published cell."""
+    """A title for each column, no two the same, as the keys of the published cells."""
     if len(row.cells) > CELLS_LIMIT:
         raise BadTable(
             f"row {row.number} is a header of {len(row.cells)} columns; an event keeps at most {CELLS_LIMIT}. "
@@ -171,7 +171,7 @@ def _titles(row: Row) -> dict[int, str]:
 
 
 def _above_a_header(rows: Sequence[Row], headers: Sequence[Header | None]) -> list[bool]:
-    """For each row, whether only rows of one text, or of none, stand between it and the next header."""
+    """For each row, whether there are only rows with one text or none between it and the next header."""
     above: list[bool] = []
     near = False
     for row, header in zip(reversed(rows), reversed(headers), strict=True):
@@ -214,15 +214,15 @@ def _is_note(row: Row, header: Header, stands_above: bool) -> bool:
         return False
     filled = [index for index, cell in enumerate(row.cells) if cell.strip()]
     if stands_above or len(filled) >= max(3, len(header.titles) - 1):
-        return True  # a heading inside the table, or one cell that was merged over the whole row
+        return True  # a heading inside the table, or one cell merged over the whole row
     margin = min(index for index in header.titles if index not in header.untitled)
     meant = next((field for field, index in header.fields.items() if index == margin), "ordinal")
     return filled == [margin] and meant == "ordinal" and not re.fullmatch(r"[\d.\s]*", first)
 
 
 def _names_something(row: Row, header: Header) -> bool:
-    """Whether a row has a text of its own in the column of items, companies or numbers, as a damaged row has, and as the count in
-    the last row of a list is none."""
+    """Whether a row has a text of its own in the column of items, companies or numbers, as a damaged row does. The count in the last
+    row of a list is no such text."""
     first = next(cell for cell in row.cells if cell.strip())
     others = [
         cell for index in _naming(header) if (cell := _at(row, index).strip()) and cell != first.strip()
@@ -237,12 +237,12 @@ def _at(row: Row, index: int) -> str:
 
 
 def may_be_damaged(row: Row, header: Header) -> bool:
-    """Whether what was taken for a note begins where the rows of the list have a name or a number."""
+    """Whether a row that was taken for a note begins in a column in which the list has a name or a number."""
     return next(index for index, cell in enumerate(row.cells) if cell.strip()) in _naming(header)
 
 
 def _naming(header: Header) -> set[int]:
-    """The columns of items, companies and numbers, but for the first, in which notes stand too."""
+    """The columns of items, companies and numbers, except the first column, which may also contain notes."""
     margin = min(index for index in header.titles if index not in header.untitled)
     return {header.fields[f] for f in ("item", "company", "number") if f in header.fields} - {margin}
 
@@ -251,7 +251,7 @@ def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:
     """Why a row below a header is not a valid row of the list, and in which column."""
     for index, fault in row.faults:
         if index == header.fields.get("ordinal"):
-            continue  # the number of a row says nothing
+            continue  # a row number says nothing
         return fault, header.titles.get(index, f"column {index + 1}")
     extra = [index for index, cell in enumerate(row.cells) if cell.strip() and index not in header.titles]
     if extra:
@@ -274,7 +274,7 @@ def _wrong(row: Row, header: Header, titles: int) -> tuple[str, str]:
 
 
 def _lacking(row: Row, header: Header) -> FieldName | None:
-    """The first field that the list must have and that is empty in this row."""
+    """The first required field that is empty in this row."""
     for field in header.mapping.required:
         index = header.fields[field]
         if index >= len(row.cells) or is_nothing(row.cells[index]):

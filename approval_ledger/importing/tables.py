@@ -1,4 +1,4 @@
-"""A file to tables of cell texts: which reader it needs, what a table is, and the limits that every file keeps."""
+"""From a file to tables of cell texts: which reader it needs, what a table is, and the limits for every file."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 from events import Refused
 
 FILE_LIMIT = 32 * 1024 * 1024  # bytes
-ROWS_LIMIT = 200_000  # of a file
+ROWS_LIMIT = 200_000  # in a file
 COLUMNS_LIMIT = 200
-CELL_LIMIT = 32_767  # characters: what a spreadsheet's cell holds
+CELL_LIMIT = 32_767  # characters, the most that a cell of a spreadsheet can hold
 
 
 class BadTable(Refused):
-    """A file is not a table, or a table is not understood. Nothing was stored."""
+    """A file is not a table, or a table cannot be understood. Nothing was stored."""
 
     code = "bad-table"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as the file has it. `faults` says, by index, why a cell has no text that could be trusted."""
+    """One row as it is in the file. `faults` says, by index, why the text of a cell cannot be trusted."""
 
     number: int
     cells: tuple[str, ...]
@@ -31,14 +31,14 @@ class Row:
 
     @property
     def filled(self) -> set[str]:
-        """The different texts in it. A merged cell stands once."""
+        """The different texts in the row. A merged cell counts once."""
         return {text for cell in self.cells if (text := cell.strip())}
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`number` counts the tables of a file from 1; `captions` are the lines that stand above it, the nearest last; where
-    it `merges`, two cells of one text that stand side by side may be one."""
+    """A table. `number` counts the tables of a file from 1; `captions` are the lines above it, the nearest last. If it `merges`, two
+    cells side by side with the same text may be one cell."""
 
     number: int
     rows: tuple[Row, ...]
@@ -50,12 +50,12 @@ class Table:
 
 @dataclass(slots=True)
 class Budget:
-    """What a file may still hold. Raises BadTable where a row goes over."""
+    """How much more a file may contain."""
 
     rows: int = field(default=ROWS_LIMIT)
 
     def row(self, number: int, cells: Iterable[str], faults: tuple[tuple[int, str], ...] = ()) -> Row:
-        """A row within the limits, without the empty cells at its end."""
+        """A row, without the empty cells at its end. Raises BadTable if it exceeds the limits."""
         self.rows -= 1
         if self.rows < 0:
             raise BadTable(f"has over {ROWS_LIMIT:,} rows. Nothing was stored: divide it into several files.")
@@ -74,16 +74,16 @@ class Budget:
 
 
 def shortly(error: Exception) -> str:
-    """What a library says of a file, on one line."""
+    """What a library says about a file, on one line."""
     return " ".join(str(error).split())[:200]
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of a file. Raises BadTable where it cannot be read or is too large."""
+    """The bytes of a file. Raises BadTable if it cannot be read or is too large."""
     try:
         if not stat.S_ISREG(
             path.stat().st_mode
-        ):  # before it is opened: a pipe would wait for somebody who writes
+        ):  # before it is opened: opening a pipe would wait for a writer
             raise BadTable("is a directory, a pipe or a device, not a regular file: save it as one")
         with path.open("rb") as file:
             content = file.read(FILE_LIMIT + 1)  # no more, whatever the file is: a device never ends
@@ -96,7 +96,7 @@ def content_of(path: Path) -> bytes:
 
 def read(path: Path) -> list[Table]:
     """The tables of a file, whose format is recognised by its content, not by its name. Raises BadTable."""
-    from . import archive, delimited, objects  # the readers need what stands above
+    from . import archive, delimited, objects  # the readers import from this module
 
     content = content_of(path)
     _refuse_strangers(content)

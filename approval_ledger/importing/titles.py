@@ -1,4 +1,4 @@
-"""When two column titles are the same, and what a cell says without its layout and its notes."""
+"""When two column titles are the same, and what a cell says apart from its layout and its notes."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _NOTHING_LIMIT = 12  # characters, with white space
 
 @lru_cache(maxsize=65_536)
 def title_key(text: str) -> str:
-    """The key under which a column title is compared: without white space, what stands in brackets, and marks of notes."""
-    if len(text) > TITLE_LIMIT:  # no title, and not worth a look: most cells come through here
+    """The key by which column titles are compared: without white space, text in brackets, and marks of notes."""
+    if len(text) > TITLE_LIMIT:  # not a title, and not worth a look: most cells come through here
         return ""
     written = "".join(name_key(text).split())
     bare = _BRACKETED.sub("", written).strip(_MARKS)
@@ -40,23 +40,23 @@ def title_key(text: str) -> str:
 
 
 def title(text: str) -> str:
-    """A title as an event may hold it: on one line."""
+    """A title in a form that an event may contain: on one line."""
     return _BETWEEN_WIDE.sub("", " ".join(text.split()))
 
 
 def name(text: str) -> str:
-    """The name in a cell: on one line, without the mark of a note at its end. Chinese is joined where its line broke."""
+    """The name in a cell: on one line, without the mark of a note at its end. Chinese text is joined at line breaks."""
     return _without_note(title(text)).strip()
 
 
 def number(text: str) -> str:
-    """The registry number in a cell, without white space, widths and the kind of its dashes: one spelling, so that what
-    ends an approval names the one that began. The cell is kept as it was among the published ones."""
+    """The registry number in a cell, without white space, widths and the kind of its dashes: in one spelling, so that what ends an
+    approval names the same number as what granted it. The published cells keep the original."""
     return visible_key(_without_note("".join(text.split())))
 
 
 def _without_note(text: str) -> str:
-    # The pattern takes a time that grows with the square of a text, and a longer one is no name.
+    # The pattern's time grows with the square of the text's length, and a longer text is not a name.
     if len(text) > NAME_LIMIT:
         return text
     bare = _NOTE.sub("", text)
@@ -83,6 +83,6 @@ def is_nothing(text: str) -> bool:
 
 
 def emptiness(text: str) -> str:
-    """What is wrong with a cell that says nothing and has to say something."""
+    """What is wrong with a cell that says nothing, but has to."""
     said = text.strip()
     return f"is empty: {said!r} means that there is nothing" if said else "is empty"

@@ -1,4 +1,4 @@
-"""XLSX, by openpyxl: each sheet is a table, hidden ones too; what a formula gave when it was saved, dates, merged cells."""
+"""XLSX, read with openpyxl: each sheet is a table, even if it is hidden. Formulas have the values with which they were saved."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
 
-# The streaming worksheet drops what this parser knows (merged ranges, which cell is a formula), and the other kind of
-# worksheet builds every cell of a merged range: A1:XFD1048576 would be 17 billion.
+# The streaming worksheet loses what this parser knows (merged ranges, which cells are formulas), and the other kind of worksheet
+# builds every cell of a merged range, which for A1:XFD1048576 is 17 billion.
 from openpyxl.worksheet._reader import (
     FORMULA_TAG,
     MERGE_TAG,
@@ -26,15 +26,15 @@ from openpyxl.worksheet._reader import (
 from .tables import COLUMNS_LIMIT, ROWS_LIMIT, BadTable, Budget, Row, Table, shortly
 
 MERGED_LIMIT = 2_000_000  # cells that merged ranges may fill
-ELEMENTS_LIMIT = 200_000  # of one row, or of all merged ranges: a row of 16,384 cells has a sixth of them
-EXACT_DIGITS = 15  # what a spreadsheet keeps of a number
+ELEMENTS_LIMIT = 200_000  # in one row, or in all merged ranges; a row of 16,384 cells has a sixth of that
+EXACT_DIGITS = 15  # digits of a number that a spreadsheet keeps
 _ESCAPED = re.compile(r"(?:_x[0-9A-Fa-f]{4}_)+")
 
 Faults = dict[int, str]
 
 
 class _Parser(WorkSheetParser):  # type: ignore[misc]  # openpyxl has no types
-    """openpyxl's parser, which also notes formulas that nobody has calculated."""
+    """openpyxl's parser, extended to note formulas that were never calculated."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)

@@ -1,4 +1,4 @@
-"""What a question gives, from documents at one position, wherever they are: pure. One projection a file."""
+"""The answers to questions, computed from documents at one position, wherever these are stored. Pure; one file for each projection."""
 
 from .batches import batches_in
 from .companies import companies_in, company_names_in

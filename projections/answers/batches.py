@@ -31,7 +31,7 @@ def batches_in(
     for counted, premises in premises_for.items():
         written, figures, shown = counts[counted], Figures.of(premises), shown_of[premises]
         one = terms.equal_to(counted, equations)
-        # Equated terms share their batches: each is listed where it was announced.
+        # Equated terms share their batches: each is listed under the terms in which it was announced.
         found += [
             _batch(figures, shown, placed.batch, written, one) | _doubt(placed.on, valid_at)
             for placed in figures.order
@@ -89,6 +89,6 @@ def _batch(
 
 
 def _names(reports: Iterable[BatchReport]) -> list[dict[str, str]]:
-    """Whom the announcements name, each once."""
+    """The companies, with items, that the announcements name, each once."""
     named = [entry for report in reports for entry in report.names]
     return [dict(pairs) for pairs in dict.fromkeys(tuple(sorted(entry.items())) for entry in named)]

@@ -145,7 +145,7 @@ def _company(
 
 
 def _perhaps_merged(known: Identities, company: Company) -> dict[str, Company]:
-    """The companies that it may have been merged with, by their slugs: also those that only another of them may have been."""
+    """The companies that it may have been merged with, by their slugs, including those that may only be merged with one of these."""
     found: dict[str, Company] = {}
     slugs = [*company.perhaps]
     for slug in slugs:  # which grows
@@ -157,12 +157,12 @@ def _perhaps_merged(known: Identities, company: Company) -> dict[str, Company]:
 
 
 Records = Mapping[str, Mapping[str, Any]]
-"""What is counted under each name (as a key) that anything is counted under."""
+"""What is counted under a name (as a key), for the names under which anything is counted."""
 
 
 class _Counting:
-    """Counts the approvals of companies in terms that are `one`, which are `written` so, and of several that list as many first in
-    those that come first: those of any day, or those by one of the days `valid_at`."""
+    """Counts the approvals of companies, on any day or by one of the days `valid_at`, in terms that are `one` and are shown as
+    `written`. The terms that list the most of a company's approvals count; if several list as many, the first of them."""
 
     def __init__(
         self, written: str, one: Iterable[str], figures: Figures, views: Views, valid_at: DateRange | None
@@ -187,8 +187,8 @@ class _Counting:
         self._most_because = Shown(figures).high(figures.total_in(days), days)
 
     def approvals(self, company: Company, may_be: Set[str], records: Records) -> dict[str, Any] | None:
-        """The company's approvals in these terms: those known by name, and bounds, for an undisclosed one may be anyone's.
-        So may those of the names that it `may_be` known by. `records` are those of all these names."""
+        """The company's approvals in these terms: those known by name, and bounds, because an undisclosed one may be anyone's, and
+        those under the names that it `may_be` known by may be its own. `records` has all these names. None if it may have none."""
         if not any(self._concerns(name, records) for name in (*company.names, *may_be)):
             return None
         named, reported = self._known_of(_undisputed(company), records)
@@ -216,8 +216,8 @@ class _Counting:
     def _evidence(
         self, named: int, reported: list[Reported], high: int | None, perhaps: list[Reported]
     ) -> dict[str, Any]:
-        """What is reported under the company's names forces the lowest count; what is under names that may be its, and what
-        bounds the total, the highest. `more` counts approvals on the former side, and events on the latter."""
+        """The lowest count rests on what is reported under the company's names; the highest on what is reported under names that may be
+        its own, and on what bounds the total. `more` counts approvals for the former, and events for the latter."""
         low = sorted({position for each in reported for position in each.positions})[:SHOWN]
         told = sum(each.approvals for each in reported if not each.positions.isdisjoint(low))
         most, more = ([], 0) if high is None else self._most_because
@@ -240,7 +240,7 @@ class _Counting:
             yield {"events": sorted(each.positions), "says": says}
 
     def _shared_by(self, company: Company, may_be: Set[str]) -> list[_Shared]:
-        """Those of several names that are not surely its own, whether or not they may be."""
+        """The registry numbers given to several names, some of which are or may be its own, and not all of which certainly are."""
         own, surely_own = {*company.names, *may_be}, {*_undisputed(company)}
         given = {each.number: each for name in own for each in self._shared.get(name, ())}
         return [
@@ -252,14 +252,14 @@ class _Counting:
         ]
 
     def _concerns(self, name: str, records: Records) -> bool:
-        """Whether anything is counted here under a name: mostly, of a company there is not."""
+        """Whether anything is counted here under a name. For most companies nothing is."""
         if name in self._named_in or name in self._named_later or name in self._shared:
             return True
         return name in records and not self._repeated.keys().isdisjoint(records[name]["granted"])
 
     def _known_of(self, names: list[str], records: Records) -> tuple[int, list[Reported]]:
-        """How many approvals these names of a company have at least, with what is reported of them: those granted to it, or
-        those with which announcements name it, if they are more."""
+        """How many approvals these names of a company have at least, and the reports of them: those granted to it, or if they are more,
+        those with which announcements of batches name it."""
         granted, mentioned = self._granted_to(names, records), self._mentioned(names)
         return max(
             granted, (sum(each.approvals for each in mentioned), mentioned), key=lambda known: known[0]
@@ -274,11 +274,11 @@ class _Counting:
         if named.keys() <= self._different:  # mostly
             return [each for mentions in named.values() for each in mentions]
         most = {batch: sum(each.approvals for each in mentions) for batch, mentions in named.items()}
-        # Which of two that may be one is taken does not depend on which came first, for their days and counts decide.
+        # Of two batches that may be one, their days and counts decide which is taken, not the order in the log.
         orders = (
             sorted(most, key=lambda of: (-most[of], *self._by_days(of))),
             sorted(most, key=lambda of: (*self._by_days(of), -most[of])),
-            # No fewer than the total takes for named.
+            # So that there are no fewer than the total counts as named.
             sorted(most, key=lambda of: (of not in self._different, -most[of], *self._by_days(of))),
         )
         chosen = max(map(self._surely_different, orders), key=lambda of: sum(most[batch] for batch in of))
@@ -290,7 +290,7 @@ class _Counting:
         return days.last, days.first, of.ordinal is None, of.label is None
 
     def _surely_different(self, batches: Iterable[str]) -> list[str]:
-        """Those of them that are surely none of those before them which are."""
+        """The batches that are certainly different from each of those chosen before them."""
         chosen: list[str] = []
         for batch in batches:
             if all(_are_two(self._batches[batch], self._batches[other]) for other in chosen):
@@ -298,7 +298,7 @@ class _Counting:
         return chosen
 
     def _mentions(self, batch: str, named: Mapping[str, _Naming]) -> Iterator[Reported]:
-        """What a batch names of one company: what was two companies when it was announced was named as two."""
+        """What a batch names for one company. Names that were two companies when it was announced count as two."""
         of = self._batches[batch]
         one = self._then.may_be_one(frozenset({*named, *of.numbers}), of.named_on)
         of_company: dict[str, _Naming] = {}
@@ -320,9 +320,9 @@ class _Counting:
             }.values()
             if not shared and not any(counted in of for of in held):
                 continue
-            # What a name has on its own the fold has counted, so that no history is read to its end.
+            # If no name shares an approval with another one, the fold's count is right, and no history is read to its end.
             by_fold = self._valid_at is None and repeated.isdisjoint(names)
-            # Whose it is, reports do not agree about, or another one had it first; or these had it, and it counts as another's.
+            # `others` are counted under these names, but may be another company's; `own` are counted under another name, but are these'.
             others = [each for each in shared if each.first in names and not each.companies <= set(names)]
             own = [each for each in shared if each.first not in names and each.companies <= set(names)]
             own = [each for each in own if surely(each.on, self._valid_at)]
@@ -354,15 +354,15 @@ def _undisputed(company: Company) -> list[str]:
 
 
 class Reported(NamedTuple):
-    """An approval, or some that announcements of one batch name: how many, and the positions of the reports."""
+    """An approval, or those that announcements of one batch name: how many, and the positions of the reports."""
 
     approvals: int
     positions: Set[int]
 
 
 class _Shared(NamedTuple):
-    """A registry number that reports give to several names (as keys): the `companies` are those of whom it may be, and it is
-    counted as that of the `first`. `on` are the days that it may be of."""
+    """A registry number that reports give to several names (as keys). It may belong to any of the `companies`, and is counted under
+    the `first`. `on` are the days that it may be of."""
 
     counted: str
     number: str
@@ -400,7 +400,7 @@ def _granted_first(then: _Then, companies: set[str], given_on: set[str], on: Dat
 
 
 class _Naming(NamedTuple):
-    """The items that announcements of a batch name with a company, and their positions, with what says when the batch was."""
+    """The items that announcements of a batch name for a company, and the positions of these and of what dates the batch."""
 
     items: set[str]
     positions: set[int]
@@ -441,7 +441,8 @@ def _named_in(
 def _merged_since(
     then: _Then, name: str, names: frozenset[str], valid_at: DateRange, on: DateRange
 ) -> set[str]:
-    """Those of the `names` that may be one company with a name on some later days, if they were several on the day before."""
+    """The `names` that may be one company with `name` on the days `on`, if they are not certainly one already at `valid_at`; otherwise
+    none."""
     if len(names) == 1:  # mostly
         return set()
     may_be, were = then.may_be_one(names, on), then.are_one(names, valid_at)
@@ -450,7 +451,7 @@ def _merged_since(
 
 
 def _dated_by(placed: Placed, shown: Shown) -> set[int]:
-    """The positions of what says when a batch was granted: of the members of a later one, which nobody announced, one is enough."""
+    """The positions of what dates a batch. If it is dated by members of a later batch that nobody announced, one of them is enough."""
     positions, _ = shown.positions(placed.placed_by)
     return {*(positions[:1] if NAMED in placed.placed_by else positions)}
 
@@ -466,7 +467,7 @@ def _are_two(one: Batch, other: Batch) -> bool:
 
 
 Told = tuple[str, int, dict[str, Any]]
-"""A report of a grant: the name (as a key) that it is under, its position, and what it says."""
+"""A report of a grant: the company's name in it (as a key), its position, and what it says."""
 
 
 def _distinct(
@@ -479,11 +480,12 @@ def _distinct(
     in_doubt: Set[str],
     most: int | None,
 ) -> Iterator[tuple[DateRange, set[int]]]:
-    """Each approval of one company, by its days and the positions of its reports under these names: those of one number are
-    one, and, without a number, those of one item, unless it has one with a number. What several of its names had when they
-    were two companies is two. Of each name all reports count, or the first, at `most` so many.
+    """Each approval of one company, as its days and the positions of its reports under these names. Reports of one number are one
+    approval, and so are reports of one item without a number, unless another report of the item has one. What several of its names
+    had while they were two companies is two. All reports of each name are read, or the first `most`.
 
-    Of the numbers some count `beside` these, and those `in_doubt` do not count: what has none is the approval of another.
+    An approval without a number that may have one of those counted, here or by the caller (`beside`), is not counted again. This
+    does not hold for numbers `in_doubt`, which may be another company's.
     """
     twice, numbered = redated.twice.get(counted, {}), {*beside}
     by_number: dict[str, list[Told]] = {}
@@ -516,7 +518,7 @@ def _distinct(
 
 
 def _by_company(then: _Then, of_item: list[Told]) -> Iterable[list[Told]]:
-    """The reports of one item, apart where their names surely were two companies then."""
+    """The reports of one item, in parts if their names were certainly several companies then."""
     names = frozenset(name for name, _, _ in of_item)
     if len(names) == 1:  # mostly
         return [of_item]
@@ -529,35 +531,36 @@ def _by_company(then: _Then, of_item: list[Told]) -> Iterable[list[Told]]:
 
 
 class _Then:
-    """Which names may have been one company on some days. What is known of names is kept, for the same stand together again and
-    again, such as those that a company has in two languages."""
+    """Which names may have been one company on some days. Results are kept, because the same names occur together again and again,
+    such as those of a company in two languages."""
 
     def __init__(self, documents: Documents) -> None:
         self._marks = cache(lambda names: Marks(documents, sorted(names)))
 
     def are_one(self, names: frozenset[str], on: DateRange) -> Mapping[str, str]:
-        """A mark for each of the names, the same for those that surely were one on each of these days."""
+        """A mark for each of the names, the same for those that were certainly one company on each of these days."""
         return self._marks(names).are_one(on)
 
     def may_be_one(self, names: frozenset[str], on: DateRange | None) -> Mapping[str, str]:
-        """A mark for each of the names, the same for those that may have been one on one of these days, or ever."""
+        """A mark for each of the names, the same for those that may have been one company on one of these days, or if `on` is None,
+        ever."""
         return self._marks(names).may_be_one(on) if len(names) > 1 else {name: name for name in names}
 
 
 def _share(named: int, others: int, total: Interval) -> dict[str, float]:
     """The company's share of the total, in percent, rounded outwards to 2 decimals.
 
-    Lowest where the total is highest and none of the undisclosed is the company's, highest where all are: named / total, and
-    1 - others / total.
+    It is lowest if the total is highest and none of the undisclosed approvals are the company's, and highest if all of them are:
+    named / total, and 1 - others / total.
     """
     if total.high is None:
         return Percentage(Fraction(0), Fraction(1), open=False).to_json()
-    most = max(total.high, named + others, 1)  # who is named may contradict the total
+    most = max(total.high, named + others, 1)  # the approvals known by name may contradict the total
     return Percentage(Fraction(named, most), 1 - Fraction(others, most), open=False).to_json()
 
 
 def _each_once(contradictions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Terms that are one have the same."""
+    """The contradictions, each once: terms that are one have the same."""
     return list({(each["says"], *each["events"]): each for each in contradictions}.values())
 
 
@@ -586,7 +589,7 @@ def _history(views: Views, company: Company, valid_at: DateRange | None) -> list
                 doubt = {} if surely(on, valid_at) else {"perhaps": True}
                 entries.append({"position": position, **_until(entry, valid_at), **doubt})
     entries.sort(key=lambda entry: int(entry["position"]))
-    # What became of an approval stands with that where it is listed; else once, with the first amendment that gave it to the company.
+    # Changes of an approval are listed with its grant, or if that is not listed, with the first amendment that gave it to the company.
     told = {
         change["position"] for entry in entries if entry["kind"] == "granted" for change in entry["later"]
     }
@@ -597,14 +600,14 @@ def _history(views: Views, company: Company, valid_at: DateRange | None) -> list
 
 
 def _by_day_and_words(entry: dict[str, Any]) -> tuple[date, date, bytes]:
-    """What puts entries in an order that does not come from that of the log."""
+    """A sort key for entries that does not depend on the order of the log."""
     said = {part: value for part, value in entry.items() if part not in ("position", "later")}
     on = _happened_on(entry)
     return on.first, on.last, canonical(said)
 
 
 def _happened_on(entry: dict[str, Any]) -> DateRange:
-    """The days on which what an entry tells may have happened; before all days where it gives none."""
+    """The days on which what an entry reports may have happened; a day before all others if it gives none."""
     on = next(
         (entry[field] for field in ("approved_on", "as_of", "amended_on", "on") if field in entry), None
     )
@@ -613,7 +616,7 @@ def _happened_on(entry: dict[str, Any]) -> DateRange:
 
 
 def _until(entry: dict[str, Any], valid_at: DateRange | None) -> dict[str, Any]:
-    """The entry as it was by then: without what became of an approval later."""
+    """The entry as it was by `valid_at`: without what became of an approval later."""
     if entry["kind"] == "used":
         interval = Count(**entry["users"]).interval()
         bounds = interval.to_json() if interval else {"low": 0, "high": None}
@@ -625,7 +628,7 @@ def _until(entry: dict[str, Any], valid_at: DateRange | None) -> dict[str, Any]:
 
 
 def _may_follow(change: dict[str, Any], amendment: dict[str, Any]) -> bool:
-    """Whether a change of an approval may be later than the amendment that gave it to a company, and is not the same."""
+    """Whether a change of an approval may be later than the `amendment` that gave it to a company, and does not say the same."""
     if change.get("changes") == amendment["changes"]:
         return False
     written, since = change.get("on") or change.get("amended_on"), amendment.get("amended_on")

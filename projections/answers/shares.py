@@ -55,7 +55,7 @@ def share_of_stock_in(
 
 
 def _held(counts: Mapping[str, str], reported: list[tuple[int, dict[str, Any]]]) -> dict[str, str]:
-    """The terms of a stock that an estimate is of."""
+    """The terms of the stock that an estimate is about."""
     return {"authority": counts["authority"], "instrument": "stock", "unit": reported[0][1]["unit"]}
 
 
@@ -113,7 +113,7 @@ def _evidence(**because: frozenset[int]) -> dict[str, Any]:
 def _contradictions(
     market: stocks.Market, reported: list[tuple[int, dict[str, Any]]]
 ) -> list[dict[str, Any]]:
-    """The estimates in conflict, in words: readers who are shown each text once see all of them, of whatever estimator and date."""
+    """The estimates in conflict. The words include estimator and date, so that readers who are shown each text once see all conflicts."""
     said = dict(reported)
     return [
         {
@@ -167,7 +167,7 @@ def _of_stock(
     stock, evidence = market.regions[region], shown.evidence(total, days)
     share, contradictions = _ratio(total.interval, stock.stock), _contradictions(market, reported)
     if stock.stock.high is not None and total.interval.low > stock.stock.high:
-        # Either may be wrong, or the stock of another day: as little is known of the share as where one of them is not reported.
+        # Either may be wrong, or the stock may be of another day: no more is known about the share than if one were not reported.
         share = stocks.ANY
         contradictions.append(
             {
@@ -199,7 +199,7 @@ def _of_stock(
 
 
 def _ratio(part: Interval, whole: Interval) -> stocks.Percentage:
-    """The part's share of the whole, of which it is a part: never over one."""
+    """The share of the whole that the part is. It is never over one, because the part belongs to the whole."""
     low = Fraction(0) if whole.high is None else Fraction(part.low, max(whole.high, 1))
     high = Fraction(1) if part.high is None or not whole.low else Fraction(part.high, whole.low)
     return stocks.Percentage(min(low, Fraction(1)), min(high, Fraction(1)), open=False)

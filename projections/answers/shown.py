@@ -1,4 +1,4 @@
-"""What answers have in common: evidence as positions, bounded in number, and contradictions in words."""
+"""What answers have in common: evidence as a limited number of positions, and contradictions in words."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ TOGETHER = {NAMED: "the approvals known by name", REVOKED: "the revocations"}
 
 
 class Shown:
-    """How the evidence of figures is listed: SHOWN positions a side and a count of the rest, or, from `views`, all of it."""
+    """How the evidence for figures is listed: SHOWN positions on each side and a count of the rest, or if `views` are given, all of
+    it."""
 
     def __init__(self, figures: Figures, views: Views | None = None) -> None:
         self._figures = figures
         self._views = views
         self._days = dict(_days_of_reports(figures.evidence))
         self._members: dict[str, Days] = {}
-        self._forcing: dict[Conflict, list[int]] = {}  # each batch of it asks again
+        self._forcing: dict[Conflict, list[int]] = {}  # asked for again by each batch in a conflict
 
     def evidence(self, bound: Bound, days: DateRange | None) -> dict[str, Any]:
         """The positions on each side of the bound of a figure at one of `days`; `more` counts the others, on both sides
@@ -42,14 +43,14 @@ class Shown:
         return {"low": low[0], "high": high[0], "more": low[1] + high[1]}
 
     def low(self, bound: Bound, days: DateRange) -> tuple[list[int], int]:
-        """The positions that force the lowest value of a figure at one of `days`, and how many others there are: beside the
-        reports it is what came until the first of these days, or until a later one that a report of a period leads to."""
+        """The positions that force the lowest value of a figure at one of `days`, and how many others there are: the reports, and what
+        happened by the first of these days, or by a later day whose total one of the reports bounds."""
         last = max([days.first, *self._ends(bound.low)])
         return self.positions(bound.low, upto=last, revoked_upto=last)
 
     def high(self, bound: Bound, days: DateRange) -> tuple[list[int], int]:
-        """Those that force the highest: beside the reports it is what came between the last of these days and that of a report,
-        and what was revoked until the first of them."""
+        """The same for the highest value: the reports, what happened between the last of these days and the day of a report, and what
+        was revoked by the first of them."""
         ends = [days.last, *self._ends(bound.high)]
         return self.positions(bound.high, after=min(ends), upto=max(ends), revoked_upto=days.first)
 
@@ -57,9 +58,9 @@ class Shown:
         return [day for event in because for day in self._days.get(event, ())]
 
     def contradiction(self, conflict: Conflict, name: str, first: Node, last: Node) -> dict[str, Any]:
-        """The events in conflict, in words, and what a figure (`name` in the answer) would be on each origin's word alone: from the
-        lowest of its `first` node, that of the first day, to the highest of its `last`. Every report is listed: without one of them
-        there is no contradiction. Of what counts together, SHOWN of those that force it."""
+        """The events in conflict, the same in words, and what a figure (called `name` in the answer) would be on each origin's word
+        alone: from the lowest value of its `first` node, for the first day, to the highest of its `last`. Every report is listed,
+        because without any one of them there is no contradiction; of what counts together, SHOWN of those that force it."""
         known = self._figures.evidence
         together = conflict.events & set(TOGETHER)
         reports = sorted(conflict.events - together)
@@ -84,7 +85,7 @@ class Shown:
         }
 
     def _forced_by(self, conflict: Conflict) -> list[int]:
-        """The positions of what counts together, and forces a contradiction."""
+        """The positions among what counts together that force a contradiction."""
         if conflict not in self._forcing:
             self._forcing[conflict] = self._found_forcing(conflict)
         return self._forcing[conflict]
@@ -106,8 +107,8 @@ class Shown:
     def with_equations(
         self, told: dict[str, Any], conflict: Conflict, one: Mapping[str, frozenset[int]]
     ) -> dict[str, Any]:
-        """A contradiction as it is `told`, with the equations that make the terms of its reports `one`: which these are depends on
-        the terms that are asked about, where several lead from one to another."""
+        """A contradiction as it is `told`, with the equations added that make the terms of its reports `one`. If several equations lead
+        from one of these terms to another, it depends on the terms that are asked about which ones are added."""
         terms_of = self._figures.evidence.terms_of
         counted = [terms_of[event] for event in sorted(conflict.events) if event in terms_of]
         return told | {"events": sorted({*told["events"], *terms.equating(one, counted)})}
@@ -120,8 +121,8 @@ class Shown:
         upto: date = date.max,
         revoked_upto: date = date.max,
     ) -> tuple[list[int], int]:
-        """The positions of these events, of the approvals that count together those after a day and until another, of the
-        revocations those until a day; and how many others there are."""
+        """The positions of these events, and how many others there are. Of the approvals that count together only those `after` a day
+        and up to another are listed, of the revocations those up to a day."""
         found = frozenset(event for event in because if event > NAMED)
         members = frozenset(event for event in because if event < BY_DAY)
         of_batches = [self._by_membership[event] for event in members if event in self._by_membership]
@@ -135,16 +136,16 @@ class Shown:
                 days, positions = self._every_revocation
                 listed.update(positions[: bisect_right(days, revoked_upto)])
             return sorted(listed), 0
-        # Reports first: of what counts together there may be thousands, and which of them are listed tells little.
+        # Reports come first: thousands of approvals may count together, and it matters little which of them are listed.
         granted = self._granted if by_day else ()
         sample = {position for days in granted for position in days.sample(after, upto, SHOWN)}
         sample = sample.union(*(batch.sample for batch in of_batches))
         together = sum(days.within(after, upto) for days in granted)
         for batch in of_batches:
-            # Those of its members that are of these days are counted already: documents say of which days they are.
+            # Members that are of these days are counted already; documents say which days members are of.
             counted = self._members_of(batch).within(after, upto) if by_day else 0
             together += batch.members_at_most - counted
-        # Under several names of one company an approval may be reported, and counted, once for each: more reports than approvals.
+        # An approval may be reported under several names of one company and be counted for each, so reports may outnumber approvals.
         together = max(together, len(sample))
         if REVOKED in because:
             revoked = self._most_revoked(revoked_upto)
@@ -158,7 +159,7 @@ class Shown:
         return self._figures.evidence.granted.values()
 
     def _most_revoked(self, upto: date) -> Days:
-        """Those of the revocations that are most: they may be reported by number, and the same ones by item."""
+        """The larger group of revocations, as the same ones may be reported by number and by item."""
         return max(self._figures.evidence.revoked, key=lambda days: days.surely_by(upto))
 
     @cached_property
@@ -173,15 +174,15 @@ class Shown:
 
     @cached_property
     def _every_grant(self) -> _Grants:
-        # Made once: each list of 80, of 40 batches, had gone through 30,000 approvals anew.
+        # Made only once: otherwise each of the 80 lists for 40 batches goes through 30,000 approvals again.
         assert self._views is not None
         evidence = self._figures.evidence
         return _Grants(self._views, evidence.granted, evidence.redated)
 
     @cached_property
     def _every_revocation(self) -> tuple[list[date], list[int]]:
-        """The positions of all revocations, in the order of the first days that they may be of: of one that others date more
-        exactly, the fold takes the days that all allow."""
+        """The first days that all revocations may be of, in order, and their positions. If several reports date a revocation, the fold
+        takes the days that all of them allow."""
         assert self._views is not None
         found = sorted(
             (date_range(on).first, position)
@@ -192,7 +193,7 @@ class Shown:
 
 
 def _day_of(node: Node, other: date) -> date:
-    """The day of a total, or of what was in force."""
+    """The day of a total, or of what was in force; `other` for any other node."""
     match node:
         case (str(), date() as day):
             return day
@@ -201,8 +202,8 @@ def _day_of(node: Node, other: date) -> date:
 
 
 class _Grants:
-    """The positions of every report of an approval in some terms: by the days that the approval may be of, and by the batch that
-    the report puts it in."""
+    """The positions of every report of an approval in some terms: by the days that the approval may be of, and by the batch in which
+    the report puts it."""
 
     def __init__(self, views: Views, counted: Iterable[str], other_days: Redated) -> None:
         reports = {one: [*_reports_of_grants(views, one)] for one in counted}
@@ -221,18 +222,18 @@ class _Grants:
                 self._by_batch.setdefault(batch, []).extend(positions)
 
     def between(self, after: date, upto: date) -> Iterator[int]:
-        """Those of the approvals that are surely after a day and until another."""
+        """The positions for approvals that are certainly `after` one day and not after another."""
         inside = self._dated[bisect_right(self._lasts, after) : bisect_right(self._lasts, upto)]
         return (position for days, positions in inside if after < days.first for position in positions)
 
     def of(self, batch: Batch) -> Iterator[int]:
-        """Those that put an approval in a batch, by its ordinal or by a label of it."""
+        """The positions of reports that put an approval in a batch, by its ordinal or by one of its labels."""
         return (position for key in batch.known_under for position in self._by_batch.get(key, ()))
 
 
 def _days_of_reports(evidence: Evidence) -> Iterator[tuple[int, tuple[date, ...]]]:
-    """The days of the totals that each report bounds: a bound on another day rests on what came between that day and these. By a
-    figure of a period the total before it is bounded by the one at its end, and the other way round."""
+    """The days whose totals each report bounds: a bound on another day rests on what happened between that day and these. A figure
+    for a period bounds the total before it by the one at its end, and the other way round."""
     for batch in evidence.announced:
         yield batch.position, (batch.on.last,)
     for report in evidence.totals:
@@ -243,7 +244,7 @@ def _days_of_reports(evidence: Evidence) -> Iterator[tuple[int, tuple[date, ...]
 
 
 class _Report(NamedTuple):
-    """What is said of an approval, and under which name of its company (as a key)."""
+    """What is said about an approval, and under which name of its company (as a key)."""
 
     name: str
     position: int
@@ -260,8 +261,8 @@ def _reports_of_grants(views: Views, counted: str) -> Iterator[_Report]:
 
 
 def _by_approval(reports: Iterable[_Report]) -> dict[tuple[str, ...], list[_Report]]:
-    """The reports, together that are of one approval: by its number, else by its item and the name of its company. Where reports of
-    an item and company have a number, those that have none tell of no other approval (see `approvals.record`)."""
+    """The reports by approval: by its number, or without one by its item and the name of its company. If any reports of an item and
+    company have a number, those without one are about no other approval, and are left out (see `approvals.record`)."""
     found: dict[tuple[str, ...], list[_Report]] = {}
     numbered = set[tuple[str, ...]]()
     for report in reports:
@@ -274,8 +275,8 @@ def _by_approval(reports: Iterable[_Report]) -> dict[tuple[str, ...], list[_Repo
 
 
 def _by_batch(reports: Iterable[_Report]) -> dict[str, list[_Report]]:
-    """Those that name a batch, by its key. Whether one of a batch gives a number is another question than whether any does: see
-    `approvals.record_of`."""
+    """The reports that name a batch, by its key. Whether a report that names the batch gives a number is a different question from
+    whether any report does: see `approvals.record_of`."""
     found: dict[str, list[_Report]] = {}
     for report in reports:
         if "batch" in report.entry:
@@ -286,9 +287,9 @@ def _by_batch(reports: Iterable[_Report]) -> dict[str, list[_Report]]:
 def _days_and_positions(
     counted: str, approval: tuple[str, ...], reports: list[_Report], other_days: Redated
 ) -> Iterator[tuple[DateRange, list[int]]]:
-    """The days that the reports of an approval give, and those that it counts on in some terms where others date it otherwise; with
-    the positions of its reports, and of those that have no number and say on which days it counts. (Of some evidence, what is listed
-    stands on the former.)"""
+    """The days that the reports of an approval give, and if others date it differently, the days on which it counts: each with the
+    positions of its reports, and the latter also with those of reports without its number that date it. (Some evidence rests on the
+    former days.)"""
     positions = [report.position for report in reports]
     yield by_day.day_range(approvals.span([report.entry["approved_on"] for report in reports])), positions
     without: list[int] = []

@@ -70,7 +70,7 @@ def all_terms(views: Views) -> dict[str, dict[str, str]]:
 def _told(
     premises: Premises, valid_at: DateRange | None, steps: bool, views: Views | None = None
 ) -> tuple[Shown, Sequence[Conflict], dict[str, Any]]:
-    """The answer for all terms that are one, without the equations that make them so, and what it takes to add these."""
+    """The answer for all terms that are one, without the equations that make them so, and what is needed to add these."""
     figures = Figures(premises, days_of(valid_at))
     shown = Shown(figures, views)
     days = valid_at or figures.last_day
@@ -83,21 +83,21 @@ def _told(
         answer["steps"] = [
             {"on": str(day), **_figure(figures, shown, DateRange(day, day))}
             for day in figures.days
-            # Nobody can ask about the day before the first that a report may speak of, which a period from then on begins after.
+            # If a period begins on the first day that a report may be about, the day before is among these, and cannot be asked about.
             if day <= days.last and day.year >= EARLIEST_YEAR
         ]
     return shown, figures.resolution.conflicts, answer
 
 
 def as_text(days: DateRange) -> str:
-    """A day, or the first and the last of some."""
+    """A day, or the first and the last of several."""
     return str(days.first) if days.first == days.last else f"{days.first}/{days.last}"
 
 
 def _equated(
     one: Mapping[str, frozenset[int]], written: Mapping[str, Mapping[str, str]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The other terms that count here, where there are any, and the events that make them one with these."""
+    """The other terms that count here, if there are any, and the events that make them one with these."""
     _, *others = one
     equated = [
         {"terms": terms.written(written[other]), "evidence": sorted(one[other])}

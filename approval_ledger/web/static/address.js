@@ -7,7 +7,7 @@ const PARTS = [
   "valid_at", "known_at", "known_as", "before", "evidence", "more", "of", "language",
 ];
 
-/** The state that a query string stands for. What is no part of it, or no value of a part, is left out. */
+/** The state that a query string stands for. Unknown parts, and values that a part cannot have, are left out. */
 export function stateOf(query) {
   const given = new URLSearchParams(query);
   const state = {};
@@ -28,7 +28,7 @@ export function stateOf(query) {
 
 const mayBePosition = (digits) => Number.isSafeInteger(Number(digits));
 
-/** What a query string has that is no part of a state, or no value of a part, as it is written there. */
+/** The unknown parts of a query string, and the values that a part cannot have, as they are written there. */
 export function passedOver(query) {
   const state = stateOf(query);
   const understood = ([part, value]) => !value || state[part] === value || value === DEFAULTS[part];
@@ -40,8 +40,8 @@ const DEFAULTS = { known_as: "recorded" };
 
 const named = (state) => state.evidence === "all" || positionsOf(state).length > 0;
 
-/** The address of a state, or of one with changes: a part that is null or empty is left out. `more` and `of` say of what the
- * evidence is, and go with it. */
+/** The address of a state with these changes. Parts that are null or empty are left out. `more` and `of` belong to the evidence:
+ * a change of it drops them. */
 export function addressOf(state, changes = {}) {
   const query = new URLSearchParams();
   const changed = { ...state, ...("evidence" in changes && { more: null, of: null }), ...changes };
@@ -52,7 +52,7 @@ export function addressOf(state, changes = {}) {
   return `?${query}`;
 }
 
-/** The figure of which an address asks all the evidence: `[view, authority, ...]`; null where it names none. */
+/** The figure whose whole evidence an address asks for: `[view, authority, ...]`; null if it names none. */
 export function figureOf(state) {
   try {
     const figure = JSON.parse(state.of ?? "null");

@@ -16,20 +16,20 @@ export function counted({ authority, instrument, unit }, words) {
   return `${authority}${words.comma}${what}`;
 }
 
-/** The name of a batch: by its ordinal, or else by its label. */
+/** The name of a batch: its ordinal, or if it has none, its label. */
 export function batchName({ ordinal, label }, words) {
   return ordinal === null || ordinal === undefined ? words.batchUnnumbered(label ?? "") : words.batch(ordinal);
 }
 
-const NAMED = 8; // companies that a line names
+const NAMED = 8; // companies that a line names at most
 
-/** What an event of this type says. An event of a type that this page does not know is told by its type alone. */
+/** What an event of this type says. For a type that this page does not know, only the type. */
 export function claim(type, says, words) {
   const tell = CLAIMS[type];
   return tell ? tell(says, words) : type;
 }
 
-/** The same, after what kind of event it is; what a batch says begins with that anyway. */
+/** The same, preceded by the kind of event, which what a batch says begins with anyway. */
 export function typedClaim(type, says, words) {
   const told = claim(type, says, words);
   return type === "batch.announced.v1" ? told : `${words.types[type] ?? type}${words.colon}${told}`;

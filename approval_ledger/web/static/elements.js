@@ -1,4 +1,4 @@
-// Elements with their text: everything that comes from a ledger goes through here, as a text node, and is never markup.
+// Elements with their text. Everything that comes from a ledger goes through here as a text node, never as markup.
 
 /** An element. Attributes that are null, undefined or false are left out; `onclick` and the like are listeners. */
 export function element(tag, attributes, ...children) {
@@ -12,7 +12,7 @@ export function element(tag, attributes, ...children) {
   return made;
 }
 
-/** A link to another site where the address is one of the web; else the text alone. */
+/** A link to another site if the address is http or https; otherwise only the text. */
 export function outside(address, text) {
   let url;
   try {
@@ -24,11 +24,11 @@ export function outside(address, text) {
   return element("a", { href: url.href, rel: "noopener noreferrer", target: "_blank" }, text);
 }
 
-/** A table with a caption; each row is a list of cells, each a text or nodes. `figures` are the columns set to the right;
- * `texts` says that the first cells hold texts, of which a line may end anywhere. Where there is no room for columns, each row is a card. */
+/** A table with a caption. Each row is a list of cells, each a text or nodes. `figures` are the columns aligned to the right;
+ * `texts` says that the first cells hold texts, which may wrap anywhere. On a narrow screen each row becomes a card. */
 export function table(caption, columns, rows, { figures = [], empty = "", texts = false } = {}) {
   const side = (index) => (figures.includes(index) ? "figure" : null);
-  // The roles are those that the elements have, until a narrow screen lays them out otherwise.
+  // These are the elements' own roles, which they would lose when a narrow screen lays them out as cards.
   const body = rows.map((cells) =>
     element("tr", { role: "row" }, cells.map((cell, index) =>
       index === 0

@@ -1,4 +1,4 @@
-// The evidence: the events behind a figure, with their sources and links, and each as it is stored.
+// The evidence: the events behind a figure, with their sources and links, and each event as it is stored.
 
 import { addressOf, figureOf, positionsOf } from "./address.js";
 import { claim } from "./claims.js";
@@ -9,7 +9,7 @@ import { bothSides, publisher } from "./parts.js";
 
 const LISTED = 200; // events, and as many again on demand
 
-/** The panel of the positions that the address names: `nodes`, and of which `positions`; or null where it names none. */
+/** The panel for the positions that the address names: its `nodes`, and the `positions`; null if the address names none. */
 export async function evidence(page) {
   const { words, state } = page;
   if (!state.evidence) return null;
@@ -42,7 +42,7 @@ export async function evidence(page) {
   return { nodes, positions };
 }
 
-/** All the evidence of the figure that the address names. */
+/** The positions of all the evidence for the figure that the address names. */
 async function wholeEvidence(page) {
   const [view, ...of] = figureOf(page.state);
   const day = view === "totals" ? of[3] : null;

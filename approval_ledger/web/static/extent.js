@@ -1,16 +1,16 @@
-// How far the axes reach, whatever they are set to: the days that a view speaks of, those of publication, and the head of the log.
+// How far the axes reach, whatever they are set to: the days that a view mentions, the days of publication, and the head of the log.
 
 import { firstDay, lastDay } from "./figures.js";
 import { Problem } from "./ledger.js";
 
 const LISTED = "300"; // claims, as many as the view of sources lists
-const ABOUT = ["as_of", "to", "approved_on", "amended_on", "revoked_on", "announced_on", "on"]; // what the day of a claim is called
+const ABOUT = ["as_of", "to", "approved_on", "amended_on", "revoked_on", "announced_on", "on"]; // the fields for the day of a claim
 
-/** Of what an extent is: where two are of the same, they are one. */
+/** What an extent depends on, besides the log: if two pages have the same, they have the same extent. */
 export const extentIsOf = ({ ledger, state }) =>
   [ledger, state.view, state.view === "companies" ? state.name : "", state.known_as].join("\n");
 
-/** The head, what is counted, the `days` of the view, and those of publication (`published`) where they are asked about. */
+/** The head, the `kinds` that are counted, the `days` of the view, and the days of publication (`published`) if the axis is set by them. */
 export async function extentOf(page) {
   const [totals, others, published] = await Promise.all([
     page.get("totals", { steps: "true" }),
@@ -33,7 +33,7 @@ export async function publication(page) {
   return span([first, last]);
 }
 
-/** The days that a view speaks of and totals do not. */
+/** The days that a view mentions in addition to those of totals. */
 const OTHERS = {
   shares: async (page) => (await page.get("shares")).answers.map((each) => each.as_of),
   sources: async (page) => {
@@ -47,7 +47,7 @@ const OTHERS = {
   },
 };
 
-/** A company that there is not takes the axes from nobody. */
+/** The answer for a company that does not exist: the axes are shown all the same. Throws any other error. */
 function nobody(error) {
   if (error instanceof Problem && error.status === 404) return { answers: [] };
   throw error;

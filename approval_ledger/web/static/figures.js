@@ -1,4 +1,4 @@
-// Figures and days in words, as a reader of the language writes them.
+// Figures and days in words, as they are written in the reader's language.
 
 const DAY = 86_400_000; // milliseconds
 
@@ -17,7 +17,7 @@ export function percent({ low, high }) {
   return low === high ? `${low} %` : `${low}–${high} %`;
 }
 
-/** A day, a month or a year, or two with a slash: `26 Jan 2024`, `2024年1月26日`. */
+/** A day, a month, a year, or two of these with a slash between them: `26 Jan 2024`, `2024年1月26日`. */
 export function day(written, words) {
   if (written.includes("/")) {
     const [first, last] = written.split("/");
@@ -35,7 +35,7 @@ export function moment(written, words) {
   return `${day(written.slice(0, 10), words)}, ${written.slice(11, 16)} UTC`;
 }
 
-/** The first and the last day of a day, a month or a year; of two with a slash, of both. */
+/** The first and the last day of a day, a month or a year; of two with a slash between them, of both together. */
 export const firstDay = (written) => `${written.split("/")[0]}-01-01`.slice(0, 10);
 export function lastDay(written) {
   const last = written.split("/").at(-1);
@@ -44,6 +44,6 @@ export function lastDay(written) {
   return month ? fromDays(Date.UTC(Number(month[1]), Number(month[2]), 0) / DAY) : last;
 }
 
-/** The day of a date, counted from 1970; and back. */
+/** The number of days from 1970-01-01 to a date; and back. */
 export const toDays = (written) => Math.round(Date.parse(`${written}T00:00:00Z`) / DAY);
 export const fromDays = (days) => new Date(days * DAY).toISOString().slice(0, 10);

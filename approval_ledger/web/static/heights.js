@@ -1,14 +1,14 @@
-// How high a chart will be, as far as the answer beside it tells: so much room is kept for it until it is drawn.
+// How high a chart will be, estimated from the answer beside it, so that its space can be reserved until it is drawn.
 
-const NARROW = 480; // pixels, below which titles and legends take more lines, and below
-const MIDDLE = 850; // which they take some more
+const NARROW = 480; // pixels, below which titles and legends take the most lines
+const MIDDLE = 850; // pixels, below which they take some more lines than otherwise
 
 const LEGENDS = ["totals", "batches"]; // charts with a legend
 
 const least = (most, number) => Math.min(most, number);
 const distinct = (texts) => new Set(texts).size;
 
-/** The height of a chart `wide` pixels wide. It is rather too much than too little: what stands below it is not to move. */
+/** The height of a chart `wide` pixels wide: rather too much than too little, so that what is below it does not move. */
 export function heightOf(name, answers, wide) {
   const lines = LEGENDS.includes(name) ? [66, 48] : [36, 18];
   return BODIES[name](answers, wide) + (wide < NARROW ? lines[0] : wide < MIDDLE ? lines[1] : 0);

@@ -25,8 +25,8 @@ export function asking(ledger, path, parameters = {}) {
   return `ledgers/${encodeURIComponent(ledger)}/${path}${asked}`;
 }
 
-/** The answer to a request, which carries the token of the ledger, where one was given, or `token` in its place. Throws a Problem,
- * or what `fetch` throws where the server is away or `signal` is aborted. */
+/** The answer to a request, sent with `token`, which by default is the ledger's, if there is one. Throws a Problem, or what `fetch`
+ * throws if the server cannot be reached or a `signal` is aborted. */
 export async function ask(address, { headers, token = held(decodeURIComponent(address.split("/")[1])), ...how } = {}) {
   const response = await fetch(address, {
     ...how,
@@ -89,10 +89,10 @@ export const forget = () => kept.clear();
 
 const COME_BACK = 2_000; // milliseconds, until the server says otherwise
 
-/** Calls `come` with each new event, and what the connection does: `opened`, `lost`, and `refused`, with the Problem, after which
- * it is over. It comes back by itself to a server that went away, and goes on after the last event that it had.
+/** Calls `come` with each new event, `opened` and `lost` as the connection changes, and `refused` with the Problem, which ends it.
+ * It reconnects by itself if the server went away, and goes on after the last event that it received.
  *
- * An EventSource would do the same, but sends no token, and does not tell why it was refused. */
+ * An EventSource would do the same, but cannot send a token, and does not say why it was refused. */
 export function follow(ledger, come, { opened, lost, refused }) {
   const controller = new AbortController();
   const { signal } = controller;
@@ -116,8 +116,8 @@ export function follow(ledger, come, { opened, lost, refused }) {
   return { close: () => controller.abort() };
 }
 
-/** Reads server-sent events until there are no more: `told` gets the data of each, `stream` the last id and how long to wait. One
- * with a name is none of the log: it says that this is another now, and takes the last id back. */
+/** Reads server-sent events until there are no more: `told` gets the data of each, `stream` the last id and how long to wait. A
+ * message with a name is not an event of the log: it says that the log is another one now, and resets the last id. */
 async function eachMessage(body, stream, told) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";

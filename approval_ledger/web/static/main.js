@@ -11,11 +11,11 @@ import { showTime } from "./time.js";
 import { drop, held, hold, tokenForm } from "./token.js";
 import { languages, wordsOf } from "./words.js";
 
-const SOON = 150; // milliseconds without a further move, after which a slider is asked about
-const NEWS = 250; // milliseconds after a new event, so that many are asked about once
-const AGAIN = 1_000; // milliseconds until a stream that was refused is asked for again; then twice as long, and so on,
+const SOON = 150; // milliseconds without a further move after which a slider's question is asked
+const NEWS = 250; // milliseconds from a new event to the next question, so that one question covers many events
+const AGAIN = 1_000; // milliseconds until a stream that was refused is requested again; doubled each time,
 const PATIENCE = 60_000; // up to this
-const QUIET = 10_000; // milliseconds from one word of what came by itself to the next: whoever listens is told each to its end
+const QUIET = 10_000; // milliseconds between announcements of new events, so that a screen reader can finish each
 const MOVES = ["valid-at", "known-at"]; // sliders
 const DATED = ["totals", "batches", "companies", "shares", "sources"]; // views that have the two axes
 
@@ -24,24 +24,24 @@ const place = Object.fromEntries(
     .map((id) => [id, document.getElementById(id)]));
 
 let state = stateOf(location.search);
-let controller = new AbortController(); // of what is being asked now
-const timers = new Map(); // one each: of a slider's move, of a search, of the next look, of news
-let rendering = null; // the promise of what is being asked and drawn
-let extent = null; // how far the axes reach, and of what that is
+let controller = new AbortController(); // of the requests under way
+const timers = new Map(); // by what they are for: a slider's move, a search, the next look, news, ...
+let rendering = null; // the promise of what is being requested and drawn
+let extent = null; // how far the axes reach, and what that depends on
 let connected = null;
 let source = null;
 let mover = null; // the slider whose move made the present entry of the history
 let opener = null; // the mark of the link that opened the evidence
 let panelOf = ""; // which evidence is on the screen,
-let panelHas = ""; // and which events and words that is
+let panelHas = ""; // and with which events and in which language
 let seenAt = null; // the address whose figures are on the screen
-let answeredAt; // the position that they are of
-let missed = false; // whether events may have come that nobody told of
-let figures = ""; // in words, as they were said last, or are to be said
-let unsaid = { events: 0 }; // what came by itself and is to be said: how many events, the `newest` of them, and `figures`
-let refusals = 0; // of the stream of events, one after another
-let turnedAway = ""; // why the token that was held is held no more, until the reader goes on: news may come right after it is told
-let atTheDoor = false; // whether the reader has just given a token, or taken it back
+let answeredAt; // their position
+let missed = false; // whether there may be events that the stream did not deliver
+let figures = ""; // in words, as they were announced last, or are to be announced
+let unsaid = { events: 0 }; // what is still to be announced: how many events, the `newest` of them, and `figures`
+let refusals = 0; // of the stream of events, in a row
+let turnedAway = ""; // why the token was dropped, shown until the reader moves on, even if news comes right after
+let atTheDoor = false; // whether the reader has just given a token, or withdrawn it
 
 const ledger = () => state.ledger ?? document.documentElement.dataset.ledger;
 const axes = () => ({ valid_at: state.valid_at, known_at: state.known_at, known_as: state.known_as });
@@ -57,11 +57,11 @@ function go(changes, { by = null } = {}) {
   return render();
 }
 
-/** Goes on to an address. Its entry knows how many entries back the evidence that it shows was not open yet. */
+/** Goes to an address. Its entry in the history remembers how many entries back the evidence that it shows was not open yet. */
 function enter(address) {
   const next = stateOf(address);
   const same = addressOf(next, { evidence: null }) === addressOf(state, { evidence: null });
-  const before = state.evidence ? history.state?.opened : 0; // of an address that was opened with evidence nobody knows
+  const before = state.evidence ? history.state?.opened : 0; // unknown if the page was opened with evidence in its address
   history.pushState({ opened: same && next.evidence && before !== undefined ? before + 1 : undefined }, "", address);
 }
 
@@ -81,14 +81,14 @@ function close() {
   history.go(-opened);
 }
 
-/** Writes changes into the address, of which the screen needs nothing new. */
+/** Writes changes into the address for which nothing on the screen has to change. */
 function note(changes) {
   history.replaceState(history.state, "", addressOf(state, changes));
   state = stateOf(location.search);
   seenAt = location.search;
 }
 
-/** Acts once nothing more came for a while. */
+/** Calls `act` once this many milliseconds have passed without a further call for the same `what`. */
 function soon(act, what, milliseconds = SOON) {
   clearTimeout(timers.get(what));
   timers.set(what, setTimeout(() => {
@@ -121,7 +121,7 @@ function pageNow(signal) {
     },
     ask: (path, parameters = {}) => page.get(path, { ...axes(), ...parameters }),
     kinds: async () => (await extentNow(page)).kinds,
-    published: () => publication({ get: (path) => fetched(asking(ledger(), path)) }), // news in between do not end it
+    published: () => publication({ get: (path) => fetched(asking(ledger(), path)) }), // without `signal`: news must not abort it
     placed: (act) => placed.push(act),
     after: (act) => later.push(act),
     render,
@@ -159,7 +159,7 @@ async function show(page) {
     const views = await import(`./view-${state.view}.js`);
     const [seen, panel, within] = await Promise.allSettled([views.view(page), evidence(page), extentNow(page)]);
     if (signal.aborted) return;
-    // Each stands without the others: a wrong address leaves the way to another one.
+    // Each is shown even if the others fail, so that a wrong address still leaves a way on.
     answeredAt = seen.value?.answer?.position;
     if (within.status === "fulfilled") axesShown(page, within.value);
     if (panel.status === "fulfilled") panelShown(panel.value, words);
@@ -183,7 +183,7 @@ async function show(page) {
   }
 }
 
-/** Puts nodes there, unless the same are there: of a link that is replaced between its press and its release, the click is lost. */
+/** Puts nodes there, unless equal ones are there already: if a link is replaced between press and release, the click is lost. */
 function filled(where, nodes) {
   const there = [...where.children];
   if (nodes.length !== there.length || !nodes.every((node, at) => node.isEqualNode(there[at]))) where.replaceChildren(...nodes);
@@ -265,7 +265,7 @@ function marked({ sign, which }) {
   return found[which] ?? found[0];
 }
 
-/** The focus stays where it was, though what had it is made anew. */
+/** Makes a change that may replace the focused element, and returns the focus to its successor. */
 function keepingFocus(change) {
   const before = document.activeElement;
   const mark = before && before !== document.body && markOf(before);
@@ -283,7 +283,7 @@ function inPlace(page, ...nodes) {
   keeping(() => keepingFocus(() => {
     swap(nodes.flat(Infinity).filter((node) => node !== null && node !== undefined));
     for (const key of opened) find(key)?.setAttribute("open", "");
-    page.settle(); // before the focus, for which the browser lays out what is there: what is shorter then is scrolled
+    page.settle(); // before the focus returns: for that the browser lays out the page, and a page that is shorter then scrolls
     for (const [sign, left] of scrolled) for (const each of alike(sign)) each.scrollLeft = left;
   }));
   if (inside && document.activeElement === document.body) place.main.focus({ preventScroll: true });
@@ -295,7 +295,7 @@ function inPlace(page, ...nodes) {
   field.dispatchEvent(new Event("input"));
 }
 
-/** Puts nodes in place of those that were there, but for a choice that has the focus and is the same: its list may be open, and would close. */
+/** Replaces the nodes, except a choice that has the focus and is unchanged, because its list may be open and would close. */
 function swap(nodes) {
   const choiceOf = (among) => among.find((node) => node.matches(".choice:has(select)"));
   const valueOf = (choice) => choice.querySelector("select").value;
@@ -316,7 +316,7 @@ function texts() {
   return found.map((node) => ({ node, sign: JSON.stringify([node.data, node.parentNode.closest("tr")?.firstChild.textContent]) }));
 }
 
-/** What is selected stays so where its texts are still there, though they are made anew. */
+/** Makes a change that replaces texts, and selects the same texts again if they are still there. */
 function keepingSelection(change) {
   const selection = getSelection();
   const { anchorNode, anchorOffset, focusNode, focusOffset } = selection;
@@ -329,7 +329,7 @@ function keepingSelection(change) {
   if (points.every(([node]) => node?.isConnected)) selection.setBaseAndExtent(...points.flat());
 }
 
-/** By what a point of the selection is found again: one between elements is that where the next text begins. */
+/** What an end of the selection is found again by. An end between elements counts as the start of the next text. */
 function markOfPoint(among, node, offset) {
   if (!place.main.contains(node)) return { node, offset };
   const range = document.createRange();
@@ -390,7 +390,7 @@ function sayFigures(text) {
   }
 }
 
-/** Says what came by itself, and what comes in the next while after that, all in one. */
+/** Announces new events and changed figures; what comes within QUIET after that is announced together. */
 function sayWhatCame() {
   const words = wordsOf(state.language);
   const { events: many, newest, figures: changed } = unsaid;
@@ -423,10 +423,10 @@ function failed(error, page) {
   if (passing) soon(render, "again", 3_000);
 }
 
-/** The ledger is read with a token alone, or with another one: nothing of it stays on the screen. */
+/** Removes everything from the screen and asks for a token, because the ledger refused to be read without one, or with this one. */
 function shut(error, page) {
   const { words } = page;
-  if (held(page.ledger) !== error.token) return; // it was asked with one that is held no more
+  if (held(page.ledger) !== error.token) return; // the token was changed since that request
   if (error.token) {
     turnedAway = error.status === 401 ? words.tokenUnknown : words.tokenScope;
     drop(page.ledger);
@@ -482,10 +482,10 @@ function come(event) {
   if (!timers.has("news")) soon(news, "news", NEWS); // not put off by the next event: they may come without a pause
 }
 
-/** What is on the screen is asked anew, once what is being asked is there; unless it is about what was known earlier. */
+/** Asks again for what is on the screen, once the previous answer is there, unless new events cannot change it. */
 async function news() {
   const waiting = {};
-  timers.set("news", waiting); // events that come meanwhile are among those that are asked about
+  timers.set("news", waiting); // the next question covers events that come meanwhile
   await rendering;
   if (timers.get("news") !== waiting) return; // somebody has asked since
   if (!state.known_at && !state.before) return render();

@@ -1,4 +1,4 @@
-// What several views have: links to evidence, charts, contradictions side by side.
+// What several views share: links to evidence, charts, and contradictions with their reports side by side.
 
 import { addressOf } from "./address.js";
 import { claim } from "./claims.js";
@@ -10,8 +10,8 @@ import { asking, events, eventsRead, fetched, Problem } from "./ledger.js";
 const LISTED = 3; // positions that a link to evidence names
 const WIDTHS = [320, 2000]; // pixels that a chart may be wide
 
-/** A link that opens the evidence at these positions; `more` counts others that are not listed, and `of` says of which figure:
- * the view, and what tells the figure from others there. */
+/** A link that opens the evidence at these positions. `more` is how many others are not listed, and `of` says which figure it is
+ * for: the view, and what tells the figure from others there. */
 export function evidenceLink(page, positions, more = 0, of = null) {
   const { state, words } = page;
   if (!positions.length) return words.none;
@@ -25,30 +25,30 @@ export function evidenceLink(page, positions, more = 0, of = null) {
   }, others > 0 ? `${listed} ${words.more(others)}` : listed);
 }
 
-/** Both sides of the evidence of a bound, once each. */
+/** The positions on both sides of the evidence, each once, and how many more there are. */
 export function bothSides({ low, high, more }) {
   return [[...new Set([...low, ...high])].sort((a, b) => a - b), more];
 }
 
-/** The words that a figure may have happened later than the day that is asked about. */
+/** Says that something may have happened after the day that is asked about; null if that is certain not to be so. */
 export function doubt(entry, words) {
   return entry.perhaps ? element("span", { class: "doubt" }, ` ${words.perhaps}`) : null;
 }
 
-/** The words that more are known by name than there surely are. */
+/** Says that more are known by name than the lower bound; null if that is not so. */
 export function overNamed(named, { low }, words) {
   return named > low ? element("span", { class: "doubt" }, ` ${words.moreNamed}`) : null;
 }
 
-/** The words that what is reported of it is in contradiction. */
+/** Says that reports about it contradict one another; null if they do not. */
 export function disputed({ contradictions: found }, words) {
   return found.length ? element("span", { class: "doubt" }, ` ${words.disputed}`) : null;
 }
 
-const heights = new Map(); // of the charts that were drawn: what is drawn anew has the same room
+const heights = new Map(); // of the charts that were drawn, so that drawing one again moves nothing
 
-/** The figure of a chart: drawn once the rest is on the screen, in the room that is kept for it, with its text beside it. `answers`
- * are those that it draws. */
+/** The figure of a chart, which is drawn once the rest is on the screen, in the space reserved for it, with its description in words.
+ * `answers` are what it draws. */
 export function chart(page, name, answers, parameters = {}) {
   const drawn = element("div", { class: "drawn" }, element("p", { class: "note" }, page.words.drawing));
   const words = element("p", { id: `words-of-${name}` });
@@ -81,7 +81,7 @@ async function draw(page, name, parameters, drawn, words) {
   ]);
   if (page.signal.aborted) return;
   words.textContent = specification.description;
-  // Interpreted, not compiled: the page's policy runs no text as a script.
+  // Expressions are interpreted, not compiled: the page's policy forbids evaluating text as a script.
   const { view } = await embed(drawn, specification, {
     actions: false, ast: true, defaultStyle: false, renderer: "svg", tooltip: tell,
   });
@@ -89,7 +89,7 @@ async function draw(page, name, parameters, drawn, words) {
     const { evidence, more, of } = item?.datum ?? {};
     if (evidence?.length) page.go({ evidence: [...evidence].join(","), ...(more && { more: String(more), of: of && JSON.stringify(of) }) });
   });
-  // Its parts are no text that can be read in order: the chart is one picture, told by its words and by the table.
+  // Read one after another, the texts in a chart make no sense: it is one picture, described by its words and by the table.
   drawn.querySelector("svg").setAttribute("aria-hidden", "true");
   drawn.setAttribute("role", "img");
   drawn.setAttribute("aria-label", [specification.title.text].flat().join(" "));
@@ -97,7 +97,7 @@ async function draw(page, name, parameters, drawn, words) {
   drawn.setAttribute("data-drawn", theme);
 }
 
-/** What a mark says, beside the pointer: as text. */
+/** Shows what a mark says next to the pointer, as text. */
 function tell(_, event, __, value) {
   let tip = document.getElementById("tip");
   if (!tip) document.body.append(tip = element("div", { id: "tip", class: "tip", hidden: true, "aria-hidden": "true" }));
@@ -112,14 +112,14 @@ function tell(_, event, __, value) {
 
 const folded = (text) => text.normalize("NFKC").toLowerCase().replace(/\s+/g, " ").trim();
 
-/** An origin as one of these reports writes it: answers fold names to compare them. */
+/** An origin as one of these sources writes it, because answers have names folded for comparison. */
 export function spelled(origin, sources) {
   const written = sources.flatMap((source) => (source ? [source.publisher, source.derived_from?.publisher] : []));
   return written.find((text) => text && folded(text) === origin) ?? origin;
 }
 
-/** The contradictions of some answers, once each, with their reports side by side. Where several batches are in one, what each
- * origin alone would give is told of each, as it is `called`. */
+/** The contradictions of some answers, each once, with their reports side by side. If one concerns several batches, what each origin
+ * alone would give is listed for every batch, by the name that `called` returns. */
 export function contradictions(page, answers, figure, called = null) {
   const { words } = page;
   const once = new Map();
@@ -143,7 +143,7 @@ export function contradictions(page, answers, figure, called = null) {
       tellAlone(read.map((report) => report.data?.source));
       reports.replaceChildren(...read.map((report) => element("li", null, reported(page, report))));
     };
-    show(eventsRead(page.ledger, each.events) ?? []); // at once where they are, so that nothing moves with each event that comes
+    show(eventsRead(page.ledger, each.events) ?? []); // at once if they were read before, so that new events do not make the page jump
     page.after(async () => {
       if (reports.firstChild) return;
       show((await events(page.ledger, each.events, page.signal)).filter((report) => !(report instanceof Problem)));
@@ -173,7 +173,7 @@ function evidenceLinkTo(page, position) {
   }, page.words.position(position));
 }
 
-/** Who published a report, whom that repeats, and when. */
+/** Who published a report, whom they repeat, and when. */
 export function publisher(data, words) {
   const source = data.source;
   if (!source) return data.actor ?? "";

@@ -1,21 +1,21 @@
-// Asking for a rebuild of a projection, with a token for administering where that needs one; and what becomes of it.
+// Asking for a rebuild of a projection, with an admin token if that is needed, and following its outcome.
 
 import { element } from "./elements.js";
 import { moment } from "./figures.js";
 import { ask, asking, Problem } from "./ledger.js";
 import { tokenForm } from "./token.js";
 
-let wanted = null; // the form that asks for a token, with the ledger and the projection that it is for
+let wanted = null; // the form that asks for a token, and the ledger, projection and language that it is for
 
-/** The form that asks for a token, where one was needed for the rebuild that was asked for last. It is the same one as long as
- * that lasts: what is typed into it stays. */
+/** The form that asks for a token, if the last request for a rebuild needed one; otherwise null. As long as that lasts it is the same
+ * element, so that what is typed into it stays. */
 export function adminForm(page) {
   const of = wanted && `${page.ledger} ${wanted.projection} ${page.words.language}`;
   if (wanted && wanted.of !== of) wanted = null;
   return wanted?.form ?? null;
 }
 
-/** A button that asks for a rebuild, and how the last one that was asked for is, or was. */
+/** A button that asks for a rebuild, and the state or outcome of the last one. */
 export function rebuildOf(page, { projection, rebuild }) {
   const { words } = page;
   const name = words.views[projection];

@@ -1,5 +1,4 @@
-// Files of a ledger that is read with a token: a link cannot send one, so that the page fetches what it leads to, and saves it.
-
+// Files of a ledger that is read with a token: a link cannot send one, so the page fetches the file and saves it.
 import { element } from "./elements.js";
 import { ask } from "./ledger.js";
 

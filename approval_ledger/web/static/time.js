@@ -1,13 +1,13 @@
-// The two time axes: a slider and a field for each. What they are set to is in the address.
+// The two time axes, each a slider and a field. The address says what they are set to.
 
 import { addressOf } from "./address.js";
 import { element } from "./elements.js";
 import { day, fromDays, lastDay, toDays } from "./figures.js";
 
-/** Shows both axes in `section`. `extent` is how far they reach; `position` is that of the answer on the screen.
+/** Shows both axes in `section`. `extent` is how far they reach, `position` the position of the answer on the screen.
  *
- * What is there stays there, with the focus, and only its values change; not those of a slider that is `moving`, nor of a day
- * that is being typed. */
+ * The elements stay, and keep the focus; only their values change, except those of a slider that is `moving` and of a day that is
+ * being typed. */
 export function showTime(section, page, extent, position, moving) {
   const { words, state } = page;
   const made = `${page.ledger} ${words.language} ${state.known_as ?? ""}`;
@@ -97,8 +97,8 @@ function set(page, id, moving, { value, min, max, says, shown, go, reset }) {
     : []));
 }
 
-/** The field of a day. Its parts are typed one after another, each of which makes another day: what is typed is asked about
- * with Enter, or when the field is left; a day that is chosen in the calendar, at once. */
+/** The field for a day. Its parts are typed one after another, and each makes a different day, so a typed day applies on Enter or when
+ * the field is left. A day chosen in the calendar applies at once. */
 function setDay(id, title, asked, changed) {
   let value = Number.isFinite(toDays(asked)) ? asked : "";
   const place = document.getElementById(`${id}-exactly`);
@@ -124,7 +124,7 @@ function setDay(id, title, asked, changed) {
   if (!("typed" in field.dataset)) field.value = value;
 }
 
-let chosen = null; // the choice that was made last: what an earlier one asked for may come after it
+let chosen = null; // the last choice that was made: the answer for an earlier one may arrive after it
 
 function setChoice(page, published) {
   const { words } = page;

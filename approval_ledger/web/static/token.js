@@ -1,13 +1,13 @@
-// The token of a ledger that is read with one alone: pasted here, kept by this tab until it is closed, and sent in a header.
+// The token of a ledger that can be read only with one: pasted here, kept by this tab until it is closed, and sent in a header.
 
 import { element } from "./elements.js";
 
 const SHAPE = /^alt\.[0-9a-f]{12}\.[A-Za-z0-9_-]{43}$/;
-const given = new Map(); // by ledger; where a browser keeps nothing for a page, this is all there is
+const given = new Map(); // by ledger; all there is if the browser stores nothing for pages
 
 const place = (ledger) => `approval-ledger token ${ledger}`;
 
-/** The token that was given for a ledger; null where none was. */
+/** The token that was given for a ledger; null if there is none. */
 export function held(ledger) {
   if (!given.has(ledger)) given.set(ledger, storing((storage) => storage.getItem(place(ledger))) ?? null);
   return given.get(ledger);
@@ -31,14 +31,14 @@ function storing(act) {
   }
 }
 
-/** The field that a token is pasted into. `why` is told in its place where something is the matter; `take` gets the token. */
+/** The form into which a token is pasted. `why` is the message above the field; `take` gets the token. */
 export function tokenForm(words, { of, why, label, use, help, take }) {
   const field = element("input", {
     id: "token", type: "password", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
     "aria-describedby": "token-why token-help", "data-key": "token",
   });
   const told = element("p", { class: "wrong", role: "alert", id: "token-why" }, why);
-  // No action, which the policy would refuse: whatever happens, what is typed here gets into no address.
+  // Without an action, and with a policy that would refuse any: whatever happens, what is typed here never gets into an address.
   return element("form", {
     class: "token", method: "post", "data-of": of, novalidate: true,
     onsubmit: (event) => {

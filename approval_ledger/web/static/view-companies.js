@@ -1,4 +1,4 @@
-// Companies: who has approvals, found by any name; and of one company all that is reported under all its names.
+// Companies: who has approvals, searchable by any name; and for one company everything that is reported under all its names.
 
 import { addressOf } from "./address.js";
 import { batchName, count, counted } from "./claims.js";
@@ -41,7 +41,7 @@ async function all(page) {
   };
 }
 
-/** How names are compared while they are typed: without case, width or accents; the ledger itself compares more finely. */
+/** How names are compared with what is typed: ignoring case, width and accents. The ledger's own comparison is stricter. */
 const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim();
 
 function foundBy(answers, search) {
@@ -71,7 +71,7 @@ function listed(page, answers, found) {
 
 const historyOf = ({ state }, company) => addressOf(state, { name: nameOf(company), search: null, evidence: null });
 
-/** Of a record that a merger alone speaks of no name is known, and it is asked for by its own. */
+/** A record that only a merger mentions has no names, and is called by its slug. */
 const nameOf = ({ company, names }) => names[0] ?? company;
 
 function ofTerms(written, words) {
@@ -106,7 +106,7 @@ async function one(page, name) {
   };
 }
 
-/** Where several companies have a name, each begins with the one that it is listed by. */
+/** The other names of a company, after the one by which it is listed if several companies have the name that was asked for. */
 function names(each, amongOthers, words) {
   const others = words.said(words.alsoNamed, each.names.slice(1).join(words.comma) || words.none);
   return amongOthers ? words.said(nameOf(each), others) : others;
@@ -121,7 +121,7 @@ function headline(page, { terms, approvals, share, evidence }) {
     element("p", null, `${words.evidence}${words.colon}`, evidenceLink(page, ...bothSides(evidence))));
 }
 
-/** As the chart has them: by the first day that each may be about, those about no day last; then by position. */
+/** In the order of the chart: by the first day that each may be about, those without a day last; then by position. */
 function byDay(a, b) {
   const first = (entry) => (dayOf(entry) ? firstDay(dayOf(entry)) : "none");
   return first(a).localeCompare(first(b)) || a.position - b.position;

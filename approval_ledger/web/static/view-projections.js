@@ -6,7 +6,7 @@ import { asking, fetched } from "./ledger.js";
 import { evidenceLink } from "./parts.js";
 import { adminForm, rebuildOf } from "./rebuilding.js";
 
-const AGAIN = 2_000; // milliseconds: workers move projections, and nobody tells
+const AGAIN = 2_000; // milliseconds until the next look: workers advance projections without notice
 
 export async function view(page) {
   const { words } = page;
@@ -48,7 +48,7 @@ async function parkedEvents(page, status) {
   return Object.fromEntries(answers.map((answer) => [answer.projection, answer.parked ?? []]));
 }
 
-/** How far a rebuild is that goes on beside the live generation. */
+/** The progress of a rebuild that is being made beside the live generation; null if there is none. */
 function rebuilt({ projection, beside }, head, words) {
   if (!beside) return null;
   const says = words.rebuilding(beside.generation, number(beside.position), number(head));

@@ -1,4 +1,4 @@
-// Shares: each estimator's stocks and shares, as ranges and never as points.
+// Shares: each estimator's stocks of models and shares, as ranges and never as points.
 
 import { element, table } from "./elements.js";
 import { bounds, day, percent } from "./figures.js";

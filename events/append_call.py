@@ -1,4 +1,4 @@
-"""A batch of events as one call of append.lua, and the answer to it as receipts."""
+"""An append as one call of append.lua, and the answer to it as receipts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Subject = Literal["none", "exists"] | int
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class AppendCall:
     """Events, checked and encoded, as the KEYS and ARGV that append them. The events themselves are not kept."""
 
     ledger: str
@@ -57,12 +57,12 @@ class Batch:
         ]
 
 
-def batch(
+def append_call(
     ledger: str,
     events: Iterable[Event],
     expected_position: int | None = None,
     expected_subject: tuple[str, Subject] | None = None,
-) -> Batch:
+) -> AppendCall:
     """The call that appends `events`, each of which is checked. Raises InvalidEvent, TooLarge, BadQuestion."""
     expectation = _expectation(expected_position, expected_subject)
     if isinstance(events, Sized):
@@ -105,7 +105,7 @@ def batch(
         raise TooLarge(
             f"the batch has {size:,} bytes; at most {BATCH_BYTES_LIMIT:,} are taken. Nothing was stored."
         )
-    return Batch(
+    return AppendCall(
         ledger,
         list(seen),
         [
