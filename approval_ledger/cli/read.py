@@ -66,7 +66,7 @@ def events(
     ledger: Ledger = None,
     json: Json = False,
 ) -> None:
-    """Print the events as they are stored; with --json one CloudEvent a line (NDJSON)."""
+    """List the events; with --json each as it is stored, one CloudEvent a line (NDJSON)."""
     if follow and (backwards or subject is not None):
         raise typer.BadParameter("--follow goes with neither --backwards nor --subject")
     with open_ledger(url, data, ledger) as opened:
