@@ -475,15 +475,16 @@ def test_every_answer_can_be_asked_for_on_both_axes(news: Ledger) -> None:
 
 
 def test_questions_that_cannot_be_asked_say_what_is_missing(news: Ledger) -> None:
-    *refused, half, both = news.together(
+    *refused, half, malformed, both = news.together(
         ("companies", "Nobody\x1b[31m"),
         ("shares", "--approvals", "CAC/\x1b[31mgrant/model", "--stock", "CLSA/CN"),
         ("shares", "--approvals", "CAC/approval/model", "--stock", "Nobody/CN"),
         ("totals", "--json", "--at-least", "18"),
         ("events", "--after", str(2**64)),
         ("shares", "--approvals", "CAC/approval/model"),
+        ("shares", "--approvals", "CAC/approval", "--stock", "CLSA/CN"),
         ("events", "--follow", "--backwards"),
-        code=[1, 1, 1, 1, 1, 2, 2],
+        code=[1, 1, 1, 1, 1, 2, 2, 2],
     )
     for ran, words in zip(
         refused,
@@ -500,7 +501,8 @@ def test_questions_that_cannot_be_asked_say_what_is_missing(news: Ledger) -> Non
         assert ran.out == ""
     assert "give both --approvals and --stock" in half.complaint
     assert "--follow goes with neither --backwards nor --subject" in both.complaint
-    assert half.out == both.out == ""
+    assert "--approvals is AUTHORITY/INSTRUMENT/UNIT, not 'CAC/approval'" in malformed.complaint
+    assert half.out == malformed.out == both.out == ""
 
 
 def test_a_share_of_an_estimate_that_nobody_made_is_refused_with_where_to_find_those_that_were_made(

@@ -54,8 +54,8 @@ class Guard:
             raise RequestRefused(
                 400,
                 "foreign-host",
-                f"this server does not go by the name in the Host header, {called[:80]!r}: `approvals serve` and `approvals up` take "
-                "those that it has beside its address, each with --allow-host NAME",
+                f"this server does not answer to the name in the Host header, {called[:80]!r}: if that is its name, start "
+                "`approvals serve` or `approvals up` with --allow-host and the name, without a port",
             )
         if "content-length" in headers and "transfer-encoding" in headers:
             raise RequestRefused(

@@ -66,7 +66,7 @@ def events(
     ledger: Ledger = None,
     json: Json = False,
 ) -> None:
-    """Print the events as they are stored; with --json one CloudEvent a line (NDJSON)."""
+    """List the events; with --json each as it is stored, one CloudEvent a line (NDJSON)."""
     if follow and (backwards or subject is not None):
         raise typer.BadParameter("--follow goes with neither --backwards nor --subject")
     with open_ledger(url, data, ledger) as opened:
@@ -259,8 +259,10 @@ def shares(
     if approvals is None and stock is None:
         _answer(queries.shares, asked, show_shares, url, data, ledger, json)
         return
-    authority, instrument, unit = _parts(approvals, 3, "--approvals AUTHORITY/INSTRUMENT/UNIT")
-    estimator, region = _parts(stock, 2, "--stock ESTIMATOR/REGION")
+    if approvals is None or stock is None:
+        raise typer.BadParameter("give both --approvals and --stock")
+    authority, instrument, unit = _parts("--approvals", "AUTHORITY/INSTRUMENT/UNIT", approvals)
+    estimator, region = _parts("--stock", "ESTIMATOR/REGION", stock)
 
     ask = partial(
         queries.share_of_stock,
@@ -297,10 +299,10 @@ def sources(
     _answer(ask, asked, show_sources, url, data, ledger, json)
 
 
-def _parts(text: str | None, count: int, form: str) -> list[str]:
-    parts = (text or "").split("/")
-    if len(parts) != count or not all(parts):
-        raise typer.BadParameter(f"give both --approvals and --stock: {form}")
+def _parts(option: str, form: str, text: str) -> list[str]:
+    parts = text.split("/")
+    if len(parts) != len(form.split("/")) or not all(parts):
+        raise typer.BadParameter(f"{option} is {form}, not {text!r}")
     return parts
 
 

@@ -100,8 +100,8 @@ def http_settings(
     settings = Settings(log.ledger, host, port, public_reads, tuple(allow_host or ()), rate or None)
     if not settings.loopback and not settings.reads_are_public and not tokens.any_of(log):
         raise BadQuestion(
-            f"other machines reach {host}, and ledger {log.ledger} has no token: make one with `approvals token create`, or let "
-            "everybody read with --public-reads"
+            f"other machines reach {' and '.join(settings.hosts or (host,))}, and ledger {log.ledger} has no token: make one with "
+            "`approvals token create`, or let everybody read with --public-reads"
         )
     return settings
 
@@ -119,6 +119,6 @@ def show_address(settings: Settings, listening: socket.socket, log: Log) -> None
     show.plain(f"the page: http://{host}:{port}/")
     if settings.is_nameless:
         show.plain(
-            f"no client calls it {host}: give each name or address by which they do with --allow-host NAME, or all but this "
-            "machine are refused"
+            f"{host} is no address that clients can use: give each name or address that they do use with --allow-host NAME, or they "
+            "are refused, except on this machine"
         )

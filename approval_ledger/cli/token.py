@@ -76,7 +76,9 @@ def revoke(
     id: Annotated[
         str,
         typer.Argument(
-            metavar="ID", callback=as_utf8, help="As `list` shows it; the part of a token after `alt.`."
+            metavar="ID",
+            callback=as_utf8,
+            help="As `list` shows it; in a token, what is between its two dots.",
         ),
     ],
     *,

@@ -288,7 +288,7 @@ def _no_header(table: Table, keys: Sequence[dict[int, str]], mappings: Sequence[
     found = ", ".join(repr(title(cell)[:40]) for cell in row.cells[:20] if cell.strip())
     return (
         f"has no row that is a header. The nearest is row {row.number}: {found}. A header must have a title for each of: {wanted(mappings)}. "
-        "For another kind of table, write a mapping (docs/importing.md has an example) and give it with --mapping. "
+        "For another kind of table, write a mapping (docs/importing.md says how) and give it with --mapping. "
         "Nothing was stored."
     )
 

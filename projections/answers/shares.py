@@ -37,7 +37,9 @@ def share_of_stock_in(
     asked = {"authority": authority, "instrument": instrument, "unit": unit}
     counts = all_terms(views).get(terms.key_of(**asked))
     if counts is None:
-        raise BadQuestion(f"nothing is counted as {terms.written(asked)} here")
+        raise BadQuestion(
+            f"nothing is counted as {terms.written(asked)} here: `approvals totals` lists what is"
+        )
     counted = terms.key_of(**counts)
     figures = Figures.of(premises_of(views, [counted])[counted], days_of(valid_at))
     days = valid_at or figures.last_day
