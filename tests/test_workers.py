@@ -49,12 +49,12 @@ from workers import (
     workers_alive,
 )
 from workers import worker as worker_module
-from workers.alive import share_of
 from workers.doorbell import answer, hold
 from workers.drain import Drain
 from workers.queues import DoorbellQueue, take
 from workers.queues import doorbell as queue_of
 from workers.reconcile import Reconciler
+from workers.sharing import cost_of, share_of
 from workers.worker import BellWorker, JobTimedOut
 
 from .conftest import new_ledger
@@ -377,20 +377,23 @@ def test_jobs_that_wait_are_run_together_up_to_a_share(log: Log, monkeypatch: py
 
     monkeypatch.setattr(processes, "advance", noting)
     log.append(HISTORY)
-    first, second, *others = PROJECTIONS
-    run_here(log.client, log.ledger, share=2)
-    assert together == [[first, second], others[:2], others[2:]]
+    run_here(log.client, log.ledger, share=share_of(2))
+    assert together == [["companies", "totals"], ["batches", "shares", "sources"]]
     together.clear()
     append(log, 40)
     run_here(log.client, log.ledger)
-    assert together == [list(PROJECTIONS)]
+    assert together == [["companies", "totals", "batches", "shares", "sources"]]
     assert digests(log) == all_folded(log)
 
 
-@pytest.mark.parametrize(("workers", "share"), [(0, 5), (1, 5), (2, 3), (3, 2), (4, 2), (5, 1), (64, 1)])
-def test_a_share_is_what_is_left_for_one_of_so_many(workers: int, share: int) -> None:
-    assert share_of(workers) == share
-    assert share * max(1, workers) >= len(PROJECTIONS)
+@pytest.mark.parametrize("workers", [0, 1, 2, 3, 4, 5, 6, 13, 64])
+def test_the_shares_of_so_many_workers_are_all_projections(log: Log, workers: int) -> None:
+    ring(log.client, log.ledger, PROJECTIONS)
+    queue = queue_of(log.client, log.ledger)
+    share = share_of(workers)
+    taken = [take(queue, log.client, share) for _ in range(max(1, workers))]
+    assert sorted(name for names in taken for name in names) == sorted(PROJECTIONS)
+    assert all(sum(map(cost_of, names)) <= share or len(names) == 1 for names in taken)
 
 
 # Lingering

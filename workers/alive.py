@@ -5,7 +5,6 @@ from __future__ import annotations
 from redis import Redis
 
 from events import storage
-from projections import PROJECTIONS
 
 CONNECTION_NAME = "approvals-worker"
 
@@ -21,8 +20,3 @@ def workers_alive(client: Redis, ledger: str) -> int:
         clients = client.client_list(_type="normal")
     names = {str(c["name"]) for c in clients}  # one process may have several connections
     return sum(name.rsplit("-", 2)[0] == connection_name(ledger) for name in names)
-
-
-def share_of(workers: int) -> int:
-    """How many projections each worker looks after if this many `workers` share them."""
-    return -(-len(PROJECTIONS) // max(1, workers))

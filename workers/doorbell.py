@@ -12,6 +12,8 @@ from redis import Redis
 
 from events import keys, storage
 
+from .sharing import costliest_first
+
 BELL_MS = 5_000
 """How long a bell stays on, in milliseconds, if nobody takes it off or keeps it on: a lost job, or a lost worker, mutes it no longer
 than this."""
@@ -41,7 +43,7 @@ def ring(
         if rung:
             from .queues import doorbell, enqueue  # imports RQ, which is not needed if no bell was off
 
-            enqueue(doorbell(client, ledger, function), ledger, rung, function)
+            enqueue(doorbell(client, ledger, function), ledger, costliest_first(rung), function)
     return rung
 
 

@@ -19,15 +19,15 @@ import structlog
 from redis import Redis
 
 from events import LedgerError, Log, LogDamaged, StorageUnavailable, Unreadable, connect, storage
-from projections import PROJECTIONS
 
 from . import deliver, rebuild
-from .alive import CONNECTION_NAME, connection_name, share_of, workers_alive
+from .alive import CONNECTION_NAME, connection_name, workers_alive
 from .collector import collect_rarely
 from .doorbell import free, not_held, ring
 from .jobs import LINGER, advance
 from .queues import JOB_TIMEOUT, DoorbellQueue, doorbell, take
 from .reconcile import PERIOD, Reconciler, behind
+from .sharing import share_of
 from .watching import Complaints
 from .webhooks import subscriptions
 from .worker import SOCKET_TIMEOUT, BellWorker, take_over_logging
@@ -46,14 +46,14 @@ Process = Callable[[str, str, Callable[[], None]], None]
 def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
     """Runs the jobs of `ledger` in this process until every projection is caught up, and returns how many it ran.
 
-    It uses no signal handler and no thread, so Ctrl-C works as usual. At most `share` projections are advanced together (by
-    default all), so that other processes running jobs get theirs. If a worker elsewhere takes some, this waits for it, or
+    It uses no signal handler and no thread, so Ctrl-C works as usual. No more than a `share` (see `share_of`) is advanced together,
+    by default all projections, so that other processes running jobs get theirs. If a worker elsewhere takes some, this waits for it, or
     advances without a job those whose bells that worker does not keep on, until nothing is left to do. A projection that cannot
     go on does not hold up the others; its error is raised when they are caught up.
     """
     log, queue, ran = Log(client, ledger), doorbell(client, ledger), 0
     errors: dict[str, Exception] = {}
-    together = share or len(PROJECTIONS)
+    together = share or share_of(1)
     idle = False
     while names := behind(log, errors):
         free(client, ledger, names)

@@ -26,6 +26,7 @@ from events import storage
 from projections import PROJECTIONS
 
 from .doorbell import ADVANCE
+from .sharing import cost_of
 from .webhooks import subscriptions
 
 logger = structlog.get_logger("workers")
@@ -197,11 +198,12 @@ def _enqueue(queue: DoorbellQueue, ledger: str, names: list[str], function: str)
         pipeline.execute()
 
 
-def take(queue: DoorbellQueue, connection: Redis, at_most: int) -> list[str]:
-    """Takes up to `at_most` waiting jobs, to be run together, and returns the projection of each. Raises StorageUnavailable."""
+def take(queue: DoorbellQueue, connection: Redis, share: int) -> list[str]:
+    """Takes waiting jobs, to be run together, until they make up a `share` or more, and returns the projection of each. Raises
+    StorageUnavailable."""
     names: list[str] = []
     with storage():
-        while len(names) < at_most:
+        while sum(map(cost_of, names)) < share:
             try:
                 popped = DoorbellQueue.dequeue_any([queue], None, connection)
             except DequeueTimeout:

@@ -27,12 +27,12 @@ from rq.worker import SimpleWorker
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
 from events import LedgerError, storage
-from projections import PROJECTIONS
 
-from .alive import share_of, workers_alive
+from .alive import workers_alive
 from .doorbell import ADVANCE
 from .jobs import advance
 from .queues import JOB_TIMEOUT, AllowedJob, DoorbellQueue, doorbell, take, take_out
+from .sharing import cost_of, share_of
 
 logger = structlog.get_logger("workers")
 
@@ -117,11 +117,11 @@ class BellWorker(SimpleWorker):
         advance(
             self.connection,
             ledger,
-            [first, *take(queue, self.connection, share - 1)],
+            [first, *take(queue, self.connection, share - cost_of(first))],
             failed=failed,
             linger=self.linger,
             stopping=lambda: self._stop_requested,
-            rung=lambda: take(queue, self.connection, len(PROJECTIONS)),
+            rung=lambda: take(queue, self.connection, share_of(1)),
         )
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
