@@ -340,7 +340,9 @@ def fetch_documents(
     for generation, _ in wanted:
         if generation.documents is not None and lookup.targets:
             with _alone(generation, outcomes):
-                pages.fetch_places(generation.documents, _entries(generation.store.projection, lookup))
+                pages.fetch_places(
+                    generation.documents, entries_of_targets(generation.store.projection, lookup)
+                )
     waited_for = [
         (
             generation,
@@ -367,7 +369,7 @@ def asked_for(
     return [*names, WAITING]
 
 
-def _entries(projection: Projection, lookup: Lookup) -> Iterator[tuple[str, int]]:
+def entries_of_targets(projection: Projection, lookup: Lookup) -> Iterator[tuple[str, int]]:
     """The lists that hold an entry for a target of the corrections, each with the position of that entry."""
     for target in lookup.targets:
         event = lookup.hint(*target)

@@ -20,10 +20,10 @@ from events import (
     storage,
 )
 
-from . import past
+from . import pages, past
 from .checkpoint import Checkpoint
 from .derived import DerivableViews
-from .lockstep import PAGE, Lookup, asked_for, decoded
+from .lockstep import PAGE, Lookup, asked_for, decoded, entries_of_targets
 from .past import PastDocuments, SnapshotLost
 from .projection import WAITING, Documents, MemoryDocuments, Projection, advance, correction_key
 from .readings import Events, Held, PastReading, Reading, Readings
@@ -357,6 +357,7 @@ class _Fold:
         log."""
         wanted = [event for event in events if event.position not in self.parked]
         self._documents.fetch(asked_for(self.projection, wanted, lookup))
+        pages.fetch_places(self._documents, entries_of_targets(self.projection, lookup))
         if self._documents.get(WAITING):
             self._documents.fetch(correction_key(event.source, event.id) for event in wanted)
 

@@ -12,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import Log, RecordedEvent, Unreadable, connect
-from projections import PROJECTIONS, Generation, MemoryDocuments, Store, differences, digest, fold, past
+from projections import (
+    PROJECTIONS,
+    Generation,
+    MemoryDocuments,
+    Store,
+    differences,
+    digest,
+    fold,
+    past,
+    queries,
+)
 from projections.past import PastDocuments, SnapshotLost, last_before
 from projections.replay import adopt, rebuild
 from projections.store import Digests
@@ -29,8 +39,12 @@ from .given import (
     append_raw,
     as_bytes,
     ask,
+    called,
+    counted_round_trips,
     drain,
+    granted,
     retract,
+    url_of,
     views,
 )
 from .long import LONG, examples, only_long, some
@@ -296,6 +310,24 @@ def test_given_documents_of_another_shape_when_they_are_asked_for_then_that_is_t
         QUESTIONS[name](log)
     assert QUESTIONS[name](log, known_at=10)["answers"] == ask(list(log.read(limit=10)), name)
     assert differences.diff(log, name, since=10, upto=12)["to"] == 12
+
+
+def test_given_corrections_of_entries_on_earlier_pages_of_lists_when_the_past_is_asked_for_then_each_costs_no_question_of_its_own(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "EVERY", 100)
+    companies = [f"Company {n}" for n in range(10)]
+    log.append([called(f"e{n}", granted(companies[n % 10], f"item {n}", "2024-01-31")) for n in range(300)])
+    project(log, 500)
+    sent = []
+    for corrected in (1, 10):
+        log.append([retract(f"e{n}", f"c{corrected}-{n}") for n in range(10 * corrected, 11 * corrected)])
+        project(log, 500)
+        with connect(url_of(log)) as new, counted_round_trips() as trips:
+            queries.totals(Log(new, log.ledger), known_at=log.head())
+        sent.append(len(trips))
+        append(log, *[20] * (100 - corrected))  # up to the next snapshot
+    assert sent[1] <= sent[0] + 1
 
 
 def test_what_is_written_again_with_each_change_of_a_document_does_not_grow_with_the_log(log: Log) -> None:
