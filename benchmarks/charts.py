@@ -24,11 +24,11 @@ def main() -> None:
 def draw(curve: dict[str, Any], path: Path) -> None:
     """The cost against what grows, both from zero, with the line that the cost must not cross."""
     sizes, costs = zip(*curve["points"], strict=True)
-    allowed = curve["target"] * dict(curve["points"])[curve["base"]]
+    allowed = curve["target"] * costs[0]
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     axes.plot(sizes, costs, marker="o", label="measured")
     axes.axhline(
-        allowed, color="tab:red", linestyle="--", label=f"target: {curve['target']} x at {curve['base']:,}"
+        allowed, color="tab:red", linestyle="--", label=f"target: {curve['target']} x at {sizes[0]:,}"
     )
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=30)
