@@ -24,5 +24,5 @@ def some(cases: Iterable[T], every: int) -> list[T]:
 
 
 def examples(most: int) -> int:
-    """How many examples of a property are tried: a sixth of `most`, but at least 5; `most` if the run may take longer."""
-    return most if LONG else max(5, most // 6)
+    """How many examples of a property are tried: a tenth of `most`, but at least 5; `most` if the run may take longer."""
+    return most if LONG else max(5, most // 10)

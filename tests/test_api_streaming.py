@@ -20,6 +20,7 @@ from .api import Api, problem, running
 from .command import event, text
 from .conftest import new_ledger
 from .given import append, append_raw
+from .long import only_long
 from .servers import Server
 from .waiting import until
 
@@ -286,6 +287,7 @@ def test_a_reader_far_behind_gets_no_page_of_another_log(
         told_of_another_log(reader)
 
 
+@only_long
 @pytest.mark.parametrize("length", [2, 5])
 def test_streams_that_outlast_a_server_notice_that_it_came_back_with_another_log(
     start_server: Callable[..., Server], length: int
@@ -329,6 +331,7 @@ def test_a_stream_ends_when_its_token_is_revoked_and_gets_no_further_event(
             reader.next()
 
 
+@only_long
 def test_a_quiet_stream_ends_when_its_token_is_revoked(
     server: Server, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

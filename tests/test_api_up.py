@@ -121,6 +121,7 @@ def test_a_port_that_is_taken_is_an_error_before_anything_starts(ledger: Ledger,
     assert ledger.keys() == []
 
 
+@only_long
 def test_given_a_ledger_when_it_is_served_then_the_address_that_is_printed_answers(ledger: Ledger) -> None:
     with Running("serve", "--port", "0", *ledger.where) as serve:
         printed = serve.line().partition(" ")[0]
@@ -128,6 +129,7 @@ def test_given_a_ledger_when_it_is_served_then_the_address_that_is_printed_answe
         assert httpx.get(printed).json()["ledger"] == ledger.name
 
 
+@only_long
 @pytest.mark.parametrize("number", some([signal.SIGINT, signal.SIGTERM], every=2))
 def test_serve_ends_at_once_with_its_streams(ledger: Ledger, number: signal.Signals) -> None:
     with Running("serve", "--port", "0", *ledger.where) as serve:
@@ -194,6 +196,7 @@ class _Hurried(Running):
     )
 
 
+@only_long
 def test_given_an_event_on_its_way_when_the_server_must_end_then_nobody_is_told_that_it_was_refused(
     ledger: Ledger,
 ) -> None:
@@ -214,6 +217,7 @@ def test_given_an_event_on_its_way_when_the_server_must_end_then_nobody_is_told_
     assert "exc_type" not in ended.err
 
 
+@only_long
 def test_given_a_log_that_is_taken_slowly_when_the_server_must_end_then_it_says_that_it_broke_it_off(
     ledger: Ledger,
 ) -> None:
@@ -309,6 +313,7 @@ def _projected(server: Server, ledger: Ledger) -> int:
     return Store(Log(server.client(), ledger.name), PROJECTIONS["totals"]).open_live().checkpoint().position
 
 
+@only_long
 @pytest.mark.parametrize(
     ("names", "said"), some([((), True), (("--allow-host", "ledger.example.org"), False)], every=2)
 )
@@ -342,6 +347,7 @@ def test_an_http_server_that_dies_is_started_again_on_the_same_port(ledger: Ledg
         assert not _answers(url)
 
 
+@only_long
 def test_given_an_http_server_that_is_stopped_when_it_is_told_to_end_then_it_is_killed_and_that_is_said(
     ledger: Ledger, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -404,6 +410,7 @@ def test_given_a_server_that_cannot_be_started_again_when_it_is_tried_then_why_i
     assert "its log is gone" in line
 
 
+@only_long
 def test_nothing_is_served_where_no_server_is() -> None:
     refused = approvals("serve", "--port", "0", "--url", NOWHERE, code=1)
     assert refused.complaint.startswith("storage-unavailable: cannot reach the server")

@@ -84,6 +84,7 @@ def test_a_target_may_be_a_floor_or_a_ceiling_of_the_ratio_or_of_the_value() -> 
     ]
 
 
+@only_long
 def test_the_generated_events_are_the_same_every_time_and_as_they_are_described() -> None:
     events = list(approvals(10_000))
     assert [encode(event) for event in events] == [encode(event) for event in approvals(10_000)]

@@ -350,6 +350,7 @@ def test_shares_are_ranges_and_where_any_is_possible_that_is_said(log: Log) -> N
     assert ("Stanford", "US, model, 22 Sep 2023", "61", "any share") in figures
 
 
+@only_long
 @pytest.mark.parametrize("narrow", [1e-6, 1e-320])
 def test_given_a_share_of_nearly_nothing_then_a_world_of_very_many_digits_is_drawn(
     log: Log, narrow: float
@@ -830,6 +831,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(ledger: Ledger, tmp_path
     assert missing.err == f"error: cannot write {tmp_path}/none/t.json: No such file or directory\n"
 
 
+@only_long
 def test_where_the_library_for_pictures_is_missing_the_words_say_what_to_install(
     ledger: Ledger, tmp_path: Path
 ) -> None:

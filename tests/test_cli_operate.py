@@ -391,6 +391,7 @@ def test_given_a_projection_that_something_else_wrote_to_when_the_status_is_aske
     assert None not in {p["digest"] for p in others}
 
 
+@only_long
 def test_given_a_queue_that_something_else_wrote_when_the_status_is_asked_for_then_all_else_is_told(
     projected: Ledger,
 ) -> None:
@@ -579,6 +580,7 @@ def test_up_that_is_killed_takes_its_workers_along_and_leaves_a_server_that_the_
     assert not running(data)
 
 
+@only_long
 def test_a_ctrl_c_while_processes_start_ends_quietly(data: Path) -> None:
     with Running("up", "--port", "0", "--workers", "3", "--data", data) as up:
         assert up.process.stderr is not None

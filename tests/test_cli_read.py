@@ -176,6 +176,7 @@ def test_follow_ends_with_the_words_of_the_error_where_the_server_dies(
     assert ran.err.count("\n") == 1
 
 
+@only_long
 @pytest.mark.parametrize("length", some([1, 3], every=2))
 def test_follow_ends_with_the_words_of_the_error_where_the_log_was_replaced(
     start_server: Callable[..., Server], length: int
@@ -632,6 +633,7 @@ def test_equal_answers_are_equal_bytes_also_after_a_replay(news: Ledger) -> None
 # Where the output goes
 
 
+@only_long
 def test_a_reader_that_has_enough_ends_the_command_quietly_and_a_full_disk_is_one_line(news: Ledger) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -658,6 +660,7 @@ def started(*words: str, into: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen([APPROVALS, *words], stdout=into, stderr=subprocess.PIPE, env=clean_environment())
 
 
+@only_long
 def test_an_output_of_another_encoding_and_a_closed_one_are_no_reason_to_fail(news: Ledger) -> None:
     command = f"exec {APPROVALS} totals {' '.join(news.where)} >&-"
     with subprocess.Popen(
@@ -667,6 +670,7 @@ def test_an_output_of_another_encoding_and_a_closed_one_are_no_reason_to_fail(ne
         assert (*closed.communicate(), closed.returncode) == (b"", b"", 0)
 
 
+@only_long
 def test_only_a_terminal_gets_colours_and_no_color_takes_them_away(news: Ledger) -> None:
     words = ("companies", "Nobody", *news.where)
     with ThreadPoolExecutor() as threads:

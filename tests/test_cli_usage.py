@@ -17,6 +17,7 @@ from events import parse
 
 from .command import SECRET, Ledger, Words, approvals, data_directory, event, lines, text, together, written
 from .given import EXAMPLES, stored
+from .long import only_long
 from .servers import Server
 
 
@@ -93,6 +94,7 @@ def test_a_choice_that_is_none_is_wrong_usage_in_our_words(ledger: Ledger) -> No
     )
 
 
+@only_long
 def test_a_name_by_which_no_client_can_call_a_server_is_wrong_usage(ledger: Ledger) -> None:
     complains(
         ledger,

@@ -14,8 +14,9 @@ import pytest
 from events import BadQuestion, Count, Log, TermsDiffer
 from projections import PROJECTIONS, Store, queries
 
-from .command import Ran, Running, together
+from .command import Ran, Running, approvals
 from .given import as_bytes
+from .long import only_long
 from .servers import Server
 from .test_readme import README
 
@@ -29,16 +30,19 @@ def demo_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def runs(demo_server: Server) -> tuple[Ran, Ran]:
-    """Two runs at once on one server: one for a program, one for people."""
-    url = ("--url", demo_server.url)
-    in_json, in_words = together(("demo", "--json", *url), ("demo", *url))
-    return in_json, in_words
+def run(demo_server: Server) -> Ran:
+    return approvals("demo", "--json", "--url", demo_server.url)
 
 
 @pytest.fixture(scope="module")
-def demo(runs: tuple[Ran, Ran]) -> Document:
-    document: Document = runs[0].document
+def shown(demo_server: Server) -> str:
+    """What another run on the same server shows to people."""
+    return approvals("demo", "--url", demo_server.url).out
+
+
+@pytest.fixture(scope="module")
+def demo(run: Ran) -> Document:
+    document: Document = run.document
     return document
 
 
@@ -66,9 +70,9 @@ def batch(ledger: Document, ordinal: int) -> Document:
 
 
 def test_it_is_one_document_with_the_answers_and_digests_of_every_ledger_it_used(
-    demo: Document, runs: tuple[Ran, Ran]
+    demo: Document, run: Ran
 ) -> None:
-    assert runs[0].err == ""
+    assert run.err == ""
     assert sorted(demo) == ["conclusions", "ledgers"]
     assert len(demo["ledgers"]) == 4
     for ledger in demo["ledgers"]:
@@ -120,8 +124,8 @@ def test_238_new_in_2024_contradict_61_before_and_302_after_and_all_three_are_sh
     assert {135, 137, 138} <= set(contradiction["events"])
 
 
-def test_people_see_the_pair_of_answers_first_and_the_contradiction(runs: tuple[Ran, Ran]) -> None:
-    shown = runs[1].out
+@only_long
+def test_people_see_the_pair_of_answers_first_and_the_contradiction(shown: str) -> None:
     assert re.search(r"^before the list +17 +≥ 41 +6 +≥ 35 +6 *$", shown, re.MULTILINE)
     assert re.search(r"^after it +136 +86 +86 +0 ", shown, re.MULTILINE)
     assert shown.index("before the list") < shown.index("contradiction between") < shown.index("Totals")
@@ -264,8 +268,8 @@ def test_the_history_shows_its_contradictions_and_grows_over_time(demo: Document
     assert any(answer["contradictions"] for answer in history["totals"]["answers"])
 
 
-def test_people_see_the_figures_a_chart_and_that_the_digests_agree(runs: tuple[Ran, Ran]) -> None:
-    shown = runs[1].out
+@only_long
+def test_people_see_the_figures_a_chart_and_that_the_digests_agree(shown: str) -> None:
     for figure in (
         "≥ 41",
         "≥ 27",
@@ -285,27 +289,29 @@ def test_people_see_the_figures_a_chart_and_that_the_digests_agree(runs: tuple[R
     assert "projected by 2 RQ workers" in shown
 
 
-def test_each_run_uses_ledgers_of_its_own(runs: tuple[Ran, Ran], demo: Document, demo_server: Server) -> None:
+@only_long
+def test_each_run_uses_ledgers_of_its_own(shown: str, demo: Document, demo_server: Server) -> None:
     stored = {as_bytes(key).decode()[1:-5] for key in demo_server.client().keys("*}:log")}
     first = {ledger["ledger"] for ledger in demo["ledgers"]}
-    second = set(re.findall(r"^ledger (\S+): \d+ events at positions 1 to", runs[1].out, re.MULTILINE))
+    second = set(re.findall(r"^ledger (\S+): \d+ events at positions 1 to", shown, re.MULTILINE))
     assert len(first) == len(second) == 4
     assert first.isdisjoint(second)
     assert stored == first | second
 
 
 def test_a_server_that_forgets_is_refused(start_server: Callable[..., Server]) -> None:
-    (refused,) = together(("demo", "--json", "--url", start_server(appendonly="no").url), code=1)
+    refused = approvals("demo", "--json", "--url", start_server(appendonly="no").url, code=1)
     assert refused.err.startswith("not-durable: ")
     assert refused.out == ""
 
 
-def test_the_readme_shows_what_it_prints_shortened_where_it_says_so(runs: tuple[Ran, Ran]) -> None:
+@only_long
+def test_the_readme_shows_what_it_prints_shortened_where_it_says_so(shown: str) -> None:
     (sample,) = re.findall(r"^```text\n(The approvals.*?)^```", README, re.MULTILINE | re.DOTALL)
-    printed, at = runs[1].out, 0
+    at = 0
     for line in sample.splitlines():
         pattern = r"\s+".join(re.escape(word).replace(re.escape("..."), ".*") for word in line.split())
-        found = re.compile(pattern).search(printed, at)
+        found = re.compile(pattern).search(shown, at)
         assert found, line
         at = found.end()
 
@@ -325,6 +331,7 @@ if "--multiprocessing-fork" in sys.orig_argv:
 """
 
 
+@only_long
 def test_given_workers_that_start_when_it_is_interrupted_then_it_leaves_without_a_traceback(
     server: Server, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from projections import PROJECTIONS, Store, answers, digest, fold, queries, repl
 from workers import ring, run_here
 
 from .conftest import new_ledger
-from .long import LONG
+from .long import LONG, only_long
 from .servers import Server
 from .strategies import SUBJECTS, events
 from .worker_main import Supervised, eventually
@@ -158,6 +158,7 @@ class LedgerBesideModel(RuleBasedStateMachine):
         assert self.workers.ended() is None
 
 
+@only_long
 def test_no_history_of_appends_kills_and_rebuilds_makes_the_projections_differ_from_the_model(
     server: Server,
 ) -> None:

@@ -25,6 +25,7 @@ from events import (
 from projections.store import Behind
 
 from .given import url_of
+from .long import only_long
 from .strategies import report
 
 
@@ -63,6 +64,7 @@ def append_expecting(url: str, ledger: str, position: int) -> None:
     Log(connect(url), ledger).append([report("e2")], expected_position=position)
 
 
+@only_long
 def test_given_producers_in_a_pool_of_processes_when_one_is_refused_then_whoever_waits_for_it_hears_why(
     log: Log,
 ) -> None:

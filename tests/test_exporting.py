@@ -561,6 +561,7 @@ def test_a_file_is_described_beside_it(history: Ledger, tmp_path: Path) -> None:
     assert {"publisher", "url", "positions"} <= about["sources"][0].keys()
 
 
+@only_long
 def test_the_same_log_and_axes_give_the_same_bytes_and_equal_tables(history: Ledger, tmp_path: Path) -> None:
     written: dict[str, list[bytes]] = {}
     order: dict[str, Hashing] = {"first": {}, "second": {"PYTHONHASHSEED": "1"}}  # of what is hashed

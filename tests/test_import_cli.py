@@ -21,6 +21,7 @@ from .command import Ledger, approvals
 from .conftest import new_ledger
 from .given import called, reference
 from .lists import ALGORITHMS, ERNIE, FILED, GLM, WRITERS, YI, algorithm, as_csv, as_docx
+from .long import only_long
 from .proxy import Proxy
 from .servers import Server
 
@@ -129,6 +130,7 @@ def test_given_a_later_edition_when_it_is_imported_then_only_what_is_new_is_appe
     )
 
 
+@only_long
 def test_given_remarks_when_a_later_edition_has_them_then_they_are_appended_as_events_of_their_own(
     ledger: Ledger, listed: Listed, tmp_path: Path
 ) -> None:
@@ -280,6 +282,7 @@ def test_given_a_row_that_differs_when_it_is_imported_then_it_is_reported_and_a_
     assert ledger.log.head() == 3
 
 
+@only_long
 def test_given_an_edition_that_returns_to_what_the_list_corrected_when_it_is_imported_then_that_differs_and_is_proposed(
     ledger: Ledger, listed: Listed, tmp_path: Path
 ) -> None:
@@ -485,6 +488,7 @@ def test_given_an_edition_without_a_column_or_with_it_under_another_title_when_i
     assert document["events"][0]["differences"] == [{"field": "region", "held": "北京市", "listed": None}]
 
 
+@only_long
 @pytest.mark.parametrize("dash", ["\u2010", "\u2013", "－"])
 def test_given_a_remark_in_an_edition_with_other_dashes_when_it_is_imported_then_it_ends_the_same_approval(
     ledger: Ledger, listed: Listed, dash: str
@@ -526,6 +530,7 @@ def test_given_several_rows_of_one_number_that_differ_from_the_ledger_when_they_
     assert again["proposals"] == []
 
 
+@only_long
 @pytest.mark.parametrize(
     ("company", "proposed"),
     [("甲公司", []), ("乙公司", ["approval.amended.v1"])],

@@ -146,6 +146,7 @@ def test_until_a_chart_is_drawn_its_room_is_kept_and_says_so_and_then_nothing_mo
             expect(page.locator(".drawn")).not_to_contain_text(says)
 
 
+@only_long
 def test_given_who_repeats_a_repeater_when_the_chart_of_sources_is_drawn_then_it_has_the_room_that_was_kept(
     visit: Visit, server: Server
 ) -> None:
@@ -477,6 +478,7 @@ def test_no_line_of_a_header_ends_within_a_chinese_word(visit: Visit, history: L
             assert (word, lines) == (word, 1)
 
 
+@only_long
 def test_projections_tell_how_far_they_are_and_what_is_parked(visit: Visit, server: Server) -> None:
     log = projected(server, [called("t1", total("=8", "2023-08-31"))])
     with visit() as someone:
@@ -924,6 +926,7 @@ def test_news_takes_nothing_away_that_a_reader_moved_typed_or_opened(
         expect(search).to_be_focused()
 
 
+@only_long
 @pytest.mark.parametrize(
     ("view", "what"),
     some(
@@ -966,6 +969,7 @@ def test_given_the_focus_on_anything_when_news_comes_then_it_stays_there_and_not
         assert page.evaluate(focused) == before
 
 
+@only_long
 def test_given_a_choice_a_place_and_a_selection_when_news_comes_then_they_stay(
     visit: Visit, server: Server, api: Api
 ) -> None:
@@ -995,6 +999,7 @@ def test_given_a_choice_a_place_and_a_selection_when_news_comes_then_they_stay(
         assert table.evaluate("each => each.scrollLeft") == 40
 
 
+@only_long
 def test_given_several_links_to_the_same_evidence_when_it_is_closed_then_the_focus_is_on_the_one_that_opened_it(
     visit: Visit, history: Log
 ) -> None:
@@ -1088,6 +1093,7 @@ def test_the_log_is_read_page_by_page(visit: Visit, history: Log) -> None:
         expect(page.get_by_role("link", name="Older events")).to_have_count(0)
 
 
+@only_long
 def test_where_the_server_goes_away_the_page_says_so_and_comes_back(
     browser: Browser, history: Log, server: Server
 ) -> None:
@@ -1332,6 +1338,7 @@ def test_a_term_that_is_called_like_a_part_of_the_language_is_shown_as_it_is(
         expect(page.locator(".counted")).to_contain_text("constructor（__proto__）")
 
 
+@only_long
 @pytest.mark.parametrize(
     "address",
     [
@@ -1447,6 +1454,7 @@ def test_the_focus_goes_to_what_was_opened_and_the_title_tells_it(visit: Visit, 
         expect(page.locator("main table")).to_be_visible()
 
 
+@only_long
 def test_given_a_dark_screen_when_it_is_printed_then_charts_bring_their_dark_ground_along(
     visit: Visit, history: Log
 ) -> None:
@@ -1484,6 +1492,7 @@ def test_what_changed_is_said_to_whoever_listens(visit: Visit, history: Log) -> 
         expect(said).to_contain_text("Batches: Batch 1")
 
 
+@only_long
 def test_given_events_that_come_one_after_another_then_whoever_listens_is_told_how_many_and_not_of_each(
     visit: Visit, server: Server, api: Api
 ) -> None:
@@ -1510,6 +1519,7 @@ def test_given_events_that_come_one_after_another_then_whoever_listens_is_told_h
         expect(said).to_contain_text("Totals: CAC, approval (model) 12")
 
 
+@only_long
 def test_given_forced_colours_then_only_the_view_that_is_shown_is_underlined(
     visit: Visit, history: Log
 ) -> None:
@@ -1523,6 +1533,7 @@ def test_given_forced_colours_then_only_the_view_that_is_shown_is_underlined(
         assert [line != ground for line in lines] == [view == "batches" for view in VIEWS]
 
 
+@only_long
 def test_given_an_address_before_no_position_then_that_is_told_and_the_log_goes_on(
     visit: Visit, server: Server, api: Api
 ) -> None:
@@ -1535,6 +1546,7 @@ def test_given_an_address_before_no_position_then_that_is_told_and_the_log_goes_
         expect(page.locator("main tbody tr")).to_have_count(2)
 
 
+@only_long
 def test_given_an_address_before_the_first_event_then_the_log_does_not_call_the_ledger_empty(
     visit: Visit, history: Log
 ) -> None:

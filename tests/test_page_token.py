@@ -170,6 +170,7 @@ def test_a_token_that_is_unknown_another_ledgers_or_not_for_reading_is_told_and_
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+@only_long
 def test_a_token_that_is_revoked_brings_the_field_back_and_takes_the_figures_away(
     visiting: Open, history: Log
 ) -> None:

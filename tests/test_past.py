@@ -363,6 +363,7 @@ def test_a_generation_that_is_removed_takes_its_snapshots_along(log: Log) -> Non
     assert store.open_live().digests() == store.generation(store.previous()).digests()
 
 
+@only_long
 def test_snapshots_are_equal_for_equal_logs_whatever_the_pages(log: Log) -> None:
     log.append(HISTORY)
     for projection in PROJECTIONS.values():

@@ -57,6 +57,7 @@ def run(line: str, log: Log) -> None:
     assert ran.out, line
 
 
+@only_long
 def test_the_commands_run_as_written_and_what_they_publish_or_import_is_stored_once(log: Log) -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("approvals ")]
     assert len(lines) >= 9

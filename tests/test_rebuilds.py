@@ -102,6 +102,7 @@ def test_a_worker_leaves_a_rebuild_alone_that_another_is_at(built: Log) -> None:
     assert built.client.get(lease) == b"another"
 
 
+@only_long
 @pytest.mark.parametrize("left", some([None, 86_400_000], every=2))
 def test_given_the_servers_clock_was_put_back_when_a_lease_and_a_bell_stay_for_a_day_then_the_rebuild_is_done(
     built: Log, left: int | None
@@ -232,6 +233,7 @@ def test_what_something_else_wrote_gives_way_to_the_next_one(built: Log, wrote: 
     assert state(built) == "waiting"
 
 
+@only_long
 def test_a_burst_does_what_was_asked_for(server: Server) -> None:
     ledger = Ledger(server)
     append(ledger.log, 40)
@@ -376,6 +378,7 @@ def test_where_it_needs_a_token_one_for_administering_is_asked_for_and_kept(
         context.close()
 
 
+@only_long
 @in_a_browser
 def test_what_is_typed_into_the_field_stays_while_the_view_is_asked_anew(
     browser: Browser, api: Api, built: Log

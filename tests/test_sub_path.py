@@ -21,6 +21,7 @@ from events import Log
 from .api import STRUCTURED, Api, running
 from .browser import CHROMIUM, MISSING, chromium, visitor
 from .given import HISTORY, called, total
+from .long import only_long
 from .servers import Server
 from .test_page import DRAWN, VIEWS, at, encoded, headline, projected
 
@@ -115,6 +116,7 @@ def test_given_a_client_that_names_a_path_itself_when_it_asks_then_no_answer_rep
         assert answer.content == api.client.get(path).content
 
 
+@only_long
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 def test_given_a_proxy_with_a_path_when_the_page_is_opened_then_each_view_and_its_charts_are_there_and_it_follows(
     browser: Browser, api: Api, server: Server
@@ -141,6 +143,7 @@ def test_given_a_proxy_with_a_path_when_the_page_is_opened_then_each_view_and_it
         assert outside == []
 
 
+@only_long
 @pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 def test_given_a_token_and_a_proxy_with_a_path_when_a_link_to_data_is_followed_then_the_file_is_saved(
     browser: Browser, server: Server

@@ -156,6 +156,7 @@ def test_two_processes_deliver_each_event_once_and_in_order(
     assert receiver.positions == list(range(1, 41))
 
 
+@only_long
 def test_a_job_that_is_none_of_a_webhook_is_refused_and_the_next_one_runs(
     log: Log, receiver: Receiver, subscription: Subscription, supervised: Supervised
 ) -> None:
@@ -193,6 +194,7 @@ def test_a_job_leaves_a_subscription_alone_that_another_worker_has(
     assert not log.client.exists(keys.webhook_lease(log.ledger, subscription.id))
 
 
+@only_long
 @pytest.mark.parametrize("left", some(DAYS, every=2))
 def test_given_the_servers_clock_was_put_back_when_a_lease_and_a_bell_stay_for_a_day_then_the_event_is_delivered(
     log: Log, receiver: Receiver, subscription: Subscription, supervised: Supervised, left: int | None
@@ -286,6 +288,7 @@ def test_a_subscription_that_is_unreadable_is_told_of_and_keeps_no_other_waiting
     assert subscriptions.ids(log) == [subscription.id]
 
 
+@only_long
 def test_what_is_unreadable_is_told_once_as_long_as_it_lasts(
     log: Log, receiver: Receiver, subscription: Subscription, supervised: Supervised
 ) -> None:

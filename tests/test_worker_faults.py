@@ -191,6 +191,7 @@ def in_the_middle(log: Log, workers: Supervised, but_for: set[int], since: int) 
     return [pid for pid, waits in workers.workers().items() if not waits and pid not in but_for]
 
 
+@only_long
 def test_a_worker_that_was_stopped_and_wakes_up_late_changes_nothing(
     server: Server, supervise: Supervise
 ) -> None:
@@ -230,6 +231,7 @@ def test_two_share_the_projections_and_what_one_had_that_is_killed_is_taken_over
 # Ends
 
 
+@only_long
 def test_a_worker_that_lingers_leaves_when_it_is_told_to_and_takes_its_bells_off(log: Log) -> None:
     append(log, 40)
     with Supervised(url_of(log), log.ledger, environment={LINGER: FOR_EVER}) as workers:
@@ -243,6 +245,7 @@ def test_a_worker_that_lingers_leaves_when_it_is_told_to_and_takes_its_bells_off
         assert not workers.said("asked_to_stop_again")
 
 
+@only_long
 @pytest.mark.parametrize("how", some(["Ctrl-C", "SIGTERM to the supervisor"], every=2))
 def test_workers_that_wait_leave_at_once_and_leave_nothing_behind(
     log: Log, supervise: Supervise, how: str
@@ -282,6 +285,7 @@ def test_a_job_that_runs_is_finished_first_and_nobody_is_asked_twice(
     assert not workers.said("asked_to_stop_again")
 
 
+@only_long
 def test_a_second_ctrl_c_ends_a_job_that_runs(log: Log, supervise: Supervise) -> None:
     append(log, 40, GATE, 42)
     workers = supervise(log)
@@ -296,6 +300,7 @@ def test_a_second_ctrl_c_ends_a_job_that_runs(log: Log, supervise: Supervise) ->
     assert (position(log, "gated"), workers_alive(log.client, log.ledger)) == (0, 0)
 
 
+@only_long
 def test_given_a_worker_that_is_stopped_when_its_supervisor_is_told_to_end_then_it_is_killed_and_that_is_said(
     log: Log,
 ) -> None:
@@ -373,6 +378,7 @@ FULL = ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0")
 READ_ONLY = ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE")
 
 
+@only_long
 @pytest.mark.parametrize(("begins", "ends"), [FULL, READ_ONLY], ids=["full", "read-only"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_given_a_server_that_takes_no_writes_when_it_takes_them_again_then_the_same_workers_go_on(
@@ -414,6 +420,7 @@ def test_workers_that_cannot_start_are_tried_again_later_and_later_and_the_super
     assert workers.ended() is None
 
 
+@only_long
 def test_given_a_supervisor_that_can_start_no_process_when_it_can_again_then_a_worker_takes_the_place_of_the_dead(
     log: Log, supervise: Supervise
 ) -> None:
