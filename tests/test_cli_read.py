@@ -541,6 +541,7 @@ def test_a_read_sees_what_was_published_before_it_where_no_worker_is_alive(ledge
     assert queue_length(ledger.log.client, ledger.name) == 0
 
 
+@only_long
 def test_a_read_sees_what_was_published_before_it_where_workers_are_alive(data: Path) -> None:
     where = ("--data", data)
     with Running("up", "--port", "0", *where) as up:
@@ -754,6 +755,7 @@ def test_every_command_has_help_that_tells_its_defaults() -> None:
 # Which server
 
 
+@only_long
 def test_an_option_comes_before_the_environment_and_our_variable_before_the_common_one(
     news: Ledger, tmp_path: Path
 ) -> None:

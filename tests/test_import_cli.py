@@ -327,6 +327,7 @@ def approved_on(ledger: Ledger) -> str:
     return str(said["approved_on"])
 
 
+@only_long
 @pytest.mark.parametrize(
     ("without", "differing", "says"),
     [
@@ -706,6 +707,7 @@ def test_given_a_server_that_is_lost_midway_when_the_command_is_run_again_then_i
     assert ledger.log.head() == 1_500
 
 
+@only_long
 def test_given_proposals_and_a_server_that_is_lost_midway_when_the_rest_is_imported_then_it_says_what_to_change(
     server: Server, ledger: Ledger, listed: Listed, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from approval_ledger.importing.mapping import BadMapping, Mapping
 from events.catalog import ApprovalAmended, ApprovalGranted, ApprovalRevoked
 
 from .lists import ALGORITHMS, ERNIE, FILED, GLM, WRITERS, YI, Rows, algorithm, as_csv, as_docx, as_xlsx
-from .long import examples
+from .long import examples, only_long
 
 Understand = Callable[..., list[Understood]]
 
@@ -311,6 +311,7 @@ def test_given_a_sheet_of_explanations_when_a_workbook_is_read_then_it_is_notes(
     assert (len(second.notes), second.empty, second.refused) == (2, 1, 0)
 
 
+@only_long
 @pytest.mark.parametrize(
     "rows",
     [

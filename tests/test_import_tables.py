@@ -32,6 +32,7 @@ from approval_ledger.importing.tables import (
 )
 
 from .lists import ERNIE, FILED, GLM, WRITERS, as_csv, as_docx, as_xlsx, repacked
+from .long import only_long
 
 LIST = (FILED, ERNIE, GLM)
 
@@ -251,6 +252,7 @@ def test_given_a_sheet_that_is_nearly_empty_and_huge_when_it_is_read_then_that_c
             read(content)
 
 
+@only_long
 def test_given_a_row_of_endless_empty_cells_when_a_workbook_is_read_then_they_are_not_built(
     read: Callable[..., list[Table]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from workers import run_here
 from .api import running
 from .command import Running, approvals, event, text, together
 from .conftest import new_ledger
+from .long import only_long
 from .servers import Server, execute
 from .strategies import report
 from .waiting import until
@@ -209,6 +210,7 @@ def test_workers_project_what_a_producer_appended_and_the_api_answers(users: Use
     assert users.refused() == set()
 
 
+@only_long
 def test_workers_and_what_they_supervise_need_nothing_more(users: Users) -> None:
     log = users.log("producer")
     log.append([report("e1")])

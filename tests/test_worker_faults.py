@@ -138,6 +138,7 @@ def test_a_worker_that_is_killed_is_not_counted_any_more_and_another_takes_its_p
     caught_up(log)
 
 
+@only_long
 def test_jobs_that_are_lost_between_the_queue_and_their_start_are_asked_for_again(
     shared_log: Log, pair: Supervised
 ) -> None:
@@ -331,6 +332,7 @@ def test_a_signal_in_the_middle_of_a_look_at_the_event_that_stops_it_does_not_ha
     assert subprocess.run(arguments, timeout=PATIENCE, stdout=subprocess.DEVNULL).returncode == 0
 
 
+@only_long
 def test_workers_whose_supervisor_was_killed_finish_their_jobs_and_leave(
     log: Log, supervise: Supervise
 ) -> None:
