@@ -50,9 +50,16 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 def apart(bench: Bench, work: Callable[..., R], *arguments: object) -> R:
     """What `work(url, *arguments)` returns from a fresh process, under the run's collector settings."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=gc.set_threshold, initargs=(bench.collector,)) as pool:
-        return pool.submit(work, bench.url, *arguments).result()
+    (result,) = at_once(1, bench, work, *arguments)
+    return result
+
+
+def at_once(processes: int, bench: Bench, work: Callable[..., R], *arguments: object) -> list[R]:
+    """The same from each of several processes that do it at once."""
+    context, collector = multiprocessing.get_context("spawn"), (bench.collector,)
+    with ProcessPoolExecutor(processes, context, initializer=gc.set_threshold, initargs=collector) as pool:
+        started = [pool.submit(work, bench.url, *arguments) for _ in range(processes)]
+        return [each.result() for each in started]
 
 
 def peak_memory() -> float:

@@ -13,7 +13,7 @@ from . import yardsticks
 from .append import append_all
 from .figures import Figure, beside
 from .generate import facts
-from .measure import Bench, apart, forget_projections, peak_memory, seconds
+from .measure import Bench, apart, at_once, forget_projections, peak_memory, seconds
 
 PART = "replay"
 
@@ -28,12 +28,19 @@ def measure(bench: Bench) -> list[Figure]:
     folded = Figure(
         PART, "fold of all five in memory", count / apart(bench, fold_all, log.ledger), "events/s"
     )
+    both = Figure(
+        PART,
+        "fold of all five in memory, by two processes at once, each for itself",
+        2 * count / max(at_once(2, bench, fold_all, log.ledger)),
+        "events/s",
+    )
     one, two = (_in_processes(bench, log, number) for number in (1, 2))
     (together, took), peak = apart(bench, rebuild_all, log.ledger)
     five = Figure(PART, "replay of all five, one core", count / together, "events/s")
     return [
         xrange,
         beside(xrange, folded),
+        beside(folded, both),
         beside(xrange, five, target=0.5),
         beside(folded, five, target=0.4),
         *(beside(xrange, Figure(PART, f"replay of {n}", count / s, "events/s")) for n, s in took.items()),
