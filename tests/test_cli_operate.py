@@ -461,6 +461,17 @@ def test_a_damaged_log_stops_what_reads_it_and_a_forked_one_can_be_replayed(serv
     run_here(forked.log.client, forked.name)  # raises where a projection cannot go on
 
 
+def test_given_a_replaced_log_when_the_advice_of_one_projection_is_followed_then_all_can_be_read(
+    projected: Ledger,
+) -> None:
+    replace_log(projected)
+    said = projected.run("totals", code=1).err
+    assert said.endswith("if this log is the right one, run `approvals replay`.\n")
+    projected.run("replay")
+    for ran in projected.together(*((name, "--json") for name in PROJECTIONS)):
+        assert (ran.document["position"], ran.err) == (5, "")
+
+
 # Workers
 
 
