@@ -144,6 +144,10 @@ def import_(
 
     If it breaks off midway, what was appended stays, and running the same command again appends the rest.
     """
+    if explain and (dry_run or skip_bad or proposals is not None):
+        raise typer.BadParameter(
+            "--explain goes with none of --dry-run, --skip-bad and --proposals: it only prints how the files are understood"
+        )
     _check_proposals(proposals, actor)
     options = _options(publisher, source_url, title, published_on)
     run = _read(files, mappings.named(mapping or []), options, cumulative)
@@ -186,6 +190,8 @@ def _say_how_far(run: Run, error: LedgerError, target: Path | None) -> None:
 
 
 def _check_proposals(target: Path | None, actor: str | None) -> None:
+    if target is None and actor is not None:
+        raise typer.BadParameter("--actor goes with --proposals: it says who makes them")
     if target is not None and not actor:
         raise typer.BadParameter("--proposals needs --actor: a correction says who makes it")
     if target is not None and target.exists():
