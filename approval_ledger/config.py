@@ -35,6 +35,11 @@ class Config:
             url = environment.get("APPROVALS_URL") or environment.get("REDIS_URL") or None
         return cls(url, data or DEFAULT_DATA, DEFAULT_LEDGER if ledger is None else ledger)
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether nothing was ever stored there: it is for the embedded server, and its directory does not exist."""
+        return self.url is None and not self.data.exists()
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -56,7 +61,7 @@ def opened(config: Config, *, make: bool) -> Iterator[Opened]:
         with _closing(config.url, config.ledger) as log:
             yield Opened(log, config.url, masked(config.url))
         return
-    if not make and not config.data.exists():
+    if not make and config.is_missing:
         raise BadQuestion(
             f"there is no ledger in {config.data}: the directory does not exist. Publish or import something first, or name the "
             "directory with --data"

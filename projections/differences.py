@@ -164,7 +164,8 @@ def _since(kept: Answer, name: str, now: Figures) -> Changes:
         if kept["version"] == version:
             raise BadQuestion(
                 f"the kept answer is not what this ledger gives for position {kept['position']} (digest {kept['digest'][:16]}), "
-                "though the version of the projection is the same: it is of another log, to a narrower question, or was changed"
+                "though the version of the projection is the same: it is of another log, to a narrower question, or was changed",
+                "from",
             )
         changes.note_version(now, kept["version"], version)
     return changes
@@ -174,21 +175,25 @@ def _position_of(log: Log, name: str, kept: Answer, valid_at: str | None) -> int
     """The position of a kept answer. Raises BadQuestion if it is no complete answer, or one to another question."""
     asked = {"ledger": log.ledger, "projection": name, "valid_at": valid_at}
     if not isinstance(kept.get("version"), int) or not isinstance(kept.get("digest"), str):
-        raise BadQuestion("the kept answer has no version or no digest: give one as `--json` printed it")
+        raise BadQuestion(
+            "the kept answer has no version or no digest: give one as `--json` printed it", "from"
+        )
     for part, wanted in asked.items():
         if kept.get(part) != wanted:
             has, asks = (
                 f"no {part}" if value is None else f"{part} {value!r}" for value in (kept.get(part), wanted)
             )
             raise BadQuestion(
-                f"the kept answer has {has}, and {asks} is asked for: give one to the same question"
+                f"the kept answer has {has}, and {asks} is asked for: give one to the same question", "from"
             )
     if "known_as" in kept:
         raise BadQuestion(
-            "the kept answer is of what was known as published, which is no position of the log"
+            "the kept answer is of what was known as published, which is no position of the log", "from"
         )
     if not isinstance(kept.get("answers"), list) or not isinstance(kept.get("position"), int):
-        raise BadQuestion("the kept answer has no position or no answers: give one as `--json` printed it")
+        raise BadQuestion(
+            "the kept answer has no position or no answers: give one as `--json` printed it", "from"
+        )
     return int(kept["position"])
 
 
@@ -197,7 +202,7 @@ def _figures_kept(name: str, kept: Answer) -> Figures:
         return figures_of(name, kept["answers"])
     except (LookupError, TypeError, AttributeError):
         raise BadQuestion(
-            f"the kept answer has not the shape of {name}: give one as `--json` printed it"
+            f"the kept answer has not the shape of {name}: give one as `--json` printed it", "from"
         ) from None
 
 

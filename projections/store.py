@@ -426,8 +426,8 @@ class Generation:
         raise LogForked(
             f"ledger {self.store.log.ledger}: projection {self.store.projection.name} has read up to position "
             f"{remembered.position}, and {what}. The log was rolled back or replaced (an old backup, a promoted replica). "
-            "Nothing was changed. Restore the log; or, if this log is the right one, "
-            f"run `approvals replay {self.store.projection.name}`."
+            # Not of this one alone: the others have read that log as well, and each would say so in turn.
+            "Nothing was changed. Restore the log; or, if this log is the right one, run `approvals replay`."
         )
 
     def fold(

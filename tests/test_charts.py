@@ -508,6 +508,26 @@ def test_every_chart_is_drawn_with_a_title_its_provenance_and_its_figures_in_wor
         assert not re.search(r"at least|known by|possible", " ".join(shown))
 
 
+@pytest.mark.parametrize(("name", "language"), [*product([*CHARTS, "timeline"], get_args(Language))])
+def test_given_any_chart_when_it_is_drawn_then_no_text_in_it_is_how_a_program_writes_that_there_is_none(
+    history: Log, name: str, language: Language
+) -> None:
+    asked = {"name": "Baidu"} if name == "timeline" else {}
+    found = drawn(history, "companies" if name == "timeline" else name, Look.of(language), None, **asked)
+    svg = to_svg(found)
+    labels = [value for element in ElementTree.fromstring(svg).iter() for value in element.attrib.values()]
+    for text in [*labels, *texts(svg), *_strings(found)]:
+        assert not re.search(r"\b(undefined|null|NaN|None)\b", text)
+
+
+def _strings(part: Any) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, dict | list):
+        for inner in part.values() if isinstance(part, dict) else part:
+            yield from _strings(inner)
+
+
 @pytest.mark.parametrize(
     ("name", "width", "language"),
     some(product(CHARTS, [NARROWEST, 343, 400, 500, 760, WIDEST], get_args(Language)), every=11),

@@ -155,6 +155,17 @@ def test_a_document_that_was_changed_by_hand_is_found_by_verify_which_changes_no
     )
 
 
+def test_given_documents_that_were_deleted_by_hand_when_they_are_replayed_then_nobody_is_advised_to_replay_them(
+    projected: Ledger,
+) -> None:
+    client, documents = projected.log.client, keys.documents(projected.name, "totals", 1)
+    client.hdel(documents, *list(client.hkeys(documents))[:1])
+    assert "Run `approvals replay totals`" in projected.run("replay", "--verify", code=1).err
+    ran = projected.run("replay")
+    assert (ran.out.count("  DIFFERENT  "), ran.out.count("  equal  "), ran.err) == (1, 4, "")
+    assert projected.run("totals").err == ""
+
+
 def test_a_way_back_is_taken_by_all_that_are_named_or_by_none(server: Server) -> None:
     all_of_them, one = Ledger(server), Ledger(server)
     for ledger in (all_of_them, one):
@@ -457,8 +468,24 @@ def test_a_damaged_log_stops_what_reads_it_and_a_forked_one_can_be_replayed(serv
     assert {result["equal"] for result in replayed(ended[3]).values()} == {None}
     assert generations(forked) == every(1)
 
-    assert "log-forked: " in forked.run("replay").err
+    told = forked.run("replay").err
+    assert told.startswith(
+        f"log-forked: ledger {forked.name}: the log is not the one that {', '.join(PROJECTIONS)} had read"
+    )
+    assert (told.count("\n"), "approvals replay" in told) == (1, False)
+    assert forked.run("replay").err == ""
     run_here(forked.log.client, forked.name)  # raises where a projection cannot go on
+
+
+def test_given_a_replaced_log_when_the_advice_of_one_projection_is_followed_then_all_can_be_read(
+    projected: Ledger,
+) -> None:
+    replace_log(projected)
+    said = projected.run("totals", code=1).err
+    assert said.endswith("if this log is the right one, run `approvals replay`.\n")
+    projected.run("replay")
+    for ran in projected.together(*((name, "--json") for name in PROJECTIONS)):
+        assert (ran.document["position"], ran.err) == (5, "")
 
 
 # Workers

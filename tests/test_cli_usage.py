@@ -94,6 +94,30 @@ def test_a_choice_that_is_none_is_wrong_usage_in_our_words(ledger: Ledger) -> No
     )
 
 
+def test_given_an_option_that_does_nothing_without_another_or_beside_it_when_it_is_given_then_that_is_wrong_usage(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    file = EXAMPLES / "lists" / "cac-2024-04-filed.csv"
+    explained = "--explain goes with none of --dry-run, --skip-bad and --proposals"
+    complains(
+        ledger,
+        {
+            ("import", file, "--actor", "me"): "--actor goes with --proposals",
+            ("import", file, "--actor", ""): "--actor goes with --proposals",
+            ("import", file, "--explain", "--dry-run"): explained,
+            ("import", file, "--explain", "--skip-bad"): explained,
+            ("import", file, "--explain", "--proposals", tmp_path / "p", "--actor", "me"): explained,
+            ("companies", "--actor", "me"): "--actor goes with --suspects --json",
+            ("companies", "--suspects", "--actor", "me"): "--actor goes with --suspects --json",
+            ("export", "totals", "--force"): "--force goes with -o FILE",
+            ("export", "totals", "-o", "-", "--force"): "--force goes with -o FILE",
+            ("chart", "totals", "-o", tmp_path / "t.svg", "--scale", "2"): "--scale goes with -o FILE.png",
+            ("chart", "totals", "-o", tmp_path / "t.json", "--scale", "3"): "--scale goes with -o FILE.png",
+        },
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @only_long
 def test_a_name_by_which_no_client_can_call_a_server_is_wrong_usage(ledger: Ledger) -> None:
     complains(

@@ -17,7 +17,7 @@ from projections import PROJECTIONS, Store, diff, differences, past, queries, to
 from projections.differences import BUILDS, figures_of
 from projections.past import SnapshotLost
 
-from .command import Ledger, written
+from .command import Ledger, event, written
 from .conftest import new_ledger
 from .given import (
     HISTORY,
@@ -510,6 +510,35 @@ def test_the_command_shows_each_change_with_its_cause(server: Server, tmp_path: 
     assert missing.err == rf"bad-question: cannot read {tmp_path}/\x1b[31m: No such file or directory" + "\n"
     assert backwards.err.startswith("bad-question: from position 3 to 2 leads backwards")
     assert no_from.out == ""
+
+
+def test_given_a_file_without_an_answer_to_the_question_when_a_diff_begins_there_then_the_file_is_named(
+    server: Server, tmp_path: Path
+) -> None:
+    ledger = Ledger(server)
+    append(ledger.log, total("=8", "2023-08-31"))
+    kept = answered(ledger.log)
+    contents = {
+        b"41 approvals": "holds no answer as --json prints it: line 1",
+        b'"41 approvals"': "holds no answer as --json prints it",
+        b"{}": "has no version or no digest",
+        canonical(event()): "has no version or no digest",
+        canonical(kept | {"ledger": "other"}): "has ledger 'other'",
+        canonical(kept | {"known_as": "published"}): "is of what was known as published",
+        canonical(kept | {"answers": {}}): "has no position or no answers",
+        canonical(kept | {"answers": [7]}): "has not the shape of totals",
+        canonical(kept | {"answers": []}): "is not what this ledger gives for position 1",
+        canonical(kept | {"position": 9}): "ends at position 1",
+    }
+    files = [written(tmp_path / str(n), content) for n, content in enumerate(contents)]
+    ended = ledger.together(*(("diff", "totals", "--from", file) for file in files), code=1)
+    for ran, file, words in zip(ended, files, contents.values(), strict=True):
+        assert ran.err.startswith(f"bad-question: {file}")
+        assert words in ran.err
+    ran = ledger.run(
+        "diff", "totals", "--from", written(tmp_path / "kept", canonical(kept)), "--to", "9", code=1
+    )
+    assert ran.err.startswith("bad-question: ledger ")
 
 
 def test_people_see_at_most_twelve_events_of_a_cause_whatever_the_number_of_steps(server: Server) -> None:

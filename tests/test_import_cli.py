@@ -461,13 +461,25 @@ def test_given_a_file_that_is_not_utf_8_when_it_is_imported_or_refused_then_it_s
     assert refused.err.splitlines()[0] == said.replace("good", "bad")
 
 
-def test_given_a_directory_that_is_not_there_when_a_run_is_dry_then_it_says_so_and_makes_none(
+def test_given_a_directory_that_is_not_there_when_a_run_is_dry_then_all_is_new_and_none_is_made(
     tmp_path: Path, listed: Listed
 ) -> None:
-    nowhere = tmp_path / "nowhere"
-    ran = approvals("import", listed(ERNIE), "--dry-run", "--data", nowhere, code=1)
-    assert ran.err.startswith(f"bad-question: there is no ledger in {nowhere}")
-    assert not nowhere.exists()
+    nowhere, file, target = tmp_path / "nowhere", listed(ERNIE, GLM, GLM), tmp_path / "proposals"
+    where = ("--dry-run", "--data", nowhere)
+    ran = approvals("import", file, *where, "--proposals", target, "--actor", "me")
+    assert ran.err == (
+        f"there is no ledger in {nowhere}: the directory does not exist. An import would make it, and find nothing there\n"
+    )
+    assert ran.out.splitlines()[-2:] == [
+        "2 to append, 0 already there, 1 repeated in the run, 0 differ, 0 disappeared, 0 refused",
+        f"no corrections to propose: {target} was not written",
+    ]
+    document = approvals("import", file, *where, "--json").document
+    assert (document["ledger"], statuses(document)) == ("cac", ["new", "new", "repeats"])
+    assert "cannot name a ledger" in approvals("import", file, *where, "--ledger", "A", code=1).err
+    assert list(tmp_path.iterdir()) == [file]
+    made = approvals("import", file, "--data", nowhere, "--json").document
+    assert statuses(made) == ["appended", "appended", "repeats"]
 
 
 def test_given_an_edition_without_a_column_or_with_it_under_another_title_when_it_is_imported_then_nothing_differs(

@@ -882,7 +882,7 @@ def test_a_log_that_was_deleted_or_written_anew_under_the_checkpoint_is_noticed_
     with pytest.raises(LogForked, match="the log ends before it"):
         Store(log, Tally()).open_live().advance()
     append(log, 52, 53)
-    with pytest.raises(LogForked, match=r"another event is there now.*approvals replay tally"):
+    with pytest.raises(LogForked, match=r"another event is there now.*`approvals replay`"):
         Store(log, Tally()).open_live().advance()
     with pytest.raises(LogForked):
         live.verified_checkpoint()

@@ -144,20 +144,22 @@ def _body(cited: Cited, look: Look) -> Mapping[str, Any]:
             },
             {
                 "data": {"values": [{"at": -1, "name": look.words.origin}]},
-                "mark": {**heading, "align": "right", "dx": -10},
+                "mark": {**heading, "align": "right", "dx": -10, "description": look.words.origin},
                 "encoding": {
                     "x": {"value": 0},
                     "y": {"field": "at"},
                     "text": {"field": "name", "type": "nominal"},
+                    "tooltip": {"value": None},
                 },
             },
             {
                 "data": {"values": [{"at": -1, "name": look.words.publisher}]},
-                "mark": {**heading, "align": "left", "dx": 10},
+                "mark": {**heading, "align": "left", "dx": 10, "description": look.words.publisher},
                 "encoding": {
                     "x": {"value": width},
                     "y": {"field": "at"},
                     "text": {"field": "name", "type": "nominal"},
+                    "tooltip": {"value": None},
                 },
             },
         ],

@@ -29,6 +29,7 @@ from .options import (
 )
 from .saving import as_json, save
 
+SCALE = 2.0
 _HAN = re.compile("[\u3400-\u9fff]")
 
 
@@ -74,11 +75,15 @@ def chart(
         int, typer.Option(metavar="PIXELS", min=charts.NARROWEST, max=charts.WIDEST)
     ] = charts.WIDTH,
     scale: Annotated[
-        float,
+        float | None,
         typer.Option(
-            metavar="N", min=0.5, max=8.0, help="For PNG: how many pixels to draw for each pixel of --width."
+            metavar="N",
+            min=0.5,
+            max=8.0,
+            help="For PNG: how many pixels to draw for each pixel of --width. \\[default: 2.0]",
+            show_default=False,
         ),
-    ] = 2.0,
+    ] = None,
     valid_at: ValidAt = None,
     known_at: KnownAt = None,
     known_as: KnownAs = "recorded",
@@ -117,8 +122,10 @@ def chart(
         show.plain(specification["description"])
 
 
-def _rendering(out: str, scale: float) -> tuple[Path, Callable[[charts.Specification], bytes]]:
+def _rendering(out: str, scale: float | None) -> tuple[Path, Callable[[charts.Specification], bytes]]:
     file = Path(out)
+    if scale is not None and file.suffix.lower() in (".json", ".svg"):
+        raise typer.BadParameter("--scale goes with -o FILE.png: only a PNG has pixels")
     match file.suffix.lower():
         case ".json":
             return file, as_json
@@ -127,7 +134,7 @@ def _rendering(out: str, scale: float) -> tuple[Path, Callable[[charts.Specifica
             return file, charts.to_svg
         case ".png":
             charts.require_rendering()
-            return file, lambda specification: charts.to_png(specification, scale)
+            return file, lambda specification: charts.to_png(specification, SCALE if scale is None else scale)
         case _:
             raise typer.BadParameter(f"-o takes a name that ends with .png, .svg or .json, not {out!r}")
 

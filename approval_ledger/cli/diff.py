@@ -51,7 +51,12 @@ def diff(
     at = position(since)
     start = _kept(since) if at is None else at
     with open_ledger(url, data, ledger) as opened:
-        answer = between(opened.log, projection, since=start, upto=upto, valid_at=valid_at)
+        try:
+            answer = between(opened.log, projection, since=start, upto=upto, valid_at=valid_at)
+        except BadQuestion as error:
+            if at is not None or error.parameter != "from":
+                raise
+            raise BadQuestion(f"{since}: {error}") from None
     if json:
         show.json(answer)
         return

@@ -76,7 +76,7 @@ def export(
     """
     file = _named(out)
     chosen = format or _format_of(file)
-    _check(projection, chosen, file, json, steps, whole_evidence)
+    _check(projection, chosen, file, force, json, steps, whole_evidence)
     if chosen == "parquet":
         exporting.require_parquet()
     if file is not None:
@@ -115,10 +115,18 @@ def _format_of(file: Path | None) -> Format:
 
 
 def _check(
-    projection: str, format: str, file: Path | None, json: bool, steps: bool, whole_evidence: bool
+    projection: str,
+    format: str,
+    file: Path | None,
+    force: bool,
+    json: bool,
+    steps: bool,
+    whole_evidence: bool,
 ) -> None:
     if file is None and format == "parquet":
         raise typer.BadParameter("parquet goes into a file: give -o FILE")
+    if file is None and force:
+        raise typer.BadParameter("--force goes with -o FILE, which it replaces")
     if file is None and json:
         raise typer.BadParameter(
             "--json says what was written to -o FILE; for the answer itself give --format json"

@@ -14,20 +14,21 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 
-from events import BadQuestion, Event, LedgerError, Log, date_range, encode
+from events import BadQuestion, Event, LedgerError, Log, date_range, encode, keys
 from events.catalog import Source
 from projections import PROJECTIONS
 from workers import ring
 
+from ..config import opened
 from ..importing import compare, lists, proposals
 from ..importing import mapping as mappings
-from ..importing.compare import Missing, Verdict
+from ..importing.compare import Holding, Missing, Verdict
 from ..importing.lists import Options, Refusal, Understood
 from ..importing.mapping import Mapping
 from ..importing.proposals import Proposal
 from ..importing.rows import Header
 from . import show
-from .options import Data, Json, Ledger, Url, as_utf8, open_ledger
+from .options import Data, Json, Ledger, Url, as_utf8, config_of
 
 CHUNK = 1_000  # events of one append
 CHUNK_BYTES = 6 * 1024 * 1024  # of one append, under the log's limit
@@ -143,6 +144,10 @@ def import_(
 
     If it breaks off midway, what was appended stays, and running the same command again appends the rest.
     """
+    if explain and (dry_run or skip_bad or proposals is not None):
+        raise typer.BadParameter(
+            "--explain goes with none of --dry-run, --skip-bad and --proposals: it only prints how the files are understood"
+        )
     _check_proposals(proposals, actor)
     options = _options(publisher, source_url, title, published_on)
     run = _read(files, mappings.named(mapping or []), options, cumulative)
@@ -152,15 +157,22 @@ def import_(
         raise typer.Exit(1 if run.refusals else 0)
     if run.refusals and not skip_bad:
         _refuse(run, json)
-    with open_ledger(url, data, ledger, make=not dry_run) as opened:
-        _compare(run, opened.log, cumulative, actor)
-        with _written(proposals, run):
-            error = None if dry_run else _append(run, opened.log)
-            if error is not None and not run.positions:
-                raise error
-        name = opened.log.ledger
+    config, error = config_of(url, data, ledger), None
+    if dry_run and config.is_missing:
+        keys.checked_ledger(config.ledger)
+        show.complain(
+            f"there is no ledger in {config.data}: the directory does not exist. An import would make it, and find nothing there"
+        )
+        _compare(run, None, cumulative, actor)
+    else:
+        with opened(config, make=not dry_run) as found:
+            _compare(run, found.log, cumulative, actor)
+            with _written(proposals, run):
+                error = None if dry_run else _append(run, found.log)
+                if error is not None and not run.positions:
+                    raise error
     try:
-        _show(run, name, proposals, json)
+        _show(run, config.ledger, proposals, json)
         if error is not None:
             _say_how_far(run, error, proposals)
     finally:  # also where nobody reads what is shown
@@ -178,6 +190,8 @@ def _say_how_far(run: Run, error: LedgerError, target: Path | None) -> None:
 
 
 def _check_proposals(target: Path | None, actor: str | None) -> None:
+    if target is None and actor is not None:
+        raise typer.BadParameter("--actor goes with --proposals: it says who makes them")
     if target is not None and not actor:
         raise typer.BadParameter("--proposals needs --actor: a correction says who makes it")
     if target is not None and target.exists():
@@ -240,10 +254,13 @@ def _refuse(run: Run, json: bool) -> None:
     raise typer.Exit(1)
 
 
-def _compare(run: Run, log: Log, cumulative: bool, actor: str | None) -> None:
+def _compare(run: Run, log: Log | None, cumulative: bool, actor: str | None) -> None:
     facts = [fact for table in run.tables for fact in table.facts]
-    with _bar("reading the ledger", log.head()) as seen:
-        held = compare.holding(log, {fact.event.source for fact in facts}, seen)
+    if log is None:
+        held = Holding()
+    else:
+        with _bar("reading the ledger", log.head()) as seen:
+            held = compare.holding(log, {fact.event.source for fact in facts}, seen)
     run.verdicts, run.left_out = compare.verdicts(facts, held), held.left_out
     if not run.refusals and not held.left_out and not any(table.doubtful for table in run.tables):
         # a row that could not be read has not disappeared, and what was left out may have ended it

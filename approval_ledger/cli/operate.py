@@ -14,6 +14,7 @@ from events import (
     InvalidEvent,
     LedgerError,
     Log,
+    LogForked,
     RecordedEvent,
     StaleExpectation,
     StorageUnavailable,
@@ -77,7 +78,9 @@ def replay_(
             _tell_what_cannot_be_read(opened.log, chosen)
             return
         if verify or not workers_alive(opened.log.client, opened.log.ledger):
-            _catch_up_what_can_be(opened.log)
+            _catch_up_what_can_be(opened.log, tell=verify)
+        if not verify:
+            _tell_of_another_log(opened.log)
         results = _rebuild_and_show(opened.log, chosen, json, verify=verify)
     if verify and any(result["equal"] is not True and result["position"] for result in results):
         raise typer.Exit(1)
@@ -125,14 +128,29 @@ def _tell_what_cannot_be_read(log: Log, chosen: list[Projection]) -> None:
             show.fail(error)
 
 
-def _catch_up_what_can_be(log: Log) -> None:
-    """A replay is the way out of a fork or an old version, so whatever stops the live projections must not stop it."""
+def _catch_up_what_can_be(log: Log, *, tell: bool) -> None:
+    """A replay is the way out of a fork or an old version, so whatever stops the live projections must not stop it. Whoever replays
+    them need not be told: the words for it advise to replay."""
     from workers import run_here
 
     try:
         run_here(log.client, log.ledger)
     except LedgerError as error:
-        show.fail(error)
+        if tell:
+            show.fail(error)
+
+
+def _tell_of_another_log(log: Log) -> None:
+    """After a replay nothing remembers the log that was read before, and that events may be lost."""
+    stopped: dict[str, Exception] = {}
+    behind(log, stopped)
+    if forked := [name for name, error in stopped.items() if isinstance(error, LogForked)]:
+        show.fail(
+            LogForked(
+                f"ledger {log.ledger}: the log is not the one that {', '.join(forked)} had read: it was rolled back or replaced (an "
+                "old backup, a promoted replica). If it is the wrong one, restore the right one, and replay again"
+            )
+        )
 
 
 def _rebuild(

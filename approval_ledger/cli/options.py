@@ -94,9 +94,14 @@ def open_ledger(
     url: str | None, data: Path | None, ledger: str | None, *, make: bool = False
 ) -> AbstractContextManager[Opened]:
     """The ledger that the options and the environment name; see `opened`."""
+    return opened(config_of(url, data, ledger), make=make)
+
+
+def config_of(url: str | None, data: Path | None, ledger: str | None) -> Config:
+    """Where that ledger is."""
     if url is not None and data is not None:
         raise typer.BadParameter("--url and --data exclude each other")
-    return opened(Config.read(os.environ, url=url, data=data, ledger=ledger), make=make)
+    return Config.read(os.environ, url=url, data=data, ledger=ledger)
 
 
 def position(text: str) -> int | None:

@@ -189,7 +189,7 @@ def companies(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="For --suspects: on whose word the names would be joined. \\[default: editor]",
+            help="For --suspects --json: on whose word the names would be joined. \\[default: editor]",
             show_default=False,
             callback=as_utf8,
         ),
@@ -206,8 +206,10 @@ def companies(
     """The companies with their approvals; or one, by any of its names, with its history."""
     if suspects and name is not None:
         raise typer.BadParameter("--suspects compares all companies: give no NAME")
-    if actor is not None and not suspects:
-        raise typer.BadParameter("--actor goes with --suspects")
+    if actor is not None and not (suspects and json):
+        raise typer.BadParameter(
+            "--actor goes with --suspects --json: it is named in the events that these propose"
+        )
     shown = show_companies if name is None else show_company
     asked = asked_as_of(valid_at, known_at, known_as, at_least)
     if suspects:
