@@ -98,13 +98,12 @@ def test_given_an_option_that_does_nothing_without_another_or_beside_it_when_it_
     ledger: Ledger, tmp_path: Path
 ) -> None:
     file = EXAMPLES / "lists" / "cac-2024-04-filed.csv"
-    explained = "--explain goes with none of --dry-run, --skip-bad and --proposals"
+    explained = "--explain goes with neither --skip-bad nor --proposals"
     complains(
         ledger,
         {
             ("import", file, "--actor", "me"): "--actor goes with --proposals",
             ("import", file, "--actor", ""): "--actor goes with --proposals",
-            ("import", file, "--explain", "--dry-run"): explained,
             ("import", file, "--explain", "--skip-bad"): explained,
             ("import", file, "--explain", "--proposals", tmp_path / "p", "--actor", "me"): explained,
             ("companies", "--actor", "me"): "--actor goes with --suspects --json",

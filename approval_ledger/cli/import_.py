@@ -144,9 +144,9 @@ def import_(
 
     If it breaks off midway, what was appended stays, and running the same command again appends the rest.
     """
-    if explain and (dry_run or skip_bad or proposals is not None):
+    if explain and (skip_bad or proposals is not None):
         raise typer.BadParameter(
-            "--explain goes with none of --dry-run, --skip-bad and --proposals: it only prints how the files are understood"
+            "--explain goes with neither --skip-bad nor --proposals: it only prints how the files are understood"
         )
     _check_proposals(proposals, actor)
     options = _options(publisher, source_url, title, published_on)
