@@ -55,9 +55,7 @@ class Derived:
         self, key: K, views: Mapping[str, Documents], make: Callable[[Mapping[str, Documents], K], Any]
     ) -> Made:
         """What `make` makes for the key from documents in `views`. It must depend on nothing else, and change none of them."""
-        heard = {projection: _Heard(documents) for projection, documents in views.items()}
-        value = make(heard, key)
-        made = Made(value, {projection: of.asked for projection, of in heard.items() if of.asked})
+        made = _made(key, views, make)
         self._keep(key, made)
         return made
 
@@ -74,6 +72,12 @@ class Derived:
             self._made.move_to_end(key)
             if len(self._made) > KEYS:
                 self._made.popitem(last=False)
+
+
+def _made(key: K, views: Mapping[str, Documents], make: Callable[[Mapping[str, Documents], K], Any]) -> Made:
+    heard = {projection: _Heard(documents) for projection, documents in views.items()}
+    value = make(heard, key)
+    return Made(value, {projection: of.asked for projection, of in heard.items() if of.asked})
 
 
 class _Heard:
@@ -134,7 +138,20 @@ class DerivableViews(dict[str, Documents]):
         value: T = made.value
         return value
 
+    def kept(self, key: K, make: Callable[[Mapping[str, Documents], K], T]) -> T:
+        """What `make` makes, which is kept for these views alone, until one of the documents changes that it was made from: for
+        values of which there are more than the others that are kept could stand."""
+        if key not in self._made:
+            self._made[key] = _made(key, self, make)
+        value: T = self._made[key].value
+        return value
+
     def moved_on(self, position: int, changed: Mapping[str, Set[str]]) -> None:
         """Says that they are at another position now, and which of them `changed` on the way, by projection and name."""
         self.position = position
         self._made = {key: made for key, made in self._made.items() if not made.is_of_any(changed)}
+
+
+def derivable(views: Mapping[str, Documents]) -> DerivableViews:
+    """These views; or plain documents with room for what is derived from them."""
+    return views if isinstance(views, DerivableViews) else DerivableViews(views, Derived(), {}, 0)

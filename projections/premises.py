@@ -16,7 +16,7 @@ from events import DateRange, Interval
 
 from . import terms, totals
 from .bounds import BY_DAY, NAMED, ORIGIN, REVOKED, Constraint, Node, Resolution, resolve
-from .derived import DerivableViews, Derived
+from .derived import derivable
 from .evidence import Batch, Dated, Days, Evidence, Granted, TotalReport, Views, fetch, gather
 from .identities import Marks
 
@@ -129,12 +129,12 @@ class Ended:
 def premises_of(views: Views, counted: Collection[str]) -> dict[str, Premises]:
     """What the evidence says for each of these terms, and for all that are equated with them: the same premises for all that are
     one, so that they have the same evidence, and that of 80 it is not made 80 times (10 s)."""
-    derivable = views if isinstance(views, DerivableViews) else DerivableViews(views, Derived(), {}, 0)
+    kept = derivable(views)
     first = terms.first_of_each(counted, totals.equations(views["totals"]))
-    found: dict[str, Premises | None] = {one: derivable.find(one) for one in dict.fromkeys(first.values())}
+    found: dict[str, Premises | None] = {one: kept.find(one) for one in dict.fromkeys(first.values())}
     fetch(views, [one for one in counted if found[first[one]] is None])
     made = {
-        one: premises or derivable.make(one, _premises_after(derivable.derived.last(one)))
+        one: premises or kept.make(one, _premises_after(kept.derived.last(one)))
         for one, premises in found.items()
     }
     return {one: made[first[one]] for one in counted}

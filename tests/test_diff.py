@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 from weakref import ReferenceType, ref
@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from events import BadQuestion, Event, EventData, Log, canonical, keys
 from projections import PROJECTIONS, Store, diff, differences, past, queries, together
+from projections.answers import companies
 from projections.differences import BUILDS, figures_of
+from projections.evidence import Views
 from projections.past import SnapshotLost
 
 from .command import Ledger, event, written
@@ -62,6 +64,22 @@ def changed(log: Log, name: str, since: Any, upto: int | None = None, **asked: A
 def answered(log: Log) -> dict[str, Any]:
     """The answer at the head, as it may be kept."""
     return queries.totals(log, at_least=log.head())
+
+
+def test_given_many_companies_when_an_event_is_of_one_then_what_is_listed_for_the_others_is_not_read_anew(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, read = companies._listed, list[Collection[str]]()
+
+    def noting(views: Views, of: tuple[Collection[str], str, int | None]) -> Any:
+        read.append(of[0])
+        return listed(views, of)
+
+    monkeypatch.setattr(companies, "_listed", noting)
+    append(log, *(granted(f"C{n}", f"item {n}", "2023-08-31", number=f"N{n}") for n in range(9)))
+    append(log, granted("C3", "another", "2023-09-01", number="N9"), identified("three", "C3", "C4"))
+    diff(log, "companies", since=9)
+    assert read == [*((f"c{n}",) for n in range(9)), ("c3",), ("c3", "c4")]
 
 
 def test_a_figure_that_new_events_changed_comes_with_each_of_them_and_what_it_made_of_it(log: Log) -> None:

@@ -15,6 +15,7 @@ from .. import approvals, by_day, terms, totals
 from .. import companies as fold
 from ..asof import perhaps, surely
 from ..bounds import NAMED
+from ..derived import derivable
 from ..evidence import Batch, Evidence, Views
 from ..figures import Figures
 from ..identities import WHENEVER, Company, Identities, Marks
@@ -169,7 +170,7 @@ class _Counting:
     ) -> None:
         self._written = written
         self._figures = figures
-        self._views = views
+        self._views = derivable(views)
         self._valid_at = valid_at
         self._then = _Then(views["companies"])
         self._named_in, self._named_later = _named_in(figures, self._then, valid_at)
@@ -330,14 +331,11 @@ class _Counting:
             reported = [
                 Reported(1, positions)
                 for on, positions in _distinct(
-                    self._views["companies"],
-                    self._then,
-                    names,
+                    self._views.kept((tuple(names), counted, 2 * SHOWN if by_fold else None), _listed),
                     counted,
                     self._redated,
                     {each.number for each in own},
                     {each.number for each in others},
-                    2 * SHOWN if by_fold else None,
                 )
                 if surely(on, self._valid_at) and not positions <= apart
             ]
@@ -470,24 +468,20 @@ Told = tuple[str, int, dict[str, Any]]
 """A report of a grant: the company's name in it (as a key), its position, and what it says."""
 
 
-def _distinct(
-    documents: Documents,
-    then: _Then,
-    names: Collection[str],
-    counted: str,
-    redated: Redated,
-    beside: Set[str],
-    in_doubt: Set[str],
-    most: int | None,
-) -> Iterator[tuple[DateRange, set[int]]]:
-    """Each approval of one company, as its days and the positions of its reports under these names. Reports of one number are one
-    approval, and so are reports of one item without a number, unless another report of the item has one. What several of its names
-    had while they were two companies is two. All reports of each name are read, or the first `most`.
+class _Listed(NamedTuple):
+    """The approvals of one company, each as its days and the positions of its reports under the company's names: those with a
+    registry number (by that, as a key), and those of an item without one, each with the item and one of the names (as keys)."""
 
-    An approval without a number that may have one of those counted, here or by the caller (`beside`), is not counted again. This
-    does not hold for numbers `in_doubt`, which may be another company's.
-    """
-    twice, numbered = redated.twice.get(counted, {}), {*beside}
+    numbered: dict[str, tuple[DateRange, frozenset[int]]]
+    bare: list[tuple[str, str, DateRange, frozenset[int]]]
+
+
+def _listed(views: Views, of: tuple[Collection[str], str, int | None]) -> _Listed:
+    """The approvals of a company that has these names (as keys) in some terms. Reports of one number are one approval, and so are
+    reports of one item without a number, unless another report of the item has one. What several of its names had while they were
+    two companies is two. All reports of each name are read, or so many at first."""
+    names, counted, most = of
+    documents = views["companies"]
     by_number: dict[str, list[Told]] = {}
     by_item: dict[str, list[Told]] = {}
     for name in names:
@@ -497,24 +491,42 @@ def _distinct(
                 by_number.setdefault(name_key(number), []).append(told)
             by_item.setdefault(name_key(entry["item"]["name"]), []).append(told)
     numbers = sorted(by_number)
-    for number, approval in zip(numbers, approvals.of_numbers(documents, counted, numbers), strict=True):
-        if approval is not None and approval.company in names:
-            days = redated.numbered.get((counted, number)) or by_day.day_range(approval.on)
-            yield days, {position for _, position, _ in by_number[number]}
-            if number not in in_doubt:
-                numbered.add(number)
+    numbered = {
+        number: (by_day.day_range(approval.on), frozenset(position for _, position, _ in by_number[number]))
+        for number, approval in zip(numbers, approvals.of_numbers(documents, counted, numbers), strict=True)
+        if approval is not None and approval.company in names
+    }
+    bare, then = [], _Then(documents)
     for item, of_item in by_item.items():
         for part in _by_company(then, of_item):
             if not any("registry_number" in entry["item"] for _, _, entry in part):
                 (name, *_), dates = zip(
                     *((name, entry["approved_on"]) for name, _, entry in part), strict=True
                 )
-                if (item, name) in twice:
-                    if not numbered.isdisjoint(twice[item, name].numbers):
-                        continue
-                    numbered |= twice[item, name].numbers
-                days = redated.bare.get((counted, item, name)) or by_day.day_range(approvals.span([*dates]))
-                yield days, {position for _, position, _ in part}
+                days = by_day.day_range(approvals.span([*dates]))
+                bare.append((item, name, days, frozenset(position for _, position, _ in part)))
+    return _Listed(numbered, bare)
+
+
+def _distinct(
+    listed: _Listed, counted: str, redated: Redated, beside: Set[str], in_doubt: Set[str]
+) -> Iterator[tuple[DateRange, frozenset[int]]]:
+    """Each approval of one company, as its days and the positions of its reports.
+
+    An approval without a number that may have one of those counted, here or by the caller (`beside`), is not counted again. This
+    does not hold for numbers `in_doubt`, which may be another company's.
+    """
+    twice, numbered = redated.twice.get(counted, {}), {*beside}
+    for number, (days, positions) in listed.numbered.items():
+        yield redated.numbered.get((counted, number)) or days, positions
+        if number not in in_doubt:
+            numbered.add(number)
+    for item, name, days, positions in listed.bare:
+        if (item, name) in twice:
+            if not numbered.isdisjoint(twice[item, name].numbers):
+                continue
+            numbered |= twice[item, name].numbers
+        yield redated.bare.get((counted, item, name)) or days, positions
 
 
 def _by_company(then: _Then, of_item: list[Told]) -> Iterable[list[Told]]:
