@@ -30,7 +30,7 @@ def measure(bench: Bench) -> list[Figure]:
     )
     both = Figure(
         PART,
-        "fold of all five in memory, by two processes at once, each for itself",
+        "fold of all five in memory, by two processes at once",
         2 * count / max(at_once(2, bench, fold_all, log.ledger)),
         "events/s",
     )
