@@ -42,7 +42,7 @@ check: $(READY) ## lint, format, types, import rules
 
 bench: $(READY) .venv-bench/ready ## each cost beside a yardstick of the same run, with charts; BENCH="--events 1000000" sets options
 	@$(BIN)/python -m benchmarks $(BENCH)
-	@.venv-bench/bin/python benchmarks/charts.py
+	@.venv-bench/bin/python benchmarks/charts.py $(BENCH)
 
 bench-peers: $(READY) ## the same job on other software, each in its own environment
 	@$(BIN)/python -m benchmarks.peers $(BENCH)

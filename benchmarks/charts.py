@@ -1,7 +1,8 @@
-"""Draws benchmarks/results/growth.json as PNG charts. Needs requirements/bench.txt, and nothing of the project."""
+"""Draws growth.json, in benchmarks/results or where `--results` says, as PNG charts. Needs requirements/bench.txt, and nothing of the project."""
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,13 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    """One chart for each curve."""
-    for curve in json.loads((RESULTS / "growth.json").read_text("utf-8")):
-        draw(curve, RESULTS / f"growth-{curve['name']}.png")
+    """One chart for each curve that the run with these options measured; none where it did not measure growth."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options, _ = parser.parse_known_args()  # the others are for the run
+    measured = options.results / "growth.json"
+    for curve in json.loads(measured.read_text("utf-8")) if measured.exists() else []:
+        draw(curve, options.results / f"growth-{curve['name']}.png")
 
 
 def draw(curve: dict[str, Any], path: Path) -> None:
