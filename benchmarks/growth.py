@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -72,6 +73,8 @@ def _alternated(
     """Each size with the median of its samples, which are taken in turn: one size after the other, a machine that became slower
     meanwhile made a cost grow to 1.9 times what it was."""
     took: dict[int, list[float]] = {size: [] for size in sizes}
+    gc.collect()
+    gc.freeze()  # a collection that looks at all that the benchmark holds takes a third of a question about the past
     for _ in range(rounds):
         for size in sizes:
             settle(bench.client)
