@@ -166,6 +166,18 @@ def test_given_documents_that_were_deleted_by_hand_when_they_are_replayed_then_n
     assert projected.run("totals").err == ""
 
 
+def test_given_documents_that_were_deleted_by_hand_when_others_are_replayed_then_that_is_still_told(
+    projected: Ledger,
+) -> None:
+    client = projected.log.client
+    for name in ("batches", "companies"):
+        documents = keys.documents(projected.name, name, 1)
+        client.hdel(documents, *list(client.hkeys(documents))[:1])
+    told = projected.run("replay", "totals", "batches").err
+    assert "Run `approvals replay companies`" in told
+    assert told.count("\n") == 1
+
+
 def test_a_way_back_is_taken_by_all_that_are_named_or_by_none(server: Server) -> None:
     all_of_them, one = Ledger(server), Ledger(server)
     for ledger in (all_of_them, one):

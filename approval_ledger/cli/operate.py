@@ -80,7 +80,7 @@ def replay_(
         if verify or not workers_alive(opened.log.client, opened.log.ledger):
             _catch_up_what_can_be(opened.log, tell=verify)
         if not verify:
-            _tell_of_another_log(opened.log)
+            _tell_what_a_replay_leaves(opened.log, chosen)
         results = _rebuild_and_show(opened.log, chosen, json, verify=verify)
     if verify and any(result["equal"] is not True and result["position"] for result in results):
         raise typer.Exit(1)
@@ -129,8 +129,8 @@ def _tell_what_cannot_be_read(log: Log, chosen: list[Projection]) -> None:
 
 
 def _catch_up_what_can_be(log: Log, *, tell: bool) -> None:
-    """A replay is the way out of a fork or an old version, so whatever stops the live projections must not stop it. Whoever replays
-    them need not be told: the words for it advise to replay."""
+    """A replay is the way out of a fork or an old version, so whatever stops the live projections must not stop it. To whoever
+    replays, `_tell_what_a_replay_leaves` tells it."""
     from workers import run_here
 
     try:
@@ -140,11 +140,17 @@ def _catch_up_what_can_be(log: Log, *, tell: bool) -> None:
             show.fail(error)
 
 
-def _tell_of_another_log(log: Log) -> None:
-    """After a replay nothing remembers the log that was read before, and that events may be lost."""
+def _tell_what_a_replay_leaves(log: Log, chosen: list[Projection]) -> None:
+    """What stops other projections than those `chosen`; and that the log is another one, because after a replay nothing remembers the
+    one that was read before, and that events may be lost. What else stops those chosen the replay mends, as its own advice would be."""
     stopped: dict[str, Exception] = {}
     behind(log, stopped)
-    if forked := [name for name, error in stopped.items() if isinstance(error, LogForked)]:
+    forked = [name for name, error in stopped.items() if isinstance(error, LogForked)]
+    replayed = {projection.name for projection in chosen}
+    for name, error in stopped.items():
+        if name not in replayed and name not in forked and isinstance(error, LedgerError):
+            show.fail(error)
+    if forked:
         show.fail(
             LogForked(
                 f"ledger {log.ledger}: the log is not the one that {', '.join(forked)} had read: it was rolled back or replaced (an "
