@@ -74,7 +74,7 @@ def _alternated(
     meanwhile made a cost grow to 1.9 times what it was."""
     took: dict[int, list[float]] = {size: [] for size in sizes}
     gc.collect()
-    gc.freeze()  # a collection that looks at all that the benchmark holds takes a third of a question about the past
+    gc.freeze()  # a collection that looks at all that the benchmark holds takes up to a quarter of a question about the past
     for _ in range(rounds):
         for size in sizes:
             settle(bench.client)

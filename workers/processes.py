@@ -46,8 +46,8 @@ Process = Callable[[str, str, Callable[[], None]], None]
 def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
     """Runs the jobs of `ledger` in this process until every projection is caught up, and returns how many it ran.
 
-    It uses no signal handler and no thread, so Ctrl-C works as usual. No more than a `share` (see `share_of`) is advanced together,
-    by default all projections, so that other processes running jobs get theirs. If a worker elsewhere takes some, this waits for it, or
+    It uses no signal handler and no thread, so Ctrl-C works as usual. About a `share` (see `share_of`) is advanced together, by default
+    all projections, so that other processes running jobs get theirs. If a worker elsewhere takes some, this waits for it, or
     advances without a job those whose bells that worker does not keep on, until nothing is left to do. A projection that cannot
     go on does not hold up the others; its error is raised when they are caught up.
     """
