@@ -58,9 +58,9 @@ def measure(bench: Bench) -> list[Figure]:
         always,
         encoded_always,
         *(
-            beside(yardstick, each, target=target)
+            beside(yardstick, each, target=target, aim=aim)
             for each in meanwhile
-            for yardstick, target in ((everysec, 0.9), (always, 1.0), (everysec, 1.7))
+            for yardstick, target, aim in ((everysec, 0.9, 1.7), (always, 1.0, None))
         ),
         beside(encoded_always, meanwhile[0]),
         beside(everysec, in_turn),

@@ -9,7 +9,7 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class Figure:
     """`ratio` is the ratio to `beside`. The target is for the ratio if there is one, otherwise for the value. `at_most`: less is
-    better."""
+    better. The `aim` lies beyond the target, and decides nothing."""
 
     part: str
     what: str
@@ -19,6 +19,7 @@ class Figure:
     beside: str = ""
     target: float | None = None
     at_most: bool = False
+    aim: float | None = None
 
     @property
     def judged(self) -> float:
@@ -53,6 +54,8 @@ def row(figure: Figure) -> list[str]:
     sign = "≤" if figure.at_most else "≥"
     unit = "" if figure.ratio is None else " x"
     target = "" if figure.target is None else f"{sign} {figure.target:g}{unit}"
+    if figure.aim is not None:
+        target += f", aim {figure.aim:g}{unit}"
     verdict = {None: "", True: "met", False: "MISSED"}[figure.met]
     return [figure.what, f"{_number(figure.value)} {figure.unit}", ratio, figure.beside, target, verdict]
 

@@ -41,7 +41,7 @@ def measure(bench: Bench) -> list[Figure]:
         xrange,
         beside(xrange, folded),
         beside(folded, both),
-        beside(xrange, five, target=0.5),
+        beside(xrange, five, target=0.5, aim=0.8),
         beside(folded, five, target=0.4),
         *(beside(xrange, Figure(PART, f"replay of {n}", count / s, "events/s")) for n, s in took.items()),
         one,
