@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import date
 from itertools import chain, combinations
 from typing import Generic, NamedTuple, TypeVar
 
@@ -19,12 +20,19 @@ from events import Interval
 Node = Hashable
 ORIGIN: Node = "nothing approved yet"  # the node whose value is 0
 
+
+def at(day: date) -> Node:
+    """The total at the end of a day."""
+    return ("total", day)
+
+
 # No event has these positions: in `because` they stand for events that are counted together.
 NAMED = 0  # the named approvals
 REVOKED = -1  # the revocations
 # These only say which of the named approvals force a bound: where NAMED counts, so do they.
 BY_DAY = -2  # those that are surely of a day, or of some days
 """Below it, by `Batch.membership`: those that are of one batch."""
+LISTED = frozenset({NAMED, BY_DAY})
 
 
 class Constraint(NamedTuple):

@@ -10,9 +10,12 @@ from itertools import accumulate
 
 from events import DateRange, Interval
 
-from .bounds import REVOKED, Bound
+from .bounds import LISTED, REVOKED, Bound, at
 from .evidence import Batch
-from .premises import DAY, LISTED, Placed, Premises, at, unlisted_by_each
+from .mentions import unlisted_by_each
+from .placing import Placed
+from .premises import Premises
+from .ranges import DAY
 
 TOGETHER = timedelta(days=7)
 """A total for a day this soon after a batch was announced, and before the next one, is read as including that batch as its latest.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from events import DateRange
+
+DAY = timedelta(days=1)
 
 
 def spanning(ranges: Sequence[DateRange]) -> DateRange:

@@ -19,8 +19,8 @@ from projections import (
     Store,
     digest,
     fold,
+    of_batches,
     past,
-    premises,
     queries,
 )
 from projections.checkpoint import Checkpoint
@@ -150,13 +150,13 @@ def test_given_figures_of_batches_when_an_event_is_of_none_of_them_then_none_of_
     event: EventData, counted: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     derived, anew = Derived(), list[str]()
-    of_batch = premises._of_batch
+    of_batch = of_batches._of_batch
 
     def noting(placed: Any, *others: Any) -> Any:
         anew.append(placed.batch.key)
         return of_batch(placed, *others)
 
-    monkeypatch.setattr(premises, "_of_batch", noting)
+    monkeypatch.setattr(of_batches, "_of_batch", noting)
     ASK["batches"](DerivableViews(views(log(*BATCHES)), derived, {}, 0))
     assert len(anew) == len(BATCHES)
     ASK["batches"](DerivableViews(views(log(*BATCHES, event)), derived, {}, 0))

@@ -60,7 +60,8 @@ from projections.answers import shown
 from projections.bounds import NAMED, REVOKED, Constraint, contradict, resolve
 from projections.evidence import Batch, Granted, gather
 from projections.figures import Figures
-from projections.premises import Premises, unlisted_by_each
+from projections.mentions import unlisted_by_each
+from projections.premises import Premises
 from projections.projection import correction_key
 
 from .given import (

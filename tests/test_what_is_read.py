@@ -19,11 +19,12 @@ from events.catalog import (
     CompanyMerged,
     TotalReported,
 )
-from projections import MemoryDocuments, answers, companies, evidence, figures, pages, premises, terms
-from projections.bounds import NAMED, REVOKED, contradict
+from projections import MemoryDocuments, answers, companies, evidence, figures, pages, terms
+from projections.bounds import NAMED, REVOKED, at, contradict
 from projections.evidence import gather
 from projections.figures import Figures
-from projections.premises import Premises, at
+from projections.mentions import unlisted_by_each
+from projections.premises import Premises
 
 from .given import (
     MODELS,
@@ -246,7 +247,7 @@ def test_given_batches_of_many_days_when_each_day_is_asked_about_then_whom_they_
 ) -> None:
     reports = log(*(batch(n, "=3", f"2024-01-{n:02d}", named=[f"company {n}"]) for n in range(1, 21)))
     documents, times = views(reports), list[int]()
-    count = premises.unlisted_by_each
+    count = unlisted_by_each
 
     def counting(mentions: Any, granted_to: Any, days: Any) -> Any:
         times.append(len(days))

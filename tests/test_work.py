@@ -15,9 +15,10 @@ import projections.premises
 from events import EventData, Interval, date_range
 from projections import identities
 from projections.bounds import NAMED, REVOKED
+from projections.ended import Ended
 from projections.evidence import Evidence, TotalReport, gather
 from projections.identities import Company, Group, Identities
-from projections.premises import Ended, Premises
+from projections.premises import Premises
 from projections.terms import equal_to, key_of
 
 from .given import MODELS, ask, equated, identified, log, merged, total, views

@@ -19,7 +19,8 @@ from ..derived import derivable
 from ..evidence import Batch, Evidence, Views
 from ..figures import Figures
 from ..identities import WHENEVER, Company, Identities, Marks
-from ..premises import Placed, premises_of
+from ..placing import Placed
+from ..premises import premises_of
 from ..projection import Documents
 from ..ranges import spanning
 from ..redated import Redated

@@ -11,9 +11,10 @@ from events import BadQuestion, Count, DateRange, Interval, date_range, name_key
 from .. import shares as fold
 from .. import stocks, terms, totals
 from ..asof import perhaps, surely
+from ..bounds import at
 from ..evidence import Views
 from ..figures import Figures
-from ..premises import at, premises_of
+from ..premises import premises_of
 from .shown import SHOWN, Shown
 from .totals import all_terms, as_text, days_of
 

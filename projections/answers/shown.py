@@ -14,7 +14,8 @@ from .. import approvals, batches, by_day, companies, terms, totals
 from ..bounds import BY_DAY, NAMED, REVOKED, Bound, Conflict, Node, around
 from ..evidence import Batch, Days, Evidence, Views
 from ..figures import Figures
-from ..premises import DAY, Timeline
+from ..premises import Timeline
+from ..ranges import DAY
 from ..redated import Redated
 
 SHOWN = 12  # positions of evidence that an answer lists; the rest is a count

@@ -10,10 +10,10 @@ from events import DateRange, name_key
 from events.quantities import EARLIEST_YEAR
 
 from .. import terms, totals
-from ..bounds import Conflict
+from ..bounds import Conflict, at
 from ..evidence import Views
 from ..figures import Figures
-from ..premises import Premises, at, premises_of
+from ..premises import Premises, premises_of
 from .shown import Shown
 
 
