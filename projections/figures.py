@@ -232,7 +232,7 @@ class Figures:
             if other is not placed
             and (on := other.on) is not None
             and on.first <= last
-            and not other.surely_before(placed.batch)
+            and not other.surely_before(placed)
         ]
 
     def _perhaps_later(

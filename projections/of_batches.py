@@ -36,7 +36,7 @@ def before_each(order: list[Placed]) -> Iterator[Before]:
             order[index - 1].batch if index else None,
             order[placed.surely_after - 1].batch if placed.surely_after else None,
             None if batch.ordinal is None else numbered,
-            others == date.min or others < perhaps_announced(batch).first,
+            others == date.min or others < min(perhaps_announced(batch).first, placed.announced_by),
         )
         if placed.sure:
             latest = max(latest, placed.announced_by)

@@ -39,11 +39,11 @@ class Placed:
             return None
         return DateRange(min(on.first, self.announced_by), min(on.last, self.announced_by))
 
-    def surely_before(self, other: Batch) -> bool:
+    def surely_before(self, other: Placed) -> bool:
         """Whether it was surely granted before `other`: batches are granted in the order of their ordinals, and announced
         in the order in which they are granted."""
-        if self.batch.ordinal is not None and other.ordinal is not None:
-            return self.batch.ordinal < other.ordinal
+        if self.batch.ordinal is not None and other.batch.ordinal is not None:
+            return self.batch.ordinal < other.batch.ordinal
         return other.on is not None and self.announced_by < other.on.first
 
 
@@ -115,7 +115,8 @@ def _surely_after(in_order: list[Batch], announced: Mapping[str, date]) -> Itera
     latest: list[date] = []
     unnumbered: list[tuple[date, int]] = []
     for place, batch in enumerate(in_order):
-        first, by = perhaps_announced(batch).first, announced[batch.key]
+        by = announced[batch.key]
+        first = min(perhaps_announced(batch).first, by)
         if batch.ordinal is None:
             yield bisect_left(latest, first)
             unnumbered.append((max(by, unnumbered[-1][0]) if unnumbered else by, place))

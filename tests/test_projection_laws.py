@@ -768,7 +768,7 @@ def test_batches_and_whom_they_name_are_placed_as_a_look_at_each_two_of_them_pla
         order = premises.order
         assert [placed.by for placed in order] == sorted(placed.by for placed in order)
         for place, placed in enumerate(order):
-            before = [other.surely_before(placed.batch) for other in order[:place]]
+            before = [other.surely_before(placed) for other in order[:place]]
             assert placed.surely_after == [*before, False].index(False)
             others = [other.batch for other in order if other.sure and other is not placed]
             if placed.batch.ordinal is None:

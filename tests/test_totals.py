@@ -266,6 +266,16 @@ def test_a_batch_announced_after_the_third_is_none_of_the_two_before_it() -> Non
     assert answer["total"] == at_least(2 + 1 + 5)
 
 
+def test_given_a_batch_announced_before_one_of_a_lower_ordinal_then_a_report_of_its_day_alone_may_be_of_it() -> (
+    None
+):
+    late, second = batch(1, "=2", "2023-09-30"), batch(2, "=2", "2023-09-21", named=["Xiaomi", "Zhipu"])
+    of_the_day = batch(None, "<=3", "2023-09-21", named=["Zhipu"])
+    for reports in (log(late, second), log(late, second, of_the_day)):
+        assert total_of(reports, valid_at=date_range("2023-09-21"))["total"] == at_least(4)
+        assert total_of(reports)["total"] == at_least(4)
+
+
 # Who is known by name.
 
 
