@@ -15,7 +15,8 @@ from . import terms, totals
 from .bounds import LISTED, NAMED, ORIGIN, REVOKED, Constraint, Resolution, at, resolve
 from .derived import derivable
 from .ended import Ended
-from .evidence import Batch, Evidence, Granted, TotalReport, Views, fetch, gather
+from .evidence import Batch, Evidence, Granted, TotalReport, Views
+from .gathering import fetch, gather
 from .listed import around, listed_in, of_granted, of_partly_granted
 from .mentions import Mention, unlisted_by_each
 from .of_batches import OfBatches, before_each

@@ -58,8 +58,9 @@ from projections import (
 from projections import batches as batches_fold
 from projections.answers import shown
 from projections.bounds import NAMED, REVOKED, Constraint, contradict, resolve
-from projections.evidence import Batch, Granted, gather
+from projections.evidence import Batch, Granted
 from projections.figures import Figures
+from projections.gathering import gather
 from projections.mentions import unlisted_by_each
 from projections.premises import Premises
 from projections.projection import correction_key

@@ -19,10 +19,10 @@ from events.catalog import (
     CompanyMerged,
     TotalReported,
 )
-from projections import MemoryDocuments, answers, companies, evidence, figures, pages, terms
+from projections import MemoryDocuments, answers, companies, figures, gathering, pages, terms
 from projections.bounds import NAMED, REVOKED, at, contradict
-from projections.evidence import gather
 from projections.figures import Figures
+from projections.gathering import gather
 from projections.mentions import unlisted_by_each
 from projections.premises import Premises
 
@@ -185,7 +185,7 @@ def test_the_names_that_no_announcement_is_about_decide_nothing(reports: list[Re
     told = answers.totals_in(documents, steps=True), answers.batches_in(documents)
     every = sorted({*companies.all_names(documents["companies"]), *_claimed(documents["companies"])})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evidence, "_named", lambda *_: every)
+        patch.setattr(gathering, "_named", lambda *_: every)
         assert (answers.totals_in(documents, steps=True), answers.batches_in(documents)) == told
 
 

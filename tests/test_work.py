@@ -16,7 +16,8 @@ from events import EventData, Interval, date_range
 from projections import identities
 from projections.bounds import NAMED, REVOKED
 from projections.ended import Ended
-from projections.evidence import Evidence, TotalReport, gather
+from projections.evidence import Evidence, TotalReport
+from projections.gathering import gather
 from projections.identities import Company, Group, Identities
 from projections.premises import Premises
 from projections.terms import equal_to, key_of
