@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from events import BadQuestion, Event, EventData, Log, canonical, keys
 from projections import PROJECTIONS, Store, diff, differences, past, queries, together
-from projections.answers import companies
+from projections.answers import counting
 from projections.differences import BUILDS, figures_of
 from projections.evidence import Views
 from projections.past import SnapshotLost
@@ -69,13 +69,13 @@ def answered(log: Log) -> dict[str, Any]:
 def test_given_many_companies_when_an_event_is_of_one_then_what_is_listed_for_the_others_is_not_read_anew(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed, read = companies._listed, list[Collection[str]]()
+    listed, read = counting._listed, list[Collection[str]]()
 
     def noting(views: Views, of: tuple[Collection[str], str, int | None]) -> Any:
         read.append(of[0])
         return listed(views, of)
 
-    monkeypatch.setattr(companies, "_listed", noting)
+    monkeypatch.setattr(counting, "_listed", noting)
     append(log, *(granted(f"C{n}", f"item {n}", "2023-08-31", number=f"N{n}") for n in range(9)))
     append(log, granted("C3", "another", "2023-09-01", number="N9"), identified("three", "C3", "C4"))
     diff(log, "companies", since=9)
