@@ -240,6 +240,11 @@ _WHAT_TO_DO = {
     "READONLY": "Connect to the primary",
     "OOM": "Raise maxmemory or free memory, and try again",
     "MISCONF": "Free disk space, or see the server's log",
+    # What a node of a cluster says: the jobs of RQ do not lie in the slot of their queue.
+    **dict.fromkeys(
+        ("ASK", "CLUSTERDOWN", "CROSSSLOT", "MOVED", "TRYAGAIN"),
+        "Use a server without cluster-enabled: workers cannot work on a cluster",
+    ),
 }
 
 

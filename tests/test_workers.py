@@ -61,7 +61,7 @@ from .conftest import new_ledger
 from .given import HISTORY, Tally, append, folded, url_of
 from .long import only_long
 from .proxy import Proxy
-from .servers import Server
+from .servers import Server, execute, free_port
 from .strategies import report
 from .worker_main import PATIENCE, eventually
 
@@ -200,6 +200,22 @@ def test_given_nobody_who_takes_jobs_when_bells_ring_on_and_on_then_the_oldest_j
     assert queue_length(log.client, log.ledger) == 7
     assert run_jobs(log) == 7
     assert digests(log) == all_folded(log)
+
+
+def test_given_a_node_of_a_cluster_when_somebody_rings_then_they_hear_that_a_cluster_will_not_do(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server(cluster_enabled="yes", cluster_port=free_port())
+    log = Log(server.client(), "a")
+    with pytest.raises(
+        StorageUnavailable, match=r"Nothing was stored\. Use a server without cluster-enabled"
+    ):
+        log.append([report("e1")])  # the node has no slots
+    execute(server.client(), "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+    eventually(lambda: server.client().cluster("INFO")["cluster_state"] == "ok")
+    assert log.append([report("e1")])
+    with pytest.raises(StorageUnavailable, match=r"same slot\. Use a server without cluster-enabled"):
+        ring(log.client, log.ledger, PROJECTIONS)
 
 
 def test_who_cannot_ring_hears_why(start_server: Callable[..., Server]) -> None:
