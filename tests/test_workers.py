@@ -380,6 +380,17 @@ def test_a_job_that_has_used_up_its_time_rings_for_the_rest(
     assert seen == [(name, at) for at in (1_000, 1_600, 1_600) for name in ("totals", "shares")]
 
 
+def test_given_events_that_keep_coming_when_a_job_that_lingers_has_used_up_its_time_then_it_rings_for_the_next_ones(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever appends from Python does not ring, and would wait for the reconciler."""
+    monkeypatch.setattr(jobs, "SLICE", 0.0)
+    append(log, 40)
+    jobs.advance(log.client, log.ledger, ["totals"], failed=lambda *_: None, linger=jobs.LINGER)
+    assert position(log, "totals") == log.head()
+    assert queue_length(log.client, log.ledger) == 1
+
+
 # In lockstep
 
 
