@@ -921,6 +921,16 @@ def test_workers_are_counted_by_their_ledger(server: Server) -> None:
     eventually(lambda: workers_alive(client, ledger) == 0)
 
 
+def test_given_two_databases_of_a_server_when_workers_are_counted_then_those_of_the_other_are_not(
+    server: Server,
+) -> None:
+    ledger = new_ledger()
+    with connect(f"{server.url}?db=1", name=f"approvals-worker-{ledger}-1-aa") as worker:
+        worker.ping()
+        assert workers_alive(worker, ledger) == 1
+        assert workers_alive(server.client(), ledger) == 0
+
+
 # The reconciler
 
 
