@@ -174,9 +174,8 @@ def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[No
             raise StorageUnavailable(
                 f"what answers is not a Redis server: {reason}.{words.untouched} Is the address right?"
             ) from error
-        raise StorageUnavailable(
-            f"cannot reach the server: {reason}.{words.untouched} Is it running?"
-        ) from error
+        question = _ABOUT_TLS if "_ssl.c" in reason else "Is it running?"
+        raise StorageUnavailable(f"cannot reach the server: {reason}.{words.untouched} {question}") from error
 
 
 class Conversation:
@@ -224,6 +223,11 @@ def conversation(client: redis.Redis, *, words: Words = OF_COMMANDS) -> Iterator
             connection.disconnect()  # an answer that is still to come would be taken for that of another call
         client.connection_pool.release(connection)
 
+
+_ABOUT_TLS = (
+    "Does it take TLS? If its certificate is of an authority of your own, or it asks for one of yours, the URL names the "
+    "files: rediss://...?ssl_ca_certs=FILE&ssl_certfile=FILE&ssl_keyfile=FILE"
+)
 
 # To redis-py some of these are ConnectionErrors, but the server did answer.
 _REFUSALS = (
