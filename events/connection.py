@@ -174,9 +174,8 @@ def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[No
             raise StorageUnavailable(
                 f"what answers is not a Redis server: {reason}.{words.untouched} Is the address right?"
             ) from error
-        raise StorageUnavailable(
-            f"cannot reach the server: {reason}.{words.untouched} Is it running?"
-        ) from error
+        question = _ABOUT_TLS if "_ssl.c" in reason else "Is it running?"
+        raise StorageUnavailable(f"cannot reach the server: {reason}.{words.untouched} {question}") from error
 
 
 class Conversation:
@@ -225,6 +224,11 @@ def conversation(client: redis.Redis, *, words: Words = OF_COMMANDS) -> Iterator
         client.connection_pool.release(connection)
 
 
+_ABOUT_TLS = (
+    "Does it take TLS? If its certificate is of an authority of your own, or it asks for one of yours, the URL names the "
+    "files: rediss://...?ssl_ca_certs=FILE&ssl_certfile=FILE&ssl_keyfile=FILE"
+)
+
 # To redis-py some of these are ConnectionErrors, but the server did answer.
 _REFUSALS = (
     redis.exceptions.ResponseError,
@@ -240,6 +244,11 @@ _WHAT_TO_DO = {
     "READONLY": "Connect to the primary",
     "OOM": "Raise maxmemory or free memory, and try again",
     "MISCONF": "Free disk space, or see the server's log",
+    # What a node of a cluster says: the jobs of RQ do not lie in the slot of their queue.
+    **dict.fromkeys(
+        ("ASK", "CLUSTERDOWN", "CROSSSLOT", "MOVED", "TRYAGAIN"),
+        "Use a server without cluster-enabled: workers cannot work on a cluster",
+    ),
 }
 
 

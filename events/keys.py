@@ -1,4 +1,4 @@
-"""Every Redis key of a ledger, as a legend. All carry the ledger's hash tag, so a cluster keeps them in one slot.
+"""Every Redis key of a ledger, as a legend. All carry the ledger's hash tag.
 
 pattern                             type    writer       lost if it goes
 {name}:log                          stream  append.lua   everything: the one source of truth

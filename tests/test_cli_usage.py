@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from typer.testing import CliRunner
 
 from approval_ledger.cli.app import app
@@ -18,6 +20,7 @@ from events import parse
 from .command import SECRET, Ledger, Words, approvals, data_directory, event, lines, text, together, written
 from .given import EXAMPLES, stored
 from .long import only_long
+from .receiver import Receiver
 from .servers import Server
 
 
@@ -281,6 +284,16 @@ def test_given_a_file_without_certificates_when_the_url_names_it_then_it_is_name
     assert ran.err.startswith("bad-question: ")
     assert says in ran.err
     assert (ran.err.count("\n"), SECRET in ran.err) == (1, False)
+
+
+def test_given_a_certificate_of_a_private_authority_when_the_url_names_none_then_it_is_told_how_to() -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with Receiver(context) as server:
+        ran = approvals("totals", "--url", f"rediss://:{SECRET}@localhost:{server.port}/0", code=1)
+    assert "CERTIFICATE_VERIFY_FAILED" in ran.err
+    assert "ssl_ca_certs=FILE" in ran.err
+    assert "Is it running?" not in ran.err
 
 
 def test_given_an_empty_name_when_a_directory_is_asked_for_then_it_is_not_the_working_directory() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import threading
 import time
 from collections import deque
@@ -18,7 +17,7 @@ import redis
 from events import Log, NotDurable, OutcomeUnknown, StorageUnavailable, durability, keys, parse
 from events.durability import Finding
 
-from .servers import Server
+from .servers import Server, free_port
 from .strategies import report
 from .waiting import until
 
@@ -65,12 +64,6 @@ def wait_for_rewrite(client: redis.Redis) -> None:
 def rewrite(client: redis.Redis) -> None:
     client.bgrewriteaof()
     wait_for_rewrite(client)
-
-
-def free_port() -> str:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return str(listening.getsockname()[1])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -42,7 +41,7 @@ from .given import ASK, QUESTIONS, views
 from .line import Line
 from .long import only_faults
 from .producing import TIMEOUT, Producer, Record
-from .servers import BINARIES, Server, execute
+from .servers import BINARIES, Server, execute, free_port
 from .worker_main import PATIENCE, Supervised, eventually
 
 ROOT = Path(__file__).parents[1]
@@ -57,12 +56,6 @@ store = Store(Log(connect(sys.argv[1]), sys.argv[2]), PROJECTIONS[sys.argv[3]])
 print(flush=True)
 replay.adopt(store, replay.rebuild(store))
 """
-
-
-def free_port() -> str:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return str(listening.getsockname()[1])
 
 
 class Reader:

@@ -61,7 +61,7 @@ from .conftest import new_ledger
 from .given import HISTORY, Tally, append, folded, url_of
 from .long import only_long
 from .proxy import Proxy
-from .servers import Server
+from .servers import Server, execute, free_port
 from .strategies import report
 from .worker_main import PATIENCE, eventually
 
@@ -200,6 +200,22 @@ def test_given_nobody_who_takes_jobs_when_bells_ring_on_and_on_then_the_oldest_j
     assert queue_length(log.client, log.ledger) == 7
     assert run_jobs(log) == 7
     assert digests(log) == all_folded(log)
+
+
+def test_given_a_node_of_a_cluster_when_somebody_rings_then_they_hear_that_a_cluster_will_not_do(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server(cluster_enabled="yes", cluster_port=free_port())
+    log = Log(server.client(), "a")
+    with pytest.raises(
+        StorageUnavailable, match=r"Nothing was stored\. Use a server without cluster-enabled"
+    ):
+        log.append([report("e1")])  # the node has no slots
+    execute(server.client(), "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+    eventually(lambda: server.client().cluster("INFO")["cluster_state"] == "ok")
+    assert log.append([report("e1")])
+    with pytest.raises(StorageUnavailable, match=r"same slot\. Use a server without cluster-enabled"):
+        ring(log.client, log.ledger, PROJECTIONS)
 
 
 def test_who_cannot_ring_hears_why(start_server: Callable[..., Server]) -> None:
@@ -362,6 +378,17 @@ def test_a_job_that_has_used_up_its_time_rings_for_the_rest(
         seen.append((names[0], position(log, names[0])))
     # Each has its turn, of a page and a last look, and then the next.
     assert seen == [(name, at) for at in (1_000, 1_600, 1_600) for name in ("totals", "shares")]
+
+
+def test_given_events_that_keep_coming_when_a_job_that_lingers_has_used_up_its_time_then_it_rings_for_the_next_ones(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever appends from Python does not ring, and would wait for the reconciler."""
+    monkeypatch.setattr(jobs, "SLICE", 0.0)
+    append(log, 40)
+    jobs.advance(log.client, log.ledger, ["totals"], failed=lambda *_: None, linger=jobs.LINGER)
+    assert position(log, "totals") == log.head()
+    assert queue_length(log.client, log.ledger) == 1
 
 
 # In lockstep
@@ -892,6 +919,16 @@ def test_workers_are_counted_by_their_ledger(server: Server) -> None:
     for each in named:
         each.close()
     eventually(lambda: workers_alive(client, ledger) == 0)
+
+
+def test_given_two_databases_of_a_server_when_workers_are_counted_then_those_of_the_other_are_not(
+    server: Server,
+) -> None:
+    ledger = new_ledger()
+    with connect(f"{server.url}?db=1", name=f"approvals-worker-{ledger}-1-aa") as worker:
+        worker.ping()
+        assert workers_alive(worker, ledger) == 1
+        assert workers_alive(server.client(), ledger) == 0
 
 
 # The reconciler

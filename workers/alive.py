@@ -18,5 +18,8 @@ def workers_alive(client: Redis, ledger: str) -> int:
     """How many workers are connected for `ledger`. One that was killed no longer counts: its connection closed with it."""
     with storage():
         clients = client.client_list(_type="normal")
-    names = {str(c["name"]) for c in clients}  # one process may have several connections
+    # Another database of the server has another ledger of that name.
+    database = str(client.connection_pool.connection_kwargs.get("db") or 0)
+    # One process may have several connections.
+    names = {str(c["name"]) for c in clients if c["db"] == database}
     return sum(name.rsplit("-", 2)[0] == connection_name(ledger) for name in names)

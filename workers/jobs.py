@@ -36,7 +36,7 @@ def advance(
 
     A blocking read of the stream wakes in 0.4 ms, while a job in the queue takes 3 ms: so while it lingers nobody needs to ring,
     and the bells stay on. Projections that `rung` returns are taken along. When its time is over, or it is `stopping`, it leaves,
-    and rings again for what is left.
+    and rings again for what is left, and for what is to come if events still came when its time was over.
 
     `failed` is called with each projection that cannot go on, and the error. Raises KeyError for an unknown projection, and what
     keeps all of them from going on, after which the reconciler rings again.
@@ -46,6 +46,7 @@ def advance(
     # The bell of a projection that cannot go on stays on until it expires: otherwise each append would ring for it, and each job
     # would fail and report it again.
     drain = Drain(log, failed)
+    coming = False
     try:
         hold(client, ledger, names, holder)
         drain.take(names)
@@ -54,7 +55,10 @@ def advance(
             more, now = drain.page(), time.monotonic()
             if more:
                 quiet_since = now
-            if now - began >= SLICE or (not more and now - quiet_since >= linger):
+            if not more and now - quiet_since >= linger:
+                break
+            if now - began >= SLICE:
+                coming = now - quiet_since < linger
                 break
             if not more:
                 drain.wait(LOOK)
@@ -71,5 +75,5 @@ def advance(
             answer(client, ledger, [*names, *drain.names])
         raise
     answer(client, ledger, drain.names)
-    if drain.page():
+    if drain.page() or coming:  # the next event may be appended by someone who does not ring
         ring(client, ledger, drain.names)
