@@ -253,7 +253,12 @@ def _ask(client: redis.Redis) -> dict[str, Any] | None:
 @contextmanager
 def _sole(path: Path) -> Iterator[int | None]:
     """The exclusive lock on `path`, until the block's end unless a child inherits it; None where another has it."""
-    held, descriptor = None, os.open(path, os.O_RDONLY)
+    held, opened = None, os.open(path, os.O_RDONLY)
+    try:
+        # Where this process has no standard streams, `opened` may have the number of one, and a child gets its own under that.
+        descriptor = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(opened)
     try:
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -262,6 +262,17 @@ def test_a_second_close_does_not_count_again(directory: Path) -> None:
     assert not running(directory)
 
 
+def test_given_a_process_without_standard_streams_when_it_starts_the_server_then_that_holds_the_lock(
+    directory: Path,
+) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from approval_ledger import embedded; os.closerange(0, 3);"
+        "embedded.start(Path(sys.argv[1])).close()"
+    )
+    assert subprocess.run([sys.executable, "-c", script, directory], cwd=ROOT, check=False).returncode == 0
+    assert not running(directory)
+
+
 def test_a_fork_shares_the_use_of_its_parent(directory: Path) -> None:
     server = embedded.start(directory)
     reader, writer = os.pipe()
