@@ -110,6 +110,15 @@ class Server:
         with _disk(self._directory):
             self._come_up()
 
+    def last_words(self) -> str:
+        """What its log ends with, if the server has ended, perhaps just now; else nothing."""
+        for _ in range(100):
+            if not self._runs():
+                free = shutil.disk_usage(self._directory).free
+                return f"The server of {self._directory} has ended; {free:,} bytes are free there.{self._last_words(0)}"
+            time.sleep(0.01)
+        return ""
+
     def __enter__(self) -> Self:
         return self
 
