@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from events import BadQuestion, Log, connect, masked
+from redis.exceptions import ConnectionError as NoConnection
+
+from events import BadQuestion, Log, StorageUnavailable, connect, masked
 
 from . import embedded
 
@@ -67,7 +69,13 @@ def opened(config: Config, *, make: bool) -> Iterator[Opened]:
             "directory with --data"
         )
     with embedded.start(config.data) as server, _closing(server.url, config.ledger) as log:
-        yield Opened(log, server.url, f"the embedded server on {config.data}", server.revive)
+        try:
+            yield Opened(log, server.url, f"the embedded server on {config.data}", server.revive)
+        except StorageUnavailable as error:
+            # Of our own server nobody else knows why it is gone: one whose disk is full ends.
+            if isinstance(error.__cause__, NoConnection) and (why := server.last_words()):
+                raise type(error)(f"{error}\n{why}") from error
+            raise
 
 
 @contextmanager

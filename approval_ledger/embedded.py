@@ -110,6 +110,15 @@ class Server:
         with _disk(self._directory):
             self._come_up()
 
+    def last_words(self) -> str:
+        """What its log ends with, if the server has ended, perhaps just now; else nothing."""
+        for _ in range(100):
+            if not self._runs():
+                free = shutil.disk_usage(self._directory).free
+                return f"The server of {self._directory} has ended; {free:,} bytes are free there.{self._last_words(0)}"
+            time.sleep(0.01)
+        return ""
+
     def __enter__(self) -> Self:
         return self
 
@@ -253,7 +262,12 @@ def _ask(client: redis.Redis) -> dict[str, Any] | None:
 @contextmanager
 def _sole(path: Path) -> Iterator[int | None]:
     """The exclusive lock on `path`, until the block's end unless a child inherits it; None where another has it."""
-    held, descriptor = None, os.open(path, os.O_RDONLY)
+    held, opened = None, os.open(path, os.O_RDONLY)
+    try:
+        # Where this process has no standard streams, `opened` may have the number of one, and a child gets its own under that.
+        descriptor = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(opened)
     try:
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

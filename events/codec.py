@@ -32,7 +32,10 @@ SEQUENCE_DIGITS = 16  # zero-padded, so that sequences sort as strings: up to 2*
 M = TypeVar("M", bound=BaseModel)
 
 _SCHEMA = re.compile(r"urn:approval-ledger:(?P<type>[a-z.]+\.v\d+):(?P<revision>[1-9]\d{0,5})", re.ASCII)
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+# Neither zones of 60 minutes, which the standard library of Python 3.11 takes, nor an hour of 24, which later ones take.
+_TIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt](?!24)\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:[Zz]|[+-]\d{2}:[0-5]\d)", re.ASCII
+)
 _CODES = {"extra_forbidden": "unknown-field", "missing": "missing-field"}
 _OWN_CODES = frozenset(
     {"control-character", "empty-name", "too-long", "url", "date", "out-of-range", "validation"}

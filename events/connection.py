@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import TIMEOUT_MAX
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -37,7 +38,7 @@ def connect(url: str, *, timeout: float = 10.0, name: str | None = None) -> redi
             socket_connect_timeout=timeout,
             client_name=name,
         )
-    except ValueError:
+    except (AttributeError, ValueError):
         # The library's own words may quote a piece of the password, where that has a slash in it.
         raise BadQuestion(
             f"{masked(url)!r} is not the URL of a server: write redis://user:password@host:6379/0, rediss://... or "
@@ -58,6 +59,10 @@ class _Pool(redis.ConnectionPool):
         super().release(connection)
 
 
+_TEXTS = frozenset({"host", "path", "username", "password", "client_name", "lib_name", "lib_version"})
+_TIMEOUTS = frozenset({"socket_timeout", "socket_connect_timeout"})
+
+
 def _check_options(pool: redis.ConnectionPool, url: str) -> None:
     # redis-py checks them only when it first connects, and raises errors that nobody expects there.
     for option in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
@@ -74,6 +79,15 @@ def _check_options(pool: redis.ConnectionPool, url: str) -> None:
         pool.connection_class(**pool.connection_kwargs)
     except (redis.RedisError, TypeError, ValueError) as error:
         raise BadQuestion(f"{masked(url)!r} has a host or an option that is not valid: {error}") from None
+    for option in parse_qs(urlsplit(url).query):
+        value: Any = pool.connection_kwargs.get(option)
+        # Text is no retry, parser or provider of credentials; and in another encoding the server would not know its scripts.
+        if isinstance(value, str) and option not in _TEXTS and not option.startswith("ssl_"):
+            raise BadQuestion(f"{masked(url)!r}: {option} cannot be given in a URL")
+        if option in _TIMEOUTS and not 0 < value <= TIMEOUT_MAX:
+            raise BadQuestion(
+                f"{masked(url)!r}: {option} is {value}, and must be a number of seconds above 0"
+            )
 
 
 def _require_certificates(options: dict[str, Any], url: str) -> None:

@@ -227,9 +227,10 @@ def instant(text: str) -> datetime:
     return moment
 
 
-# RFC 3339; the standard library also reads week dates, and times without a zone.
+# RFC 3339; the standard library also reads week dates, times without a zone, and, depending on its version, zones of 60 minutes or an
+# hour of 24.
 _INSTANT = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII
+    r"\d{4}-\d{2}-\d{2}[Tt ](?!24)\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:[Zz]|[+-]\d{2}:[0-5]\d)", re.ASCII
 )
 
 

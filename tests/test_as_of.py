@@ -429,6 +429,8 @@ def test_an_answer_says_which_axes_were_asked_for_and_nothing_of_the_others(log:
         ({"known_at": "0001-01-01T00:00:00+14:00"}, "an instant with a zone"),
         ({"known_at": "9999-12-31T23:59:59-14:00"}, "an instant with a zone"),
         ({"known_at": "2026-W01-1T00:00Z"}, "an instant with a zone"),
+        ({"known_at": "2024-02-01T24:00:00Z"}, "an instant with a zone"),
+        ({"known_at": "2024-02-01T08:00:00+08:60"}, "an instant with a zone"),
         ({"known_at": "9" * 5_000}, "an instant with a zone"),
         ({"valid_at": 2024}, "this is not text"),
         ({"valid_at": "0001"}, "is before 1900"),

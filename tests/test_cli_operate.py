@@ -25,6 +25,7 @@ from workers import ask_for_rebuild, queue_length, run_here, workers_alive
 from workers.webhooks import subscriptions
 
 from .command import (
+    APPROVALS,
     ROOT,
     SECRET,
     Ledger,
@@ -554,6 +555,18 @@ def test_given_a_webhook_that_cannot_be_read_too_when_work_bursts_then_both_are_
     assert [line.partition(" ")[0] for line in ran.err.splitlines()] == ["unreadable:"] * 2
     assert "projection totals" in ran.err
     assert added.id in ran.err
+
+
+@only_long
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_given_no_standard_streams_when_work_bursts_then_everything_is_caught_up(
+    server: Server, workers: str
+) -> None:
+    one = Ledger(server)
+    one.log.append(valid_events(NEWS.read_bytes()))
+    command = f"exec {APPROVALS} work --burst --workers {workers} {' '.join(one.where)} <&- >&- 2>&-"
+    ended = subprocess.run(["sh", "-c", command], env=clean_environment(), check=False)
+    assert (ended.returncode, positions(one)) == (0, {17})
 
 
 def test_work_projects_what_is_there_and_stops_with_every_worker_when_told(server: Server) -> None:

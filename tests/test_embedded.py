@@ -19,6 +19,8 @@ import pytest
 import redis
 
 from approval_ledger import embedded
+from approval_ledger.config import Config, opened
+from approval_ledger.embedded import SETTINGS
 from events import LogDamaged, StorageUnavailable, connect, durability
 
 from .command import ROOT, data_directory, running
@@ -259,6 +261,17 @@ def test_a_second_close_does_not_count_again(directory: Path) -> None:
     first.close()
     assert running(directory)
     second.close()
+    assert not running(directory)
+
+
+def test_given_a_process_without_standard_streams_when_it_starts_the_server_then_that_holds_the_lock(
+    directory: Path,
+) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from approval_ledger import embedded; os.closerange(0, 3);"
+        "embedded.start(Path(sys.argv[1])).close()"
+    )
+    assert subprocess.run([sys.executable, "-c", script, directory], cwd=ROOT, check=False).returncode == 0
     assert not running(directory)
 
 
@@ -512,6 +525,19 @@ def test_a_full_disk_is_named(directory: Path) -> None:
     ended = subprocess.run(words, stdin=subprocess.DEVNULL, cwd=ROOT, capture_output=True, text=True)
     assert "StorageUnavailable" in ended.stderr
     assert "The disk is full (0 bytes are free)" in ended.stderr
+
+
+def test_given_a_server_that_ends_under_a_command_when_that_fails_then_the_end_of_its_log_is_quoted(
+    directory: Path,
+) -> None:
+    def command() -> None:
+        with opened(Config(url=None, data=directory, ledger="cac"), make=True) as found:
+            os.kill(int((directory / SETTINGS["pidfile"]).read_text()), signal.SIGKILL)
+            found.log.head()
+
+    ended = r"cannot reach .*\nThe server of .* has ended; [\d,]+ bytes are free there\.\nThe end of (?s:.*) Ready to"
+    with pytest.raises(StorageUnavailable, match=ended):
+        command()
 
 
 @pytest.fixture

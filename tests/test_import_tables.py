@@ -340,6 +340,17 @@ def test_given_merged_cells_in_a_document_when_it_is_read_then_each_has_the_valu
     ]
 
 
+def test_given_a_workbook_without_the_style_that_another_names_when_it_is_refused_then_nothing_is_printed(
+    read: Callable[..., list[Table]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    def without(styles: bytes) -> bytes:
+        return re.sub(rb"<cellStyleXfs.*</cellStyleXfs>", b"", styles)
+
+    with pytest.raises(BadTable, match="IndexError"):
+        read(repacked(as_xlsx(LIST), {"xl/styles.xml": without}))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_given_a_column_merged_over_2000_rows_when_it_is_read_then_every_row_has_it(
     read: Callable[..., list[Table]],
 ) -> None:

@@ -378,6 +378,24 @@ def test_given_an_address_with_an_option_that_is_none_when_a_client_is_made_then
     assert refused.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    "option", ["retry=3", "encoding=utf-16", "event_dispatcher=x", "decode_responses=no"]
+)
+def test_given_an_address_with_an_option_that_no_text_can_be_when_a_client_is_made_then_it_is_refused(
+    option: str,
+) -> None:
+    with pytest.raises(BadQuestion, match=r"host/0\?.* cannot be given in a URL"):
+        connect(f"redis://:secret@host/0?{option}")
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf"])
+def test_given_an_address_with_a_time_out_that_is_none_when_a_client_is_made_then_it_is_refused(
+    seconds: str,
+) -> None:
+    with pytest.raises(BadQuestion, match=f"socket_timeout is {float(seconds)}, and must be"):
+        connect(f"unix:///run/socket?socket_timeout={seconds}")
+
+
 def test_every_error_raised_on_purpose_has_a_code_of_its_own() -> None:
     def below(error: type[LedgerError]) -> list[type[LedgerError]]:
         return [error, *(inner for each in error.__subclasses__() for inner in below(each))]

@@ -39,8 +39,12 @@ err = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 def prepare() -> None:
     """Sets up the standard streams so that no text fails in them: a character that they cannot encode is written like \\u2265."""
-    if sys.stdout is None:  # closed by whoever started us
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # open for as long as we run
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            # Taken, the number, which is the lowest that is free, is no other file's, here and in each process that we start.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            if name != "stdin":  # a command that reads it says that there is none
+                setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115  # for as long as we run
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from datetime import date, datetime, time
 from typing import Any
 
@@ -77,7 +78,8 @@ def read(content: bytes) -> list[Table]:
     """The sheets of a workbook. Raises BadTable."""
     budget = Budget()
     try:
-        with warnings.catch_warnings():
+        # openpyxl prints what it finds wrong with a style, which would be in the midst of what a command answers.
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # of styles and extensions, which say nothing of the cells
             book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
             found = [_table(number, sheet, budget) for number, sheet in enumerate(book.worksheets, start=1)]
