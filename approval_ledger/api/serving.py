@@ -110,9 +110,12 @@ class Serving:
     def _start(self) -> None:
         # Spawned, so that no thread, socket or lock comes along but the one that it listens on.
         context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_serve, args=self._arguments, name="approvals-http")
+        process = context.Process(target=_serve, args=self._arguments, name="approvals-http")
         with deaf_to_interrupts():
-            self._process.start()
+            process.start()
+        self._process = process
+        if self._stop.is_set():  # meanwhile: then the one before was told to end
+            process.terminate()
 
     def _start_again(self) -> None:
         assert self._process is not None
@@ -127,7 +130,11 @@ class Serving:
             logger.error("http_died", pid=self._process.pid, exit=self._process.exitcode, again_in=wait)
             if self._stop.wait(wait):
                 return
-            self._start()
+            try:
+                self._start()
+            except OSError as error:  # as many processes or files are open as may be, or the memory is full
+                # The one before is still dead, so that this is tried again.
+                logger.error("http_failed", says=f"no process can be started: {error}")  # noqa: TRY400  # its text says all
 
 
 class _Server(uvicorn.Server):
