@@ -377,6 +377,26 @@ def test_given_an_http_server_that_died_when_no_process_can_be_started_then_it_i
     assert failed == ["no process can be started: [Errno 11] Resource temporarily unavailable"] * tries
 
 
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, SystemExit])
+def test_given_an_http_server_is_being_started_when_up_is_told_to_stop_then_it_ends_too(
+    stopped: type[BaseException], ledger: Ledger, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, real = list[SpawnProcess](), SpawnProcess.start
+
+    def start(process: SpawnProcess) -> None:
+        real(process)
+        started.append(process)
+        raise stopped
+
+    monkeypatch.setattr(SpawnProcess, "start", start)
+    settings = Settings(ledger.name, port=0)
+    with bound(settings) as listening, pytest.raises(stopped):
+        Serving(server.url, settings, listening, telemetry.configure).__enter__()
+    (process,) = started
+    process.join(10)
+    assert process.exitcode is not None
+
+
 def test_given_an_http_server_that_is_started_again_when_that_is_told_to_end_then_it_is_not_waited_for(
     ledger: Ledger, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
