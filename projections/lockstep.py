@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
+from weakref import ref
 
 from redis.exceptions import NoScriptError
 
@@ -56,7 +57,8 @@ class Lookup:
     """
 
     def __init__(self, log: Log, events: Sequence[DecodedEvent | Exception]) -> None:
-        self._log = log
+        # The client only weakly: a lookup is kept with what was read over a client, for as long as anybody else has that.
+        self._client, self._ledger = ref(log.client), log.ledger
         self.targets: list[tuple[str, str]] = []
         """The source and id of the target of each correction."""
         self.positions: dict[tuple[str, str], int] = {}
@@ -71,6 +73,12 @@ class Lookup:
                 break
             events = [event for event in self._look_up(events) if event.position < end]
 
+    @property
+    def _log(self) -> Log:
+        client = self._client()
+        assert client is not None
+        return Log(client, self._ledger)
+
     def _look_up(self, events: Iterable[DecodedEvent | Exception]) -> Sequence[DecodedEvent]:
         """Reads and returns the targets of the corrections among `events`: some of these may be corrections themselves."""
         named = [[*named_by(event)] for event in events if isinstance(event, DecodedEvent)]
@@ -78,9 +86,10 @@ class Lookup:
         self.targets += targets
         # Read one by one, the targets of the corrections, 3 % of the events, took a fifth of the time of a replay.
         unknown = (each for of in named for each in of if each not in self.positions)
-        self.positions |= self._log.positions_of(unknown)
+        log = self._log
+        self.positions |= log.positions_of(unknown)
         there = [target for target in dict.fromkeys(targets) if target in self.positions]
-        found = self._log.at_each([self.positions[target] for target in there])
+        found = log.at_each([self.positions[target] for target in there])
         self._recorded.update(zip(there, found, strict=True))
         return [event for target in there if isinstance(event := self.hint(*target), DecodedEvent)]
 
@@ -89,8 +98,9 @@ class Lookup:
         the index names another event."""
         wanted = source, id
         if wanted not in self._recorded:
-            position = self._log.position_of(source, id)
-            self._recorded[wanted] = None if position is None else self._log.at(position)
+            log = self._log
+            position = log.position_of(source, id)
+            self._recorded[wanted] = None if position is None else log.at(position)
         recorded = self._recorded[wanted]
         if recorded is None or recorded.position > upto:
             return None
@@ -98,7 +108,7 @@ class Lookup:
             event = decode(recorded)
             if (event.source, event.id) != wanted:
                 raise LogDamaged(
-                    f"ledger {self._log.ledger}: the index of ids names position {recorded.position} for {id!r} of {source!r}, and "
+                    f"ledger {self._ledger}: the index of ids names position {recorded.position} for {id!r} of {source!r}, and "
                     "another event is there: something else wrote to it. Restore a backup."
                 )
             self._decoded[wanted] = event

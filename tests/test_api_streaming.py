@@ -7,6 +7,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import httpx
@@ -353,6 +354,25 @@ def test_all_streams_end_with_the_server(server: Server, log: Log) -> None:
         api.stop()
         with pytest.raises(EOFError):
             reader.next()
+
+
+def test_given_a_first_reader_on_its_way_when_the_server_is_told_to_end_then_it_is_refused_and_not_waited_for(
+    server: Server, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, told = threading.Event(), threading.Event()
+
+    def head(of: Log) -> int:
+        asked.set()
+        assert told.wait(10)
+        return of.end()[0]
+
+    with running(server) as api, ThreadPoolExecutor() as others:
+        monkeypatch.setattr(Log, "head", head)
+        answer = others.submit(api.get, log, "events/stream")
+        assert asked.wait(10)
+        api.stop()
+        told.set()
+        problem(answer.result(), 503, "too-many-streams")
 
 
 def test_a_reader_that_takes_nothing_is_let_go(api: Api, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:

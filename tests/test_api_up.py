@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import signal
 import socket
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import httpx
@@ -345,6 +348,77 @@ def test_an_http_server_that_dies_is_started_again_on_the_same_port(ledger: Ledg
             until(lambda: up.pid != first)
             until(lambda: _answers(url))
         assert not _answers(url)
+
+
+@pytest.mark.parametrize("tries", [1, 3])
+def test_given_an_http_server_that_died_when_no_process_can_be_started_then_it_is_tried_again(
+    tries: int, ledger: Ledger, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "_AGAIN", (0.01, 0.1))
+    settings = Settings(ledger.name, port=0)
+    with bound(settings) as listening, capture_logs() as said:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with Serving(server.url, settings, listening, telemetry.configure) as up:
+            until(lambda: _answers(url))
+            first, real, missing = up.pid, SpawnProcess.start, list(range(tries))
+
+            def start(process: SpawnProcess) -> None:
+                if missing:
+                    missing.pop()
+                    raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+                real(process)
+
+            monkeypatch.setattr(SpawnProcess, "start", start)
+            assert first is not None
+            os.kill(first, signal.SIGKILL)
+            until(lambda: up.pid != first)
+            until(lambda: _answers(url))
+    failed = [line["says"] for line in said if line["event"] == "http_failed"]
+    assert failed == ["no process can be started: [Errno 11] Resource temporarily unavailable"] * tries
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, SystemExit])
+def test_given_an_http_server_is_being_started_when_up_is_told_to_stop_then_it_ends_too(
+    stopped: type[BaseException], ledger: Ledger, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, real = list[SpawnProcess](), SpawnProcess.start
+
+    def start(process: SpawnProcess) -> None:
+        real(process)
+        started.append(process)
+        raise stopped
+
+    monkeypatch.setattr(SpawnProcess, "start", start)
+    settings = Settings(ledger.name, port=0)
+    with bound(settings) as listening, pytest.raises(stopped):
+        Serving(server.url, settings, listening, telemetry.configure).__enter__()
+    (process,) = started
+    process.join(10)
+    assert process.exitcode is not None
+
+
+def test_given_an_http_server_that_is_started_again_when_that_is_told_to_end_then_it_is_not_waited_for(
+    ledger: Ledger, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "_AGAIN", (0.01, 0.1))
+    settings = Settings(ledger.name, port=0)
+    starting, told, real = threading.Event(), threading.Event(), SpawnProcess.start
+
+    def start(process: SpawnProcess) -> None:
+        starting.set()
+        assert told.wait(10)
+        real(process)
+
+    with bound(settings) as listening, capture_logs() as said:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with Serving(server.url, settings, listening, telemetry.configure) as up:
+            until(lambda: _answers(url))
+            monkeypatch.setattr(SpawnProcess, "start", start)
+            assert up.pid is not None
+            os.kill(up.pid, signal.SIGKILL)
+            assert starting.wait(10)
+            threading.Timer(0.2, told.set).start()
+    assert [line["event"] for line in said] == ["http_died"]
 
 
 @only_long

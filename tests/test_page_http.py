@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +22,9 @@ from workers import run_here
 from .api import Api, problem, running
 from .command import ROOT
 from .given import HISTORY, called, merged
-from .long import only_long, some
+from .long import some
 from .servers import Server
+from .waiting import until
 
 STATIC = ROOT / "approval_ledger" / "web" / "static"
 SCRIPTS = {path.name: path.read_text("utf-8") for path in sorted(STATIC.glob("*.js"))}
@@ -152,10 +155,40 @@ def test_without_that_library_there_are_none_and_the_page_knows_it(
     page.prepare()  # makes nothing, and fails at nothing
 
 
-@only_long
-def test_a_library_that_is_broken_stops_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object, **__: object) -> None:
+def test_given_that_it_is_being_made_when_many_open_the_page_then_no_thread_waits_for_each(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, waiting = threading.Event(), list[threading.Thread]()
+
+    def made(*_: object, **__: object) -> None:
+        assert done.wait(20)
         raise subprocess.CalledProcessError(1, "python")
+
+    real = page.prepare
+
+    def prepare() -> None:
+        waiting.append(threading.current_thread())
+        real()
+
+    page._made.cache_clear()
+    monkeypatch.setattr(subprocess, "run", made)
+    monkeypatch.setattr(page, "prepare", prepare)
+    api.client.get("/")
+    until(page._making.locked)
+    for _ in range(5):
+        api.client.get("/")
+    done.set()
+    for thread in waiting:
+        thread.join()
+    assert len(waiting) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [subprocess.CalledProcessError(1, "python"), BlockingIOError(errno.EAGAIN, "no process")]
+)
+def test_a_library_that_is_broken_stops_no_server(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
 
     page._made.cache_clear()
     monkeypatch.setattr(subprocess, "run", broken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,10 +10,11 @@ from itertools import cycle
 from queue import SimpleQueue
 from threading import Event
 from typing import Any
+from weakref import ref
 
 import pytest
 
-from events import BadQuestion, Lagging, Log, LogDamaged, LogForked, Unreadable, date_range, keys
+from events import BadQuestion, Lagging, Log, LogDamaged, LogForked, Unreadable, connect, date_range, keys
 from projections import (
     PROJECTIONS,
     Asked,
@@ -22,6 +24,7 @@ from projections import (
     Projection,
     Store,
     citations,
+    diff,
     fold,
     past,
     queries,
@@ -420,6 +423,19 @@ def test_readers_on_many_threads_are_answered_from_one_position_each_while_worke
         position: ask(list(log.read(limit=position)), "totals", steps=True) for position, _ in answers
     }
     assert all(found == expected[position] for position, found in answers)
+
+
+def test_what_was_read_over_a_client_is_dropped_with_it(server: Server) -> None:
+    log = Log(connect(server.url), new_ledger())
+    append(log, *FIGURES)
+    for projection in PROJECTIONS:
+        diff(log, projection, since=1)
+    queries.totals(log, known_at=5)
+    client = ref(log.client)
+    log.client.close()
+    del log
+    gc.collect()
+    assert client() is None
 
 
 def test_a_few_readings_of_few_documents_are_kept() -> None:

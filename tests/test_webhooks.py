@@ -11,7 +11,7 @@ from itertools import islice
 import pytest
 from standardwebhooks import WebhookVerificationError
 
-from events import BadQuestion, EventData, Log, LogForked, Unreadable, as_json_line, keys
+from events import BadQuestion, EventData, Log, LogForked, RecordedEvent, Unreadable, as_json_line, keys
 from projections import PROJECTIONS, Store, replay
 from workers import webhooks
 from workers.webhooks import (
@@ -440,7 +440,7 @@ def test_who_is_disabled_gets_nothing_and_keeps_its_place(
     log: Log, receiver: Receiver, subscription: Subscription
 ) -> None:
     append(log, 40)
-    assert not subscriptions.disable(log, subscription.id, "by hand").enabled
+    assert not subscriptions.disable(log, subscription.id).enabled
     assert deliver(log, subscription) == []
     append(log, 41)
     subscriptions.enable(log, subscription.id)
@@ -453,7 +453,7 @@ def test_who_is_disabled_gets_nothing_and_keeps_its_place(
 
 def changed_in_between(log: Log, id: str, what: str) -> None:
     changes: dict[str, Callable[[], object]] = {
-        "disabled": partial(subscriptions.disable, log, id, "by hand"),
+        "disabled": partial(subscriptions.disable, log, id),
         "removed": partial(subscriptions.remove, log, id),
         "moved": partial(subscriptions.enable, log, id, after=3),
     }
@@ -548,6 +548,31 @@ def test_another_log_than_the_one_that_was_read_is_noticed_and_nothing_is_sent(
     append(log, 60)
     deliver(log, subscription)
     assert receiver.positions == [1, 2, *range(1, left + 2)]
+
+
+@pytest.mark.parametrize("what", ["removed", "moved"])
+def test_given_another_log_is_noticed_when_the_subscription_was_changed_meanwhile_then_it_stays_as_it_was_changed(
+    log: Log, subscription: Subscription, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, 40, 41)
+    deliver(log, subscription)
+    log.client.delete(keys.log(log.ledger), keys.ids(log.ledger))
+    append(log, 50, 51, 52)
+    real = Log.page
+
+    def page(of: Log, *asked: int) -> list[RecordedEvent]:
+        changed_in_between(log, subscription.id, what)
+        return real(of, *asked)
+
+    monkeypatch.setattr(Log, "page", page)
+    with pytest.raises(LogForked):
+        deliver(log, subscription)
+    now = subscriptions.find(log, subscription.id)
+    if what == "removed":
+        assert now is None
+    else:
+        assert now is not None
+        assert (now.position, now.enabled, now.says) == (3, True, "")
 
 
 @pytest.mark.parametrize(
@@ -674,7 +699,7 @@ def test_a_number_of_tries_that_something_else_wrote_says_so(
 def test_a_test_is_sent_at_once_and_is_no_event_of_the_log(
     log: Log, receiver: Receiver, subscription: Subscription
 ) -> None:
-    subscriptions.disable(log, subscription.id, "by hand")
+    subscriptions.disable(log, subscription.id)
     assert webhooks.send_test(log, subscription.id).is_success
     (request,) = receiver.requests
     assert request.verified_with(subscription.secret)["type"] == "webhook.test.v1"

@@ -32,7 +32,7 @@ logger = structlog.get_logger("workers")
 
 CONNECTION_NAME = "approvals-rebuilder"
 PERIOD = 2.0  # seconds between two looks for what is asked for, and bells that were lost
-JOB_SECONDS = 6 * 3600  # a log of 300 million events
+JOB_SECONDS = 6 * 3600  # a log of 70 million events, by what the costliest projection takes: see `sharing`
 LEASE = 60.0  # seconds for which a worker has a rebuild to itself, unless it renews the lease
 KEEP = 15.0  # seconds between two renewals
 

@@ -158,12 +158,6 @@ class Answers:
         self._waiting: list[str] = []
         self._changed = Condition()
 
-    def get(self, tag: str) -> bytes | None:
-        with self._changed:
-            if tag in self._kept:
-                self._kept.move_to_end(tag)
-            return self._kept.get(tag)
-
     def get_or_build(self, tag: str, build: Callable[[], tuple[bytes, bool]]) -> tuple[bytes, bool]:
         """What is kept for a tag, or else what `build` returns, which is kept if `build` says so. Raises RequestRefused if for too long
         as many answers are being built as may be at once."""

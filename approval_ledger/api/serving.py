@@ -92,15 +92,21 @@ class Serving:
         return None if self._process is None else self._process.pid
 
     def __enter__(self) -> Serving:
-        self._start()
         self._watch = threading.Thread(target=self._start_again, daemon=True)
-        self._watch.start()
+        try:
+            self._start()
+            self._watch.start()
+        except (
+            BaseException
+        ):  # Ctrl-C: Python waits for the process at its end, and that for the end of this one
+            self._stop.set()
+            self._tell_to_end()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        if self._process is not None and self._process.is_alive():
-            self._process.terminate()
+        self._tell_to_end()
         self._watch.join(_ENDING)
         if self._watch.is_alive() and self._process is not None:
             logger.error("http_killed", pid=self._process.pid, waited=_ENDING)
@@ -110,9 +116,20 @@ class Serving:
     def _start(self) -> None:
         # Spawned, so that no thread, socket or lock comes along but the one that it listens on.
         context = multiprocessing.get_context("spawn")
+        dead = self._process
         self._process = context.Process(target=_serve, args=self._arguments, name="approvals-http")
-        with deaf_to_interrupts():
-            self._process.start()
+        try:
+            with deaf_to_interrupts():
+                self._process.start()
+        except OSError:
+            self._process = dead
+            raise
+        if self._stop.is_set():  # meanwhile: then the one before was told to end
+            self._tell_to_end()
+
+    def _tell_to_end(self) -> None:
+        if self._process is not None and self._process.is_alive():
+            self._process.terminate()
 
     def _start_again(self) -> None:
         assert self._process is not None
@@ -127,7 +144,11 @@ class Serving:
             logger.error("http_died", pid=self._process.pid, exit=self._process.exitcode, again_in=wait)
             if self._stop.wait(wait):
                 return
-            self._start()
+            try:
+                self._start()
+            except OSError as error:  # as many processes or files are open as may be, or the memory is full
+                # The one before is still dead, so that this is tried again.
+                logger.error("http_failed", says=f"no process can be started: {error}")  # noqa: TRY400  # its text says all
 
 
 class _Server(uvicorn.Server):

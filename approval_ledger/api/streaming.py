@@ -187,7 +187,9 @@ class Streams:
         self.open = 0
 
     def close(self) -> None:
-        if self._loop is not None:
+        if self._loop is None:
+            self._closed.set()  # nobody waits for it yet; the first reader, who may be on its way, is refused
+        else:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._close)
 

@@ -66,7 +66,7 @@ def page(request: Request) -> Response:
         b"{ahead}": f'<link rel="modulepreload" href="{_vega_at()}" fetchpriority="low">\n' if ahead else "",
     }.items():
         filled = filled.replace(name, value.encode())
-    if not _made.cache_info().currsize:
+    if not (_made.cache_info().currsize or _making.locked()):  # no thread for each reader who comes meanwhile
         Thread(target=prepare, daemon=True).start()  # while the reader's browser reads the rest
     return _file(request, "index.html", filled)
 
@@ -141,7 +141,7 @@ def _made() -> bytes:
 def prepare() -> None:
     """Makes what takes a second or more to make, before a reader waits for it."""
     if _can_draw():
-        with suppress(subprocess.CalledProcessError):  # whoever asks for it hears of it
+        with suppress(subprocess.CalledProcessError, OSError):  # whoever asks for it hears of it
             _vega()
 
 

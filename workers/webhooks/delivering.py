@@ -79,7 +79,7 @@ def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> 
         try:
             page = _page(log, subscription)
         except LogForked as error:
-            subscriptions.disable(log, id, str(error))
+            _disable(log, subscription, error)
             raise
         if not page:
             return
@@ -94,12 +94,17 @@ def deliveries(log: Log, id: str, *, clock: Callable[[], float] = time.time) -> 
         except (
             Unreadable
         ) as error:  # no dead letter can be kept, and the same event would be offered for ever
-            subscriptions.disable(log, id, str(error))
+            _disable(log, subscription, error)
             raise
         if attempt is None:
             return  # somebody else came first
         outcomes.count(log, _OUTCOMES[attempt.then])
         yield attempt
+
+
+def _disable(log: Log, seen: Subscription, why: Exception) -> None:
+    """Unless somebody has moved it on, or removed it, since it was `seen`: what was wrong with that one need not be wrong with it now."""
+    settle(log, seen, {"enabled": 0, "says": str(why)})
 
 
 def _next(

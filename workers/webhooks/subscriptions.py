@@ -197,9 +197,9 @@ def enable(log: Log, id: str, *, after: int | None = None) -> Subscription:
             return get(log, id)
 
 
-def disable(log: Log, id: str, why: str = "") -> Subscription:
+def disable(log: Log, id: str) -> Subscription:
     """Stops sending until the subscription is enabled again; it keeps its place. Raises BadQuestion."""
-    while not settle(log, get(log, id), {"enabled": 0, "says": why}):
+    while not settle(log, get(log, id), {"enabled": 0, "says": ""}):
         pass
     return get(log, id)
 
