@@ -198,12 +198,25 @@ def _position_of(log: Log, name: str, kept: Answer, valid_at: str | None) -> int
 
 
 def _figures_kept(name: str, kept: Answer) -> Figures:
-    try:
-        return figures_of(name, kept["answers"])
-    except (LookupError, TypeError, AttributeError):
+    figures: Figures | None = None
+    with suppress(LookupError, TypeError, AttributeError):
+        figures = figures_of(name, kept["answers"])
+    if figures is None or not all(map(_is_figure, figures.values())):
         raise BadQuestion(
             f"the kept answer has not the shape of {name}: give one as `--json` printed it", "from"
-        ) from None
+        )
+    return figures
+
+
+def _is_figure(value: object) -> bool:
+    match value:
+        case {"low": int() | float(), "high": int() | float() | None} | int() | None:
+            return True
+        case [*conflicts]:
+            return all(
+                isinstance(events, list) and all(isinstance(at, int) for at in events) for events in conflicts
+            )
+    return False
 
 
 def _changes(

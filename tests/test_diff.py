@@ -468,6 +468,20 @@ def test_what_is_no_kept_answer_to_this_question_is_refused(
         diff(log, "totals", since=answered(log) | change)
 
 
+@pytest.mark.parametrize(
+    "figure", [{"total": {"low": "7", "high": None}}, {"named": [7]}, {"contradictions": [{"events": 7}]}]
+)
+def test_given_a_kept_answer_of_another_version_when_a_figure_in_it_is_none_then_it_is_refused(
+    log: Log, figure: dict[str, Any]
+) -> None:
+    append(log, total("=8", "2023-08-31"))
+    kept = answered(log)
+    kept["version"] = 0
+    kept["answers"][0] |= figure
+    with pytest.raises(BadQuestion, match="not the shape of totals"):
+        diff(log, "totals", since=kept)
+
+
 def test_a_kept_answer_of_a_batch_that_nobody_announced_is_refused_too(log: Log) -> None:
     append(log, batch(None, "=5", "2024-01-26", label="4"))
     kept = queries.batches(log, at_least=1)
