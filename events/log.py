@@ -29,7 +29,12 @@ class Log:
     """One ledger's log on a server. Safe to share between threads; its only state is when the last durability check was."""
 
     def __init__(self, client: redis.Redis, ledger: str) -> None:
-        """Raises BadQuestion if `ledger` cannot name a ledger, or `client` decodes the server's answers to text."""
+        """Raises BadQuestion if `ledger` cannot name a ledger, or `client` decodes the server's answers to text, or gives none."""
+        given: object = client  # whatever its annotation promises
+        if not isinstance(given, redis.Redis) or isinstance(given, Pipeline):
+            raise BadQuestion(
+                f"a log cannot be read over {type(client).__module__}.{type(client).__name__}: pass a `redis.Redis`, such as `connect` makes"
+            )
         if client.get_encoder().decode_responses:
             # Found out here: otherwise an append would be stored, and its answer not understood.
             raise BadQuestion(

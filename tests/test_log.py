@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 import redis
+import redis.asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from redis.client import Pipeline
@@ -265,6 +266,14 @@ def test_given_a_client_that_decodes_answers_when_a_log_is_made_of_it_then_it_is
     ):
         Log(client, "cac")
     client.close()
+
+
+@pytest.mark.parametrize("make", [lambda client: client.pipeline(), lambda _: redis.asyncio.Redis(), str])
+def test_given_what_gives_no_answers_when_a_log_is_made_of_it_then_it_is_refused(
+    make: Callable[[redis.Redis], Any], log: Log
+) -> None:
+    with pytest.raises(BadQuestion, match=r"pass a `redis\.Redis`, such as `connect` makes"):
+        Log(make(log.client), "cac")
 
 
 def test_the_expected_position_must_be_the_head(log: Log) -> None:

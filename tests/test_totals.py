@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from itertools import permutations
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -1311,6 +1312,19 @@ def test_all_the_evidence_has_the_report_without_a_number_that_says_the_day_of_a
     for whole_evidence, listed in ((False, [2]), (True, [1, 2])):
         answer = total_of(reports, valid_at=date_range("2023-11-15"), whole_evidence=whole_evidence)
         assert (answer["total"], answer["evidence"]["low"]) == (at_least(1), listed)
+
+
+@pytest.mark.parametrize("other", [{}, {"batch": "the second list"}])
+def test_all_the_evidence_has_the_report_that_dates_a_member_of_a_batch_without_naming_that(
+    other: dict[str, Any],
+) -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023", batch=2, number="N"),
+        granted("Baidu", "Ernie", "2023-08-26", number="N", **other),
+    )
+    answer = total_of(reports, valid_at=date_range("2023-10-05"), whole_evidence=True)
+    assert answer["total"] == at_least(2)
+    assert {1, 2} <= {*answer["evidence"]["low"]}
 
 
 # What a tester's ledgers showed

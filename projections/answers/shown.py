@@ -204,23 +204,26 @@ def _day_of(node: Node, other: date) -> date:
 
 class _Grants:
     """The positions of every report of an approval in some terms: by the days that the approval may be of, and by the batch in which
-    the report puts it."""
+    a report puts it."""
 
     def __init__(self, views: Views, counted: Iterable[str], other_days: Redated) -> None:
-        reports = {one: [*_reports_of_grants(views, one)] for one in counted}
-        dated = [
-            each
-            for one, told in reports.items()
-            for approval, of in _by_approval(told).items()
-            for each in _days_and_positions(one, approval, of, other_days)
-        ]
-        self._dated = sorted(dated, key=lambda each: each[0].last)
+        self._dated: list[tuple[DateRange, list[int]]] = []
+        self._by_batch: dict[str, set[int]] = {}
+        told = {one: [*_reports_of_grants(views, one)] for one in counted}
+        every: dict[tuple[str, ...], set[int]] = {}  # of equated terms, either may date an approval
+        for one, reports in told.items():
+            for approval, of in _by_approval(reports).items():
+                dated = [*_days_and_positions(one, approval, of, other_days)]
+                self._dated += dated
+                every.setdefault(approval, set()).update(at for _, positions in dated for at in positions)
+        for reports in told.values():
+            for batch, of_batch in _by_batch(reports).items():
+                for approval, of in _by_approval(of_batch).items():
+                    # Those that name no batch, or another one, may say of which days it is.
+                    known = every.get(approval, set())
+                    self._by_batch.setdefault(batch, set()).update(known, (report.position for report in of))
+        self._dated.sort(key=lambda each: each[0].last)
         self._lasts = [days.last for days, _ in self._dated]
-        self._by_batch: dict[str, list[int]] = {}
-        for told in reports.values():
-            for batch, of_batch in _by_batch(told).items():
-                positions = [report.position for of in _by_approval(of_batch).values() for report in of]
-                self._by_batch.setdefault(batch, []).extend(positions)
 
     def between(self, after: date, upto: date) -> Iterator[int]:
         """The positions for approvals that are certainly `after` one day and not after another."""
@@ -228,7 +231,7 @@ class _Grants:
         return (position for days, positions in inside if after < days.first for position in positions)
 
     def of(self, batch: Batch) -> Iterator[int]:
-        """The positions of reports that put an approval in a batch, by its ordinal or by one of its labels."""
+        """The positions of every report of the approvals that any report puts in a batch, by its ordinal or by one of its labels."""
         return (position for key in batch.known_under for position in self._by_batch.get(key, ()))
 
 
