@@ -11,7 +11,7 @@ from . import buckets, pages
 from .projection import Documents
 
 name = "shares"
-version = 8
+version = 9
 handles = frozenset({MarketEstimated.TYPE})
 
 
