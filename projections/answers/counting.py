@@ -106,7 +106,9 @@ class Counting:
                 continue  # all are names of another company, with which this one may have merged
             one = self._then.may_be_one(frozenset(each.companies), self._valid_at)
             whose = (
-                "several companies" if len({*one.values()}) > 1 else "names that may be of several companies"
+                "several companies"
+                if len({one[name] for name in each.companies}) > 1
+                else "names that may be of several companies"
             )
             names = ", ".join(map(repr, sorted(each.companies)))
             says = f"registry number {each.number!r} is given to {whose}: {names}"
