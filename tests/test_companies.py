@@ -581,6 +581,38 @@ def test_a_registry_number_under_a_name_that_two_companies_claim_may_be_either_s
         assert found["Gamma"]["approvals"][0]["approvals"] == between(1, 8)
 
 
+def test_a_registry_number_under_two_names_of_a_company_is_no_contradiction_of_one_that_it_may_have_merged_with() -> (
+    None
+):
+    reports = log(
+        identified("a", "Alpha", "阿尔法"),
+        identified("b", "Beta"),
+        merged("a", "b", on="2023-12"),
+        granted("Alpha", "M", "2023-08-31", number="N1"),
+        granted("阿尔法", "M", "2023-08-31", number="N1"),
+    )
+    answers = ask(reports, "companies", valid_at=date_range("2023-12"))
+    assert {a["company"]: a["contradictions"] for a in answers} == {"a": [], "b": []}
+
+
+def test_a_merger_of_a_later_day_does_not_change_what_is_told_of_a_registry_number_under_a_disputed_name() -> (
+    None
+):
+    reports = [
+        identified("a", "Alpha", "Joint"),
+        identified("b", "Beta", "Joint"),
+        identified("c", "Gamma"),
+        granted("Alpha", "M", "2023-08-31", number="N1"),
+        granted("Joint", "M", "2023-08-31", number="N1"),
+    ]
+    before, after = (
+        ask(log(*reports, *more), "companies", valid_at=date_range("2023-12"))[0]["contradictions"]
+        for more in ([], [merged("a", "c", on="2025")])
+    )
+    assert "names that may be of several companies" in before[-1]["says"]
+    assert after == before
+
+
 def test_a_registry_number_of_two_companies_is_the_one_s_where_they_may_have_merged() -> None:
     reports = log(
         identified("a", "Alpha"),

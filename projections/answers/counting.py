@@ -101,9 +101,14 @@ class Counting:
     def contradictions(self, company: Company, may_be: Set[str]) -> Iterator[dict[str, Any]]:
         """Registry numbers that reports give to this company and to others, or to names that may be of others."""
         for each in self._shared_by(company, may_be):
+            are = self._then.are_one(frozenset(each.companies), self._valid_at)
+            if len({are[name] for name in each.companies}) == 1:
+                continue  # all are names of another company, with which this one may have merged
             one = self._then.may_be_one(frozenset(each.companies), self._valid_at)
             whose = (
-                "several companies" if len({*one.values()}) > 1 else "names that may be of several companies"
+                "several companies"
+                if len({one[name] for name in each.companies}) > 1
+                else "names that may be of several companies"
             )
             names = ", ".join(map(repr, sorted(each.companies)))
             says = f"registry number {each.number!r} is given to {whose}: {names}"
@@ -418,8 +423,9 @@ class _Then:
     def __init__(self, documents: Documents) -> None:
         self._marks = cache(lambda names: Marks(documents, sorted(names)))
 
-    def are_one(self, names: frozenset[str], on: DateRange) -> Mapping[str, str]:
-        """A mark for each of the names, the same for those that were certainly one company on each of these days."""
+    def are_one(self, names: frozenset[str], on: DateRange | None) -> Mapping[str, str]:
+        """A mark for each of the names, the same for those that were certainly one company on each of these days, or if `on` is None,
+        always."""
         return self._marks(names).are_one(on)
 
     def may_be_one(self, names: frozenset[str], on: DateRange | None) -> Mapping[str, str]:
