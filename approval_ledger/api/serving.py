@@ -96,9 +96,8 @@ class Serving:
         try:
             self._start()
             self._watch.start()
-        except (
-            BaseException
-        ):  # Ctrl-C: Python waits for the process at its end, and that for the end of this one
+        except BaseException:
+            # Ctrl-C: at its end Python would wait for the process, and that for the end of this one.
             self._stop.set()
             self._tell_to_end()
             raise
