@@ -182,14 +182,17 @@ def storage(*, writing: bool = False, words: Words = OF_COMMANDS) -> Iterator[No
         redis.exceptions.InvalidResponse,
     ) as error:
         reason = str(error).rstrip(".")
+        if reason == _TOO_MANY:  # a ConnectionError to redis-py as well
+            raise _refusal(error, writing, words) from error
         if writing and " connecting to " not in reason:
             raise OutcomeUnknown(f"the server's answer was lost ({reason}): {words.unknown}") from error
         if isinstance(error, redis.exceptions.InvalidResponse):
             raise StorageUnavailable(
                 f"what answers is not a Redis server: {reason}.{words.untouched} Is the address right?"
             ) from error
-        question = _ABOUT_TLS if "_ssl.c" in reason else "Is it running?"
-        raise StorageUnavailable(f"cannot reach the server: {reason}.{words.untouched} {question}") from error
+        raise StorageUnavailable(
+            f"cannot reach the server: {reason}.{words.untouched} {_question(reason)}"
+        ) from error
 
 
 class Conversation:
@@ -243,6 +246,19 @@ _ABOUT_TLS = (
     "files: rediss://...?ssl_ca_certs=FILE&ssl_certfile=FILE&ssl_keyfile=FILE"
 )
 
+_TOO_MANY = "max number of clients reached"
+
+
+def _question(reason: str) -> str:
+    """What to look for where a server cannot be reached, for this reason."""
+    if "_ssl.c" in reason:
+        return _ABOUT_TLS
+    # It closed the connection before it was asked anything.
+    if "Broken pipe" in reason or "reset by peer" in reason:
+        return "Is it running? If it is, it may have as many clients as it takes (maxclients)."
+    return "Is it running?"
+
+
 # To redis-py some of these are ConnectionErrors, but the server did answer.
 _REFUSALS = (
     redis.exceptions.ResponseError,
@@ -258,6 +274,8 @@ _WHAT_TO_DO = {
     "READONLY": "Connect to the primary",
     "OOM": "Raise maxmemory or free memory, and try again",
     "MISCONF": "Free disk space, or see the server's log",
+    _TOO_MANY: "Raise its maxclients or close connections, and try again",
+    "DB index is out of range": "Name a database that it has: its setting `databases` says how many there are",
     # What a node of a cluster says: the jobs of RQ do not lie in the slot of their queue.
     **dict.fromkeys(
         ("ASK", "CLUSTERDOWN", "CROSSSLOT", "MOVED", "TRYAGAIN"),
@@ -279,6 +297,6 @@ def _refusal(error: redis.exceptions.RedisError, writing: bool, words: Words) ->
         return OutcomeUnknown(
             f"the server broke off in the middle of a function ({reason}); what it had written by then stays. {words.broken_off}"
         )
-    advice = _WHAT_TO_DO.get(code, "Retry later")
+    advice = _WHAT_TO_DO.get(reason) or _WHAT_TO_DO.get(code, "Retry later")
     kind = NotPermitted if code == "NOPERM" else StorageUnavailable
     return kind(f"the server refuses: {reason}.{words.untouched} {advice}.")

@@ -496,6 +496,21 @@ def test_given_the_strict_form_of_a_format_when_it_is_read_then_it_says_to_save_
         read(repacked(WRITERS[format](LIST), {"_rels/.rels": strict}))
 
 
+def test_given_a_sheet_for_a_chart_when_a_workbook_is_read_then_the_sheets_of_cells_are_as_without_it(
+    read: Callable[..., list[Table]],
+) -> None:
+    """A spreadsheet program keeps the sheet where its chart was removed; openpyxl failed at it (AttributeError)."""
+
+    def chart(book: Any) -> None:
+        book.create_chartsheet("Chart", index=0)
+        book.worksheets[-1].print_title_rows = "1:1"  # told by the number of the sheet
+
+    plain = read(as_xlsx([("a",), ("1",)], [("b",)]))
+    assert [table.rows for table in read(as_xlsx([("a",), ("1",)], [("b",)], change=chart))] == [
+        table.rows for table in plain
+    ]
+
+
 def test_given_a_workbook_without_a_sheet_of_cells_when_it_is_read_then_it_is_refused(
     read: Callable[..., list[Table]],
 ) -> None:

@@ -32,6 +32,7 @@ from events import (
     RecordedEvent,
     StaleExpectation,
     StorageUnavailable,
+    connect,
     decode,
     encode,
     keys,
@@ -934,6 +935,27 @@ def test_a_wrong_password_is_no_lost_reply(log: Log, every_server: Server, check
         assert not isinstance(refused.value, OutcomeUnknown)
         assert "wrong" not in str(refused.value).replace("wrong number", "")
     assert log.head() == 0
+
+
+def test_given_a_database_that_the_server_has_not_when_it_is_asked_then_the_setting_is_named(
+    every_server: Server,
+) -> None:
+    log = Log(connect(f"{every_server.url}?db=4000"), "a")
+    for question in (log.head, lambda: log.append([report("e1")])):
+        with pytest.raises(StorageUnavailable, match=r"DB index is out of range.* its setting `databases`"):
+            question()
+
+
+def test_given_as_many_clients_as_may_be_when_another_appends_then_it_is_no_lost_reply(
+    start_server: Callable[..., Server], every_server: Server
+) -> None:
+    server = start_server(every_server.kind, maxclients="1")
+    first = Log(server.client(), "a")
+    assert first.head() == 0
+    with pytest.raises(StorageUnavailable, match=r"Nothing was stored\..*maxclients") as refused:
+        Log(connect(server.url), "a").append([report("e1")])
+    assert not isinstance(refused.value, OutcomeUnknown)
+    assert first.head() == 0
 
 
 def test_a_server_that_wants_replicas_refuses_and_nothing_is_stored(

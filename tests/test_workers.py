@@ -872,6 +872,27 @@ def test_who_catches_up_leaves_to_others_what_they_look_after_as_long_as_they_do
     assert digests(log) == all_folded(log)
 
 
+@pytest.mark.parametrize("share", [1, None])
+def test_given_events_that_keep_coming_when_projections_are_caught_up_to_a_position_then_that_ends(
+    log: Log, monkeypatch: pytest.MonkeyPatch, share: int | None
+) -> None:
+    """A reader without workers waited as long as somebody appended: 47 s were seen."""
+    append(log, 40, 41, 42)
+    page, more = Drain.page, iter(range(43, 100))
+
+    def page_while_another_appends(drain: Drain) -> bool:
+        append(log, next(more))
+        return page(drain)
+
+    monkeypatch.setattr(Drain, "page", page_while_another_appends)
+    run_here(log.client, log.ledger, share=share, upto=3)
+    assert all(position(log, name) >= 3 for name in PROJECTIONS)
+    assert queue_length(log.client, log.ledger) == 0
+    monkeypatch.undo()
+    run_here(log.client, log.ledger)
+    assert digests(log) == all_folded(log)
+
+
 @pytest.mark.parametrize("on", [None, 86_400_000])
 def test_given_a_bell_that_stays_on_too_long_when_one_catches_up_then_it_does_not_wait_for_it(
     log: Log, on: int | None

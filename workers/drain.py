@@ -27,6 +27,11 @@ class Drain:
         """The projections that it advances."""
         return list(self._live)
 
+    @property
+    def reached(self) -> int:
+        """The position that all of them have reached."""
+        return min((generation.reached.position for generation in self._live.values()), default=0)
+
     def take(self, names: Iterable[str]) -> None:
         """Advances these as well from now on. Raises KeyError for an unknown projection."""
         for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from uuid import uuid4
 
 from redis import Redis
@@ -28,11 +29,13 @@ def advance(
     names: list[str],
     *,
     failed: Callable[[str, Exception], None],
+    upto: float = inf,
     linger: float = 0.0,
     stopping: Callable[[], bool] = lambda: False,
     rung: Callable[[], list[str]] = list,
 ) -> None:
-    """Advances projections of one ledger to the log's head, in lockstep, and takes new events until `linger` seconds bring none.
+    """Advances projections of one ledger to the log's head, in lockstep, and takes new events until `linger` seconds bring none, or
+    until all have reached the position `upto`.
 
     A blocking read of the stream wakes in 0.4 ms, while a job in the queue takes 3 ms: so while it lingers nobody needs to ring,
     and the bells stay on. Projections that `rung` returns are taken along. When its time is over, or it is `stopping`, it leaves,
@@ -60,6 +63,8 @@ def advance(
             if now - began >= SLICE:
                 coming = now - quiet_since < linger
                 break
+            if drain.reached >= upto:
+                break
             if not more:
                 drain.wait(LOOK)
             if now - looked > doorbell.BELL_MS / 5_000:
@@ -75,5 +80,6 @@ def advance(
             answer(client, ledger, [*names, *drain.names])
         raise
     answer(client, ledger, drain.names)
-    if drain.page() or coming:  # the next event may be appended by someone who does not ring
+    # The next event may be appended by someone who does not ring. Whoever asked for no more takes no more either.
+    if drain.reached < upto and (drain.page() or coming):
         ring(client, ledger, drain.names)

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from math import inf
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -43,8 +44,9 @@ Process = Callable[[str, str, Callable[[], None]], None]
 """What a process does, given the server's URL, the ledger and how to set up its log."""
 
 
-def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
-    """Runs the jobs of `ledger` in this process until every projection is caught up, and returns how many it ran.
+def run_here(client: Redis, ledger: str, *, share: int | None = None, upto: float = inf) -> int:
+    """Runs the jobs of `ledger` in this process until every projection is caught up, or has reached the position `upto` where
+    events keep coming, and returns how many it ran.
 
     It uses no signal handler and no thread, so Ctrl-C works as usual. About a `share` (see `share_of`) is advanced together, by default
     all projections, so that other processes running jobs get theirs. If a worker elsewhere takes some, this waits for it, or
@@ -55,14 +57,14 @@ def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
     errors: dict[str, Exception] = {}
     together = share or share_of(1)
     idle = False
-    while names := behind(log, errors):
+    while names := [name for name, position in behind(log, errors).items() if position < upto]:
         free(client, ledger, names)
         alone = not_held(client, ledger, names)
         if idle and alone:  # whoever took the job is lost, or is of another version, and takes each
-            took = _run(client, ledger, alone[:together], errors)
+            took = _run(client, ledger, alone[:together], errors, upto)
         else:
             ring(client, ledger, alone)
-            took = _drain_queue(client, ledger, errors, together)
+            took = _drain_queue(client, ledger, errors, together, upto)
         if idle := not took:
             time.sleep(_TICK)
         ran += took
@@ -74,20 +76,20 @@ def run_here(client: Redis, ledger: str, *, share: int | None = None) -> int:
     return ran
 
 
-def _drain_queue(client: Redis, ledger: str, errors: dict[str, Exception], share: int) -> int:
+def _drain_queue(client: Redis, ledger: str, errors: dict[str, Exception], share: int, upto: float) -> int:
     """Runs the waiting jobs, and returns how many there were. Adds to `errors` the projections that cannot go on."""
     queue, ran = doorbell(client, ledger), 0
     while True:
         names = take(queue, client, share)
         if not names:
             return ran
-        ran += _run(client, ledger, names, errors)
+        ran += _run(client, ledger, names, errors, upto)
 
 
-def _run(client: Redis, ledger: str, names: list[str], errors: dict[str, Exception]) -> int:
+def _run(client: Redis, ledger: str, names: list[str], errors: dict[str, Exception], upto: float) -> int:
     """Advances these, as a job for each would, and returns how many they are. Adds to `errors` those that cannot go on."""
     try:
-        advance(client, ledger, names, failed=errors.__setitem__)
+        advance(client, ledger, names, failed=errors.__setitem__, upto=upto)
     except StorageUnavailable:
         raise
     except LedgerError as error:

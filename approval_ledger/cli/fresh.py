@@ -23,21 +23,21 @@ def fresh_answer(log: Log, ask: Callable[..., Answer], asked: Asked) -> Answer:
 
 
 def position_to_ask(log: Log, at_least: int) -> int:
-    """The position to ask for: the log's head, or `at_least` where that is later (the answer will say that it is not there).
+    """The position to ask for: the log's head now, or `at_least` where that is later (the answer will say that it is not there).
 
     Where no worker is alive, the projections are caught up here, by the jobs that a worker would run. Asking an empty ledger
     writes nothing: its name may be a typing error.
     """
-    if log.head() == 0:
+    if (head := log.head()) == 0:
         return at_least
     if not workers_alive(log.client, log.ledger):
-        _catch_up(log)
+        _catch_up(log, head)
     else:
-        _let_the_workers_come_near(log)
-    return max(log.head(), at_least)
+        _let_the_workers_come_near(log, head)
+    return max(head, at_least)
 
 
-def _catch_up(log: Log) -> None:
+def _catch_up(log: Log, head: int) -> None:
     if not behind(log, {}):
         return
     from workers import run_here
@@ -45,11 +45,11 @@ def _catch_up(log: Log) -> None:
     # It only makes reading quicker. Of a projection that cannot go on hears whoever reads it; and where nothing can be written,
     # on a full server or by who may only read, the reader folds what is missing in memory.
     with suppress(LedgerError):
-        run_here(log.client, log.ledger)
+        run_here(log.client, log.ledger, upto=head)
 
 
-def _let_the_workers_come_near(log: Log) -> None:
-    head, positions = progress(log)
+def _let_the_workers_come_near(log: Log, head: int) -> None:
+    _, positions = progress(log)
     last_progress = time.monotonic()
     while any(head - position > FAR for position in positions.values()):
         time.sleep(_LOOK)
@@ -57,5 +57,5 @@ def _let_the_workers_come_near(log: Log) -> None:
         if now != positions:
             positions, last_progress = now, time.monotonic()
         elif time.monotonic() - last_progress > _PATIENCE:
-            _catch_up(log)
+            _catch_up(log, head)
             return

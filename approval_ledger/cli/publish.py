@@ -104,15 +104,14 @@ def publish(
                     "interrupted: events that are not listed may or may not have been stored; publish the file again, and each is stored once"
                 )
             elif error is not None:
-                show.fail(error)
                 show.complain(
-                    "what is listed was done before that; publish the file again for the rest, "
+                    "what is listed was done before what follows; publish the file again for the rest, "
                     f"from {submissions[len(outcomes)].place} on"
                 )
         finally:  # also where nobody reads what is shown
-            if isinstance(error, KeyboardInterrupt):
+            if error is not None:
                 raise error
-            if error is not None or any(outcome.status == "refused" for outcome in outcomes):
+            if any(outcome.status == "refused" for outcome in outcomes):
                 raise typer.Exit(1)
 
 

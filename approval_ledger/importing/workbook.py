@@ -10,7 +10,8 @@ from contextlib import redirect_stdout
 from datetime import date, datetime, time
 from typing import Any
 
-from openpyxl import load_workbook
+from openpyxl.chartsheet import Chartsheet
+from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils import get_column_letter
 
 # The streaming worksheet loses what this parser knows (merged ranges, which cells are formulas), and the other kind of worksheet
@@ -74,6 +75,14 @@ class _Parser(WorkSheetParser):  # type: ignore[misc]  # openpyxl has no types
         return cell
 
 
+class _Reader(ExcelReader):  # type: ignore[misc]  # as above
+    """openpyxl's reader, which reads no charts: it fails at a sheet for a chart that has none."""
+
+    def read_chartsheet(self, _sheet: Any, _rel: Any) -> None:
+        """The sheet only keeps its place, by which names tell those after it."""
+        self.wb._sheets.append(Chartsheet(parent=self.wb))
+
+
 def read(content: bytes) -> list[Table]:
     """The sheets of a workbook. Raises BadTable."""
     budget = Budget()
@@ -81,8 +90,11 @@ def read(content: bytes) -> list[Table]:
         # openpyxl prints what it finds wrong with a style, which would be in the midst of what a command answers.
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # of styles and extensions, which say nothing of the cells
-            book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-            found = [_table(number, sheet, budget) for number, sheet in enumerate(book.worksheets, start=1)]
+            reader = _Reader(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
+            reader.read()
+            found = [
+                _table(number, sheet, budget) for number, sheet in enumerate(reader.wb.worksheets, start=1)
+            ]
     except BadTable:
         raise
     except Exception as error:  # noqa: BLE001  # a broken file makes openpyxl raise nearly anything
