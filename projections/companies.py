@@ -22,7 +22,7 @@ from . import approvals, batches, buckets, identities, pages, terms
 from .projection import Documents
 
 name = "companies"
-version = 13
+version = 14
 handles = frozenset(
     model.TYPE
     for model in (

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import cache, cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from events import DateRange, Interval
 
@@ -113,17 +113,33 @@ class Figures:
         return Bound(Interval(0, high), frozenset(), because)
 
     def undisclosed(self, days: DateRange) -> Interval:
-        """How many approvals by any of these days nobody names, from the bounds of the total and the number named.
+        """How many approvals nobody names by any of these days, from the bounds of the total and the number named on each. The first
+        and the last of them must be in `days`.
 
         An approval that an announcement names may have been granted long before it, in addition to everything that is listed; a
         member of a batch may have been granted before the day that a list gives it; equated terms may list different approvals.
         """
-        total = self.total_in(days).interval
-        perhaps = sum(listed.perhaps_by(days.last) for listed in self.evidence.perhaps.values())
-        perhaps += sum(listed.perhaps_before(days.last) for listed in self.premises.listed_in.values())
-        perhaps += self._perhaps_beside
-        high = None if total.high is None else max(0, total.high - self.named(days.first))
-        return Interval(max(0, total.low - perhaps), high)
+        among = self.days[bisect_left(self.days, days.first) : bisect_right(self.days, days.last)]
+        on_each = [(day, day, self.total(day).interval.high) for day in among]
+        between = [(a, b - DAY, self._most_before(b)) for a, b in pairwise(among) if b - a > DAY]
+        # Between two of them the total is at least that of the first, and named is at least what was named by then.
+        spans = [*on_each, *between]
+        low = min(self.total(first).interval.low - self._perhaps_named(last) for first, last, _ in spans)
+        highs = [None if high is None else high - self.named(first) for first, _, high in spans]
+        most = [max(0, high) for high in highs if high is not None]
+        return Interval(max(0, low), max(most) if len(most) == len(highs) else None)
+
+    def _most_before(self, day: date) -> int | None:
+        """The total at the end of the day before `day`, one of `days`, at most."""
+        high = self.total(day).interval.high
+        listed = self.premises.listed_in.values()
+        return None if high is None else high - max((of.within(day - DAY, day) for of in listed), default=0)
+
+    def _perhaps_named(self, day: date) -> int:
+        """How many approvals by a day are known by name, at most."""
+        listed = sum(each.perhaps_by(day) for each in self.evidence.perhaps.values())
+        earlier = sum(each.perhaps_before(day) for each in self.premises.listed_in.values())
+        return listed + earlier + self._perhaps_beside
 
     @cached_property
     def _perhaps_beside(self) -> int:

@@ -8,13 +8,16 @@ from typing import Any
 
 from .projection import Documents
 
-PAGE = 16  # entries; with 32, the companies of 10,000 approvals take 10 % longer to rebuild
+PAGE = 8
+"""Entries. What is added to a page writes all of it, and keeps it for the past: with 16, a catch-up of 50,000 approvals of 300
+companies took 171 us an event instead of 158, and 0.37 KB more in the past; with 4, it took 153, but groups would be as small."""
+
 GROUP = 128  # pages
-AHEAD = 16  # pages that are read at once
+AHEAD = 32  # pages that are read at once
 
 # The document `name` has the last page, so that whoever adds to a list needs no other document; the first positions of the pages
 # since the last full group of them, and of the full groups; and what the list is about. A page and a group that are full get a
-# document each, written once: what an entry costs grows by one position in 2,048 entries, and by nothing else.
+# document each, written once: what an entry costs grows by one position in 1,024 entries, and by nothing else.
 
 
 def keep(

@@ -11,7 +11,7 @@ from . import buckets, pages
 from .projection import Documents
 
 name = "shares"
-version = 9
+version = 10
 handles = frozenset({MarketEstimated.TYPE})
 
 

@@ -13,7 +13,7 @@ from . import pages
 from .projection import Documents
 
 name = "sources"
-version = 4
+version = 5
 handles = frozenset(CATALOG)
 
 

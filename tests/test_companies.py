@@ -841,6 +841,19 @@ def test_a_correction_of_the_holder_stands_in_the_history_of_both() -> None:
     assert [e["later"][0]["position"] for e in company_of(reports, "Baidu")["history"]] == [2]
 
 
+def test_given_approvals_of_a_day_in_a_month_when_the_month_is_asked_about_then_their_company_may_have_them() -> (
+    None
+):
+    """Nothing is undisclosed on any of its days, but at its end more is named than on its first."""
+    items = (("X", "2024-02-10"), ("Y", "2024-03-10"), ("Z", "2024-03-10"))
+    totals = [total("=3", "2024-03-10"), total("=3", "2024-03-31")]
+    reports = log(*totals, *(granted("Baidu", *item) for item in items))
+    for valid_at, count in (("2024-03", between(1, 3)), ("2024-03-10", exactly(3))):
+        (answer,) = ask(reports, "companies", "Baidu", valid_at=date_range(valid_at))
+        assert answer["approvals"][0]["approvals"] == count
+        assert total_of(reports, valid_at=date_range(valid_at))["undisclosed"] == exactly(0)
+
+
 def test_given_a_revocation_of_what_nobody_lists_when_the_company_is_asked_for_then_its_history_has_it() -> (
     None
 ):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import RecordedEvent, date_range
+from events import DateRange, RecordedEvent, date_range
 from events.catalog import (
     ApprovalGranted,
     ApprovalRevoked,
@@ -206,6 +206,23 @@ def test_figures_in_brief_are_those_of_every_day(reports: list[RecordedEvent], a
             assert brief.in_force_in(days).interval == whole.in_force_in(days).interval
             assert brief.undisclosed(days) == whole.undisclosed(days)
             assert brief.named(days.first) == whole.named(days.first)
+
+
+@settings(max_examples=examples(40))
+@given(meeting, st.sampled_from(["2023-08", "2023-11", "2024-01", "2023"]))
+def test_what_is_undisclosed_in_a_month_or_a_year_is_what_may_be_on_one_of_its_days(
+    reports: list[RecordedEvent], asked: str
+) -> None:
+    documents, days = views(reports), date_range(asked)
+    every_day = [days.first + timedelta(days=n) for n in range((days.last - days.first).days + 1)]
+    for counted in answers.totals.all_terms(documents):
+        premises = Premises(gather(documents, counted))
+        each = Figures(premises, every_day)
+        on_days = [each.undisclosed(DateRange(day, day)) for day in every_day]
+        told = Figures(premises, [days.first, days.last]).undisclosed(days)
+        assert told.low == min(on.low for on in on_days)
+        assert (told.high is None) == any(on.high is None for on in on_days)
+        assert told.high is None or told.high == max(on.high or 0 for on in on_days)
 
 
 @settings(max_examples=examples(60))

@@ -76,7 +76,9 @@ def run_here(client: Redis, ledger: str, *, share: int | None = None, upto: floa
     return ran
 
 
-def _drain_queue(client: Redis, ledger: str, errors: dict[str, Exception], share: int, upto: float) -> int:
+def _drain_queue(
+    client: Redis, ledger: str, errors: dict[str, Exception], share: int, upto: float = inf
+) -> int:
     """Runs the waiting jobs, and returns how many there were. Adds to `errors` the projections that cannot go on."""
     queue, ran = doorbell(client, ledger), 0
     while True:

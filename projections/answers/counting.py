@@ -52,8 +52,7 @@ class Counting:
             for name in {shared.first, *shared.companies}:
                 self._shared.setdefault(name, []).append(shared)
         days = valid_at or figures.last_day
-        self._total, self._undisclosed = figures.total_in(days).interval, figures.undisclosed(days)
-        self._named = figures.named(days.first)
+        self._total, self._named = figures.total_in(days).interval, figures.named(days.first)
         self._most_because = Shown(figures).high(figures.total_in(days), days)
 
     def approvals(self, company: Company, may_be: Set[str], records: Records) -> dict[str, Any] | None:
@@ -69,10 +68,11 @@ class Counting:
         disputed = sum(count for count, _ in others_known)
         if not named and not disputed:
             return None
-        high = None if self._undisclosed.high is None else named + disputed + self._undisclosed.high
-        if high is not None and self._total.high is not None:
-            high = max(named, min(high, self._total.high))  # it has no more than there are
-        others = max(0, self._named - named - disputed)
+        others, high = max(0, self._named - named - disputed), self._total.high
+        if high is not None:
+            # Whatever nobody names, and on several days also what is named after the first of them.
+            unnamed = max(0, high - self._named)
+            high = max(named, min(named + disputed + unnamed, high))  # it has no more than there are
         return {
             "terms": self._written,
             "named": named,
