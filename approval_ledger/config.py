@@ -45,12 +45,12 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A ledger on a server that answers, and where that is. If the server is ours, `revive` restarts it when it has ended."""
+    """A ledger on a server that answers, and where that is. If the server is ours, `revive` restarts it when it has ended, and says whether it had."""
 
     log: Log
     url: str
     where: str
-    revive: Callable[[], None] | None = None
+    revive: Callable[[], bool] | None = None
 
 
 @contextmanager

@@ -38,6 +38,7 @@ import redis
 from events import LedgerError, LogDamaged, StorageUnavailable, connect, durability
 
 PATIENCE = 60.0  # seconds without an answer, at the start or the end; "I am reading the log" is an answer
+HANGS = 1.0  # seconds without an answer of a server that was found silent before
 SOCKET_LIMIT = 103  # bytes of a socket's path on macOS; Linux takes 107
 LOG_LIMIT = 2**20  # bytes of server.log before it becomes server.log.1
 
@@ -105,10 +106,17 @@ class Server:
         with _disk(self._directory):
             self._leaving.close()
 
-    def revive(self) -> None:
-        """Starts the server anew where it has ended. Raises as `start` does."""
+    def revive(self) -> bool:
+        """Starts the server anew where it has ended, and returns whether it had. Raises as `start` does, and StorageUnavailable where
+        it hangs: that is not waited for, because whoever keeps it running has something else to do, such as to stop."""
         with _disk(self._directory):
-            self._come_up()
+            if not self._runs():
+                self._come_up()
+                return True
+            with connect(self.url, timeout=HANGS) as client:
+                if _ask(client) is None and self._runs():
+                    raise StorageUnavailable(self._hangs(f"runs, and has not answered for {HANGS:g} s"))
+            return False
 
     def last_words(self) -> str:
         """What its log ends with, if the server has ended, perhaps just now; else nothing."""

@@ -33,7 +33,7 @@ def kept_running(opened: Opened) -> Iterator[None]:
         watch.join()  # before the server is left: a start that goes on would leave one behind
 
 
-def _watch(log: Log, revive: Callable[[], None], stop: threading.Event) -> None:
+def _watch(log: Log, revive: Callable[[], bool], stop: threading.Event) -> None:
     complaint = None
     while not stop.wait(PERIOD):
         error = _look(log, revive)
@@ -42,16 +42,16 @@ def _watch(log: Log, revive: Callable[[], None], stop: threading.Event) -> None:
         complaint = None if error is None else str(error)
 
 
-def _look(log: Log, revive: Callable[[], None]) -> LedgerError | None:
+def _look(log: Log, revive: Callable[[], bool]) -> LedgerError | None:
     """Restarts the server if it does not answer. Returns the error that prevents it, or None."""
     try:
         log.head()
     except StorageUnavailable:
         try:
-            revive()
+            if revive():
+                logger.warning("server_started_again")
         except LedgerError as error:
             return error
-        logger.warning("server_started_again")
     except LedgerError:
         pass  # there is a server, and whoever reads the log hears of what is wrong with it
     return None

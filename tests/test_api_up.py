@@ -471,7 +471,7 @@ def test_given_a_server_that_cannot_be_started_again_when_it_is_tried_then_why_i
     monkeypatch.setattr(reviving, "PERIOD", 0.0)
     tries: list[int] = []
 
-    def revive() -> None:
+    def revive() -> bool:
         tries.append(len(tries))
         raise LogDamaged("its log is gone")
 

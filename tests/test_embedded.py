@@ -587,6 +587,26 @@ def test_a_server_that_hangs_is_named_and_not_joined_by_a_second(
         assert run_id(server.url)
 
 
+def test_given_a_server_that_runs_hangs_or_is_gone_when_it_is_revived_then_only_one_that_is_gone_is_started(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What hung was waited for, for a minute in which Ctrl-C did nothing, and was said to be started again once it went on."""
+    monkeypatch.setattr(embedded, "HANGS", 0.2)
+    with embedded.start(directory) as server:
+        first = run_id(server.url)
+        assert not server.revive()
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(StorageUnavailable, match=r"has not answered for 0\.2 s.*kill -9"):
+                server.revive()
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        assert run_id(server.url) == first
+        os.kill(server.pid, signal.SIGKILL)
+        assert server.revive()
+        assert run_id(server.url) != first
+
+
 def test_a_machine_without_the_server_is_told_what_to_do(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

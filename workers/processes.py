@@ -119,13 +119,13 @@ def supervise(
     *,
     configure: Callable[[], None],
     stop: threading.Event | None = None,
-    revive: Callable[[], None] | None = None,
+    revive: Callable[[], bool] | None = None,
 ) -> None:
     """Runs `count` workers in processes of their own until `stop` is set, or until SIGINT or SIGTERM: at the first, running jobs
     are finished; at a second, they are not.
 
     A worker that dies is replaced, and one that does not end is killed. `configure` is called in each process to set up its log,
-    and must be importable. `revive` restarts the server if it has ended; it is called whenever the server does not answer. To be
+    and must be importable. `revive` restarts the server if it has ended, and returns whether it had; it is called whenever the server does not answer. To be
     called from the main thread, the only one in which Python handles signals.
     """
     Supervisor(url, ledger, count, configure, stop or threading.Event(), revive).run()
@@ -142,7 +142,7 @@ class Supervisor:
         count: int,
         configure: Callable[[], None],
         stop: threading.Event,
-        revive: Callable[[], None] | None = None,
+        revive: Callable[[], bool] | None = None,
     ) -> None:
         self._arguments = (url, ledger, configure)
         self._ledger = ledger
@@ -258,10 +258,10 @@ class Supervisor:
         if self._revive is None:
             return []
         try:
-            self._revive()
+            if self._revive():
+                logger.warning("server_started_again")
         except LedgerError as error:
             return [error]
-        logger.warning("server_started_again")
         return []
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
