@@ -540,6 +540,23 @@ def test_a_chart_is_no_wider_than_was_asked_but_for_a_label(
     assert wide <= width + LABELS
 
 
+@pytest.mark.parametrize("name", CHARTS)
+def test_given_names_as_long_as_they_may_be_when_a_chart_is_drawn_then_it_is_no_wider(
+    log: Log, name: str
+) -> None:
+    long = "National Administration of the Approval of Models " * 4
+    terms = (long, long, long)
+    report(
+        log,
+        granted(long, long, "2023-08-31", terms=terms, source=long),
+        batch(None, "=8", "2023-08-31", label=long, named=[(long, long)], terms=terms, source=(long, "it")),
+        total("=8", "2023-12-31", terms=terms, source=long),
+        estimate("CN", "=130", estimator=long, unit=long, source=long),
+    )
+    (wide,) = struct.unpack(">I", to_png(drawn(log, name), 1)[16:20])
+    assert wide <= 760 + LABELS
+
+
 def test_chinese_names_below_an_english_title_make_a_chart_no_wider(history: Log) -> None:
     png = to_png(drawn(history, "companies", name="小米"), 1)
     (wide,) = struct.unpack(">I", png[16:20])

@@ -388,7 +388,7 @@ def test_given_claims_that_differ_in_a_period_a_basis_or_a_margin_when_the_sourc
         "CAC approval model = 40 2024-06, in force": total("=40", "2024-06", in_force=True),
         "CAC approval model ~ 40 (within 5) 2024-06": total("~40±5", "2024-06"),
         "CAC approval model = 8 2023-08-31, batch 1": batch(1, "=8", "2023-08-31"),
-        "CAC approval model = 8 2023-08-31, batch one": batch(None, "=8", "2023-08-31", label="one"),
+        "CAC approval model = 8 2023-08-31, batch “1”": batch(None, "=8", "2023-08-31", label="1"),
         "CAC approval model = 8 2023-08-31, batch 1, naming Baidu, Zhipu": batch(
             1, "=8", "2023-08-31", named=["Baidu", "Zhipu"]
         ),
@@ -407,6 +407,16 @@ def test_given_claims_that_differ_in_a_period_a_basis_or_a_margin_when_the_sourc
     ledger.log.append([called(f"e{number}", claim) for number, claim in enumerate(claims.values())])
     _, *shown, _ = ledger.run("sources").out.splitlines()
     assert [line.split("  ")[0].partition(": ")[2] for line in shown] == list(claims)
+
+
+def test_given_a_label_that_is_a_number_when_batches_are_shown_then_it_is_told_from_the_ordinal(
+    ledger: Ledger,
+) -> None:
+    told = batch(None, "=5", "2023-08-31", label="4", named=["Baidu"]), batch(4, "=9", "2024-01", named=["A"])
+    ledger.log.append([called(f"e{number}", each) for number, each in enumerate(told)])
+    listed, of_one = ledger.together(("batches",), ("companies", "Baidu"))
+    assert re.findall(r"approval (\S+)", listed.out) == ["“4”", "4"]
+    assert "named in batch “4”" in of_one.out
 
 
 def test_a_question_across_terms_is_refused_until_an_event_equates_them(server: Server) -> None:

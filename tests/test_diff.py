@@ -596,3 +596,17 @@ def test_people_see_two_hundred_changes_and_how_many_more_there_are(server: Serv
     assert most.out.splitlines()[-2] == "2 more changes, which --json has"
     assert (most.out.count("origins"), few.out.count("origins")) == (100, 100)
     assert "which --json has" not in few.out
+
+
+def test_given_long_terms_that_begin_alike_when_people_see_a_diff_then_each_figure_is_told_whole(
+    server: Server,
+) -> None:
+    ledger = Ledger(server)
+    long = "The Administration of the Approval of Models "
+    one, other = ((f"{long * 4}{part}", "approval", "model") for part in ("North", "South"))
+    append(ledger.log, total("=5", "2024-01-01", terms=one), total("=7", "2024-01-01", terms=other))
+    shown = ledger.run("diff", "totals", "--from", "0").out
+    assert [line.split(" named ")[0].rstrip() for line in shown.splitlines() if " named " in line] == [
+        "/".join(one),
+        "/".join(other),
+    ]

@@ -1326,6 +1326,24 @@ def test_what_a_source_wrote_is_shown_as_text(visit: Visit, hostile: Log) -> Non
             assert [text for text in HOSTILE if text not in shown] == []
 
 
+def test_given_a_cell_with_controls_of_direction_when_its_event_is_shown_then_they_are_written_out(
+    visit: Visit, server: Server
+) -> None:
+    """A name may not hold them, but a cell is kept as it was published: one could be shown as another text."""
+    cell = "valid until 2\u202e4202\u2066"
+    grant = granted("Baidu", "Ernie", "2023-08-31").model_copy(update={"published": {"Remark": cell}})
+    log = projected(server, [called("g1", grant)])
+    with visit() as someone:
+        page = someone.opens(at(log, evidence="1"))
+        panel = page.get_by_role("complementary", name="Evidence")
+        for words in ("The row, as published", "As it is stored"):
+            panel.get_by_text(words).click()
+        expect(panel.locator("dd")).to_have_text(r"valid until 2\u202e4202\u2066")
+        written = panel.locator("pre").inner_text()
+        assert r"valid until 2\u202e4202\u2066" in written
+        assert json.loads(written)["data"]["published"] == {"Remark": cell}
+
+
 @only_long
 def test_a_term_that_is_called_like_a_part_of_the_language_is_shown_as_it_is(
     visit: Visit, server: Server

@@ -8,7 +8,7 @@ from typing import Any
 from projections import Answer
 
 from . import rows
-from .theme import Look, Specification, framed, nothing
+from .theme import Look, Specification, clipped, framed, nothing, wrapped
 
 MOST = 30  # rows of a panel
 STEP = 24  # pixels a row
@@ -69,9 +69,10 @@ def _panel(terms: str, held: list[Row], look: Look) -> Specification:
     names["mark"]["dy"] = 0
     return {
         "title": {
-            "text": _terms(terms, look),
+            "text": wrapped(clipped(_terms(terms, look), 2 * look.room, 13), look.room, 13),
             "font": look.sans,
             "fontSize": 13,
+            "lineHeight": 18,
             "frame": "group",
             "dx": -rows.side(look),
         },

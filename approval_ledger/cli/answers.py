@@ -189,7 +189,8 @@ def _happened(entry: dict[str, Any]) -> str:
                 f"{entry['instrument']} of {entry['item']['name']}{f' ({number})' if number else ''}{later}"
             )
         case "named":
-            batch = entry["batch"].get("ordinal") or entry["batch"].get("label") or "without a number"
+            which = entry["batch"].get("ordinal") or entry["batch"].get("label")
+            batch = show.numbered(which) if which else "without a number"
             items = f" for {', '.join(entry['items'])}" if entry["items"] else ""
             return f"named in batch {batch}{items}"
         case "used":
@@ -308,7 +309,9 @@ _NAMED = 8  # companies of a batch, or names of one company, that a claim names
 
 def _particulars(said: dict[str, Any]) -> list[str]:
     found = ["in force"] if said.get("basis") == "in_force" else []
-    found += [f"batch {said[field]}" for field in ("ordinal", "label", "batch") if field in said]
+    found += [
+        f"batch {show.numbered(said[field])}" for field in ("ordinal", "label", "batch") if field in said
+    ]
     found += [_item(said["item"])] if "item" in said else []
     found += [said["registry_number"]] if "registry_number" in said else []
     found += _changed(said)

@@ -14,7 +14,7 @@ from projections import diff as between
 from . import show
 from .options import Data, Json, Ledger, Projection, Url, ValidAt, open_ledger, position
 
-OF_SHOWN = 80  # characters: a claim is as long as what it says
+OF_SHOWN = 80  # characters of a claim, which is as long as what it says
 CHANGES_SHOWN = 200
 EVENTS_SHOWN = 12  # of a cause
 
@@ -64,7 +64,7 @@ def diff(
         ["of", "figure", "from", "to", "because"],
         (
             [
-                _short(change["of"]),
+                _short(change["of"]) if projection == "sources" else change["of"],
                 change["figure"],
                 _value(change["from"]),
                 _value(change["to"]),

@@ -232,8 +232,14 @@ def _alone(contradiction: Mapping[str, Any], *, of: Mapping[str, Any] | None) ->
 
 
 def batch_called(batch: Mapping[str, Any]) -> str:
-    """`approval 4`: what a batch is of, and its ordinal or its label."""
-    return f"{batch['instrument']} {batch['ordinal'] or batch['label'] or ''}".strip()
+    """`approval 4`, `approval “spring”`: what a batch is of, and its ordinal or its label."""
+    which = batch["ordinal"] or batch["label"]
+    return f"{batch['instrument']} {numbered(which)}" if which else str(batch["instrument"])
+
+
+def numbered(batch: int | str) -> str:
+    """The ordinal of a batch, or its label in quotes: the label “4” is another batch than the fourth."""
+    return str(batch) if isinstance(batch, int) else f"“{batch}”"
 
 
 def progress() -> Progress:

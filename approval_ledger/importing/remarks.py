@@ -63,6 +63,7 @@ _IN_FORCE = re.compile(
 _FILLER = re.compile(rf"变更内容|补登|补录|(?:{_DATE})|更新|新增|变更|已|于|[\s、，,；;。:\"“”()（）]")
 _SEPARATORS = re.compile(r"[，,；;。\n]")
 _STOPS = "；;。\n"
+_WITHOUT_WIDTH = re.compile("[\u00ad\u200b\u2060\ufeff]")
 
 
 # Each of these characters is replaced by exactly one, so that what is found in one text is at the same place in the other.
@@ -121,8 +122,10 @@ def is_in_force(status: str) -> bool:
 
 
 def laid_out(text: str) -> str:
-    """The text with each run of white space replaced by one of its characters: by a line break, if it contains one."""
-    return re.sub(r"\s+", lambda run: "\n" if "\n" in run[0] else " ", text.strip())
+    """The text without characters that have no width and join nothing, which a web page leaves in what is copied from it; and with
+    each run of white space replaced by one of its characters: by a line break, if it contains one."""
+    seen = _WITHOUT_WIDTH.sub("", text).strip()
+    return re.sub(r"\s+", lambda run: "\n" if "\n" in run[0] else " ", seen)
 
 
 def _part(text: str, match: re.Match[str], group: str) -> str | None:

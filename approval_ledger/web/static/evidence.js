@@ -72,13 +72,19 @@ function entry(event, position, words) {
     element("p", { class: "note" }, words.recordedOn(moment(event.recordedtime, words))),
     element("details", null,
       element("summary", null, words.stored),
-      element("pre", { tabindex: "0" }, JSON.stringify(event, null, 2))));
+      element("pre", { tabindex: "0" }, writtenOut(JSON.stringify(event, null, 2)))));
 }
 
 function cells(published, words) {
   return element("details", null,
     element("summary", null, words.cells),
     element("dl", null, Object.entries(published).map(([column, cell]) => [
-      element("dt", null, column), element("dd", null, cell),
+      element("dt", null, column), element("dd", null, writtenOut(cell)),
     ])));
+}
+
+/** The text with bidirectional controls written as in JSON: a cell may hold them, and would be shown as another text. */
+function writtenOut(text) {
+  return text.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
