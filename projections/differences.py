@@ -167,6 +167,11 @@ def _since(kept: Answer, name: str, now: Figures) -> Changes:
                 "though the version of the projection is the same: it is of another log, to a narrower question, or was changed",
                 "from",
             )
+        if with_digest({part: kept[part] for part in kept.keys() - {"digest"}})["digest"] != kept["digest"]:
+            raise BadQuestion(
+                "the kept answer is not the one that its digest is of: it was changed, and not by another version of the projection",
+                "from",
+            )
         changes.note_version(now, kept["version"], version)
     return changes
 

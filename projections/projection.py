@@ -16,7 +16,8 @@ Find = Callable[[str, str], DecodedEvent | None]
 class Documents(Protocol):
     """The state of a projection: JSON values by key. `get` returns the value itself, which must not be changed: `put` replaces it.
 
-    The names in a key are separated by tabs, because no name contains one.
+    The names in a key are separated by tabs, because no name contains one. A projection begins its keys with a name of its own, such as
+    `company`, and neither with `waiting` nor with `correction`: those documents are the fold's (see `advance`).
     """
 
     def get(self, key: str) -> Any:

@@ -44,6 +44,7 @@ def totals(
 
     Evidence is some positions and a count of the others; with `whole_evidence`, every position.
     """
+    _require(str | None, authority=authority, instrument=instrument, unit=unit)
     build = partial(
         answers.totals_in,
         authority=authority,
@@ -69,6 +70,7 @@ def companies(log: Log, name: str | None = None, **asked: Unpack[Asked]) -> Answ
 
     Raises UnknownCompany where the ledger knows no company of that name.
     """
+    _require(str | None, name=name)
     return _answer(log, companies_fold, COUNTING, partial(answers.companies_in, name=name), asked)
 
 
@@ -99,6 +101,7 @@ def share_of_stock(
     Raises TermsDiffer unless the ledger holds a `terms.equated.v1` that makes the approvals' terms and the stock's one: a
     stock's instrument is `stock`. Raises BadQuestion where either figure is not there.
     """
+    _require(str, authority=authority, instrument=instrument, unit=unit, estimator=estimator, region=region)
     build = partial(
         answers.share_of_stock_in,
         authority=authority,
@@ -120,6 +123,13 @@ def sources(log: Log, *, after: int = 0, limit: int | None = None, **asked: Unpa
         raise BadQuestion(f"after and limit are whole numbers from 0 on, not {after!r} and {limit!r}")
     build = partial(answers.sources_in, after=after, limit=limit)
     return _answer(log, sources_fold, [sources_fold], build, asked)
+
+
+def _require(kind: Any, **given: object) -> None:
+    # A number, such as that of the company 360, would look like a damaged document where it is compared.
+    for parameter, value in given.items():
+        if not isinstance(value, kind):
+            raise BadQuestion(f"{parameter} is text, not {value!r:.80}", parameter)
 
 
 COUNTING: list[Projection] = [totals_fold, batches_fold, companies_fold]

@@ -486,3 +486,22 @@ def test_a_company_that_there_is_not_is_not_found(log: Log, name: str) -> None:
     append(log, granted("Baidu", "Ernie", "2023-08-31"))
     with pytest.raises(BadQuestion, match="no company is named"):
         queries.companies(log, name, at_least=1)
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("companies", {"name": 360}),
+        ("totals", {"authority": 7}),
+        ("totals", {"unit": b"model"}),
+        ("share_of_stock", {"region": 86}),
+        ("share_of_stock", {"authority": None}),
+    ],
+)
+def test_given_a_name_that_is_no_text_when_it_is_asked_for_then_it_is_refused_and_no_document_is_blamed(
+    log: Log, question: str, asked: dict[str, object]
+) -> None:
+    append(log, granted("360", "Zhinao", "2023-08-31"))
+    of_a_stock = dict.fromkeys(("authority", "instrument", "unit", "estimator", "region"), "CAC")
+    with pytest.raises(BadQuestion, match=f"^{next(iter(asked))} is text, not"):
+        getattr(queries, question)(log, **(of_a_stock if question == "share_of_stock" else {}) | asked)

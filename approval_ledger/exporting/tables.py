@@ -56,7 +56,11 @@ _TERMS = (
 _PERHAPS = Column("perhaps", "boolean", "whether it may lie after the days that were asked about")
 _CONTRADICTIONS = (
     Column("contradictions", "integer", "how many sets of reports cannot all be true"),
-    Column("contradicting", "list of integers", "the positions of the reports in them"),
+    Column(
+        "contradicting",
+        "list of integers",
+        "the positions of the reports in them; of approvals and revocations that count together at most 12 of each set, unless the evidence is whole",
+    ),
 )
 _SOURCES = (
     Column("positions", "list of integers", "the positions of the reports"),
@@ -85,7 +89,11 @@ def _evidence_columns(prefix: str, what: str) -> tuple[Column, Column, Column]:
     return (
         Column(f"{prefix}evidence_low", "list of integers", f"positions of events that force {what} up"),
         Column(f"{prefix}evidence_high", "list of integers", f"positions of events that hold {what} down"),
-        Column(f"{prefix}evidence_more", "integer", "how many further events of both sides are not listed"),
+        Column(
+            f"{prefix}evidence_more",
+            "integer",
+            "how many further events of both sides are not listed; an approval counts once, however many report it",
+        ),
     )
 
 
