@@ -424,7 +424,7 @@ def test_given_a_date_in_any_of_its_forms_when_it_is_read_then_it_is_as_exact_as
 
 @pytest.mark.parametrize(
     "text",
-    ["2023-02-30", "2023/13/1", "8/31/2023", "31.8.2023", "3/4/23", "23/8/31", "45169", "202308", "八月", "2024/1/2、2024/1/3", "1024/1/1", "2023/8-31", "2024/1/2.5", "2023/8/3 1", "2023/8/3\n1"],
+    ["2023-02-30", "2023/13/1", "8/31/2023", "31.8.2023", "3/4/23", "23/8/31", "45169", "202308", "八月", "2024/1/2、2024/1/3", "1024/1/1", "2023/8-31", "2024/1/2.5", "2023/8/3 1", "2023/8/3\n1", "2023/8/1①", "2023/8/1²", "2023年8月①"],
 )  # fmt: skip
 def test_given_a_date_that_is_none_or_could_be_two_when_it_is_read_then_it_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no such|write|before|format"):
@@ -692,6 +692,9 @@ def test_given_a_list_of_ends_when_it_is_read_then_its_column_of_ends_is_its_dat
     [
         ("4", 4),
         ("０４", 4),
+        ("4①", 4),
+        ("4²", 4),
+        ("4（注1）", 4),
         ("第四批", "第四批"),
         ("Batch 4", "Batch 4"),
         ("0", "0"),
