@@ -782,6 +782,15 @@ number = ["No"]
         ('["item", "company", "date"]', '["number"]', "has an item and a company"),
         ('["item", "company", "date"]', '["when"]', "required.0"),
         ('name = "ico-list"', 'name = "A list"', "name: String should match"),
+        # No event can hold these: each row would be refused for it.
+        ('authority = "ICO"', 'authority = " "', "authority: must have at least one visible character"),
+        ('unit = "model"', 'unit = "a\u202eb"', "unit: holds the control character U+202E"),
+        ('name = "ICO"', 'name = "\u200b"', "publisher.name: must have at least one visible"),
+        (
+            'name = "ICO"',
+            'name = "ICO"\nurl = "ico.org.uk"',
+            "publisher.url: must be an http or https address",
+        ),
         ('name = "ico-list"', "name = ", "is not TOML"),
         ('name = "ico-list"', "\udcff", "is not UTF-8"),
     ],
