@@ -805,6 +805,10 @@ def test_given_a_mapping_with_a_mistake_when_it_is_loaded_then_the_key_is_named(
     assert str(refused.value).startswith("mine.toml: ")
 
 
+def test_given_a_mapping_that_is_named_twice_when_it_is_loaded_then_it_is_one() -> None:
+    assert [known.name for known in mapping.named(["cac-genai-filings"] * 2)] == ["cac-genai-filings"]
+
+
 def test_given_the_mappings_that_come_along_when_they_are_loaded_then_no_two_have_one_source() -> None:
     known = mapping.shipped()
     assert len({m.source for m in known}) == len({m.name for m in known}) == len(known) == 4

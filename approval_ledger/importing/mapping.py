@@ -153,7 +153,7 @@ def named(words: list[str]) -> tuple[Mapping, ...]:
     """The mappings that `--mapping` asks for, each by the name of a built-in one or by its file; without any, all built-in ones."""
     if not words:
         return shipped()
-    return tuple(_named(word) for word in words)
+    return tuple(_named(word) for word in dict.fromkeys(words))
 
 
 def _named(word: str) -> Mapping:
