@@ -617,6 +617,10 @@ def test_given_no_date_anywhere_when_a_list_is_read_then_it_is_refused_unless_th
         (["算法备案清单 2022年10月"], "2022-10"),
         (["根据2022年3月施行的规定，现公布备案清单"], None),
         (["算法备案清单（2022年10月）", "算法备案清单（2022年8月）"], None),
+        (["算法备案清单（2022年10月、11月）"], None),
+        (["算法备案清单（2022年10月至12月）"], None),
+        (["算法备案清单（2022年10月1日－15日）"], None),
+        (["2022年10月和11月算法备案清单"], None),
     ],
 )
 def test_given_a_sentence_that_names_a_month_when_a_list_is_read_then_only_a_heading_dates_it(
