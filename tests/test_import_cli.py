@@ -15,7 +15,13 @@ from approval_ledger.cli import import_
 from approval_ledger.importing import compare, lists, mapping
 from approval_ledger.importing.lists import Options
 from events import Log, decode, parse
-from events.catalog import ApprovalAmended, ApprovalGranted, ApprovalRevoked, EventSuperseded
+from events.catalog import (
+    ApprovalAmended,
+    ApprovalGranted,
+    ApprovalRevoked,
+    EventRetracted,
+    EventSuperseded,
+)
 
 from .command import Ledger, approvals
 from .conftest import new_ledger
@@ -312,6 +318,29 @@ def test_given_what_somebody_else_corrected_when_a_later_edition_repeats_it_then
     ledger.log.append([right, called("correction", correction)])
     document = ledger.run("import", listed(ERNIE), "--published-on", "2024-08-05", "--json").document
     assert (statuses(document), document["events"][0]["settled"]) == (["already"], True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "types"),
+    [
+        ([changed(ERNIE, company="另一公司"), GLM], ["approval.amended.v1"]),
+        ([changed(ERNIE, date="2023/9/1"), GLM], ["event.superseded.v1", "approval.granted.v1"]),
+        ([GLM], ["event.retracted.v1"]),
+    ],
+)
+def test_given_a_published_proposal_that_was_taken_back_when_a_later_edition_says_the_same_then_it_is_not_proposed_again(
+    ledger: Ledger, listed: Listed, tmp_path: Path, rows: Sequence[Row], types: Sequence[str]
+) -> None:
+    edition = (listed(*rows, name="b.csv"), "--cumulative", "--published-on")
+    ledger.run("import", listed(ERNIE, GLM), "--published-on", "2024-04-02")
+    accept(ledger, tmp_path / "there.ndjson", *edition, "2024-08-05")
+    published = [decode(recorded) for recorded in ledger.log.read(after=2)]
+    assert sorted(event.type for event in published) == sorted(types)
+    for event in published:
+        retraction = EventRetracted(target=reference(event.id, event.source), reason="wrong", actor="me")
+        ledger.log.append([called(f"back:{event.id}", retraction)])
+    document = ledger.run("import", *edition, "2024-11-11", "--json").document
+    assert (document["appended"], document["proposals"]) == (0, [])
 
 
 def accept(ledger: Ledger, target: Path, *edition: str | Path) -> None:

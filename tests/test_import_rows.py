@@ -424,7 +424,7 @@ def test_given_a_date_in_any_of_its_forms_when_it_is_read_then_it_is_as_exact_as
 
 @pytest.mark.parametrize(
     "text",
-    ["2023-02-30", "2023/13/1", "8/31/2023", "31.8.2023", "3/4/23", "23/8/31", "45169", "202308", "八月", "2024/1/2、2024/1/3", "1024/1/1", "2023/8-31", "2024/1/2.5", "2023/8/3 1", "2023/8/3\n1"],
+    ["2023-02-30", "2023/13/1", "8/31/2023", "31.8.2023", "3/4/23", "23/8/31", "45169", "202308", "八月", "2024/1/2、2024/1/3", "1024/1/1", "2023/8-31", "2024/1/2.5", "2023/8/3 1", "2023/8/3\n1", "2023/8/1①", "2023/8/1²", "2023年8月①"],
 )  # fmt: skip
 def test_given_a_date_that_is_none_or_could_be_two_when_it_is_read_then_it_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no such|write|before|format"):
@@ -621,6 +621,10 @@ def test_given_no_date_anywhere_when_a_list_is_read_then_it_is_refused_unless_th
         (["算法备案清单 2022年10月"], "2022-10"),
         (["根据2022年3月施行的规定，现公布备案清单"], None),
         (["算法备案清单（2022年10月）", "算法备案清单（2022年8月）"], None),
+        (["算法备案清单（2022年10月、11月）"], None),
+        (["算法备案清单（2022年10月至12月）"], None),
+        (["算法备案清单（2022年10月1日－15日）"], None),
+        (["2022年10月和11月算法备案清单"], None),
     ],
 )
 def test_given_a_sentence_that_names_a_month_when_a_list_is_read_then_only_a_heading_dates_it(
@@ -696,6 +700,9 @@ def test_given_a_list_of_ends_when_it_is_read_then_its_column_of_ends_is_its_dat
     [
         ("4", 4),
         ("０４", 4),
+        ("4①", 4),
+        ("4²", 4),
+        ("4（注1）", 4),
         ("第四批", "第四批"),
         ("Batch 4", "Batch 4"),
         ("0", "0"),
@@ -783,6 +790,15 @@ number = ["No"]
         ('["item", "company", "date"]', '["number"]', "has an item and a company"),
         ('["item", "company", "date"]', '["when"]', "required.0"),
         ('name = "ico-list"', 'name = "A list"', "name: String should match"),
+        # No event can hold these: each row would be refused for it.
+        ('authority = "ICO"', 'authority = " "', "authority: must have at least one visible character"),
+        ('unit = "model"', 'unit = "a\u202eb"', "unit: holds the control character U+202E"),
+        ('name = "ICO"', 'name = "\u200b"', "publisher.name: must have at least one visible"),
+        (
+            'name = "ICO"',
+            'name = "ICO"\nurl = "ico.org.uk"',
+            "publisher.url: must be an http or https address",
+        ),
         ('name = "ico-list"', "name = ", "is not TOML"),
         ('name = "ico-list"', "\udcff", "is not UTF-8"),
     ],
@@ -795,6 +811,10 @@ def test_given_a_mapping_with_a_mistake_when_it_is_loaded_then_the_key_is_named(
         mapping.load(content, "mine.toml")
     assert says in str(refused.value)
     assert str(refused.value).startswith("mine.toml: ")
+
+
+def test_given_a_mapping_that_is_named_twice_when_it_is_loaded_then_it_is_one() -> None:
+    assert [known.name for known in mapping.named(["cac-genai-filings"] * 2)] == ["cac-genai-filings"]
 
 
 def test_given_the_mappings_that_come_along_when_they_are_loaded_then_no_two_have_one_source() -> None:

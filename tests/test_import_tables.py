@@ -185,6 +185,21 @@ def test_given_dates_and_numbers_in_a_workbook_when_it_is_read_then_each_has_its
     ]
 
 
+@pytest.mark.parametrize("format", [27, 31, 36, 50, 57])
+def test_given_a_date_in_a_format_that_east_asian_excel_has_built_in_when_a_workbook_is_read_then_it_is_a_date(
+    read: Callable[..., list[Table]], format: int
+) -> None:
+    def style(book: Any) -> None:
+        book.active["A2"].number_format = "0.00"
+
+    def numbered(styles: bytes) -> bytes:
+        return styles.replace(b'numFmtId="2"', b'numFmtId="%d"' % format)
+
+    content = as_xlsx([("a", "b"), (45169, 45169)], change=style)
+    (table,) = read(repacked(content, {"xl/styles.xml": numbered}))
+    assert cells(table) == [("a", "b"), ("2023-08-31", "45169")]
+
+
 def test_given_formulas_when_a_workbook_is_read_then_saved_values_are_taken_and_others_are_faults(
     read: Callable[..., list[Table]],
 ) -> None:
@@ -204,6 +219,37 @@ def test_given_formulas_when_a_workbook_is_read_then_saved_values_are_taken_and_
     (table,) = read(repacked(content, {"xl/worksheets/sheet1.xml": saved}))
     assert table.rows[1].cells[:2] == ("x", "2")
     assert table.about == "XLSX, 1 formulas by their saved values"
+
+
+def test_given_a_formula_that_gave_an_empty_text_when_a_workbook_is_read_then_its_cell_is_empty(
+    read: Callable[..., list[Table]],
+) -> None:
+    def formula(book: Any) -> None:
+        book.active["B2"] = '=IF(A2="","",A2)'
+
+    def saved(sheet: bytes) -> bytes:
+        return re.sub(
+            rb'<c r="B2"><f>(.*?)</f><v ?/?>(?:</v>)?', rb'<c r="B2" t="str"><f>\1</f><v></v>', sheet
+        )
+
+    content = as_xlsx([("a", "b", "c"), ("x", "", "y")], change=formula)
+    (table,) = read(repacked(content, {"xl/worksheets/sheet1.xml": saved}))
+    assert (table.rows[1].cells, table.rows[1].faults) == (("x", "", "y"), ())
+
+
+def test_given_a_merged_cell_that_cannot_be_trusted_when_a_workbook_is_read_then_none_of_its_rows_can(
+    read: Callable[..., list[Table]],
+) -> None:
+    def spoil(book: Any) -> None:
+        book.active["A2"].data_type = "e"
+        book.active["B2"] = "=1+1"
+
+    (table,) = read(as_xlsx([("a", "b"), ("#REF!",), ("", "")], merged=["A2:A3", "B2:B3"], change=spoil))
+    error = "cell A2 holds the error #REF!"
+    formula = (
+        "cell B2 is a formula without a saved value: open the file in a spreadsheet program, and save it"
+    )
+    assert [row.faults for row in table.rows[1:]] == [((0, error), (1, formula))] * 2
 
 
 def test_given_merged_and_hidden_cells_when_a_workbook_is_read_then_each_cell_has_the_value_and_hidden_ones_count(
@@ -405,6 +451,20 @@ def test_given_content_controls_and_raised_notes_when_a_document_is_read_then_no
     assert cells(first) == [("a", "b"), ("文心一言¹", "1")]
     assert (first.captions, second.captions) == (("附件", "清单（2022年10月）"), ())
     assert (first.number, second.number) == (1, 2)
+
+
+def test_given_characters_with_their_reading_above_them_when_a_document_is_read_then_they_are_not_lost(
+    read: Callable[..., list[Table]],
+) -> None:
+    def annotate(document: Any) -> None:
+        ruby = (
+            f"<w:r {nsdecls('w')}><w:ruby><w:rubyPr/><w:rt><w:r><w:t>wén</w:t></w:r></w:rt>"
+            "<w:rubyBase><w:r><w:t>文</w:t></w:r></w:rubyBase></w:ruby><w:t>心一言</w:t></w:r>"
+        )
+        document.tables[0].cell(0, 0).paragraphs[0]._p.append(parse_xml(ruby))
+
+    (table,) = read(as_docx([("", "b")], change=annotate))
+    assert cells(table) == [("文心一言", "b")]
 
 
 def test_given_a_table_in_a_cell_or_no_table_when_a_document_is_read_then_it_is_refused(

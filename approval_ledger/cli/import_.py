@@ -265,7 +265,7 @@ def _compare(run: Run, log: Log | None, cumulative: bool, actor: str | None) -> 
     if not run.refusals and not held.left_out and not any(table.doubtful for table in run.tables):
         # a row that could not be read has not disappeared, and what was left out may have ended it
         run.gone = compare.missing(run.verdicts, held, all_lists=cumulative)
-    run.proposals = proposals.propose(run.verdicts, run.gone, actor or "the editor")
+    run.proposals = proposals.propose(run.verdicts, run.gone, actor or "the editor", held.known)
 
 
 @contextmanager

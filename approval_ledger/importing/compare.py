@@ -73,6 +73,8 @@ class Holding:
     amended: dict[tuple[str, str, str], list[JSON]] = field(default_factory=dict)
     revoked: set[tuple[str, str, str]] = field(default_factory=set)
     replacements: set[Identity] = field(default_factory=set)
+    known: frozenset[Identity] = frozenset()
+    """Every event that the ledger has, from whatever source."""
     left_out: list[int] = field(default_factory=list)
     """The positions of events that this software does not understand and that may concern approvals."""
 
@@ -159,6 +161,7 @@ def holding(log: Log, sources: set[str], seen: Callable[[int], None] = lambda _:
         if one in in_force and "replacement" in data
     }
     found.replacements.update(replaced.values())
+    found.known = frozenset(events)
     for identity in changes:
         if identity not in out:
             found.note(events[identity].data)

@@ -19,7 +19,9 @@ _DAY = re.compile(
 _TIME = re.compile(r"(?<=\d)(?:T|\s+)\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?!\d)", re.ASCII)
 _LAYOUT = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # not between digits: `3 1` is not 31
 _NOTE = re.compile(r"[(\[【](?P<in>[^()\[\]【】]*)[)\]】]|(?P<bare>补登|补录|补备案|补充登记)")
+_MARK = re.compile(r"[²³¹⁰⁴-⁹①-⑳]")  # of a note, which would become digits of the date
 _MONTH = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月(?:\s*(\d{1,2})\s*日)?", re.ASCII)
+_AND_MORE = re.compile(r"[月日]\s*[、,和及与至到~—–-]\s*\d{1,2}\s*[月日]", re.ASCII)  # `2022年10月、11月`
 _WHOLE = re.compile(r"(?<!\d)\d{4}(?:年\d{1,2}月(?:\d{1,2}日)?|([-/.])\d{1,2}\1\d{1,2})", re.ASCII)
 _RANGE = re.compile(r"\d{4}[年/.-]\d{1,2}[月/.-]?(?:\d{1,2}日?)?[至到~—–]", re.ASCII)
 KNOWN_NOTES = frozenset({"补登", "补录", "补备案", "补充登记"})
@@ -35,7 +37,7 @@ class Dated:
 
 def read(text: str) -> Dated:
     """The date in a cell. Raises ValueError, which says what is wrong with it."""
-    plain = _LAYOUT.sub("", _TIME.sub("", unicodedata.normalize("NFKC", text).strip()))
+    plain = _LAYOUT.sub("", _TIME.sub("", unicodedata.normalize("NFKC", _MARK.sub("*", text)).strip()))
     notes = tuple(found["in"] or found["bare"] or "" for found in _NOTE.finditer(plain))
     match = _DAY.fullmatch(_NOTE.sub("", plain).strip(",;，；"))
     if match is None:
@@ -85,8 +87,9 @@ def in_caption(text: str) -> str | None:
     """The one date in a heading such as `…清单（2022年10月）`, or None. A date in brackets takes precedence."""
     plain = unicodedata.normalize("NFKC", text)
     in_brackets = " ".join(found["in"] or "" for found in _NOTE.finditer(plain))
-    found = _months(in_brackets) or _months(plain)
-    if len(found) != 1:
+    dated = in_brackets if _months(in_brackets) else plain
+    found = _months(dated)
+    if len(found) != 1 or _AND_MORE.search(dated):
         return None
     try:
         return _partial(*found.pop())

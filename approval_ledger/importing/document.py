@@ -146,3 +146,5 @@ def _pieces(run: Any) -> Iterator[str]:
             yield element.text or ""
         elif element.tag in _AS_TEXT:
             yield _AS_TEXT[element.tag]
+        elif element.tag == qn("w:ruby"):  # characters with their reading above them, which is left out
+            yield from map(_paragraph, element.findall(qn("w:rubyBase")))

@@ -379,7 +379,7 @@ def subject(terms: str, text: str) -> str:
 def _batch(text: str) -> int | str | None:
     """The ordinal in a cell, or else the label: a number of more than three digits is a year or a day, which would say that as many
     batches came before."""
-    plain = titles.visible_key(text)
+    plain = titles.visible_key(titles.unmarked(text))
     if re.fullmatch(r"\d{1,3}", plain, re.ASCII) and int(plain):
         return int(plain)
     return text or None

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from events import Refused
+from events.catalog import Name, Text, Url
 
 from .titles import TITLE_LIMIT, title_key
 
@@ -36,9 +37,9 @@ class _Strict(BaseModel):
 class Publisher(_Strict):
     """Who publishes the list: the `source` in each event's data."""
 
-    name: Word
-    url: Word | None = None
-    title: Word | None = None
+    name: Name
+    url: Url | None = None
+    title: Text | None = None
 
 
 class Columns(_Strict):
@@ -71,9 +72,9 @@ class Mapping(_Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     source: Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[!-~]+$")]
     event: Literal["granted", "revoked"] = "granted"
-    authority: Word
-    instrument: Word
-    unit: Word
+    authority: Name
+    instrument: Name
+    unit: Name
     publisher: Publisher
     columns: Columns
     required: list[FieldName] = ["item", "company", "number"]
@@ -152,7 +153,7 @@ def named(words: list[str]) -> tuple[Mapping, ...]:
     """The mappings that `--mapping` asks for, each by the name of a built-in one or by its file; without any, all built-in ones."""
     if not words:
         return shipped()
-    return tuple(_named(word) for word in words)
+    return tuple(_named(word) for word in dict.fromkeys(words))
 
 
 def _named(word: str) -> Mapping:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from events import Event, canonical, date_range, encode, from_json
 from events.catalog import TEXT_LIMIT
 
-from .compare import Difference, Missing, Verdict, merged, rank, says
+from .compare import Difference, Identity, Missing, Verdict, merged, rank, says
 from .facts import reference
 
 JSON = dict[str, Any]
@@ -26,18 +26,26 @@ class Proposal:
     why: str
     events: tuple[Event, ...]
 
+    @property
+    def settles(self) -> Identity:
+        """The event that takes effect: the only one, or the correction that puts the one before it in another's place."""
+        return self.events[-1].source, self.events[-1].id
+
     def lines(self) -> Iterator[bytes]:
         """The events as `approvals publish` takes them."""
         return (encode(event) for event in self.events)
 
 
-def propose(verdicts: Iterable[Verdict], gone: Iterable[Missing], actor: str) -> list[Proposal]:
+def propose(
+    verdicts: Iterable[Verdict], gone: Iterable[Missing], actor: str, known: Collection[Identity]
+) -> list[Proposal]:
     """A proposal for everything that disappeared, or that differs from the ledger in more than being in a later list as well; one for
-    each identity, however many rows have it."""
+    each identity, however many rows have it. What the ledger knows already was proposed before, published, and taken back."""
     found = [
         _settle(verdict, actor) for verdict in map(_of_its_own, _that_count(verdicts)) if verdict.differences
     ]
-    return found + [_retract(missing, actor) for missing in gone]
+    found += [_retract(missing, actor) for missing in gone]
+    return [proposal for proposal in found if proposal.settles not in known]
 
 
 def _that_count(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:

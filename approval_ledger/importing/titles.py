@@ -56,11 +56,14 @@ def number(text: str) -> str:
 
 
 def _without_note(text: str) -> str:
-    # The pattern's time grows with the square of the text's length, and a longer text is not a name.
-    if len(text) > NAME_LIMIT:
-        return text
-    bare = _NOTE.sub("", text)
+    bare = unmarked(text)
     return bare if len(bare) != 1 else text  # `Q*` is a name
+
+
+def unmarked(text: str) -> str:
+    """A text on one line without the marks of notes at its end, even if they leave a single character."""
+    # The pattern's time grows with the square of the text's length, and a longer text is not a name.
+    return text if len(text) > NAME_LIMIT else _NOTE.sub("", text)
 
 
 def number_key(text: str) -> str:

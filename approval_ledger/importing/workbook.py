@@ -20,6 +20,7 @@ from openpyxl.worksheet._reader import (
     FORMULA_TAG,
     MERGE_TAG,
     ROW_TAG,
+    VALUE_TAG,
     MergeCells,
     WorkSheetParser,
     iterparse,
@@ -30,6 +31,9 @@ from .tables import COLUMNS_LIMIT, ROWS_LIMIT, BadTable, Budget, Row, Table, sho
 MERGED_LIMIT = 2_000_000  # cells that merged ranges may fill
 ELEMENTS_LIMIT = 200_000  # in one row, or in all merged ranges; a row of 16,384 cells has a sixth of that
 EXACT_DIGITS = 15  # digits of a number that a spreadsheet keeps
+# Numbers of formats that Excel has built in for Chinese, Japanese and Korean, all of days or times (31 is yyyy年m月d日). A file does not
+# describe them, and openpyxl takes them for formats of numbers.
+_EAST_ASIAN_DATES = frozenset({*range(27, 37), *range(50, 59)})
 _ESCAPED = re.compile(r"(?:_x[0-9A-Fa-f]{4}_)+")
 
 Faults = dict[int, str]
@@ -70,7 +74,9 @@ class _Parser(WorkSheetParser):  # type: ignore[misc]  # openpyxl has no types
         cell: dict[str, Any] = super().parse_cell(element)
         if element.find(FORMULA_TAG) is not None:
             self.formulas += 1
-            if cell["value"] is None:
+            # Where the value is an empty text, as of `=IF(A2="","",A2)`, programs save that it is a text, and nothing of it.
+            empty = element.get("t") == "str" and element.find(VALUE_TAG) is not None
+            if cell["value"] is None and not empty:
                 self.uncalculated.add((cell["row"], cell["column"]))
         return cell
 
@@ -113,7 +119,7 @@ def _table(number: int, sheet: Any, budget: Budget) -> Table:
             sheet._shared_strings,
             data_only=True,
             epoch=sheet.parent.epoch,
-            date_formats=sheet.parent._date_formats,
+            date_formats=_date_formats(sheet.parent),
             timedelta_formats=sheet.parent._timedelta_formats,
         )
         rows = dict(_cells(parser, sheet.title))
@@ -125,6 +131,12 @@ def _table(number: int, sheet: Any, budget: Budget) -> Table:
 
 
 Cells = dict[int, str]
+
+
+def _date_formats(book: Any) -> set[int]:
+    """The styles whose cells are dates."""
+    styles = enumerate(book._cell_styles)
+    return {*book._date_formats, *(at for at, style in styles if style.numFmtId in _EAST_ASIAN_DATES)}
 
 
 def _cells(parser: _Parser, title: str) -> Iterator[tuple[int, tuple[Cells, Faults]]]:
@@ -204,13 +216,17 @@ def _fill_merged(rows: dict[int, tuple[Cells, Faults]], parser: _Parser) -> None
         left -= max(0, bottom - merged.min_row + 1) * (right - merged.min_col + 1) + 1
         if left < 0:
             raise BadTable(f"merges over {MERGED_LIMIT:,} cells. Nothing was stored.")
-        text = rows.get(merged.min_row, ({}, {}))[0].get(merged.min_col)
-        if text is None:
+        first, doubted = rows.get(merged.min_row, ({}, {}))
+        text, fault = first.get(merged.min_col), doubted.get(merged.min_col)
+        if text is None and fault is None:
             continue
         for at in range(merged.min_row, bottom + 1):
-            cells, _ = rows.setdefault(at, ({}, {}))
+            cells, faults = rows.setdefault(at, ({}, {}))
             for column in range(merged.min_col, right + 1):
-                cells.setdefault(column, text)
+                if text is not None:
+                    cells.setdefault(column, text)
+                if fault is not None:
+                    faults.setdefault(column, fault)
 
 
 def _row(at: int, held: tuple[Cells, Faults], budget: Budget) -> Row:
