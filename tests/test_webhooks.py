@@ -597,6 +597,16 @@ def test_a_subscription_that_something_else_wrote_to_says_so(
         subscriptions.get(log, subscription.id)
 
 
+def test_a_subscription_that_is_no_hash_says_that_alone(log: Log, subscription: Subscription) -> None:
+    """What a key of the wrong type would otherwise advise, such as to restore a backup, is not the way out here."""
+    log.client.delete(keys.webhook(log.ledger, subscription.id))
+    log.client.set(keys.webhook(log.ledger, subscription.id), "no hash")
+    with pytest.raises(
+        Unreadable, match=r"\(not a hash\): something else wrote to it\. Run `approvals webhook remove"
+    ):
+        subscriptions.get(log, subscription.id)
+
+
 @pytest.mark.parametrize(
     ("position", "value", "way_out"),
     [
@@ -685,7 +695,7 @@ def test_a_number_of_tries_that_something_else_wrote_says_so(
 ) -> None:
     place = keys.deliveries(log.ledger)
     log.client.set(place, "no hash")
-    with pytest.raises(Unreadable, match=r"something else wrote to it\. Delete"):
+    with pytest.raises(Unreadable, match=r"\(not a hash\): something else wrote to it\. Delete"):
         outcomes.counts(log)
     log.client.delete(place)
     log.client.hset(place, "failed", "abc")

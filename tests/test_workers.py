@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -736,6 +737,18 @@ def test_a_worker_leaves_nothing_behind_but_the_name_of_its_queue(log: Log, sign
     ring(log.client, log.ledger, PROJECTIONS)
     work_off(log)
     assert rq_keys(log.client) - before == {queue_of(log.client, log.ledger).key.encode()}
+
+
+def test_given_a_socket_whose_path_has_a_space_then_a_worker_does_its_jobs(
+    start_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch, signals: None
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="a b") as directory:
+        monkeypatch.setattr(tempfile, "tempdir", directory)  # where the server has its socket
+        log = Log(start_server().client(), new_ledger())
+        append(log, 40)
+        ring(log.client, log.ledger, PROJECTIONS)
+        work_off(log)
+        assert digests(log) == all_folded(log)
 
 
 def test_what_a_killed_worker_was_registered_as_goes_with_the_next_worker(log: Log, signals: None) -> None:

@@ -274,8 +274,8 @@ def _read(name: str, stored: dict[bytes, bytes] | Exception) -> Rebuild | None:
         try:
             with storage():
                 raise stored
-        except LogDamaged as error:  # it is no hash
-            raise _unreadable(name, error) from None
+        except LogDamaged:
+            raise _unreadable(name, "not a hash") from None
     if not stored:
         return None
     try:
@@ -294,11 +294,11 @@ def _read(name: str, stored: dict[bytes, bytes] | Exception) -> Rebuild | None:
             **numbers,
         )
     except (KeyError, ValueError) as error:
-        raise _unreadable(name, error) from None
+        raise _unreadable(name, repr(error)) from None
 
 
-def _unreadable(name: str, error: Exception) -> Unreadable:
+def _unreadable(name: str, why: str) -> Unreadable:
     return Unreadable(
-        f"the record of the rebuild of {name} is not what this software writes ({error!r}): something else wrote to it. "
+        f"the record of the rebuild of {name} is not what this software writes ({why}): something else wrote to it. "
         "Ask for a new rebuild"
     )

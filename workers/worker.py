@@ -144,6 +144,12 @@ class BellWorker(SimpleWorker):
         with suppress(RedisError):
             super().set_state(state, pipeline)
 
+    def _set_ip_address(self, connection: Redis) -> None:
+        """Stores where the worker is, if the client can read that: it cannot where the path of a unix socket has a space or a `=`."""
+        self.ip_address = "unknown"
+        with suppress(ValueError):
+            super()._set_ip_address(connection)
+
     def subscribe(self) -> None:
         """Not supported: it would take a second connection, and let anyone who can publish a message stop a worker."""
 

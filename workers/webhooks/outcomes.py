@@ -24,8 +24,9 @@ def counts(log: Log) -> dict[Outcome, int]:
         with storage():
             found = cast(list[bytes | None], log.client.hmget(place, list(OUTCOMES)))
         return {outcome: int(each or 0) for outcome, each in zip(OUTCOMES, found, strict=True)}
-    except (ValueError, LogDamaged) as error:  # the last: it is no hash
+    except (ValueError, LogDamaged) as error:
+        why = "not a hash" if isinstance(error, LogDamaged) else f"{error!r:.200}"
         raise Unreadable(
-            f"the counts in {place} are not what this software writes ({error!r:.200}): something else wrote to it. Delete that key: "
+            f"the counts in {place} are not what this software writes ({why}): something else wrote to it. Delete that key: "
             "counting begins anew"
         ) from None

@@ -279,8 +279,9 @@ def _read(id: str, stored: dict[bytes, bytes] | Exception) -> Subscription:
             due_ms=int(text["due_ms"]),
             says=text["says"],
         )
-    except (KeyError, ValueError, AddressRefused, LogDamaged) as error:  # the last: it is no hash
+    except (KeyError, ValueError, AddressRefused, LogDamaged) as error:
+        why = "not a hash" if isinstance(error, LogDamaged) else repr(error)
         raise Unreadable(
-            f"webhook {id} is not what this software writes ({error!r}): something else wrote to it. "
+            f"webhook {id} is not what this software writes ({why}): something else wrote to it. "
             f"Run `approvals webhook remove {id}` and add it again"
         ) from None
