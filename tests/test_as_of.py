@@ -111,6 +111,18 @@ def test_a_day_inside_the_month_of_an_approval_leaves_open_whether_it_was_grante
     assert total_of(reports, valid_at=date_range("2023-08-31"))["total"] == exactly(1)
 
 
+def test_given_an_approval_of_some_day_of_a_month_when_a_day_of_it_is_asked_about_then_what_other_days_bound_is_undisclosed() -> (
+    None
+):
+    """Whether the approval is among the named of the day is open, but what nobody names only becomes more."""
+    at_most_one = recorded(granted("Baidu", "Ernie", "2023-08"), total("=1", "2023-12-31"))
+    assert total_of(at_most_one, valid_at=date_range("2023-08-15"))["undisclosed"] == exactly(0)
+    assert total_of(at_most_one, valid_at=date_range("2023-08"))["undisclosed"] == exactly(0)
+    two_before = recorded(granted("Baidu", "Ernie", "2023-08"), total("=2", "2023-07-31"))
+    assert total_of(two_before, valid_at=date_range("2023-08-15"))["undisclosed"] == at_least(2)
+    assert total_of(two_before, valid_at=date_range("2023-08"))["undisclosed"] == at_least(2)
+
+
 def test_steps_end_with_the_day_that_is_asked_about() -> None:
     reports = recorded(total("=8", "2023-08-31"), total("=36", "2023-11-30"), total("=61", "2023-12-31"))
     steps = total_of(reports, valid_at=date_range("2023-11-30"), steps=True)["steps"]
