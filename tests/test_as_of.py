@@ -166,6 +166,24 @@ def test_a_company_has_the_approvals_and_the_history_that_it_had_by_then() -> No
     assert (before["approvals"], before["history"]) == ([], [])
 
 
+def test_given_the_first_approval_of_a_company_in_a_month_when_the_month_is_asked_about_then_the_company_may_have_it() -> (
+    None
+):
+    listed = recorded(
+        granted("Baidu", "X", "2024-01-10"), granted("Baidu", "Y", "2024-03-10"), total("=2", "2024-12-31")
+    )
+    for asked, most in (("2024", 2), ("2024-01", 1)):
+        (baidu,) = ask(listed, "companies", "Baidu", valid_at=date_range(asked))
+        (counted,) = baidu["approvals"]
+        assert (counted["named"], counted["approvals"]) == (0, between(0, most))
+        assert counted["share"] == {"low": 0.0, "high": 100.0}
+    (before,) = ask(listed, "companies", "Baidu", valid_at=date_range("2023-12"))
+    assert before["approvals"] == []
+    announced = recorded(batch(1, "=2", "2024-01-20", named=["Zhipu"]))
+    (zhipu,) = ask(announced, "companies", "Zhipu", valid_at=date_range("2024-01"))
+    assert [(counted["named"], counted["approvals"]) for counted in zhipu["approvals"]] == [(0, at_least(0))]
+
+
 def test_a_merger_makes_one_company_from_its_day_on_and_leaves_it_open_in_its_month() -> None:
     reports = recorded(
         identified("alpha", "Alpha"),
