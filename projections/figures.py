@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import cache, cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from events import DateRange, Interval
 
@@ -33,9 +33,9 @@ class Figures:
         """
         evidence = premises.evidence
         self.premises, self.evidence, self.order = premises, evidence, premises.order
-        spoken_of, listed = premises.days, premises.listed
-        left = listed if every_day else sorted({*spoken_of, *listed})[-1:]
-        days = sorted({*spoken_of, *left})
+        self.spoken_of, listed = premises.days, premises.listed
+        left = listed if every_day else sorted({*self.spoken_of, *listed})[-1:]
+        days = sorted({*self.spoken_of, *left})
         self.days = sorted({*days, *asked})
         self.resolution = premises.beside(tuple(days), asked)
         self._bound = cache(
@@ -113,27 +113,35 @@ class Figures:
         return Bound(Interval(0, high), frozenset(), because)
 
     def undisclosed(self, days: DateRange) -> Interval:
-        """How many approvals nobody names by any of these days, from the bounds of the total and the number named on each. The first
-        and the last of them must be in `days`.
+        """How many approvals nobody names by any of these days. Their number never falls: it is bounded on every earlier day from below,
+        and on every later day from above. The first and the last of the days must be in `days`."""
+        least, most = self._undisclosed_before, self._undisclosed_from
+        low = max(self._least_undisclosed(days.first), least[bisect_left(self.spoken_of, days.first)])
+        high = _lower(self._most_undisclosed(days.last), most[bisect_left(self.spoken_of, days.last)])
+        return Interval(low, high)
+
+    @cached_property
+    def _undisclosed_before(self) -> list[int]:
+        """For each day that is spoken of, and at the end for all days, the largest lower bound of the undisclosed on any before it."""
+        return [*accumulate(map(self._least_undisclosed, self.spoken_of), max, initial=0)]
+
+    @cached_property
+    def _undisclosed_from(self) -> list[int | None]:
+        """For each day that is spoken of, the smallest upper bound of the undisclosed on it or on any after it; None if there is none."""
+        backwards = map(self._most_undisclosed, reversed(self.spoken_of))
+        return [*accumulate((None, *backwards), _lower)][::-1]
+
+    def _least_undisclosed(self, day: date) -> int:
+        """From the bounds of the total of the day and the number named by then.
 
         An approval that an announcement names may have been granted long before it, in addition to everything that is listed; a
         member of a batch may have been granted before the day that a list gives it; equated terms may list different approvals.
         """
-        among = self.days[bisect_left(self.days, days.first) : bisect_right(self.days, days.last)]
-        on_each = [(day, day, self.total(day).interval.high) for day in among]
-        between = [(a, b - DAY, self._most_before(b)) for a, b in pairwise(among) if b - a > DAY]
-        # Between two of them the total is at least that of the first, and named is at least what was named by then.
-        spans = [*on_each, *between]
-        low = min(self.total(first).interval.low - self._perhaps_named(last) for first, last, _ in spans)
-        highs = [None if high is None else high - self.named(first) for first, _, high in spans]
-        most = [max(0, high) for high in highs if high is not None]
-        return Interval(max(0, low), max(most) if len(most) == len(highs) else None)
+        return self.total(day).interval.low - self._perhaps_named(day)
 
-    def _most_before(self, day: date) -> int | None:
-        """The total at the end of the day before `day`, one of `days`, at most."""
+    def _most_undisclosed(self, day: date) -> int | None:
         high = self.total(day).interval.high
-        listed = self.premises.listed_in.values()
-        return None if high is None else high - max((of.within(day - DAY, day) for of in listed), default=0)
+        return None if high is None else max(0, high - self.named(day))
 
     def _perhaps_named(self, day: date) -> int:
         """How many approvals by a day are known by name, at most."""
@@ -179,9 +187,7 @@ class Figures:
         size, last = self.size(batch).interval, batch.on.last if batch.on is not None else date.max
         evidence = self.evidence
         high = None if size.high is None else max(0, size.high - self.named_of(batch))
-        of_all = self._fewest_undisclosed(last)
-        if high is None or (of_all is not None and of_all < high):
-            high = of_all
+        high = _lower(high, self._undisclosed_from[bisect_left(self.spoken_of, last)])
         perhaps = sum(
             each.members_at_most + each.members_beside + self._perhaps_beside_of(each)
             for each in (batch, *self.premises.may_be_the_same(batch))
@@ -192,21 +198,6 @@ class Figures:
         )
         low = max(0, size.low - perhaps)
         return Interval(low if high is None else min(low, high), high)
-
-    def _fewest_undisclosed(self, since: date) -> int | None:
-        """The smallest upper bound of `undisclosed` on any day from `since` on, or None if there is none."""
-        index = bisect_left(self.days, since)
-        return self._fewest_undisclosed_from[index] if index < len(self.days) else None
-
-    @cached_property
-    def _fewest_undisclosed_from(self) -> list[int | None]:
-        found: list[int | None] = []
-        fewest: int | None = None
-        for day in reversed(self.days):
-            high = self.undisclosed(DateRange(day, day)).high
-            fewest = high if fewest is None else min(fewest, high if high is not None else fewest)
-            found.append(fewest)
-        return found[::-1]
 
     def before(self, batch: Batch) -> Bound:
         """The total just before the batch.
@@ -295,6 +286,11 @@ class Figures:
         """For each batch in the order, the first day on which it, or any batch after it, may have been announced."""
         firsts = [date.max if placed.batch.on is None else placed.batch.on.first for placed in self.order]
         return [*accumulate(reversed(firsts), min)][::-1]
+
+
+def _lower(a: int | None, b: int | None) -> int | None:
+    """The lower of two upper bounds, either of which may be none."""
+    return b if a is None else a if b is None else min(a, b)
 
 
 def _a_week_from(day: date) -> date:

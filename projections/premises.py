@@ -193,7 +193,8 @@ class Premises:
             elif count.high is not None:
                 yield Constraint(ORIGIN, at(first), -count.high, because)
         elif report.since is not None and report.to is not None:
-            yield Constraint(at(report.to.last), at(report.since.first - DAY), count.low, because)
+            if count.low:  # that a total never falls is no news
+                yield Constraint(at(report.to.last), at(report.since.first - DAY), count.low, because)
             # Those of a period that are in force are not all that were granted in it.
             if count.high is not None and not report.in_force:
                 yield Constraint(at(report.since.last - DAY), at(report.to.first), -count.high, because)

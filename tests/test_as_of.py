@@ -111,6 +111,18 @@ def test_a_day_inside_the_month_of_an_approval_leaves_open_whether_it_was_grante
     assert total_of(reports, valid_at=date_range("2023-08-31"))["total"] == exactly(1)
 
 
+def test_given_an_approval_of_some_day_of_a_month_when_a_day_of_it_is_asked_about_then_what_other_days_bound_is_undisclosed() -> (
+    None
+):
+    """Whether the approval is among the named of the day is open, but what nobody names only becomes more."""
+    at_most_one = recorded(granted("Baidu", "Ernie", "2023-08"), total("=1", "2023-12-31"))
+    assert total_of(at_most_one, valid_at=date_range("2023-08-15"))["undisclosed"] == exactly(0)
+    assert total_of(at_most_one, valid_at=date_range("2023-08"))["undisclosed"] == exactly(0)
+    two_before = recorded(granted("Baidu", "Ernie", "2023-08"), total("=2", "2023-07-31"))
+    assert total_of(two_before, valid_at=date_range("2023-08-15"))["undisclosed"] == at_least(2)
+    assert total_of(two_before, valid_at=date_range("2023-08"))["undisclosed"] == at_least(2)
+
+
 def test_steps_end_with_the_day_that_is_asked_about() -> None:
     reports = recorded(total("=8", "2023-08-31"), total("=36", "2023-11-30"), total("=61", "2023-12-31"))
     steps = total_of(reports, valid_at=date_range("2023-11-30"), steps=True)["steps"]
@@ -152,6 +164,24 @@ def test_a_company_has_the_approvals_and_the_history_that_it_had_by_then() -> No
     ]
     (before,) = ask(reports, "companies", "Baidu", valid_at=date_range("2023-07-01"))
     assert (before["approvals"], before["history"]) == ([], [])
+
+
+def test_given_the_first_approval_of_a_company_in_a_month_when_the_month_is_asked_about_then_the_company_may_have_it() -> (
+    None
+):
+    listed = recorded(
+        granted("Baidu", "X", "2024-01-10"), granted("Baidu", "Y", "2024-03-10"), total("=2", "2024-12-31")
+    )
+    for asked, most in (("2024", 2), ("2024-01", 1)):
+        (baidu,) = ask(listed, "companies", "Baidu", valid_at=date_range(asked))
+        (counted,) = baidu["approvals"]
+        assert (counted["named"], counted["approvals"]) == (0, between(0, most))
+        assert counted["share"] == {"low": 0.0, "high": 100.0}
+    (before,) = ask(listed, "companies", "Baidu", valid_at=date_range("2023-12"))
+    assert before["approvals"] == []
+    announced = recorded(batch(1, "=2", "2024-01-20", named=["Zhipu"]))
+    (zhipu,) = ask(announced, "companies", "Zhipu", valid_at=date_range("2024-01"))
+    assert [(counted["named"], counted["approvals"]) for counted in zhipu["approvals"]] == [(0, at_least(0))]
 
 
 def test_a_merger_makes_one_company_from_its_day_on_and_leaves_it_open_in_its_month() -> None:

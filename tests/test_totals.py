@@ -968,6 +968,15 @@ def test_evidence_is_positions_bounded_in_number_with_a_count_of_the_rest() -> N
     assert len(evidence["low"]) + evidence["more"] == 40
 
 
+def test_given_a_period_of_at_most_some_when_an_earlier_day_is_asked_about_then_only_the_total_after_it_is_evidence() -> (
+    None
+):
+    """That none were taken away in the period bounds nothing that the total alone does not."""
+    reports = log(total("<=3", period=("2024-01-10", "2024-01-10")), total("=2", "2024-01-10"))
+    answer = total_of(reports, valid_at=date_range("2023-12"))
+    assert (answer["total"], answer["evidence"]["high"]) == (between(0, 2), [2])
+
+
 def test_the_day_that_puts_a_batch_before_another_is_evidence_too() -> None:
     """That the batch of 14 was there by November rests on the report of its day, not on that of its size."""
     reports = log(

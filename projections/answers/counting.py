@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from datetime import date
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -58,7 +58,8 @@ class Counting:
     def approvals(self, company: Company, may_be: Set[str], records: Records) -> dict[str, Any] | None:
         """The company's approvals in these terms: those known by name, and bounds, because an undisclosed one may be anyone's, and
         those under the names that it `may_be` known by may be its own. `records` has all these names. None if it may have none."""
-        if not any(self._concerns(name, records) for name in (*company.names, *may_be)):
+        names = [*company.names, *may_be]
+        if not any(self._concerns(name, records) for name in names):
             return None
         named, reported = self._known_of(_undisputed(company), records)
         others_known = [self._known_of([name], records) for name in sorted({*company.disputed, *may_be})]
@@ -66,13 +67,13 @@ class Counting:
         later = {each for name in (*company.names, *may_be) for each in self._named_later.get(name, ())}
         others_known += [(len(shared), shared), (sum(each.approvals for each in later), [*later])]
         disputed = sum(count for count, _ in others_known)
-        if not named and not disputed:
-            return None
         others, high = max(0, self._named - named - disputed), self._total.high
         if high is not None:
             # Whatever nobody names, and on several days also what is named after the first of them.
             unnamed = max(0, high - self._named)
             high = max(named, min(named + disputed + unnamed, high))  # it has no more than there are
+        if not named and not disputed and not (high != 0 and self._perhaps_has(names, records)):
+            return None
         return {
             "terms": self._written,
             "named": named,
@@ -130,6 +131,8 @@ class Counting:
         """Whether anything is counted here under a name. For most companies nothing is."""
         if name in self._named_in or name in self._named_later or name in self._shared:
             return True
+        if name in self._perhaps_announced:
+            return True
         return name in records and not self._repeated.keys().isdisjoint(records[name]["granted"])
 
     def _known_of(self, names: list[str], records: Records) -> tuple[int, list[Reported]]:
@@ -139,6 +142,38 @@ class Counting:
         return max(
             granted, (sum(each.approvals for each in mentioned), mentioned), key=lambda known: known[0]
         )
+
+    def _perhaps_has(self, names: list[str], records: Records) -> bool:
+        """Whether an approval that is announced or listed under these names may be of one of the days asked about."""
+        days = self._valid_at
+        if days is None:
+            return False
+        if not self._perhaps_announced.isdisjoint(names):
+            return True
+        counted_here = [
+            counted
+            for counted in self._repeated
+            if any(counted in records[name]["granted"] for name in names if name in records)
+        ]
+        return any(
+            perhaps(on, days)
+            for counted in counted_here
+            for on, _ in _distinct(
+                self._views.kept((tuple(names), counted, None), _listed), counted, self._redated, set(), set()
+            )
+        )
+
+    @cached_property
+    def _perhaps_announced(self) -> set[str]:
+        """The names (as keys) given by announcements that are, or may be, of the days asked about or of earlier ones."""
+        days = self._valid_at
+        return {
+            name
+            for batch in self._batches.values()
+            if days is not None and batch.on is not None and perhaps(batch.on, days)
+            for report in batch.reports
+            for name in report.named
+        }
 
     def _mentioned(self, names: list[str]) -> list[Reported]:
         by_batch: dict[str, dict[str, _Naming]] = {}
