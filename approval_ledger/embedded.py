@@ -110,13 +110,16 @@ class Server:
         """Starts the server anew where it has ended, and returns whether it had. Raises as `start` does, and StorageUnavailable where
         it hangs: that is not waited for, because whoever keeps it running has something else to do, such as to stop."""
         with _disk(self._directory):
-            if not self._runs():
-                self._come_up()
-                return True
+            deadline = time.monotonic() + HANGS
             with connect(self.url, timeout=HANGS) as client:
-                if _ask(client) is None and self._runs():
-                    raise StorageUnavailable(self._hangs(f"runs, and has not answered for {HANGS:g} s"))
-            return False
+                while self._runs():  # one that was killed holds the lock for a moment
+                    if _ask(client) is not None:
+                        return False
+                    if time.monotonic() > deadline:
+                        raise StorageUnavailable(self._hangs(f"runs, and has not answered for {HANGS:g} s"))
+                    time.sleep(0.01)
+            self._come_up()
+            return True
 
     def last_words(self) -> str:
         """What its log ends with, if the server has ended, perhaps just now; else nothing."""

@@ -386,14 +386,14 @@ def test_a_long_log_is_read_for_as_long_as_it_takes(directory: Path, monkeypatch
         connect(server.url) as client,
         client.pipeline(transaction=False) as pipeline,
     ):
-        for number in range(8 * 1024):
+        for number in range(16 * 1024):
             pipeline.rpush("log", number)
         pipeline.execute()
-    # The server answers after every 1,024 entries that it reads, five times in our patience.
+    # The server answers after every 1,024 entries that it reads, ten times in our patience.
     monkeypatch.setitem(embedded.SETTINGS, "key-load-delay", "100")
-    monkeypatch.setattr(embedded, "PATIENCE", 0.5)
+    monkeypatch.setattr(embedded, "PATIENCE", 1.0)
     with embedded.start(directory) as server:
-        assert ask(server.url, "LLEN", "log") == 8 * 1024
+        assert ask(server.url, "LLEN", "log") == 16 * 1024
 
 
 def test_the_log_of_the_server_does_not_grow_for_ever(
