@@ -45,7 +45,8 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A ledger on a server that answers, and where that is. If the server is ours, `revive` restarts it when it has ended, and says whether it had."""
+    """A ledger on a server that answers, and where that is. If the server is ours, `revive` restarts it when it has ended,
+    and says whether it had."""
 
     log: Log
     url: str

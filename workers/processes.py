@@ -125,8 +125,8 @@ def supervise(
     are finished; at a second, they are not.
 
     A worker that dies is replaced, and one that does not end is killed. `configure` is called in each process to set up its log,
-    and must be importable. `revive` restarts the server if it has ended, and returns whether it had; it is called whenever the server does not answer. To be
-    called from the main thread, the only one in which Python handles signals.
+    and must be importable. `revive` restarts the server if it has ended, and returns whether it had; it is called whenever the
+    server does not answer. To be called from the main thread, the only one in which Python handles signals.
     """
     Supervisor(url, ledger, count, configure, stop or threading.Event(), revive).run()
 
