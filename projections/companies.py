@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 from events import DecodedEvent, name_key
@@ -224,12 +224,16 @@ def numbers_of(
     return found
 
 
-def fetch_histories(documents: Documents, names: Iterable[str], *, whole: bool = True) -> None:
-    """Reads ahead what is known under many names (as keys), or the first page of it, and the registry numbers in that."""
+def fetch_histories(documents: Documents, names: Iterable[str], *, most: int | None = None) -> None:
+    """Reads ahead what is known under many names (as keys), with the registry numbers in it; or `most` grants of each, which it
+    begins with."""
     histories = [f"history\t{name}" for name in names]
-    (pages.fetch if whole else pages.fetch_starts)(documents, histories)
-    read = pages.read if whole else pages.start
-    granted = [e for of in histories for _, e in read(documents, of) if e["kind"] == "granted"]
+    (pages.fetch if most is None else pages.fetch_starts)(documents, histories)
+    granted = [
+        entry
+        for of in histories
+        for entry in islice((e for _, e in pages.read(documents, of) if e["kind"] == "granted"), most)
+    ]
     documents.fetch(
         approvals.place_of(
             terms.key_of(e["authority"], e["instrument"], e["unit"]), name_key(e["item"]["registry_number"])

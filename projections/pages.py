@@ -14,7 +14,10 @@ companies took 171 us an event instead of 158, and the past of 100,000 was 0.37 
 would have half as many entries."""
 
 GROUP = 128  # pages
-AHEAD = 32  # pages that are read at once
+START = (
+    4  # pages that are read at once at first: many questions need no more than the first entries of a list
+)
+AHEAD = 32  # and at most
 
 # The document `name` has the last page, so that whoever adds to a list needs no other document; the first positions of the pages
 # since the last full group of them, and of the full groups; and what the list is about. A page and a group that are full get a
@@ -70,46 +73,42 @@ def remove(documents: Documents, name: str, position: int) -> None:
 
 
 def read(documents: Documents, name: str, after: int = 0) -> Iterator[tuple[int, Any]]:
-    """Every position later than `after` with its entry, in order. Pages are read only as they are needed, AHEAD at a time."""
+    """Every position later than `after` with its entry, in order. Pages are read only as they are needed: START of them at once, and
+    then twice as many each time, up to AHEAD."""
     held = documents.get(name)
     if held is None:
         return
     last, firsts, groups, _ = held
     if len(firsts) > 1 or groups:  # most lists are one page, and questions read hundreds of them
         pages = range(_number_of(documents, name, after), _number_of_last(firsts, groups))
-        for index, page in enumerate(pages):
-            if index % AHEAD == 0:
-                documents.fetch(_page(name, ahead) for ahead in pages[index : index + AHEAD])
-            yield from _after(after, documents.get(_page(name, page)))
+        ahead = START
+        while pages:
+            places = [_page(name, page) for page in pages[:ahead]]
+            documents.fetch(places)
+            for place in places:
+                yield from _after(after, documents.get(place))
+            pages, ahead = pages[ahead:], min(2 * ahead, AHEAD)
     yield from _after(after, last)
 
 
-def start(documents: Documents, name: str) -> list[tuple[int, Any]]:
-    """The entries of the first page, each with its position."""
-    if (held := documents.get(name)) is None:
-        return []
-    last, firsts, groups, _ = held
-    page = documents.get(_page(name, 0)) if _number_of_last(firsts, groups) else last
-    return [(position, entry) for position, entry in page]
-
-
 def fetch_starts(documents: Documents, names: Iterable[str]) -> None:
-    """Reads the first pages of many lists ahead, in two round trips."""
-    listed = list(names)
-    documents.fetch(listed)
-    held = [(name, documents.get(name)) for name in listed]
-    documents.fetch(_page(name, 0) for name, of in held if of is not None and _number_of_last(of[1], of[2]))
+    """Reads ahead what `read` reads first of each of many lists, in two round trips."""
+    _fetch(documents, names, START)
 
 
 def fetch(documents: Documents, names: Iterable[str]) -> None:
     """Reads many lists ahead, in two round trips."""
+    _fetch(documents, names, None)
+
+
+def _fetch(documents: Documents, names: Iterable[str], most: int | None) -> None:
     listed = list(names)
     documents.fetch(listed)
     documents.fetch(
         _page(name, page)
         for name in listed
         if (held := documents.get(name)) is not None
-        for page in range(_number_of_last(held[1], held[2]))
+        for page in range(_number_of_last(held[1], held[2]))[:most]
     )
 
 

@@ -38,6 +38,7 @@ class Lists(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(pages, "PAGE", 3)
         self.patch.setattr(pages, "GROUP", 2)
+        self.patch.setattr(pages, "START", 1)
         self.patch.setattr(pages, "AHEAD", 2)
         self.documents = MemoryDocuments()
         self.model: dict[int, str] = {}

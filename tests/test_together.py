@@ -36,7 +36,23 @@ from projections.replay import adopt, rebuild
 from projections.together import TRIES, fold_all, known_at, read_together
 
 from .conftest import new_ledger
-from .given import HISTORY, QUESTIONS, Once, Tally, append, append_newer, ask, drain, folded, retract, stored
+from .given import (
+    HISTORY,
+    QUESTIONS,
+    Once,
+    Tally,
+    append,
+    append_newer,
+    ask,
+    called,
+    counted_round_trips,
+    drain,
+    folded,
+    granted,
+    retract,
+    stored,
+    url_of,
+)
 from .long import only_long
 from .servers import KINDS, Server, execute
 from .strategies import report
@@ -691,3 +707,22 @@ def test_workers_that_are_fenced_by_each_other_leave_readers_in_peace(log: Log) 
     position, found = read_together(log, [Tally()], all_counts)
     assert (position, found["tally"]) == (3, folded_counts(log, 3))
     assert folded(log, Tally(), 3) == other.digest()
+
+
+def test_given_many_companies_of_many_approvals_when_all_are_asked_for_then_the_server_is_asked_no_more_often(
+    server: Server,
+) -> None:
+    asked = []
+    for companies in (3, 30):
+        log = Log(server.client(), new_ledger())
+        reports = (
+            granted(f"company {n % companies}", f"item {n}", "2024-01-31", number=f"no {n}")
+            for n in range(60 * companies)
+        )
+        log.append([called(f"e{n}", report) for n, report in enumerate(reports)])
+        for projection in PROJECTIONS.values():
+            drain(Store(log, projection).open_live())
+        with connect(url_of(log)) as new, counted_round_trips() as trips:
+            assert len(queries.companies(Log(new, log.ledger))["answers"]) == companies
+        asked.append(len(trips))
+    assert asked[0] == asked[1]

@@ -16,7 +16,7 @@ from ..evidence import Views
 from ..figures import Figures
 from ..identities import Company, Identities
 from ..premises import premises_of
-from .counting import Counting
+from .counting import GRANTS, Counting
 from .shown import SHOWN
 from .totals import all_terms, days_of
 
@@ -28,7 +28,7 @@ def companies_in(
     known = Identities(views["companies"], valid_at)
     found = _all_companies(views, known) if name is None else _asked_for(views, known, name)
     names = [name for company in found for name in company.names]
-    fold.fetch_histories(views["companies"], names, whole=valid_at is not None)
+    fold.fetch_histories(views["companies"], names, most=GRANTS if valid_at is None else None)
     counts = all_terms(views)
     equations = totals.equations(views["totals"])
     counting = [

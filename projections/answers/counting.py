@@ -26,6 +26,9 @@ from ..redated import Redated
 from ..stocks import Percentage
 from .shown import SHOWN, Shown
 
+GRANTS = 2 * SHOWN
+"""How many reports of grants under a name are read where the fold has counted them already, and only evidence is looked for."""
+
 Records = Mapping[str, Mapping[str, Any]]
 """What is counted under a name (as a key), for the names under which anything is counted."""
 
@@ -240,7 +243,7 @@ class Counting:
             reported = [
                 Reported(1, positions)
                 for on, positions in _distinct(
-                    self._views.kept((tuple(names), counted, 2 * SHOWN if by_fold else None), _listed),
+                    self._views.kept((tuple(names), counted, GRANTS if by_fold else None), _listed),
                     counted,
                     self._redated,
                     {each.number for each in own},
