@@ -866,6 +866,25 @@ def test_a_server_that_was_emptied_and_filled_with_other_events_is_noticed(
     assert stored(log) == before
 
 
+def test_given_a_writer_that_is_paused_when_another_is_at_its_position_in_another_log_then_it_is_fenced_when_it_wakes_up(
+    start_server: Callable[..., Server],
+) -> None:
+    log = Log(start_server().client(), "ledger")
+    append(log, 40, 41)
+    Store(log, Tally()).open_live().advance()
+    append(log, 42)
+
+    def meanwhile(_: DecodedEvent) -> None:
+        log.client.flushall()
+        append(log, 50, 51)
+        Store(log, Tally()).open_live().advance()
+
+    with pytest.raises(Fenced):
+        Store(log, Tally(before_counting=meanwhile)).open_live().advance()
+    assert Store(log, Tally()).open_live().verified_checkpoint() == Checkpoint.at(event_at(log, 2))
+    assert Store(log, Tally()).open_live().digest() == folded(log, Tally())
+
+
 def test_a_log_that_was_deleted_or_written_anew_under_the_checkpoint_is_noticed_and_nothing_changes(
     log: Log,
 ) -> None:
