@@ -758,6 +758,21 @@ def test_bytes_that_are_no_event_are_parked_and_the_rest_goes_on(log: Log, paylo
     assert documents(live)["all"] == 2
 
 
+@pytest.mark.parametrize(("source", "id"), [(7, "n3"), ("urn:desk", None), ("urn:desk", ["n3"])])
+def test_given_a_correction_that_waits_when_an_entry_without_an_identity_comes_then_it_is_parked_and_the_rest_goes_on(
+    log: Log, source: object, id: object
+) -> None:
+    append(log, 40)
+    log.append([retract("later", "x1")])
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    append_raw(log, canonical({"type": "model.retired.v1", "source": source, "id": id}), id="raw")
+    append(log, 41)
+    drain(live)
+    assert list(live.parked()) == [3]
+    assert documents(live)["all"] == 2
+
+
 def test_a_type_that_nobody_knows_is_ignored(log: Log) -> None:
     append(log, 40)
     append_newer(log, id="n1", type="weather.observed.v1", sky="blue")
