@@ -377,9 +377,9 @@ def decode(recorded: RecordedEvent) -> DecodedEvent:
         return DecodedEvent(
             recorded.position,
             recorded.recorded_ms,
-            document["source"],
-            document["id"],
-            document["type"],
+            _text(document["source"]),
+            _text(document["id"]),
+            _text(document["type"]),
             document.get("subject"),
             data,
             written,
@@ -387,6 +387,12 @@ def decode(recorded: RecordedEvent) -> DecodedEvent:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         _fail("invalid-json", f"position {recorded.position} holds no event ({error!r}): restore a backup")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.80} is no text")
+    return value
 
 
 def _data(document: dict[str, Any], *, nulls: bool) -> tuple[EventData | None, Mapping[str, Any]]:

@@ -23,6 +23,7 @@ DURABILITY_PERIOD = 10.0  # seconds for which a check of the server's settings h
 REWRITE_PATIENCE = 2.0  # seconds that an append waits for a rewrite to end; one of 64 MiB took 0.2 to 0.4
 _LOOK_AGAIN = 0.05
 _LAST = 2**64  # every position lies before it
+_LATEST = 253_402_300_799_999  # the last millisecond of the year 9999: no date of Python's lies beyond it
 
 
 class Log:
@@ -411,8 +412,13 @@ def _recorded(entry: Any) -> RecordedEvent:
     entry_id, fields = entry
     position, _, recorded_ms = bytes(entry_id).partition(b"-")
     try:
-        return RecordedEvent(int(position), int(recorded_ms), fields[b"e"])
+        event = RecordedEvent(int(position), int(recorded_ms), fields[b"e"])
     except (KeyError, TypeError):
         raise LogDamaged(
             f"entry {bytes(entry_id).decode()} of the log has no event in it: something else wrote to it. Restore a backup."
         ) from None
+    if event.recorded_ms > _LATEST:
+        raise LogDamaged(
+            f"entry {bytes(entry_id).decode()} of the log was recorded after the year 9999: something else wrote to it. Restore a backup."
+        )
+    return event

@@ -180,7 +180,7 @@ def _compared(new: Generation, live: Generation, progress: Progress) -> Rebuilt:
     _catch_up(new, progress, upto=held.position)
     _require_whole(new)
     given = new.digests(progress)
-    if given.position != held.position:
+    if given.position != held.position or given.past is None:
         raise _overtaken(new)
     return Rebuilt(
         name,

@@ -493,6 +493,7 @@ class Generation:
             len(places),
             *places,
             self.reached.position,
+            self.reached.entry,
             checkpoint.position,
             checkpoint.entry,
             self.store.projection.version,

@@ -128,8 +128,8 @@ def known_at(log: Log, projections: Sequence[Projection], position: int) -> Deri
     """
     readings = _readings(log)
     known = readings.past(log.ledger, [each.name for each in projections], position)
-    live, parked, entry = _live(log, projections, known)
-    if known is None or not _goes_on(known, entry, live, parked, position):
+    live, parked, entries = _live(log, projections, known, position)
+    if known is None or not _goes_on(known, entries, live, parked, position):
         snapshots = {name: past.last_before(generation, position) for name, generation in live.items()}
         known = PastReading(
             Checkpoint(), {}, snapshots, {name: {} for name in live}, {name: {} for name in live}
@@ -142,33 +142,36 @@ def known_at(log: Log, projections: Sequence[Projection], position: int) -> Deri
         for name, generation in live.items()
     }
     if position > known.last.position:
+        # Read before anything is folded: read later, it might be of a log that has taken the place of the one that is folded.
+        if (last := entries[position]) is None:
+            raise log.is_shorter_than(position)
         began = {name: max(known.last.position, snapshot) for name, snapshot in known.snapshots.items()}
         folds = [_Fold(each, views[each.name], parked[each.name]) for each in projections]
         for page, lookup in _pages(log, folds, after=min(began.values()), upto=position):
             for fold in folds:
                 later = [event for event in page if event.position > began[fold.projection.name]]
                 fold.take_all(later, lookup)
-        entry = log.still_at(position)
         left_out = {name: (live[name].number, _until(position, of)) for name, of in parked.items()}
         folded = {name: dict(of) for name, of in changed.items()}
-        reading = PastReading(Checkpoint.at(entry), left_out, known.snapshots, known.read, folded)
+        reading = PastReading(Checkpoint.at(last), left_out, known.snapshots, known.read, folded)
         readings.keep_past(log.ledger, reading)
     return _views(log, views, parked, position)
 
 
 def _goes_on(
     known: PastReading,
-    entry: RecordedEvent | None,
+    entries: Mapping[int, RecordedEvent | None],
     live: Mapping[str, Generation],
     parked: Mapping[str, Collection[int]],
     position: int,
 ) -> bool:
-    """Whether what is kept of the past is so still, as `entry` is where it ends, and no snapshot is nearer to `position`."""
+    """Whether what is kept of the past is so still, as the log has these `entries`, and no snapshot is nearer to `position`."""
     at = known.last.position
     if at < position - position % past.EVERY:
         return False
     if known.left_out != {name: (live[name].number, _until(at, of)) for name, of in parked.items()}:
         return False
+    entry = entries.get(at)
     return entry is not None and entry.digest == known.last.entry
 
 
@@ -240,21 +243,21 @@ def follow(
 
 
 def _live(
-    log: Log, projections: Sequence[Projection], known: PastReading | None
-) -> tuple[dict[str, Generation], dict[str, set[int]], RecordedEvent | None]:
-    """The live generations, what each could not apply, by the name of its projection, and the event at which what is `known` of
-    the past ends: in one round trip, where those are live that were when that was read."""
+    log: Log, projections: Sequence[Projection], known: PastReading | None, position: int
+) -> tuple[dict[str, Generation], dict[str, set[int]], dict[int, RecordedEvent | None]]:
+    """The live generations, what each could not apply, by the name of its projection, and the events where what is `known` of
+    the past ends and at `position`: in one round trip, where those are live that were when that was read."""
     numbers = {} if known is None else {name: number for name, (number, _) in known.left_out.items()}
     generations = [Store(log, each).generation(numbers.get(each.name, FIRST)) for each in projections]
-    ends = 0 if known is None else known.last.position
+    wanted = {position, 0 if known is None else known.last.position} - {0}
     while True:
         with storage():
             pipeline = log.client.pipeline(transaction=False)
             for generation in generations:
                 pipeline.hget(generation.store.pointer, "live")
                 pipeline.hkeys(generation.parked_key)
-            if ends:
-                log.ask_at(pipeline, ends)
+            for each in wanted:
+                log.ask_at(pipeline, each)
             replies = iter(pipeline.execute())
         told = [(live_of(next(replies)), set(map(whole_number, next(replies)))) for _ in generations]
         if all(
@@ -262,7 +265,7 @@ def _live(
         ):
             live = {generation.name: generation for generation in generations}
             parked = {name: positions for name, (_, positions) in zip(live, told, strict=True)}
-            return live, parked, log.read_at(ends, next(replies)) if ends else None
+            return live, parked, {each: log.read_at(each, next(replies)) for each in wanted}
         generations = live_generations(log, projections)
 
 

@@ -759,6 +759,17 @@ def test_every_reader_stops_at_a_position_that_is_missing(log: Log, every_server
             next(log.follow(lost - 1, wait=0.01))
 
 
+def test_given_an_entry_with_a_time_that_no_date_has_when_it_is_read_then_that_is_said(
+    log: Log, every_server: Server
+) -> None:
+    place = keys.log(log.ledger)
+    every_server.client().xadd(place, {"e": encode(report("e1"))}, id="1-253402300799999")
+    assert next(log.read()).recorded_at.year == 9999
+    every_server.client().xadd(place, {"e": encode(report("e2"))}, id="2-253402300800000")
+    with pytest.raises(LogDamaged, match="entry 2-253402300800000 of the log was recorded after the year"):
+        log.at(2)
+
+
 def test_an_entry_without_an_event_is_named(log: Log, every_server: Server) -> None:
     client = every_server.client()
     client.xadd(keys.log(log.ledger), {"x": "y"}, id="1-5")

@@ -757,6 +757,21 @@ def test_a_rebuild_beside_a_live_one_that_is_dropped_meanwhile_says_so_and_leave
     assert generations(store) == {3, 4}
 
 
+def test_given_a_rebuild_that_is_removed_once_it_was_read_when_it_is_compared_then_it_is_not_said_to_differ(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Generation.keeps_past
+
+    def keeps_past(generation: Generation) -> bool:
+        if generation.number != store.live():
+            generation.store.drop(generation.number)
+        return original(generation)
+
+    monkeypatch.setattr(Generation, "keeps_past", keeps_past)
+    with pytest.raises(BadQuestion, match="another replay was adopted meanwhile"):
+        rebuild(store)
+
+
 def test_old_ones_are_dropped_but_not_one_that_becomes_live_while_they_are(store: Store) -> None:
     """Another rebuild begins after our switch, and is adopted while we remove what is old."""
     late: list[Rebuilt] = []

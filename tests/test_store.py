@@ -758,6 +758,21 @@ def test_bytes_that_are_no_event_are_parked_and_the_rest_goes_on(log: Log, paylo
     assert documents(live)["all"] == 2
 
 
+@pytest.mark.parametrize(("source", "id"), [(7, "n3"), ("urn:desk", None), ("urn:desk", ["n3"])])
+def test_given_a_correction_that_waits_when_an_entry_without_an_identity_comes_then_it_is_parked_and_the_rest_goes_on(
+    log: Log, source: object, id: object
+) -> None:
+    append(log, 40)
+    log.append([retract("later", "x1")])
+    live = Store(log, Tally()).open_live()
+    drain(live)
+    append_raw(log, canonical({"type": "model.retired.v1", "source": source, "id": id}), id="raw")
+    append(log, 41)
+    drain(live)
+    assert list(live.parked()) == [3]
+    assert documents(live)["all"] == 2
+
+
 def test_a_type_that_nobody_knows_is_ignored(log: Log) -> None:
     append(log, 40)
     append_newer(log, id="n1", type="weather.observed.v1", sky="blue")
@@ -864,6 +879,25 @@ def test_a_server_that_was_emptied_and_filled_with_other_events_is_noticed(
     with pytest.raises(LogForked, match="another event is there now"):
         worker.advance()
     assert stored(log) == before
+
+
+def test_given_a_writer_that_is_paused_when_another_is_at_its_position_in_another_log_then_it_is_fenced_when_it_wakes_up(
+    start_server: Callable[..., Server],
+) -> None:
+    log = Log(start_server().client(), "ledger")
+    append(log, 40, 41)
+    Store(log, Tally()).open_live().advance()
+    append(log, 42)
+
+    def meanwhile(_: DecodedEvent) -> None:
+        log.client.flushall()
+        append(log, 50, 51)
+        Store(log, Tally()).open_live().advance()
+
+    with pytest.raises(Fenced):
+        Store(log, Tally(before_counting=meanwhile)).open_live().advance()
+    assert Store(log, Tally()).open_live().verified_checkpoint() == Checkpoint.at(event_at(log, 2))
+    assert Store(log, Tally()).open_live().digest() == folded(log, Tally())
 
 
 def test_a_log_that_was_deleted_or_written_anew_under_the_checkpoint_is_noticed_and_nothing_changes(

@@ -14,7 +14,18 @@ from weakref import ref
 
 import pytest
 
-from events import BadQuestion, Lagging, Log, LogDamaged, LogForked, Unreadable, connect, date_range, keys
+from events import (
+    BadQuestion,
+    DecodedEvent,
+    Lagging,
+    Log,
+    LogDamaged,
+    LogForked,
+    Unreadable,
+    connect,
+    date_range,
+    keys,
+)
 from projections import (
     PROJECTIONS,
     Asked,
@@ -610,6 +621,21 @@ def test_given_the_log_is_replaced_while_a_question_is_answered_when_it_is_short
     monkeypatch.setattr(Log, "head", head)
     with pytest.raises(LogForked, match=rf"ledger {log.ledger}: the log had position \d+ a moment ago"):
         queries.totals(log, **asked)
+
+
+def test_given_the_log_is_replaced_while_the_past_is_folded_when_it_is_asked_again_then_the_answer_is_of_the_log_that_is_there(
+    log: Log,
+) -> None:
+    append(log, 20, 21)
+    places, once = [keys.log(log.ledger), keys.ids(log.ledger)], iter([True])
+
+    def replaced(_: DecodedEvent) -> None:
+        if next(once, False):
+            log.client.delete(*places)
+            append(log, 22, 23)
+
+    known_at(log, [Tally(before_counting=replaced)], 2)
+    assert all_counts(known_at(log, [Tally()], 2)) == all_counts(fold_all(log, [Tally()], 2))
 
 
 def test_a_reader_is_told_that_the_documents_are_of_another_version(log: Log) -> None:

@@ -1,12 +1,13 @@
 -- Write the documents of one generation of a projection together with its checkpoint, or nothing.
 --
 -- KEYS   1 state (hash)   2 documents (hash)   3 parked (hash)   4 past (hash)   5 generations (hash)
--- ARGV   1 position the writer started from   2 new position   3 digest of the entry there   4 version of the projection
---        5 generation   6 position of the first snapshot that holds what is written   7 its volume: one for so many snapshots
---        8 number of documents   9.. key and value of each, as it is stored; an empty value removes the document
+-- ARGV   1 position the writer started from   2 digest of the entry there   3 new position   4 digest of the entry there
+--        5 version of the projection   6 generation   7 position of the first snapshot that holds what is written
+--        8 its volume: one for so many snapshots
+--        9 number of documents   10.. key and value of each, as it is stored; an empty value removes the document
 --        then position and reason of each parked event
 -- REPLY  {"OK"}
---        {"FENCED", position now}   another writer was here since: nothing is written
+--        {"FENCED", position now}   another writer was here since, maybe with the events of another log: nothing is written
 --        {"FENCED", ""}             the generation was removed: nothing is written
 --        {"LOST", documents that the last commit left, documents now}   these must agree: nothing is written
 -- REFUSES with NOPERM a user who may not run each write, with WRONGTYPE a key that something else wrote
@@ -21,7 +22,7 @@
 --        itself. Whoever deletes the past, or a part of it, ends it: the state then says "lost", until a replay.
 
 local state, documents, parked, past = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local position, snapshot, volume = ARGV[2], ARGV[6], ARGV[7]
+local position, snapshot, volume = ARGV[3], ARGV[7], ARGV[8]
 
 -- Every further argument of UNLINK would be a key.
 local function may(command, key)
@@ -42,9 +43,9 @@ local function size(key)
   return tostring(redis.call('HLEN', key))
 end
 
-local now = redis.call('HGET', state, 'position')
-if not now and (redis.call('HGET', KEYS[5], 'live') or '1') == ARGV[5] then now = '0' end
-if now ~= ARGV[1] then return {'FENCED', now or ''} end
+local now, entry = unpack(redis.call('HMGET', state, 'position', 'entry'))
+if not now and (redis.call('HGET', KEYS[5], 'live') or '1') == ARGV[6] then now = '0' end
+if now ~= ARGV[1] or (entry or '') ~= ARGV[2] then return {'FENCED', now or ''} end
 
 local keeps = true
 if now == '0' then
@@ -75,9 +76,9 @@ local function read(key, fields)
   return found
 end
 
-local last = 8 + 2 * tonumber(ARGV[8])
+local last = 9 + 2 * tonumber(ARGV[9])
 local names, fields, removed, reasons = {}, {}, {}, {}
-for i = 9, last, 2 do
+for i = 10, last, 2 do
   names[#names + 1] = ARGV[i]
   if ARGV[i + 1] == '' then removed[#removed + 1] = ARGV[i]
   else
@@ -116,6 +117,6 @@ end
 write('HDEL', documents, removed)
 write('HSET', documents, fields)
 write('HSET', parked, reasons)
-redis.call('HSET', state, 'position', position, 'entry', ARGV[3], 'version', ARGV[4],
+redis.call('HSET', state, 'position', position, 'entry', ARGV[4], 'version', ARGV[5],
   'documents', size(documents), 'past', keeps and size(past) or 'lost')
 return {'OK'}
