@@ -110,10 +110,11 @@ def _require_certificates(options: dict[str, Any], url: str) -> None:
             context.load_verify_locations(authorities)
         read = "ssl_certfile" if key is None else "ssl_certfile and ssl_keyfile"
         if certificate is not None:
-            context.load_cert_chain(certificate, key, options.get("ssl_password"))
+            # Without a password, OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(certificate, key, options.get("ssl_password", ""))
     except ssl.SSLError as error:
         raise BadQuestion(
-            f"{masked(url)!r}: {read}: holds no certificate in PEM, or no key that fits it ({error})"
+            f"{masked(url)!r}: {read}: holds no certificate in PEM, or no key that fits it and ssl_password ({error})"
         ) from None
 
 
@@ -134,7 +135,7 @@ def masked(url: str) -> str:
     """`url` without its password, even if it is not a URL, or one that has lost its scheme."""
     before = "//" if "://" in url else "^"
     without = re.sub(rf"(?s)({before}[^/@:?]*:).*(?=@)", r"\1***", url)
-    return re.sub(r"([?&]password=)[^&#]*", r"\1***", without)
+    return re.sub(r"([?&](?:ssl_)?password=)[^&#]*", r"\1***", without)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +256,7 @@ def _question(reason: str) -> str:
         return _ABOUT_TLS
     # It closed the connection before it was asked anything.
     if "Broken pipe" in reason or "reset by peer" in reason:
-        return "Is it running? If it is, it may have as many clients as it takes (maxclients)."
+        return "Is it running? If it is, it may take TLS alone (rediss://), or have as many clients as it takes (maxclients)."
     return "Is it running?"
 
 

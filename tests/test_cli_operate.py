@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -586,12 +587,22 @@ def test_work_projects_what_is_there_and_stops_with_every_worker_when_told(serve
         assert (said[0], said[-1]) == ("workers_started", "workers_stopped")
 
 
+def test_given_an_address_with_options_when_up_tells_how_to_ask_elsewhere_then_a_shell_reads_it_as_it_is(
+    ledger: Ledger,
+) -> None:
+    url = f"{ledger.where[1]}?db=0&socket_timeout=9"
+    with Running("up", "--port", "0", "--url", url, "--ledger", ledger.name) as up:
+        up.line()
+        command = up.line().removeprefix("from another terminal: ")
+    assert shlex.split(command) == ["approvals", "status", "--ledger", ledger.name, "--url", url]
+
+
 @only_long
 def test_up_serves_whoever_attaches_and_the_last_to_leave_stops_the_server(data: Path) -> None:
     where = ("--data", data)
     with Running("up", "--port", "0", *where) as first:
         assert first.line() == f"ledger cac on the embedded server on {data}, at position 0; Ctrl-C stops it"
-        url = first.line().removeprefix("from another terminal: approvals status --url ")
+        url = first.line().removeprefix("from another terminal: approvals status --ledger cac --url ")
         with connect(url) as client, Running("up", "--port", "0", *where) as second:
             second.line()
             assert second.line().endswith(f" --url {url}")

@@ -6,12 +6,14 @@ import errno
 import os
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 from typer.testing import CliRunner
 
 from approval_ledger.cli.app import app
@@ -284,6 +286,40 @@ def test_given_a_file_without_certificates_when_the_url_names_it_then_it_is_name
     assert ran.err.startswith("bad-question: ")
     assert says in ran.err
     assert (ran.err.count("\n"), SECRET in ran.err) == (1, False)
+
+
+@pytest.mark.parametrize("password", ["", f"&ssl_password=not-{SECRET}"])
+def test_given_a_key_under_a_password_when_the_url_has_not_that_one_then_it_is_told_and_nobody_is_asked(
+    password: str, tmp_path: Path
+) -> None:
+    made = trustme.CA().issue_cert("client")
+    plain = serialization.load_pem_private_key(made.private_key_pem.bytes(), None)
+    key = plain.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(SECRET.encode()),
+    )
+    files = written(tmp_path / "c.pem", made.cert_chain_pems[0].bytes()), written(tmp_path / "k.pem", key)
+    url = "rediss://127.0.0.1:1/0?ssl_certfile={}&ssl_keyfile={}".format(*files)
+    ran = approvals("totals", "--url", url + password, code=1)
+    assert ran.err.startswith("bad-question: ")
+    assert "no key that fits it and ssl_password" in ran.err
+    assert (ran.err.count("\n"), SECRET in ran.err) == (1, False)
+
+
+def test_given_a_server_that_breaks_the_connection_off_when_the_url_asks_for_no_tls_then_that_is_thought_of() -> (
+    None
+):
+    def refuse(server: socket.socket) -> None:
+        client, _ = server.accept()
+        client.recv(1)  # with the rest unread, closing is a reset
+        client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        pool.submit(refuse, server)
+        ran = approvals("events", "--url", f"redis://127.0.0.1:{server.getsockname()[1]}/0", code=1)
+    assert "reset by peer" in ran.err
+    assert "it may take TLS alone (rediss://)" in ran.err
 
 
 def test_given_a_certificate_of_a_private_authority_when_the_url_names_none_then_it_is_told_how_to() -> None:

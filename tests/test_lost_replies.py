@@ -305,6 +305,7 @@ def test_a_server_of_another_kind_is_no_traceback(server: Server, proxy: Proxy) 
         ("unix://user:secret@/tmp/s", "unix://user:***@/tmp/s"),
         ("unix:///tmp/s?db=1&password=secret", "unix:///tmp/s?db=1&password=***"),
         ("unix:///tmp/s?password=secret&db=1", "unix:///tmp/s?password=***&db=1"),
+        ("rediss://host/0?ssl_password=secret&db=1", "rediss://host/0?ssl_password=***&db=1"),
         ("redis://[::1", "redis://[::1"),
         ("redis://:secret@[::1", "redis://:***@[::1"),
         ("unix:///tmp/a@b:c/s", "unix:///tmp/a@b:c/s"),

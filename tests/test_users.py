@@ -10,12 +10,14 @@ import pytest
 import redis
 
 from events import Log, LogDamaged, StorageUnavailable, keys
-from workers import run_here
+from workers import run_here, webhooks
+from workers.webhooks import subscriptions
 
 from .api import running
 from .command import Running, approvals, event, text, together
 from .conftest import new_ledger
 from .long import only_long
+from .receiver import Receiver, Reply
 from .servers import Server, execute
 from .strategies import report
 from .waiting import until
@@ -207,6 +209,24 @@ def test_workers_project_what_a_producer_appended_and_the_api_answers(users: Use
         ("webhook", "list"),
     ):
         approvals(*words, "--url", users.url("workers"), "--ledger", users.ledger)
+    assert users.refused() == set()
+
+
+def test_given_a_dead_letter_when_the_workers_user_sends_it_again_and_drops_it_then_the_server_lets_it(
+    users: Users,
+) -> None:
+    log = users.log("workers")
+    with Receiver() as receiver:
+        receiver.replies = lambda _: Reply(400)
+        made = subscriptions.add(log, receiver.url, private=True, after=0)
+        log.append([report("e1")])
+        clock = iter(range(0, 10**9, 10**5))
+        while subscriptions.get(log, made.id).position < 1:
+            list(webhooks.deliveries(log, made.id, clock=lambda: float(next(clock))))
+        where = ("--url", users.url("workers"), "--ledger", users.ledger)
+        approvals("webhook", "retry", made.id, "1", *where, code=1)
+        approvals("webhook", "drop", made.id, "1", *where)
+        approvals("webhook", "remove", made.id, *where)
     assert users.refused() == set()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from functools import partial
 from typing import Annotated, Any
@@ -387,7 +388,10 @@ def up(
             if with_history:
                 _publish_history(log)
             show.plain(f"ledger {log.ledger} on {opened.where}, at position {log.head()}; Ctrl-C stops it")
-            show.plain(f"from another terminal: approvals status --url {masked(opened.url)}")
+            elsewhere = shlex.join(
+                ["approvals", "status", "--ledger", log.ledger, "--url", masked(opened.url)]
+            )
+            show.plain(f"from another terminal: {elsewhere}")
             show_address(settings, listening, log)
             with Serving(opened.url, settings, listening, telemetry.configure):
                 supervise(

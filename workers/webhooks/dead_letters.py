@@ -91,8 +91,8 @@ def get(log: Log, id: str, position: int) -> DeadLetter:
 def require(log: Log, id: str, position: int) -> None:
     """Raises BadQuestion if there is no dead letter at `position`. It need not be readable."""
     with kept(log, id):
-        there = log.client.hexists(keys.dead_letters(log.ledger, id), str(position))
-    if not there:
+        stored = log.client.hget(keys.dead_letters(log.ledger, id), str(position))
+    if stored is None:
         raise _missing(id, position)
 
 
