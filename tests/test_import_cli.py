@@ -413,6 +413,20 @@ def test_given_another_holder_under_the_same_number_when_it_is_imported_then_an_
     assert statuses(ledger.run("import", later, "--json").document) == ["already"]
 
 
+def test_given_another_holder_and_a_number_in_other_case_when_it_is_imported_then_the_grant_keeps_its_company(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    ledger.run("import", listed(ERNIE))
+    later = listed(changed(ERNIE, company="乙公司", number=ERNIE[4].upper()), name="b.csv")
+    for proposed in (["approval.amended.v1"], ["approval.granted.v1", "event.superseded.v1"]):
+        target = tmp_path / proposed[0]
+        document = ledger.run("import", later, "--proposals", target, "--actor", "me", "--json").document
+        assert proposed_types(document) == proposed
+        ledger.run("publish", target)
+    assert statuses(ledger.run("import", later, "--json").document) == ["already"]
+    assert [one.company.name for one in data(ledger) if isinstance(one, ApprovalGranted)] == [ERNIE[3]] * 2
+
+
 def test_given_a_cumulative_list_when_rows_are_gone_then_retractions_are_proposed_and_nothing_else_happens(
     ledger: Ledger, listed: Listed, tmp_path: Path
 ) -> None:
