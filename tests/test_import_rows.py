@@ -754,6 +754,15 @@ def test_given_long_names_and_no_number_when_a_row_is_read_then_its_id_is_short_
     assert first.event.id.startswith("sha256:")
 
 
+def test_given_terms_so_long_that_no_subject_holds_them_when_rows_are_read_then_each_has_a_subject_of_its_own(
+    understand: Understand,
+) -> None:
+    known = mapping.load(MAPPING.replace('"ICO"\ninstrument', f'"{"A" * 200}"\ninstrument').encode(), "x")
+    rows = [("Model", "Firm", "Day", "No"), *(("M", "A", "2024-01-01", f"N-{n}") for n in (1, 2))]
+    first, second = (fact.event.subject for fact in one(understand(rows, known)).facts)
+    assert first != second
+
+
 # Mappings
 
 MAPPING = """
