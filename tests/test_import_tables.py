@@ -90,6 +90,15 @@ def test_given_a_csv_in_any_encoding_and_delimiter_when_it_is_read_then_it_is_fo
     assert cells(table) == [*LIST, odd]
 
 
+@pytest.mark.parametrize("title", ["PK", "PK\x03", "[序号]", "[2024] list", "{序号}", "{", "["])
+def test_given_a_csv_that_begins_almost_like_another_format_when_it_is_read_then_it_is_a_csv(
+    read: Callable[..., list[Table]], title: str
+) -> None:
+    rows = [(title, "模型名称"), ("1", "文心一言")]
+    (table,) = read(as_csv(rows))
+    assert cells(table) == rows
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
