@@ -414,6 +414,7 @@ def test_given_a_name_with_line_breaks_and_notes_when_it_is_read_then_the_name_i
         ("2024/1/2（补登）", "2024-01-02", ("补登",)),
         ("2024/1/2 补登", "2024-01-02", ("补登",)),
         ("2024/1/2\n(变更)", "2024-01-02", ("变更",)),
+        ("2024年1月  (变更)  2 日", "2024-01-02", ("变更",)),
     ],
 )
 def test_given_a_date_in_any_of_its_forms_when_it_is_read_then_it_is_as_exact_as_the_cell(
@@ -424,7 +425,7 @@ def test_given_a_date_in_any_of_its_forms_when_it_is_read_then_it_is_as_exact_as
 
 @pytest.mark.parametrize(
     "text",
-    ["2023-02-30", "2023/13/1", "8/31/2023", "31.8.2023", "3/4/23", "23/8/31", "45169", "202308", "八月", "2024/1/2、2024/1/3", "1024/1/1", "2023/8-31", "2024/1/2.5", "2023/8/3 1", "2023/8/3\n1", "2023/8/1①", "2023/8/1²", "2023年8月①"],
+    ["2023-02-30", "2023/13/1", "8/31/2023", "31.8.2023", "3/4/23", "23/8/31", "45169", "202308", "八月", "2024/1/2、2024/1/3", "1024/1/1", "2023/8-31", "2024/1/2.5", "2023/8/3 1", "2023/8/3\n1", "2023/8/3  1", "2023/8/3(x)1", "2023/1(x)1", "2023/1 补登 1", "2023(x)(y)1231", "2023/8/1①", "2023/8/1²", "2023年8月①"],
 )  # fmt: skip
 def test_given_a_date_that_is_none_or_could_be_two_when_it_is_read_then_it_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no such|write|before|format"):
