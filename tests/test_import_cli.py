@@ -26,7 +26,7 @@ from events.catalog import (
 from .command import Ledger, approvals
 from .conftest import new_ledger
 from .given import called, reference
-from .lists import ALGORITHMS, ERNIE, FILED, GLM, WRITERS, YI, algorithm, as_csv, as_docx
+from .lists import ALGORITHMS, ERNIE, FILED, GLM, WRITERS, YI, algorithm, as_csv, as_docx, as_xlsx
 from .long import only_long
 from .proxy import Proxy
 from .servers import Server
@@ -715,6 +715,20 @@ def test_given_one_bad_row_when_files_are_imported_then_nothing_is_unless_the_ba
             table[part] for part in ("header", "empty", "notes", "imported", "refused")
         )
         assert table["imported"] == sum(table[part] for part in ("new", "already", "repeats", "differs"))
+
+
+def test_given_a_bad_row_in_a_workbook_when_it_is_imported_then_its_sheet_is_named(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.xlsx"
+    file.write_bytes(as_xlsx([FILED, ERNIE], [FILED, changed(GLM, date="八月")], [("a", "b")]))
+    ran = ledger.run("import", file, code=1)
+    assert [line.partition(": ")[0] for line in ran.err.splitlines()[:-1]] == [
+        f"{file}, table 2 'Sheet2', row 2",
+        f"{file}, table 3 'Sheet3'",
+    ]
+    refused = ledger.run("import", file, "--json", code=1).document["refused"]
+    assert [(one["table"], one["name"]) for one in refused] == [(2, "Sheet2"), (3, "Sheet3")]
 
 
 def test_given_cells_that_a_terminal_would_obey_when_they_are_refused_then_they_are_written_out(
