@@ -23,13 +23,14 @@ from events.catalog import (
     EventSuperseded,
 )
 
-from .command import Ledger, approvals
+from .command import Ledger, Running, approvals
 from .conftest import new_ledger
 from .given import called, reference
 from .lists import ALGORITHMS, ERNIE, FILED, GLM, WRITERS, YI, algorithm, as_csv, as_docx, as_xlsx
 from .long import only_long
 from .proxy import Proxy
 from .servers import Server
+from .waiting import until
 
 Row = tuple[str, ...]
 Listed = Callable[..., Path]
@@ -774,6 +775,30 @@ def test_given_a_server_that_is_lost_midway_when_the_command_is_run_again_then_i
     ran = ledger.run("import", file)
     assert ran.out.splitlines()[-1].startswith("500 appended, 1,000 already there")
     assert ledger.log.head() == 1_500
+
+
+def test_given_ctrl_c_midway_when_a_list_is_imported_then_it_says_what_was_stored_and_to_repeat(
+    server: Server, listed: Listed
+) -> None:
+    rows = [changed(ERNIE, number=f"Beijing-X-{number:04d}-", item=f"甲{number}") for number in range(1_100)]
+    file = listed(*rows)
+    Ledger(server).run(
+        "import", listed(GLM, name="b.csv")
+    )  # so that the server knows the function of an append
+    with Proxy(server) as proxy:
+        ledger = Ledger(server, proxy.url)
+        proxy.stall_replies_to(b"beijing-x-1050-", 1)
+        with Running("import", file, *ledger.where) as importing:
+            until(lambda: ledger.log.head() == 1_100)
+            importing.interrupt()
+            ran = importing.end()
+    assert ran.code == 130
+    assert ran.out.splitlines()[-1].startswith("1,000 appended")
+    assert ran.err == (
+        "interrupted: 1,000 of 1,100 new events are known to be stored, and more may be: run the same command again for the rest\n"
+    )
+    again = Ledger(server, name=ledger.name).run("import", file)
+    assert again.out.splitlines()[-1].startswith("0 appended, 1,100 already there")
 
 
 @only_long
