@@ -526,6 +526,19 @@ def test_given_a_directory_that_is_not_there_when_a_run_is_dry_then_all_is_new_a
     assert statuses(made) == ["appended", "appended", "repeats"]
 
 
+def test_given_an_empty_directory_when_a_run_is_dry_then_all_is_new_and_it_stays_empty(
+    tmp_path: Path, listed: Listed
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ran = approvals("import", listed(ERNIE), "--dry-run", "--data", empty)
+    assert ran.err == (
+        f"there is no ledger in {empty}: the directory is empty. An import would make it, and find nothing there\n"
+    )
+    assert ran.out.splitlines()[-1].startswith("1 to append, 0 already there")
+    assert list(empty.iterdir()) == []
+
+
 def test_given_an_edition_without_a_column_or_with_it_under_another_title_when_it_is_imported_then_nothing_differs(
     ledger: Ledger, listed: Listed
 ) -> None:

@@ -158,10 +158,11 @@ def import_(
     if run.refusals and not skip_bad:
         _refuse(run, json)
     config, error = config_of(url, data, ledger), None
-    if dry_run and config.is_missing:
+    if dry_run and (config.is_missing or config.is_empty):
         keys.checked_ledger(config.ledger)
+        state = "does not exist" if config.is_missing else "is empty"
         show.complain(
-            f"there is no ledger in {config.data}: the directory does not exist. An import would make it, and find nothing there"
+            f"there is no ledger in {config.data}: the directory {state}. An import would make it, and find nothing there"
         )
         _compare(run, None, cumulative, actor)
     else:
