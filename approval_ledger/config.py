@@ -42,6 +42,11 @@ class Config:
         """Whether nothing was ever stored there: it is for the embedded server, and its directory does not exist."""
         return self.url is None and not self.data.exists()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is for the embedded server, whose directory is there and has nothing in it."""
+        return self.url is None and self.data.is_dir() and not any(self.data.iterdir())
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:

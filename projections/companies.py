@@ -22,7 +22,7 @@ from . import approvals, batches, buckets, identities, pages, terms
 from .projection import Documents
 
 name = "companies"
-version = 14
+version = 15
 handles = frozenset(
     model.TYPE
     for model in (

@@ -11,7 +11,7 @@ from . import buckets, pages
 from .projection import Documents
 
 name = "shares"
-version = 10
+version = 11
 handles = frozenset({MarketEstimated.TYPE})
 
 

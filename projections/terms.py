@@ -165,8 +165,9 @@ def first_of_each(counted: Iterable[str], equations: Iterable[tuple[int, str, st
 
 
 def written(counts: Mapping[str, str]) -> str:
-    """The terms as a reader sees them: `CAC/approval/model`."""
-    return f"{counts['authority']}/{counts['instrument']}/{counts['unit']}"
+    """The terms as a reader sees them: `CAC/approval/model`. A slash within a name is written as a full-width one, which is the same
+    name: so no two terms are written alike."""
+    return "/".join(counts[part].replace("/", "／") for part in ("authority", "instrument", "unit"))
 
 
 def must_be_one(

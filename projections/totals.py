@@ -12,7 +12,7 @@ from . import approvals, by_day, pages, terms
 from .projection import Documents
 
 name = "totals"
-version = 12
+version = 13
 handles = frozenset({m.TYPE for m in (ApprovalGranted, ApprovalRevoked, TotalReported, TermsEquated)})
 
 WAYS = ("number", "item")  # in which a revocation may say what is revoked

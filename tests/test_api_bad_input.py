@@ -580,6 +580,13 @@ def test_a_path_that_leads_nowhere_is_no_failure(api: Api, path: str) -> None:
     assert status_of(answer) in (400, 404, 414, 422)
 
 
+@pytest.mark.parametrize(
+    "path", ["ledgers/{}%2ftotals", "ledgers%2F{}/totals", "ledgers/{}/feeds%2fapprovals"]
+)
+def test_an_encoded_slash_divides_no_path(api: Api, log: Log, path: str) -> None:
+    assert api.client.get("/" + path.format(log.ledger)).status_code == 404
+
+
 def test_more_headers_than_anyone_needs_are_refused(api: Api) -> None:
     headers = "".join(f"X-{n}: {'x' * 8_000}\r\n" for n in range(100))
     answer = raw(api, f"GET /healthz HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())

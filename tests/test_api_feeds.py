@@ -9,6 +9,7 @@ import pytest
 
 from approval_ledger.api import feeds
 from events import Log
+from events.catalog import Source
 
 from .api import Api, problem, running
 from .command import TOTAL
@@ -46,6 +47,26 @@ def test_approvals_are_reported_newest_first_with_their_sources(api: Api, histor
     assert found[0]["title"] == "35: CAC: a batch of 11, announced on 2023-08"
     assert found[0]["via"].startswith("https://")
     assert api.client.get(found[0]["alternate"]).json()["sequence"].endswith("35")
+
+
+@pytest.mark.parametrize(
+    ("url", "link"),
+    [
+        ("https://例子.cn/路径?a=%20b&c=[1]#x", "https://例子.cn/路径?a=%20b&c=%5B1%5D#x"),
+        ('https://x.cn/a"<b>{c}|d\\^`?100%#y#z', "https://x.cn/a%22%3Cb%3E%7Bc%7D%7Cd%5C%5E%60?100%25#y%23z"),
+        ("http://[::1]:80/", "http://[::1]:80/"),
+        ("http://x.cn:99999/", None),
+        ("http://x.cn:abc/", None),
+        ('http://"x.cn/', None),
+    ],
+)
+def test_given_a_source_with_any_address_then_its_link_is_an_iri_or_there_is_none(
+    api: Api, log: Log, url: str, link: str | None
+) -> None:
+    grant = granted("Baidu", "x", "2024-01-01")
+    log.append([called("e1", grant.model_copy(update={"source": Source(publisher="CAC", url=url)}))])
+    (entry,) = entries(api.get(log, "feeds/approvals"))
+    assert entry.get("via") == link
 
 
 def test_a_company_has_a_feed_under_each_of_its_names(api: Api, history: Log) -> None:

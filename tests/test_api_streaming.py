@@ -372,7 +372,8 @@ def test_given_a_first_reader_on_its_way_when_the_server_is_told_to_end_then_it_
         assert asked.wait(10)
         api.stop()
         told.set()
-        problem(answer.result(), 503, "too-many-streams")
+        document = problem(answer.result(), 503, "busy")
+        assert document["detail"] == "the server was told to stop: ask again"
 
 
 def test_a_reader_that_takes_nothing_is_let_go(api: Api, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:

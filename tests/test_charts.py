@@ -284,6 +284,14 @@ def test_terms_that_are_one_have_one_panel(log: Log) -> None:
     ]
 
 
+def test_terms_whose_names_have_slashes_are_one_only_with_what_they_are_equated_to(log: Log) -> None:
+    one, other = ("CAC/MIIT", "filing", "app"), ("CAC", "MIIT/filing", "app")
+    equation = equated(SERVICES, other)
+    counts = [total("=9", "2023-09-30", terms=terms) for terms in (SERVICES, one, other)]
+    report(log, *counts, equation)
+    assert len(drawn(log, "totals")["vconcat"]) == 2
+
+
 def test_a_batch_is_a_row_with_the_sizes_that_its_reports_allow(log: Log) -> None:
     report(
         log,

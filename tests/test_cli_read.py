@@ -516,6 +516,14 @@ def test_questions_that_cannot_be_asked_say_what_is_missing(news: Ledger) -> Non
     assert half.out == malformed.out == both.out == ""
 
 
+def test_an_estimator_may_have_a_slash_and_so_may_terms_as_answers_write_them(ledger: Ledger) -> None:
+    counted = total("=2", "2023-09-22", terms=("CAC/MIIT", "stock", "model"))
+    ledger.log.append([called("a", counted), called("b", estimate("CN", "=8", estimator="CLSA/CITIC"))])
+    asked = ("--approvals", "CAC／MIIT/stock/model", "--stock", "CLSA/CITIC/CN")
+    (answer,) = ledger.run("shares", *asked, "--json").document["answers"]
+    assert (answer["terms"], answer["estimator"], answer["share"]["low"]) == (asked[1], "CLSA/CITIC", 25.0)
+
+
 def test_a_share_of_an_estimate_that_nobody_made_is_refused_with_where_to_find_those_that_were_made(
     news: Ledger,
 ) -> None:

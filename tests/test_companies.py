@@ -253,6 +253,15 @@ def test_a_company_has_its_named_approvals_and_maybe_every_undisclosed_one() -> 
     }
 
 
+def test_two_terms_whose_names_have_slashes_are_written_differently() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31", terms=("CAC/MIIT", "approval", "model")),
+        granted("Baidu", "Ernie", "2023-08-31", terms=("CAC", "MIIT/approval", "model")),
+    )
+    counted = [of["terms"] for of in company_of(reports, "Baidu")["approvals"]]
+    assert sorted(counted) == ["CAC/MIIT／approval/model", "CAC／MIIT/approval/model"]
+
+
 def evidence_of(reports: list[RecordedEvent], name: str, **asked: object) -> dict[str, object]:
     (approvals,) = ask(reports, "companies", name, **asked)[0]["approvals"]
     (listed,) = [each for each in ask(reports, "companies", **asked) if name in each["names"]]

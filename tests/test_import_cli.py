@@ -23,13 +23,14 @@ from events.catalog import (
     EventSuperseded,
 )
 
-from .command import Ledger, approvals
+from .command import Ledger, Running, approvals
 from .conftest import new_ledger
 from .given import called, reference
-from .lists import ALGORITHMS, ERNIE, FILED, GLM, WRITERS, YI, algorithm, as_csv, as_docx
+from .lists import ALGORITHMS, ERNIE, FILED, GLM, WRITERS, YI, algorithm, as_csv, as_docx, as_xlsx
 from .long import only_long
 from .proxy import Proxy
 from .servers import Server
+from .waiting import until
 
 Row = tuple[str, ...]
 Listed = Callable[..., Path]
@@ -413,6 +414,20 @@ def test_given_another_holder_under_the_same_number_when_it_is_imported_then_an_
     assert statuses(ledger.run("import", later, "--json").document) == ["already"]
 
 
+def test_given_another_holder_and_a_number_in_other_case_when_it_is_imported_then_the_grant_keeps_its_company(
+    ledger: Ledger, listed: Listed, tmp_path: Path
+) -> None:
+    ledger.run("import", listed(ERNIE))
+    later = listed(changed(ERNIE, company="乙公司", number=ERNIE[4].upper()), name="b.csv")
+    for proposed in (["approval.amended.v1"], ["approval.granted.v1", "event.superseded.v1"]):
+        target = tmp_path / proposed[0]
+        document = ledger.run("import", later, "--proposals", target, "--actor", "me", "--json").document
+        assert proposed_types(document) == proposed
+        ledger.run("publish", target)
+    assert statuses(ledger.run("import", later, "--json").document) == ["already"]
+    assert [one.company.name for one in data(ledger) if isinstance(one, ApprovalGranted)] == [ERNIE[3]] * 2
+
+
 def test_given_a_cumulative_list_when_rows_are_gone_then_retractions_are_proposed_and_nothing_else_happens(
     ledger: Ledger, listed: Listed, tmp_path: Path
 ) -> None:
@@ -509,6 +524,19 @@ def test_given_a_directory_that_is_not_there_when_a_run_is_dry_then_all_is_new_a
     assert list(tmp_path.iterdir()) == [file]
     made = approvals("import", file, "--data", nowhere, "--json").document
     assert statuses(made) == ["appended", "appended", "repeats"]
+
+
+def test_given_an_empty_directory_when_a_run_is_dry_then_all_is_new_and_it_stays_empty(
+    tmp_path: Path, listed: Listed
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ran = approvals("import", listed(ERNIE), "--dry-run", "--data", empty)
+    assert ran.err == (
+        f"there is no ledger in {empty}: the directory is empty. An import would make it, and find nothing there\n"
+    )
+    assert ran.out.splitlines()[-1].startswith("1 to append, 0 already there")
+    assert list(empty.iterdir()) == []
 
 
 def test_given_an_edition_without_a_column_or_with_it_under_another_title_when_it_is_imported_then_nothing_differs(
@@ -703,6 +731,20 @@ def test_given_one_bad_row_when_files_are_imported_then_nothing_is_unless_the_ba
         assert table["imported"] == sum(table[part] for part in ("new", "already", "repeats", "differs"))
 
 
+def test_given_a_bad_row_in_a_workbook_when_it_is_imported_then_its_sheet_is_named(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.xlsx"
+    file.write_bytes(as_xlsx([FILED, ERNIE], [FILED, changed(GLM, date="八月")], [("a", "b")]))
+    ran = ledger.run("import", file, code=1)
+    assert [line.partition(": ")[0] for line in ran.err.splitlines()[:-1]] == [
+        f"{file}, table 2 'Sheet2', row 2",
+        f"{file}, table 3 'Sheet3'",
+    ]
+    refused = ledger.run("import", file, "--json", code=1).document["refused"]
+    assert [(one["table"], one["name"]) for one in refused] == [(2, "Sheet2"), (3, "Sheet3")]
+
+
 def test_given_cells_that_a_terminal_would_obey_when_they_are_refused_then_they_are_written_out(
     ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -746,6 +788,30 @@ def test_given_a_server_that_is_lost_midway_when_the_command_is_run_again_then_i
     ran = ledger.run("import", file)
     assert ran.out.splitlines()[-1].startswith("500 appended, 1,000 already there")
     assert ledger.log.head() == 1_500
+
+
+def test_given_ctrl_c_midway_when_a_list_is_imported_then_it_says_what_was_stored_and_to_repeat(
+    server: Server, listed: Listed
+) -> None:
+    rows = [changed(ERNIE, number=f"Beijing-X-{number:04d}-", item=f"甲{number}") for number in range(1_100)]
+    file = listed(*rows)
+    Ledger(server).run(
+        "import", listed(GLM, name="b.csv")
+    )  # so that the server knows the function of an append
+    with Proxy(server) as proxy:
+        ledger = Ledger(server, proxy.url)
+        proxy.stall_replies_to(b"beijing-x-1050-", 1)
+        with Running("import", file, *ledger.where) as importing:
+            until(lambda: ledger.log.head() == 1_100)
+            importing.interrupt()
+            ran = importing.end()
+    assert ran.code == 130
+    assert ran.out.splitlines()[-1].startswith("1,000 appended")
+    assert ran.err == (
+        "interrupted: 1,000 of 1,100 new events are known to be stored, and more may be: run the same command again for the rest\n"
+    )
+    again = Ledger(server, name=ledger.name).run("import", file)
+    assert again.out.splitlines()[-1].startswith("0 appended, 1,100 already there")
 
 
 @only_long

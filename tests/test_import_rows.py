@@ -414,6 +414,7 @@ def test_given_a_name_with_line_breaks_and_notes_when_it_is_read_then_the_name_i
         ("2024/1/2（补登）", "2024-01-02", ("补登",)),
         ("2024/1/2 补登", "2024-01-02", ("补登",)),
         ("2024/1/2\n(变更)", "2024-01-02", ("变更",)),
+        ("2024年1月  (变更)  2 日", "2024-01-02", ("变更",)),
     ],
 )
 def test_given_a_date_in_any_of_its_forms_when_it_is_read_then_it_is_as_exact_as_the_cell(
@@ -424,7 +425,7 @@ def test_given_a_date_in_any_of_its_forms_when_it_is_read_then_it_is_as_exact_as
 
 @pytest.mark.parametrize(
     "text",
-    ["2023-02-30", "2023/13/1", "8/31/2023", "31.8.2023", "3/4/23", "23/8/31", "45169", "202308", "八月", "2024/1/2、2024/1/3", "1024/1/1", "2023/8-31", "2024/1/2.5", "2023/8/3 1", "2023/8/3\n1", "2023/8/1①", "2023/8/1²", "2023年8月①"],
+    ["2023-02-30", "2023/13/1", "8/31/2023", "31.8.2023", "3/4/23", "23/8/31", "45169", "202308", "八月", "2024/1/2、2024/1/3", "1024/1/1", "2023/8-31", "2024/1/2.5", "2023/8/3 1", "2023/8/3\n1", "2023/8/3  1", "2023/8/3(x)1", "2023/1(x)1", "2023/1 补登 1", "2023(x)(y)1231", "2023/8/1①", "2023/8/1²", "2023年8月①"],
 )  # fmt: skip
 def test_given_a_date_that_is_none_or_could_be_two_when_it_is_read_then_it_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no such|write|before|format"):
@@ -752,6 +753,15 @@ def test_given_long_names_and_no_number_when_a_row_is_read_then_its_id_is_short_
     first, second = one(understand(rows, known)).facts
     assert first.event.id != second.event.id
     assert first.event.id.startswith("sha256:")
+
+
+def test_given_terms_so_long_that_no_subject_holds_them_when_rows_are_read_then_each_has_a_subject_of_its_own(
+    understand: Understand,
+) -> None:
+    known = mapping.load(MAPPING.replace('"ICO"\ninstrument', f'"{"A" * 200}"\ninstrument').encode(), "x")
+    rows = [("Model", "Firm", "Day", "No"), *(("M", "A", "2024-01-01", f"N-{n}") for n in (1, 2))]
+    first, second = (fact.event.subject for fact in one(understand(rows, known)).facts)
+    assert first != second
 
 
 # Mappings

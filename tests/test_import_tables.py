@@ -90,6 +90,15 @@ def test_given_a_csv_in_any_encoding_and_delimiter_when_it_is_read_then_it_is_fo
     assert cells(table) == [*LIST, odd]
 
 
+@pytest.mark.parametrize("title", ["PK", "PK\x03", "[序号]", "[2024] list", "{序号}", "{", "["])
+def test_given_a_csv_that_begins_almost_like_another_format_when_it_is_read_then_it_is_a_csv(
+    read: Callable[..., list[Table]], title: str
+) -> None:
+    rows = [(title, "模型名称"), ("1", "文心一言")]
+    (table,) = read(as_csv(rows))
+    assert cells(table) == rows
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -470,8 +479,10 @@ def test_given_characters_with_their_reading_above_them_when_a_document_is_read_
 def test_given_a_table_in_a_cell_or_no_table_when_a_document_is_read_then_it_is_refused(
     read: Callable[..., list[Table]],
 ) -> None:
-    with pytest.raises(BadTable, match="row 1 has a table inside a cell"):
-        read(as_docx([("a",)], change=lambda document: document.tables[0].cell(0, 0).add_table(1, 1)))
+    with pytest.raises(BadTable, match="table 2, row 1 has a table inside a cell"):
+        read(
+            as_docx([("a",)], [("b",)], change=lambda document: document.tables[1].cell(0, 0).add_table(1, 1))
+        )
     with pytest.raises(BadTable, match="no table"):
         read(as_docx())
     span = f'<w:tbl {nsdecls("w")}><w:tr><w:tc><w:tcPr><w:gridSpan w:val="99999"/></w:tcPr><w:p/></w:tc></w:tr></w:tbl>'

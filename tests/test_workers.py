@@ -624,6 +624,23 @@ def test_given_a_projection_that_cannot_go_on_when_events_come_then_it_is_not_ru
     assert [line["code"] for line in said if line["event"] == "job_failed"] == ["unreadable"]
 
 
+def test_given_a_projection_that_still_cannot_go_on_when_it_is_rung_for_then_that_is_said_once_until_it_can(
+    log: Log, monkeypatch: pytest.MonkeyPatch, signals: None
+) -> None:
+    append(log, 40)
+    drain(log, "totals")
+    state = Store(log, PROJECTIONS["totals"]).open_live().state_key
+    version = log.client.hget(state, "version")
+    with capture_logs() as said, connect_like(log) as client:
+        worker = BellWorker.of(client, log.ledger, "worker")
+        for stored in (b"99", b"99", b"98", b"98", version, b"98"):
+            log.client.hset(state, "version", stored)
+            answer(log.client, log.ledger, ["totals"])
+            ring(log.client, log.ledger, ["totals"])
+            worker.work(burst=True, logging_level="ERROR")
+    assert [line["event"] for line in said].count("job_failed") == 3
+
+
 def test_an_error_of_the_fold_itself_in_the_same_place_is_parked(
     log: Log, tally: Callable[[Hook], None], signals: None
 ) -> None:

@@ -10,6 +10,7 @@ import logging
 import signal
 import time
 from contextlib import suppress
+from functools import cached_property
 from types import FrameType
 from typing import Self
 
@@ -26,7 +27,7 @@ from rq.utils import now
 from rq.worker import SimpleWorker
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 
-from events import LedgerError, storage
+from events import LedgerError, Unreadable, storage
 
 from .alive import workers_alive
 from .doorbell import ADVANCE
@@ -61,6 +62,11 @@ class BellWorker(SimpleWorker):
     job_seconds = JOB_TIMEOUT
     _last_heartbeat = float("-inf")
     _alone_until = float("-inf")
+
+    @cached_property
+    def _unreadable(self) -> dict[str, str]:
+        """What was said of each projection whose documents cannot be read, mostly because they are of another version."""
+        return {}
 
     @classmethod
     def of(cls, client: Redis, ledger: str, name: str) -> Self:
@@ -106,23 +112,37 @@ class BellWorker(SimpleWorker):
     def run(self, ledger: str, first: str, queue: DoorbellQueue) -> None:
         """Does the job: here, advances the projection `first` and those that it takes along."""
         started = time.monotonic()
+        unreadable: dict[str, str] = {}
 
         def failed(name: str, error: Exception) -> None:
+            if isinstance(error, Unreadable):
+                unreadable[name] = str(error)
+                if self._unreadable.get(name) == str(error):
+                    return  # as it was said before: it is so until somebody replays
             _say_failed(f"{ADVANCE}({ledger}, {name})", error, started)
 
+        def taken(share: int) -> list[str]:
+            names = take(queue, self.connection, share)
+            advanced.extend(names)
+            return names
+
+        advanced = [first]
         if started < self._alone_until:
             advance(self.connection, ledger, [first], failed=failed)
-            return
-        share = share_of(workers_alive(self.connection, ledger))
-        advance(
-            self.connection,
-            ledger,
-            [first, *take(queue, self.connection, share - cost_of(first))],
-            failed=failed,
-            linger=self.linger,
-            stopping=lambda: self._stop_requested,
-            rung=lambda: take(queue, self.connection, share_of(1)),
-        )
+        else:
+            share = share_of(workers_alive(self.connection, ledger))
+            advance(
+                self.connection,
+                ledger,
+                [first, *taken(share - cost_of(first))],
+                failed=failed,
+                linger=self.linger,
+                stopping=lambda: self._stop_requested,
+                rung=lambda: taken(share_of(1)),
+            )
+        for name in advanced:
+            self._unreadable.pop(name, None)
+        self._unreadable |= unreadable
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """RQ's loop calls this before it waits for a job, and before it runs one. Raises StopRequested."""

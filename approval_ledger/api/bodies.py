@@ -25,6 +25,12 @@ def _whole(value: Any) -> Any:
     return int(value)
 
 
+def _array(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise ValueError("must be an array of event types")  # noqa: TRY004  # of which pydantic makes a fault
+    return value
+
+
 class Subscribe(BaseModel):
     """Who is to get which events, and from where on."""
 
@@ -36,10 +42,11 @@ class Subscribe(BaseModel):
         WithJsonSchema({"type": "string", "pattern": "^https?://[^ ]+$", "maxLength": 2_000}),
     ]
     types: Annotated[
-        tuple[str, ...],
+        list[str],
+        BeforeValidator(_array),
         Field(description="Only these; all, where none is named."),
         WithJsonSchema({"type": "array", "items": {"enum": list(CATALOG)}}),
-    ] = ()
+    ] = []
     after: Annotated[
         int | None,
         BeforeValidator(_whole),

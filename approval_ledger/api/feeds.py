@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from xml.etree import ElementTree as ET
 
 from fastapi import APIRouter, Query, Request, Response
@@ -30,6 +30,7 @@ LOOKED_AT = 100_000  # events before the head, in which approvals are looked for
 _APPROVALS = ("approval.granted.v1", "approval.amended.v1", "approval.revoked.v1", "batch.announced.v1")
 _APPROVALS_WRITTEN = tuple(kind.encode() for kind in _APPROVALS)
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_IN_IRI = re.compile(r"""[][<>"{}|\\^`#]|%(?![0-9A-Fa-f]{2})""")  # in any of its parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +198,26 @@ def _element(entry: Entry) -> ET.Element:
         _add(element, name, getattr(entry, name))
     _add(ET.SubElement(element, "author"), "name", entry.author)
     ET.SubElement(element, "link", rel="alternate", type="application/cloudevents+json", href=entry.link)
-    if entry.source is not None:
-        ET.SubElement(element, "link", rel="via", href=_NOT_IN_XML.sub("", entry.source))
+    if entry.source is not None and (iri := _iri(entry.source)) is not None:
+        ET.SubElement(element, "link", rel="via", href=iri)
     return element
+
+
+def _iri(url: str) -> str | None:
+    """The address of a source as RFC 3987 has it, which browsers and events are less strict about; None if its host or its port is
+    none."""
+    parts = urlsplit(_NOT_IN_XML.sub("", url))
+    try:
+        parts.port  # noqa: B018  # raises where it is none
+    except ValueError:
+        return None
+    if _NOT_IN_IRI.search(parts.netloc.replace("[", "").replace("]", "")):
+        return None
+    path, query, fragment = (
+        _NOT_IN_IRI.sub(lambda found: quote(found.group(), safe=""), part)
+        for part in (parts.path, parts.query, parts.fragment)
+    )
+    return urlunsplit((parts.scheme, parts.netloc, path, query, fragment))
 
 
 def _add(parent: ET.Element, name: str, text: str) -> None:

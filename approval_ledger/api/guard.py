@@ -22,6 +22,9 @@ from .settings import NAME, Settings
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PROBES = frozenset({"/healthz", "/readyz"})
 _ABSOLUTE = re.compile(rb"https?://([^/]*)(/.*)?", re.IGNORECASE)
+_DIVIDED = re.compile(
+    rb"(?!/ledgers/[^/]+/companies/).*%2f", re.IGNORECASE | re.DOTALL
+)  # only a company's name has one
 _HOST = re.compile(rf"(?P<name>{NAME})(?::\d{{1,5}})?", re.ASCII | re.IGNORECASE)
 
 
@@ -47,6 +50,10 @@ class Guard:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
+        if _DIVIDED.match(scope["raw_path"]):
+            raise RequestRefused(
+                404, "not-found", "an encoded slash (%2F) does not divide a path: write it as /"
+            )
         called = ", ".join(headers.getlist("host"))  # two are no name
         match = _HOST.fullmatch(called)
         known = match is not None and match["name"].lower() in self._hosts

@@ -207,7 +207,9 @@ class Streams:
 
     def require_room(self, log: Log) -> None:
         """Raises RequestRefused where no further reader is taken, or none of this ledger."""
-        if self.open >= self._most or self.closed:
+        if self.closed:
+            raise RequestRefused(503, "busy", "the server was told to stop: ask again", {"Retry-After": "1"})
+        if self.open >= self._most:
             raise RequestRefused(
                 503,
                 "too-many-streams",

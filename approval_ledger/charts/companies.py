@@ -118,11 +118,8 @@ def _said(row: Row, look: Look) -> str:
 
 
 def _terms(written: str, look: Look) -> str:
-    """`CAC/filing/service` in words. Terms that contain a slash themselves stay as they are."""
-    parts = written.split("/")
-    if len(parts) != 3:
-        return written
-    authority, instrument, unit = parts
+    """`CAC/filing/service` in words."""
+    authority, instrument, unit = written.split("/")
     return look.words.counted({"authority": authority, "instrument": instrument, "unit": unit})
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import inf
 from typing import Any
 
-from projections import Answer
+from projections import Answer, terms
 
 from .reports import Report
 from .theme import (
@@ -75,7 +75,7 @@ def _once(answers: list[Row]) -> Iterator[Row]:
     """Terms that are one have one figure, and one panel."""
     drawn: set[str] = set()
     for found in answers:
-        if f"{found['authority']}/{found['instrument']}/{found['unit']}" not in drawn:
+        if terms.written(found) not in drawn:
             yield found
         drawn.update(other["terms"] for other in found.get("equated", []))
 

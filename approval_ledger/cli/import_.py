@@ -158,10 +158,11 @@ def import_(
     if run.refusals and not skip_bad:
         _refuse(run, json)
     config, error = config_of(url, data, ledger), None
-    if dry_run and config.is_missing:
+    if dry_run and (config.is_missing or config.is_empty):
         keys.checked_ledger(config.ledger)
+        state = "does not exist" if config.is_missing else "is empty"
         show.complain(
-            f"there is no ledger in {config.data}: the directory does not exist. An import would make it, and find nothing there"
+            f"there is no ledger in {config.data}: the directory {state}. An import would make it, and find nothing there"
         )
         _compare(run, None, cumulative, actor)
     else:
@@ -169,22 +170,29 @@ def import_(
             _compare(run, found.log, cumulative, actor)
             with _written(proposals, run):
                 error = None if dry_run else _append(run, found.log)
-                if error is not None and not run.positions:
+                if isinstance(error, LedgerError) and not run.positions:
                     raise error
     try:
         _show(run, config.ledger, proposals, json)
         if error is not None:
             _say_how_far(run, error, proposals)
     finally:  # also where nobody reads what is shown
+        if isinstance(error, KeyboardInterrupt):
+            raise error
         if error is not None or run.refusals:
             raise typer.Exit(1)
 
 
-def _say_how_far(run: Run, error: LedgerError, target: Path | None) -> None:
-    show.fail(error)
+def _say_how_far(run: Run, error: LedgerError | KeyboardInterrupt, target: Path | None) -> None:
+    stored = f"{len(run.positions):,} of {len(run.new()):,} new events"
+    if isinstance(error, KeyboardInterrupt):
+        how_far = f"interrupted: {stored} are known to be stored, and more may be"
+    else:
+        show.fail(error)
+        how_far = f"{stored} were stored before that"
     written = run.proposals and target is not None
     show.complain(
-        f"{len(run.positions):,} of {len(run.new()):,} new events were stored before that: run the same command again for the rest"
+        f"{how_far}: run the same command again for the rest"
         + (f", with another file for --proposals than {target}" if written else "")
     )
 
@@ -275,8 +283,8 @@ def _bar(words: str, total: int | None) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.update(task, completed=done)
 
 
-def _append(run: Run, log: Log) -> LedgerError | None:
-    """Appends what is new, and rings for it. An error ends it; what was stored before is in `positions`."""
+def _append(run: Run, log: Log) -> LedgerError | KeyboardInterrupt | None:
+    """Appends what is new, and rings for it. An error or Ctrl-C ends it; what was stored before is in `positions`."""
     error = _append_chunks(run, log)
     if run.positions:
         with suppress(LedgerError):  # a lost bell costs time and nothing else, and the events are stored
@@ -284,7 +292,7 @@ def _append(run: Run, log: Log) -> LedgerError | None:
     return error
 
 
-def _append_chunks(run: Run, log: Log) -> LedgerError | None:
+def _append_chunks(run: Run, log: Log) -> LedgerError | KeyboardInterrupt | None:
     events = run.new()
     with _bar("appending", len(events)) as seen:
         try:
@@ -292,7 +300,7 @@ def _append_chunks(run: Run, log: Log) -> LedgerError | None:
                 run.positions |= {(receipt.source, receipt.id): receipt.position for receipt in receipts}
                 run.found |= {(receipt.source, receipt.id) for receipt in receipts if receipt.duplicate}
                 seen(len(run.positions))
-        except LedgerError as error:
+        except (LedgerError, KeyboardInterrupt) as error:
             return error
     return None
 

@@ -263,8 +263,8 @@ def shares(
         return
     if approvals is None or stock is None:
         raise typer.BadParameter("give both --approvals and --stock")
-    authority, instrument, unit = _parts("--approvals", "AUTHORITY/INSTRUMENT/UNIT", approvals)
-    estimator, region = _parts("--stock", "ESTIMATOR/REGION", stock)
+    authority, instrument, unit = _parts("--approvals", "AUTHORITY/INSTRUMENT/UNIT", approvals.split("/"))
+    estimator, region = _parts("--stock", "ESTIMATOR/REGION", stock.rsplit("/", 1))  # no region has a slash
 
     ask = partial(
         queries.share_of_stock,
@@ -301,10 +301,9 @@ def sources(
     _answer(ask, asked, show_sources, url, data, ledger, json)
 
 
-def _parts(option: str, form: str, text: str) -> list[str]:
-    parts = text.split("/")
+def _parts(option: str, form: str, parts: list[str]) -> list[str]:
     if len(parts) != len(form.split("/")) or not all(parts):
-        raise typer.BadParameter(f"{option} is {form}, not {text!r}")
+        raise typer.BadParameter(f"{option} is {form}, not {'/'.join(parts)!r}")
     return parts
 
 

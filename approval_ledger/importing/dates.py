@@ -17,7 +17,7 @@ _DAY = re.compile(
     re.ASCII,
 )
 _TIME = re.compile(r"(?<=\d)(?:T|\s+)\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?!\d)", re.ASCII)
-_LAYOUT = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # not between digits: `3 1` is not 31
+_LAYOUT = re.compile(r"(?<!\d) | (?!\d)")  # not between digits: `3 1` is not 31
 _NOTE = re.compile(r"[(\[【](?P<in>[^()\[\]【】]*)[)\]】]|(?P<bare>补登|补录|补备案|补充登记)")
 _MARK = re.compile(r"[²³¹⁰⁴-⁹①-⑳]")  # of a note, which would become digits of the date
 _MONTH = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月(?:\s*(\d{1,2})\s*日)?", re.ASCII)
@@ -37,9 +37,10 @@ class Dated:
 
 def read(text: str) -> Dated:
     """The date in a cell. Raises ValueError, which says what is wrong with it."""
-    plain = _LAYOUT.sub("", _TIME.sub("", unicodedata.normalize("NFKC", _MARK.sub("*", text)).strip()))
+    plain = _joined(_TIME.sub("", unicodedata.normalize("NFKC", _MARK.sub("*", text)).strip()))
     notes = tuple(found["in"] or found["bare"] or "" for found in _NOTE.finditer(plain))
-    match = _DAY.fullmatch(_NOTE.sub("", plain).strip(",;，；"))
+    # What stood on both sides of a note is as far apart without it.
+    match = _DAY.fullmatch(_joined(_NOTE.sub(" ", plain)).strip(",;，；"))
     if match is None:
         raise ValueError(_complaint(text, plain))
     if re.fullmatch(r"\d{4}\.1", plain, re.ASCII):
@@ -49,6 +50,10 @@ def read(text: str) -> Dated:
     month = match["m1"] or match["m2"] or match["m3"]
     day = match["d1"] or match["d2"] or match["d3"]
     return Dated(_partial(match["year"], month, day), tuple(note for note in notes if note))
+
+
+def _joined(text: str) -> str:
+    return _LAYOUT.sub("", " ".join(text.split()))
 
 
 def _partial(year: str, month: str | None, day: str | None) -> str:

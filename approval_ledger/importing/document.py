@@ -83,13 +83,13 @@ def _table(number: int, element: Any, captions: tuple[str, ...], budget: Budget)
     for row in _children(element, {ROW}):
         if row.find(f"{qn('w:trPr')}/{qn('w:del')}") is not None:
             continue
-        above = _cells(row, len(rows) + 1, above)
+        above = _cells(row, f"table {number}, row {len(rows) + 1}", above)
         width = max(above, default=-1) + 1
         rows.append(budget.row(len(rows) + 1, [above.get(index, "") for index in range(width)]))
     return Table(number, tuple(rows), captions=captions, about="DOCX", merges=True)
 
 
-def _cells(row: Any, number: int, above: dict[int, str]) -> dict[int, str]:
+def _cells(row: Any, where: str, above: dict[int, str]) -> dict[int, str]:
     cells: dict[int, str] = {}
     column = _number(row.find(f"{qn('w:trPr')}/{qn('w:gridBefore')}"), 0)
     for cell in _children(row, {CELL}):
@@ -98,8 +98,8 @@ def _cells(row: Any, number: int, above: dict[int, str]) -> dict[int, str]:
             continue
         span = max(1, _number(_in(properties, "w:gridSpan"), 1))
         if column + span > COLUMNS_LIMIT:
-            raise BadTable(f"row {number} has over {COLUMNS_LIMIT} columns. Nothing was stored.")
-        text = above.get(column, "") if _continues(properties) else _text(cell, number)
+            raise BadTable(f"{where} has over {COLUMNS_LIMIT} columns. Nothing was stored.")
+        text = above.get(column, "") if _continues(properties) else _text(cell, where)
         cells.update(dict.fromkeys(range(column, column + span), text))
         column += span
     return cells
@@ -119,11 +119,11 @@ def _number(element: Any, otherwise: int) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else otherwise
 
 
-def _text(cell: Any, number: int) -> str:
+def _text(cell: Any, where: str) -> str:
     paragraphs = []
     for element in _children(cell, {TABLE, PARAGRAPH}):
         if element.tag == TABLE:
-            raise BadTable(f"row {number} has a table inside a cell: take it out. Nothing was stored.")
+            raise BadTable(f"{where} has a table inside a cell: take it out. Nothing was stored.")
         paragraphs.append(_paragraph(element))
     return "\n".join(paragraphs)
 

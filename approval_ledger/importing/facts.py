@@ -369,11 +369,11 @@ def reference(text: str) -> str:
 def subject(terms: str, text: str) -> str:
     """`CAC/filing/service/<number>`: all events of one approval have one subject."""
     written = f"{terms}/{text}"
-    return (
-        written
-        if len(written) <= NAME_LIMIT
-        else f"{terms}/sha256:{sha256(text.encode()).hexdigest()}"[:NAME_LIMIT]
-    )
+    if len(written) <= NAME_LIMIT:
+        return written
+    shorter = f"{terms}/sha256:{sha256(text.encode()).hexdigest()}"
+    # Cut off, the digest would be the same for several, or not be there.
+    return shorter if len(shorter) <= NAME_LIMIT else f"sha256:{sha256(written.encode()).hexdigest()}"
 
 
 def _batch(text: str) -> int | str | None:

@@ -27,17 +27,25 @@ class Refusal:
     table: int | None = None
     row: int | None = None
     column: str = ""
+    name: str = ""  # of the table: of a sheet, or of a list in JSON
 
     def __str__(self) -> str:
-        place = [
-            self.file,
-            *(f"{word} {n}" for word, n in (("table", self.table), ("row", self.row)) if n is not None),
-        ]
+        place = [self.file]
+        if self.table is not None:
+            place.append(f"table {self.table}" + (f" {self.name!r}" if self.name else ""))
+        if self.row is not None:
+            place.append(f"row {self.row}")
         return f"{', '.join(place)}: {f'{self.column}: ' if self.column else ''}{self.reason}"
 
     def to_json(self) -> dict[str, Any]:
         """The refusal, without members that do not apply."""
-        parts = {"file": self.file, "table": self.table, "row": self.row, "column": self.column or None}
+        parts = {
+            "file": self.file,
+            "table": self.table,
+            "name": self.name or None,
+            "row": self.row,
+            "column": self.column or None,
+        }
         return {key: value for key, value in parts.items() if value is not None} | {"reason": self.reason}
 
 
@@ -127,7 +135,7 @@ def _understood(
 def _none_of_it(result: Understood, error: BadTable) -> Understood:
     result.refused = sum(bool(row.filled or row.faults) for row in result.table.rows)
     result.empty = len(result.table.rows) - result.refused
-    result.refusals.append(Refusal(result.file, _short(error), result.table.number))
+    result.refusals.append(Refusal(result.file, _short(error), result.table.number, name=result.table.name))
     return result
 
 
@@ -176,7 +184,8 @@ def _data(result: Understood, line: Line, edition: Edition) -> None:
 
 def _refuse(result: Understood, row: Row, reason: str, column: str) -> None:
     result.refused += 1
-    result.refusals.append(Refusal(result.file, reason, result.table.number, row.number, column))
+    table = result.table
+    result.refusals.append(Refusal(result.file, reason, table.number, row.number, column, table.name))
 
 
 def _heading(lines: Sequence[str], header: Header, options: Options) -> tuple[str, str] | None:

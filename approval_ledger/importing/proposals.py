@@ -12,11 +12,13 @@ from events.catalog import TEXT_LIMIT
 
 from .compare import Difference, Identity, Missing, Verdict, merged, rank, says
 from .facts import reference
+from .titles import number_key
 
 JSON = dict[str, Any]
 
 _NAMES = frozenset({"company.name", "item.name"})
 _DATES = frozenset({"approved_on", "revoked_on"})
+_NUMBER = "item.registry_number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,17 @@ def _is_later(one: Difference) -> bool:
 
 def _settle(verdict: Verdict, actor: str) -> Proposal:
     why = f"{verdict.fact.place} differs from position {verdict.position} in {'; '.join(map(str, verdict.differences))}"
-    if {difference.field for difference in verdict.differences} <= _NAMES and "approved_on" in says(
-        verdict.fact.event
-    ):
+    more_than_case = {one.field for one in verdict.differences if not _is_case_of_number(one)}
+    if more_than_case and more_than_case <= _NAMES and "approved_on" in says(verdict.fact.event):
         amendment = _amendment(verdict)
         if amendment is not None:
             return Proposal(why, (amendment,))
     return Proposal(why, tuple(_replacement(verdict, actor, why)))
+
+
+def _is_case_of_number(one: Difference) -> bool:
+    """Whether it is the same number in other letter case, which a new name must not turn into a replacement of the grant."""
+    return one.field == _NUMBER and number_key(one.held or "") == number_key(one.listed or "")
 
 
 def _amendment(verdict: Verdict) -> Event | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -100,14 +101,17 @@ def read(path: Path) -> list[Table]:
 
     content = content_of(path)
     _refuse_strangers(content)
-    if content.startswith(b"PK"):
+    if content.startswith(_ZIPS):
         return archive.read(content)
     text, encoding = delimited.decoded(content)
-    if path.suffix.lower() == ".json" or text.lstrip().startswith(("[", "{")):
+    if path.suffix.lower() == ".json" or _JSON.match(text):
         return objects.read(text, encoding)
     return delimited.read(text, encoding)
 
 
+# More than the first letters of each: a CSV may begin with `PK` or `[2024]`.
+_ZIPS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*(?:[][{"]|-?[\d.]+\s*(?:,|\]\s*\Z)))')
 _STRANGERS = {
     b"\xd0\xcf\x11\xe0": "is an old .xls or .doc file, or an encrypted one: save it as XLSX or DOCX, without a password",
     b"%PDF": "is a PDF, which has marks on a page instead of tables: look for the DOCX or XLSX, or copy its tables into one",

@@ -75,9 +75,7 @@ const historyOf = ({ state }, company) => addressOf(state, { name: nameOf(compan
 const nameOf = ({ company, names }) => names[0] ?? company;
 
 function ofTerms(written, words) {
-  const parts = written.split("/");
-  if (parts.length !== 3) return written;
-  const [authority, instrument, unit] = parts;
+  const [authority, instrument, unit] = written.split("/");
   return counted({ authority, instrument, unit }, words);
 }
 
