@@ -138,8 +138,8 @@ class _Part:
     call: Sequence[Any] = ()
 
     @property
-    def end(self) -> Checkpoint:
-        return Checkpoint.at(self.entries[self.taken - 1].recorded)
+    def last(self) -> RecordedEvent:
+        return self.entries[self.taken - 1].recorded
 
 
 @dataclass(slots=True)
@@ -154,7 +154,7 @@ class _Page:
         with _alone(part.generation, self.outcomes):
             part.taken, part.error = part.generation.fold(part.entries, part.lookup, FOLDING)
             if part.error is None:
-                part.call = part.generation.commit_call(part.end, {})
+                part.call = part.generation.commit_call(part.last, {})
 
     def park(self) -> None:
         """Parks what could not be applied. This reads documents anew, so nothing may be in flight."""
@@ -164,7 +164,7 @@ class _Page:
                     part.taken, parked = part.generation.park(
                         part.entries, part.taken, part.error, part.lookup
                     )
-                    part.call = part.generation.commit_call(part.end, parked)
+                    part.call = part.generation.commit_call(part.last, parked)
         self.parts = [part for part in self.parts if part.generation.documents is not None]
 
     def leave_out(self, generation: Generation) -> None:
@@ -232,7 +232,7 @@ def _turn(
                 page.fold(part)
         page.park()
         for part in page.parts:
-            part.generation.hand_over(part.end)
+            part.generation.hand_over(Checkpoint.at(part.last))
         if page.parts:
             if looking_ahead and page.whole:
                 # Before the commits are sent: the server answers nobody while it runs them.

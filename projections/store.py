@@ -483,9 +483,10 @@ class Generation:
                 raise error
         return self.fold(entries, lookup)
 
-    def commit_call(self, checkpoint: Checkpoint, parked: dict[int, str]) -> list[str | bytes | int]:
-        """The arguments of EVALSHA that make `commit.lua` write what was folded up to `checkpoint`: the number of keys, the keys, ARGV."""
+    def commit_call(self, last: RecordedEvent, parked: dict[int, str]) -> list[str | bytes | int]:
+        """The arguments of EVALSHA that make `commit.lua` write what was folded up to the `last` event: the number of keys, the keys, ARGV."""
         assert self.documents is not None
+        checkpoint = Checkpoint.at(last)
         snapshot = past.next_from(checkpoint.position)
         changes = self.documents.changes(snapshot)
         places = [*_keys_of(self.store, self.number), self.store.pointer]
@@ -500,6 +501,8 @@ class Generation:
             self.number,
             snapshot,
             past.volume_of(snapshot),
+            keys.log(self.store.log.ledger),
+            f"{last.position}-{last.recorded_ms}",
             len(changes),
         ]
         for name, value in changes.items():

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from redis.connection import AbstractConnection
@@ -483,6 +483,11 @@ def counted_round_trips() -> Iterator[list[object]]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(AbstractConnection, "send_packed_command", counting)
         yield sent
+
+
+def reads_of_the_log(sent: Iterable[object]) -> int:
+    """How often entries are asked for among what `counted_round_trips` gives."""
+    return sum(b"".join(cast(list[bytes], each)).count(b"\r\nXRANGE\r\n") for each in sent)
 
 
 def folded(log: Log, projection: Projection, upto: int | None = None) -> tuple[int, str]:

@@ -39,7 +39,19 @@ from projections.lockstep import Entry, Lookup
 from projections.stored import StoredDocuments
 
 from .conftest import new_ledger
-from .given import HISTORY, Tally, append, batch, called, folded, granted, retract, total
+from .given import (
+    HISTORY,
+    Tally,
+    append,
+    batch,
+    called,
+    counted_round_trips,
+    folded,
+    granted,
+    reads_of_the_log,
+    retract,
+    total,
+)
 from .proxy import Proxy
 from .servers import KINDS, Server, execute
 from .strategies import events
@@ -65,12 +77,6 @@ def are_folded(log: Log, generations: list[Generation]) -> bool:
     return all(each.digest() == folded(log, each.store.projection) for each in generations)
 
 
-def calls(log: Log, command: str) -> int:
-    """How often the server was asked this so far, by anyone."""
-    about: Any = log.client.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})
-    return int(about["calls"])
-
-
 # One page
 
 
@@ -88,9 +94,9 @@ def test_a_page_is_read_and_decoded_once_for_all(
         return decode(recorded)
 
     monkeypatch.setattr(lockstep, "decode", decode_and_note)
-    before = calls(log, "xrange")
-    assert advance_together(generations) == [4, 4, 4]
-    assert calls(log, "xrange") == before + 2  # the page, and what the correction is against
+    with counted_round_trips() as sent:
+        assert advance_together(generations) == [4, 4, 4]
+    assert reads_of_the_log(sent) == 2  # the page, and what the correction is against
     assert decoded == [1, 2, 3, 4, 1]
     assert are_folded(log, generations)
 
@@ -161,11 +167,10 @@ def test_a_chain_of_corrections_that_comes_before_its_end_costs_a_page_a_few_que
         [*(retract(f"c{n + 1}", f"c{n}") for n in range(60)), called("c60", total("=40", "2024-01-28"))]
     )
     generations = tallies(log)
-    before = calls(log, "xrange")
-    all_the_way(generations, 5)
-    assert (
-        calls(log, "xrange") - before <= 61 + 3 * 13
-    )  # each as a target; and a page, its first links and its end
+    with counted_round_trips() as sent:
+        all_the_way(generations, 5)
+    # Each as a target; and a page, its first links and its end.
+    assert reads_of_the_log(sent) <= 61 + 3 * 13
     assert are_folded(log, generations)
 
 

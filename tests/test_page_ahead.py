@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import DecodedEvent, Log, LogForked, OutcomeUnknown, connect, keys
+from events import DecodedEvent, Log, OutcomeUnknown, connect, keys
 from projections import (
     PROJECTIONS,
     Fenced,
@@ -23,7 +23,7 @@ from projections import (
 )
 
 from .conftest import new_ledger
-from .given import HISTORY, Tally, append, folded, retract
+from .given import HISTORY, Tally, append, counted_round_trips, folded, reads_of_the_log, retract
 from .long import examples
 from .proxy import Proxy
 from .servers import Server
@@ -74,21 +74,13 @@ def test_while_the_server_writes_a_page_the_next_is_folded(server: Server) -> No
         assert is_folded(log, generation)
 
 
-def test_at_the_head_the_log_is_read_once_and_nothing_is_folded_ahead(
-    start_server: Callable[..., Server],
-) -> None:
-    log = Log(start_server().client(), "cac")
+def test_at_the_head_the_log_is_read_once_and_nothing_is_folded_ahead(log: Log) -> None:
     generations, lockstep = [tally(log, "first"), tally(log, "second")], Lockstep()
     assert lockstep.advance(generations, PAGE) == [0, 0]
     append(log, 40, 41)
-    before = pages_read(log)
-    assert lockstep.advance(generations, PAGE) == [2, 2]
-    assert pages_read(log) == before + 1
-
-
-def pages_read(log: Log) -> int:
-    about: Any = log.client.info("commandstats")["cmdstat_xrange"]
-    return int(about["calls"])
+    with counted_round_trips() as sent:
+        assert lockstep.advance(generations, PAGE) == [2, 2]
+    assert reads_of_the_log(sent) == 1
 
 
 def test_between_two_pages_nothing_is_in_flight(long_log: Log) -> None:
@@ -191,17 +183,18 @@ def test_what_was_folded_on_top_of_a_commit_that_finds_documents_lost_is_thrown_
     assert str(still_lost) == str(lost)
 
 
-def test_a_fork_of_the_log_that_is_seen_ahead_is_told_after_the_page_before(long_log: Log) -> None:
+def test_a_fork_of_the_log_that_is_seen_ahead_is_told_and_nothing_of_the_page_before_is_written(
+    long_log: Log,
+) -> None:
     def fork() -> None:
         long_log.client.delete(keys.log(long_log.ledger), keys.ids(long_log.ledger))
         append(long_log, *range(40, 50))
 
     generation = tally(long_log, before_reading=at(1, fork))
     lockstep = Lockstep()
-    assert lockstep.advance([generation], PAGE) == [3]
-    (forked,) = lockstep.advance([generation], PAGE)
-    assert isinstance(forked, LogForked)
-    assert generation.checkpoint().position == PAGE
+    (fenced,) = lockstep.advance([generation], PAGE)
+    assert isinstance(fenced, Fenced)
+    assert generation.checkpoint().position == 0
 
 
 def test_an_event_that_cannot_be_applied_is_parked_once_the_page_before_is_written(log: Log) -> None:

@@ -31,7 +31,18 @@ from projections.store import Digests, Progress
 from projections.together import read_together
 
 from .conftest import new_ledger
-from .given import HISTORY, Tally, append, append_newer, documents, drain, folded, stored
+from .given import (
+    HISTORY,
+    Tally,
+    append,
+    append_newer,
+    counted_round_trips,
+    documents,
+    drain,
+    folded,
+    reads_of_the_log,
+    stored,
+)
 from .long import some
 from .proxy import Proxy
 from .servers import KINDS, Server
@@ -296,21 +307,15 @@ def test_several_are_rebuilt_in_one_pass_over_the_log(start_server: Callable[...
     log.append(HISTORY)
     append(log, *MANY)
     stores = [Store(log, projection) for projection in PROJECTIONS.values()]
-    before = pages_read(log)
-    several = rebuild_together(stores)
-    taken = pages_read(log) - before
-    rebuild(stores[0])
-    assert taken == pages_read(log) - before - taken
+    with counted_round_trips() as together:
+        several = rebuild_together(stores)
+    with counted_round_trips() as alone:
+        rebuild(stores[0])
+    assert reads_of_the_log(together) == reads_of_the_log(alone)
     for store, rebuilt in zip(stores, several, strict=True):
         assert isinstance(rebuilt, Rebuilt)
         adopt(store, rebuilt)
         assert store.open_live().digest() == folded(log, store.projection)
-
-
-def pages_read(log: Log) -> int:
-    """How often anyone has asked the server for entries so far."""
-    about: Any = log.client.info("commandstats").get("cmdstat_xrange", {"calls": 0})
-    return int(about["calls"])
 
 
 def test_one_that_cannot_be_rebuilt_leaves_nothing_and_does_not_keep_it_from_the_others(store: Store) -> None:

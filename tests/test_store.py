@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -898,6 +898,27 @@ def test_given_a_writer_that_is_paused_when_another_is_at_its_position_in_anothe
         Store(log, Tally(before_counting=meanwhile)).open_live().advance()
     assert Store(log, Tally()).open_live().verified_checkpoint() == Checkpoint.at(event_at(log, 2))
     assert Store(log, Tally()).open_live().digest() == folded(log, Tally())
+
+
+def test_given_a_log_that_loses_its_end_while_a_page_is_folded_then_nothing_of_that_is_written_and_it_goes_on(
+    log: Log,
+) -> None:
+    """As after the failover to a replica that was behind."""
+    append(log, 40, 41, 42)
+    Store(log, Tally()).open_live().advance()
+    replica = {name: log.client.dump(name) for name in (keys.log(log.ledger), keys.ids(log.ledger))}
+    append(log, 43, 44)
+
+    def fail_over(_: DecodedEvent) -> None:
+        for name, value in replica.items():
+            log.client.restore(name, 0, cast(Any, value), replace=True)
+
+    with pytest.raises(Fenced):
+        Store(log, Tally(before_counting=fail_over)).open_live().advance()
+    append(log, 50, 51)
+    live = Store(log, Tally()).open_live()
+    assert live.advance() == 2
+    assert live.digest() == folded(log, Tally())
 
 
 def test_a_log_that_was_deleted_or_written_anew_under_the_checkpoint_is_noticed_and_nothing_changes(

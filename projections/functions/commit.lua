@@ -4,13 +4,16 @@
 -- ARGV   1 position the writer started from   2 digest of the entry there   3 new position   4 digest of the entry there
 --        5 version of the projection   6 generation   7 position of the first snapshot that holds what is written
 --        8 its volume: one for so many snapshots
---        9 number of documents   10.. key and value of each, as it is stored; an empty value removes the document
+--        9 log (stream)   10 id of the entry at the new position
+--        11 number of documents   12.. key and value of each, as it is stored; an empty value removes the document
 --        then position and reason of each parked event
 -- REPLY  {"OK"}
---        {"FENCED", position now}   another writer was here since, maybe with the events of another log: nothing is written
+--        {"FENCED", position now}   another writer was here since, maybe with the events of another log, or the log does not hold that
+--                                   entry any more: nothing is written
 --        {"FENCED", ""}             the generation was removed: nothing is written
 --        {"LOST", documents that the last commit left, documents now}   these must agree: nothing is written
 -- REFUSES with NOPERM a user who may not run each write, with WRONGTYPE a key that something else wrote
+-- READS  the log, which is no KEY because the server would then ask that the user may write to it
 -- WRITES nothing unless every check has passed: a script does not roll back. A generation has a state from its beginning,
 --        but for the live one (the first, where none was made live), which starts again where its state was lost. A first
 --        commit removes whatever it finds.
@@ -46,6 +49,8 @@ end
 local now, entry = unpack(redis.call('HMGET', state, 'position', 'entry'))
 if not now and (redis.call('HGET', KEYS[5], 'live') or '1') == ARGV[6] then now = '0' end
 if now ~= ARGV[1] or (entry or '') ~= ARGV[2] then return {'FENCED', now or ''} end
+local there = redis.call('XRANGE', ARGV[9], position, position)[1]
+if not there or there[1] ~= ARGV[10] then return {'FENCED', now} end
 
 local keeps = true
 if now == '0' then
@@ -76,9 +81,9 @@ local function read(key, fields)
   return found
 end
 
-local last = 9 + 2 * tonumber(ARGV[9])
+local last = 11 + 2 * tonumber(ARGV[11])
 local names, fields, removed, reasons = {}, {}, {}, {}
-for i = 10, last, 2 do
+for i = 12, last, 2 do
   names[#names + 1] = ARGV[i]
   if ARGV[i + 1] == '' then removed[#removed + 1] = ARGV[i]
   else
