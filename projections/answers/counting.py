@@ -102,9 +102,8 @@ class Counting:
     def contradictions(self, company: Company, may_be: Set[str]) -> Iterator[dict[str, Any]]:
         """Registry numbers that reports give to this company and to others, or to names that may be of others."""
         for each in self._shared_by(company, may_be):
-            are = self._then.are_one(frozenset(each.companies), self._valid_at)
-            if len({are[name] for name in each.companies}) == 1:
-                continue  # all are names of another company, with which this one may have merged
+            if self._are_one(each.companies, self._valid_at) or self._are_one(each.companies, each.on):
+                continue  # all are names of one company: of another, with which this one may have merged, or since it was granted
             one = self._then.may_be_one(frozenset(each.companies), self._valid_at)
             whose = (
                 "several companies"
@@ -114,6 +113,11 @@ class Counting:
             names = ", ".join(map(repr, sorted(each.companies)))
             says = f"registry number {each.number!r} is given to {whose}: {names}"
             yield {"events": sorted(each.positions), "says": says}
+
+    def _are_one(self, names: Set[str], on: DateRange | None) -> bool:
+        """Whether these names were certainly of one company on each of these days (None: after all mergers)."""
+        one = self._then.are_one(frozenset(names), on)
+        return len({one[name] for name in names}) == 1
 
     def _shared_by(self, company: Company, may_be: Set[str]) -> list[_Shared]:
         """The registry numbers given to several names, some of which are or may be its own, and not all of which certainly are."""
