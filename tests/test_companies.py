@@ -645,6 +645,38 @@ def test_a_registry_number_of_two_companies_is_the_one_s_where_they_may_have_mer
     }
 
 
+@pytest.mark.parametrize("name", ["Baidu", "百度"])
+def test_given_a_day_that_only_a_report_without_the_number_tells_then_it_is_evidence_of_what_the_company_had(
+    name: str,
+) -> None:
+    reports = log(
+        identified("baidu", "Baidu", "百度"),
+        granted("Baidu", "Ernie Bot", "2023", number="N1"),
+        granted(name, "Ernie Bot", "2023-08"),
+    )
+    (company,) = ask(reports, "companies", valid_at=date_range("2023-08-31"))
+    (counted,) = company["approvals"]
+    assert counted["approvals"] == at_least(1)
+    assert counted["evidence"] == {"low": [2, 3], "high": [], "more": 0}
+
+
+@pytest.mark.parametrize("asked", ["2024-02-20", "2024-02", "2024"])
+@pytest.mark.parametrize(("granted_on", "told"), [("2024-02-15", False), ("2024-02-14", True)])
+def test_given_two_names_of_one_company_on_the_day_of_an_approval_when_the_month_of_its_merger_is_asked_about_then_its_number_is_no_contradiction(
+    granted_on: str, told: bool, asked: str
+) -> None:
+    reports = log(
+        identified("a", "Alpha"),
+        identified("b", "Beta"),
+        merged("b", "a", on="2024-02-15"),
+        granted("Alpha", "M", granted_on, number="N1"),
+        granted("Beta", "M", granted_on, number="N1"),
+    )
+    answers = ask(reports, "companies", valid_at=date_range(asked))
+    # On the last day of February they are one company, which has the approval, whoever had it before.
+    assert any(a["contradictions"] for a in answers) == (told and asked != "2024-02-20")
+
+
 @pytest.mark.parametrize("order", [*permutations(range(3))])
 @pytest.mark.parametrize("day", [None, "2023-12-31"])
 def test_a_registry_number_that_an_amendment_gave_to_another_company_is_whose_it_was_first_in_any_order(

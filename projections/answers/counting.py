@@ -105,9 +105,8 @@ class Counting:
     def contradictions(self, company: Company, may_be: Set[str]) -> Iterator[dict[str, Any]]:
         """Registry numbers that reports give to this company and to others, or to names that may be of others."""
         for each in self._shared_by(company, may_be):
-            are = self._then.are_one(frozenset(each.companies), self._valid_at)
-            if len({are[name] for name in each.companies}) == 1:
-                continue  # all are names of another company, with which this one may have merged
+            if self._are_one(each.companies, self._valid_at) or self._are_one(each.companies, each.on):
+                continue  # all are names of one company: of another, with which this one may have merged, or since it was granted
             one = self._then.may_be_one(frozenset(each.companies), self._valid_at)
             whose = (
                 "several companies"
@@ -117,6 +116,11 @@ class Counting:
             names = ", ".join(map(repr, sorted(each.companies)))
             says = f"registry number {each.number!r} is given to {whose}: {names}"
             yield {"events": sorted(each.positions), "says": says}
+
+    def _are_one(self, names: Set[str], on: DateRange | None) -> bool:
+        """Whether these names were certainly of one company on each of these days (None: after all mergers)."""
+        one = self._then.are_one(frozenset(names), on)
+        return len({one[name] for name in names}) == 1
 
     def _shared_by(self, company: Company, may_be: Set[str]) -> list[_Shared]:
         """The registry numbers given to several names, some of which are or may be its own, and not all of which certainly are."""
@@ -382,9 +386,11 @@ Told = tuple[str, int, dict[str, Any]]
 
 class _Listed(NamedTuple):
     """The approvals of one company, each as its days and the positions of its reports under the company's names: those with a
-    registry number (by that, as a key), and those of an item without one, each with the item and one of the names (as keys)."""
+    registry number (by that, as a key), and those of an item without one, each with the item and one of the names (as keys).
+    `without_number` has the positions of reports that give no number, and can only be about the approval with this one."""
 
     numbered: dict[str, tuple[DateRange, frozenset[int]]]
+    without_number: dict[str, frozenset[int]]
     bare: list[tuple[str, str, DateRange, frozenset[int]]]
 
 
@@ -408,16 +414,21 @@ def _listed(views: Views, of: tuple[Collection[str], str, int | None]) -> _Liste
         for number, approval in zip(numbers, approvals.of_numbers(documents, counted, numbers), strict=True)
         if approval is not None and approval.company in names
     }
-    bare, then = [], _Then(documents)
+    bare, without_number, then = [], dict[str, frozenset[int]](), _Then(documents)
     for item, of_item in by_item.items():
         for part in _by_company(then, of_item):
-            if not any("registry_number" in entry["item"] for _, _, entry in part):
+            if given := {name_key(n) for _, _, entry in part if (n := entry["item"].get("registry_number"))}:
+                told_without = (at for _, at, entry in part if "registry_number" not in entry["item"])
+                if len(given) == 1:
+                    (number,) = given
+                    without_number[number] = without_number.get(number, frozenset()).union(told_without)
+            else:
                 (name, *_), dates = zip(
                     *((name, entry["approved_on"]) for name, _, entry in part), strict=True
                 )
                 days = by_day.day_range(approvals.span([*dates]))
                 bare.append((item, name, days, frozenset(position for _, position, _ in part)))
-    return _Listed(numbered, bare)
+    return _Listed(numbered, without_number, bare)
 
 
 def _distinct(
@@ -430,7 +441,10 @@ def _distinct(
     """
     twice, numbered = redated.twice.get(counted, {}), {*beside}
     for number, (days, positions) in listed.numbered.items():
-        yield redated.numbered.get((counted, number)) or days, positions
+        others = redated.numbered.get((counted, number))
+        # Reports without the number tell its days as well. One in doubt may not be what they are about.
+        told = listed.without_number.get(number) if others and number not in in_doubt else None
+        yield others or days, positions | (told or frozenset())
         if number not in in_doubt:
             numbered.add(number)
     for item, name, days, positions in listed.bare:
