@@ -615,6 +615,24 @@ def test_the_same_question_and_look_give_the_same_specification(history: Log) ->
         assert first == second
 
 
+def test_given_names_from_right_to_left_when_they_are_drawn_then_each_is_kept_apart_from_the_figures_beside_it(
+    log: Log,
+) -> None:
+    """Otherwise a picture has `: 8` on the other side of the name. The words stay as they were reported."""
+    name, label = "شركة النماذج 2", "דגם"
+    report(
+        log,
+        granted(name, "Guide", "2023-08-31", terms=("هيئة", "filing", "service")),
+        batch(None, "=8", "2023-08-31", label=label, source=name),
+    )
+    sources, batches = drawn(log, "sources"), drawn(log, "batches")
+    timeline = drawn(log, "companies", name=name)
+    assert (f"\u2068{name}\u2069",) in rows(sources, "name")
+    assert ("batch “\u2068דגם\u2069”, 31 Aug 2023",) in rows(batches, "name")
+    assert timeline["title"]["text"] == [f"Reports about \u2068{name}\u2069"]
+    assert all("\u2068" not in each["description"] for each in (sources, batches, timeline))
+
+
 # What comes from a source is text
 
 HOSTILE = [

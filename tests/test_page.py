@@ -1344,6 +1344,35 @@ def test_given_a_cell_with_controls_of_direction_when_its_event_is_shown_then_th
         assert json.loads(written)["data"]["published"] == {"Remark": cell}
 
 
+EDGES = """([selector, parts]) => {
+    const within = document.querySelector(selector);
+    const walker = document.createTreeWalker(within, NodeFilter.SHOW_TEXT);
+    const nodes = [];
+    while (walker.nextNode()) nodes.push(walker.currentNode);
+    return parts.map((part) => {
+        const node = nodes.find((each) => each.data.includes(part));
+        const range = document.createRange();
+        range.setStart(node, node.data.indexOf(part));
+        range.setEnd(node, node.data.indexOf(part) + part.length);
+        const { left, right } = range.getBoundingClientRect();
+        return [left, right];
+    });
+}"""
+
+
+def test_given_names_from_right_to_left_when_they_are_shown_then_each_figure_stays_where_it_is_written(
+    visit: Visit, server: Server
+) -> None:
+    company, item = "شركة النماذج 2", "دليل"
+    log = projected(server, [called("u1", used(company, item, "=1234", "2023-12-31"))])
+    with visit() as someone:
+        page = someone.opens(at(log, view="log", language="en"))
+        expect(page.locator("tbody tr")).to_have_count(1)
+        assert company in page.locator("tbody tr").inner_text()
+        edges = page.evaluate(EDGES, ["tbody td", ["Users: ", company, item, "1,234 users"]])
+        assert edges == sorted(edges)
+
+
 @only_long
 def test_a_term_that_is_called_like_a_part_of_the_language_is_shown_as_it_is(
     visit: Visit, server: Server

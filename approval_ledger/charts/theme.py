@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ BY_DAY = 90  # days, up to which an axis shows days; a longer one shows months
 TICK = 100  # pixels from one tick to the next, at least
 _DAY_STEPS = (("day", 1, 1), ("day", 2, 2), ("week", 1, 7), ("week", 2, 14), ("month", 1, 31))
 _MONTH_STEPS = (("month", 1, 31), ("month", 2, 61), ("month", 3, 92), ("month", 6, 183), ("year", 1, 366))
+
+# Letters that are written from right to left, with the spaces, digits and marks between them. The page has the same pattern.
+_LETTER = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+_RIGHT_TO_LEFT = re.compile(f"[{_LETTER}](?:[ .'’&_+\\-\u200c\u200d]?[{_LETTER}0-9])*")
 
 MARGIN = 0.015  # of the length of the time axis, on either side
 
@@ -248,6 +253,11 @@ def told_contradictions(found: Mapping[str, Any], look: Look) -> Iterator[str]:
         yield look.words.contradiction_of(contradiction)
 
 
+def isolated(text: str) -> str:
+    """A text as it is drawn, in which a name that is written from right to left does not take the figure beside it to its other side."""
+    return _RIGHT_TO_LEFT.sub("\u2068\\g<0>\u2069", text)
+
+
 def wrapped(text: str, width: float, size: int) -> list[str]:
     """The lines of a text in a font of `size` pixels, none of them much wider than `width` pixels."""
     lines, line, used = [], "", 0.0
@@ -257,7 +267,7 @@ def wrapped(text: str, width: float, size: int) -> list[str]:
             lines.append(line.rstrip())
             line, used = "", 0.0
         line, used = line + word, used + wide
-    return [*lines, line.rstrip()]
+    return [isolated(line) for line in [*lines, line.rstrip()]]
 
 
 def _words(text: str) -> list[str]:
