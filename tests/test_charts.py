@@ -563,6 +563,15 @@ def test_chinese_names_below_an_english_title_make_a_chart_no_wider(history: Log
     assert wide <= 760 + LABELS
 
 
+@pytest.mark.parametrize("width", [NARROWEST, 760])
+def test_given_long_chinese_names_beside_an_english_chart_when_it_is_drawn_then_it_is_no_wider(
+    log: Log, width: int
+) -> None:
+    report(log, granted("上海人工智能创新中心（上海人工智能实验室）", "书生", "2023-08-31"))
+    (wide,) = struct.unpack(">I", to_png(drawn(log, "companies", Look.of(width=width)), 1)[16:20])
+    assert wide <= width + LABELS
+
+
 @pytest.mark.parametrize(
     ("last", "width", "language"),
     some(

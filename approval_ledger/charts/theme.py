@@ -37,13 +37,10 @@ _RIGHT_TO_LEFT = re.compile(f"[{_LETTER}](?:[ .'’&_+\\-\u200c\u200d]?[{_LETTER
 
 MARGIN = 0.015  # of the length of the time axis, on either side
 
-_SANS = (
+SANS = (
     '"Noto Sans", "Liberation Sans", "Helvetica Neue", Arial, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", '
     '"WenQuanYi Micro Hei", sans-serif'
 )
-# vl-convert contains Source Sans 3, so that pictures with Latin letters look the same on every machine. If that font comes first, it
-# takes Chinese characters to be 1.7 times as wide as they are, and leaves room for that.
-SANS: dict[Language, str] = {"en": f'"Source Sans 3", {_SANS}', "zh": _SANS}
 SERIF = 'Georgia, "Noto Serif", "Liberation Serif", "Songti SC", "Noto Serif CJK SC", "WenQuanYi Micro Hei", serif'
 
 
@@ -98,11 +95,6 @@ class Look:
         return cls(WORDS[language], COLOURS[theme], width)
 
     @property
-    def sans(self) -> str:
-        """The fonts of all texts except the title."""
-        return SANS[self.words.language]
-
-    @property
     def room(self) -> int:
         """The width inside the padding."""
         return self.width - 2 * PADDING
@@ -121,11 +113,10 @@ def framed(
     """A whole chart: its title, a note on what it shows, the ledger and position, and a description in words. `beside` is how many
     pixels left of the plot its legend cannot use."""
     below = [*wrapped(note, look.room, 13), *wrapped(_provenance(answer, look.words), look.room, 13)]
-    fonts = {"subtitleFont": _SANS} if any(map(_wide, "".join(below))) else {}
     return {
         "$schema": SCHEMA,
         "description": description,
-        "title": {"text": wrapped(title, look.room, 20), "subtitle": below, **fonts},
+        "title": {"text": wrapped(title, look.room, 20), "subtitle": below},
         "background": look.colours.paper,
         "padding": PADDING,
         "config": _config(look, look.room - beside),
@@ -317,7 +308,7 @@ def _provenance(answer: Answer, words: Words) -> str:
 def _config(look: Look, room: int) -> dict[str, Any]:
     colours, narrow = look.colours, room < LEGEND
     return {
-        "font": look.sans,
+        "font": SANS,
         "view": {"stroke": None},
         "concat": {"spacing": 28},
         "title": {
@@ -328,7 +319,7 @@ def _config(look: Look, room: int) -> dict[str, Any]:
             "fontWeight": "bold",
             "color": colours.ink,
             "lineHeight": 25,
-            "subtitleFont": look.sans,
+            "subtitleFont": SANS,
             "subtitleFontSize": 13,
             "subtitleColor": colours.muted,
             "subtitleLineHeight": 18,
