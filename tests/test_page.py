@@ -1113,6 +1113,25 @@ def test_where_the_server_goes_away_the_page_says_so_and_comes_back(
         context.close()
 
 
+def test_given_files_newer_than_the_page_when_a_view_is_opened_then_the_page_says_so_and_loads_again(
+    visit: Visit, history: Log
+) -> None:
+    """As after an upgrade of the server: the page had said for ever that the server cannot be reached, while it was live."""
+    with visit() as someone:
+        page = someone.opens(at(history, language="en"))
+        page.route(
+            "**/view-batches.js",
+            lambda route: route.fulfill(
+                content_type="text/javascript", body='import { newer } from "./parts.js";'
+            ),
+        )
+        page.get_by_role("link", name="Batches", exact=True).click()
+        expect(page.get_by_role("alert")).to_contain_text("newer files than this page")
+        page.unroute("**/view-batches.js")
+        page.get_by_role("button", name="Load the page again").click()
+        expect(page.locator("caption", has_text="Every batch")).to_be_visible()
+
+
 @only_long
 def test_given_a_server_that_comes_back_with_nothing_new_then_a_click_on_a_link_to_the_data_is_not_lost(
     browser: Browser, history: Log, server: Server
