@@ -379,6 +379,9 @@ def test_given_what_became_of_approvals_and_of_companies_when_a_history_is_shown
     ):
         assert f"  {told}  " in of_both.out
     assert "  amended: 7, now Bot 2, C  " in of_the_new_holder.out
+    assert of_the_new_holder.out.startswith(
+        "no company that was asked about has an approval that is known by name\n"
+    )
 
 
 def test_given_claims_that_differ_in_a_period_a_basis_or_a_margin_when_the_sources_are_shown_then_no_two_rows_are_equal(

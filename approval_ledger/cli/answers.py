@@ -127,7 +127,7 @@ def show_companies(answer: Answer) -> None:
             for company in answer["answers"]
             for approvals in company["approvals"]
         ),
-        empty="no company has an approval that is known by name",
+        empty="no company that was asked about has an approval that is known by name",
     )
     if others := [company["company"] for company in answer["answers"] if not company["approvals"]]:
         show.plain(f"with no approval known by name: {', '.join(others)}")
