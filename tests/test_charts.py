@@ -642,6 +642,19 @@ def test_given_names_from_right_to_left_when_they_are_drawn_then_each_is_kept_ap
     assert all("\u2068" not in each["description"] for each in (sources, batches, timeline))
 
 
+def test_given_changes_without_a_day_when_a_timeline_is_drawn_then_it_says_how_many_there_are(
+    log: Log,
+) -> None:
+    """Lists name a new holder without saying since when. The chart of that company had said that the ledger has nothing on it."""
+    report(log, granted("A", "Bot", "2023-08-31", number="7"), amended("7", company="B"))
+    said = "reports without a day, which are not drawn: 1"
+    of_holder, of_next = drawn(log, "companies", name="A"), drawn(log, "companies", name="B")
+    assert of_next["description"] == f"{said}."
+    assert (said,) in rows(of_next, "says")
+    for chart_of_one in (of_holder, of_next):
+        assert said in " ".join(chart_of_one["title"]["subtitle"])
+
+
 # What comes from a source is text
 
 HOSTILE = [

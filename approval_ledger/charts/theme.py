@@ -124,10 +124,10 @@ def framed(
     }
 
 
-def nothing(look: Look) -> Mapping[str, Any]:
-    """The body of a chart that has nothing to draw, which says so."""
+def nothing(look: Look, says: str = "") -> Mapping[str, Any]:
+    """The body of a chart that has nothing to draw, which says so, or why."""
     return {
-        "data": {"values": [{"says": look.words.nothing}]},
+        "data": {"values": [{"says": says or look.words.nothing}]},
         "width": look.room,
         "height": 60,
         "mark": {"type": "text", "fontSize": 14},
