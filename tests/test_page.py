@@ -452,6 +452,22 @@ def test_a_claim_is_told_once_with_its_origins_as_they_are_written(visit: Visit,
         expect(table.locator("tbody th", has_text="Batch 1: 11")).not_to_have_count(0)
 
 
+def test_given_more_claims_than_are_listed_when_sources_are_shown_then_it_says_so_and_the_digest_is_of_these(
+    visit: Visit, server: Server, api: Api
+) -> None:
+    grants = [granted(f"Company {n}", f"Item {n}", "2023-08-31") for n in range(301)]
+    log = projected(server, [called(f"g{n}", grant) for n, grant in enumerate(grants)])
+    with visit() as someone:
+        page = someone.opens(at(log, view="sources", language="en"))
+        note = page.get_by_text("Only the first 300 claims are listed here")
+        whole = note.get_by_role("link", name="JSON").get_attribute("href")
+        assert len(api.client.get(f"/{whole}").json()["answers"]) == 301
+        expect(page.locator("tbody tr")).to_have_count(300)
+        digest = page.locator("#foot code").first.get_attribute("title")
+        question = page.locator("#foot code").nth(1).inner_text()
+        assert api.client.get(f"/{question}").json()["digest"] == digest
+
+
 @only_long
 def test_where_no_company_has_a_name_like_that_none_is_drawn(visit: Visit, history: Log) -> None:
     with visit() as someone:
