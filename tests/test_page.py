@@ -157,6 +157,25 @@ def test_given_who_repeats_a_repeater_when_the_chart_of_sources_is_drawn_then_it
         total("=9", "2023-09-30", source=("Blog", "OODAloop")),
     ]
     log = projected(server, [called(f"t{n}", report) for n, report in enumerate(reports)])
+    nothing_moves_when_the_chart_comes(visit, at(log, view="sources"))
+
+
+@only_long
+def test_given_what_became_of_approvals_when_a_timeline_is_drawn_then_it_has_the_room_that_was_kept(
+    visit: Visit, server: Server
+) -> None:
+    grants = [granted("A", f"Bot {n}", "2023-08-31", number=str(n)) for n in range(4)]
+    changes = [
+        amended("0", item="Bot 9", on="2024-01"),
+        revoked("1", on="2024-02-01"),
+        amended("2", company="B"),
+    ]
+    reports = [*grants, *changes, identified("a", "A"), merged("b", "a")]
+    log = projected(server, [called(f"e{n}", report) for n, report in enumerate(reports)])
+    nothing_moves_when_the_chart_comes(visit, at(log, view="companies", name="A"))
+
+
+def nothing_moves_when_the_chart_comes(visit: Visit, address: str) -> None:
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -165,7 +184,7 @@ def test_given_who_repeats_a_repeater_when_the_chart_of_sources_is_drawn_then_it
     with visit() as someone:
         someone.page.route("**/charts/*", hold)
         with someone.page.expect_request("**/charts/*"):
-            page = someone.opens(at(log, view="sources"))
+            page = someone.opens(address)
         below = page.locator(".chart details")
         before = below.bounding_box()
         held.pop().continue_()
