@@ -571,6 +571,15 @@ def test_chinese_names_below_an_english_title_make_a_chart_no_wider(history: Log
     assert wide <= 760 + LABELS
 
 
+@pytest.mark.parametrize("width", [NARROWEST, 760])
+def test_given_long_chinese_names_beside_an_english_chart_when_it_is_drawn_then_it_is_no_wider(
+    log: Log, width: int
+) -> None:
+    report(log, granted("上海人工智能创新中心（上海人工智能实验室）", "书生", "2023-08-31"))
+    (wide,) = struct.unpack(">I", to_png(drawn(log, "companies", Look.of(width=width)), 1)[16:20])
+    assert wide <= width + LABELS
+
+
 @pytest.mark.parametrize(
     ("last", "width", "language"),
     some(
@@ -621,6 +630,37 @@ def test_the_same_question_and_look_give_the_same_specification(history: Log) ->
     for name in CHARTS:
         first, second = (json.dumps(drawn(history, name)) for _ in range(2))
         assert first == second
+
+
+def test_given_names_from_right_to_left_when_they_are_drawn_then_each_is_kept_apart_from_the_figures_beside_it(
+    log: Log,
+) -> None:
+    """Otherwise a picture has `: 8` on the other side of the name. The words stay as they were reported."""
+    name, label = "شركة النماذج 2", "דגם"
+    report(
+        log,
+        granted(name, "Guide", "2023-08-31", terms=("هيئة", "filing", "service")),
+        batch(None, "=8", "2023-08-31", label=label, source=name),
+    )
+    sources, batches = drawn(log, "sources"), drawn(log, "batches")
+    timeline = drawn(log, "companies", name=name)
+    assert (f"\u2068{name}\u2069",) in rows(sources, "name")
+    assert ("batch “\u2068דגם\u2069”, 31 Aug 2023",) in rows(batches, "name")
+    assert timeline["title"]["text"] == [f"Reports about \u2068{name}\u2069"]
+    assert all("\u2068" not in each["description"] for each in (sources, batches, timeline))
+
+
+def test_given_changes_without_a_day_when_a_timeline_is_drawn_then_it_says_how_many_there_are(
+    log: Log,
+) -> None:
+    """Lists name a new holder without saying since when. The chart of that company had said that the ledger has nothing on it."""
+    report(log, granted("A", "Bot", "2023-08-31", number="7"), amended("7", company="B"))
+    said = "reports without a day, which are not drawn: 1"
+    of_holder, of_next = drawn(log, "companies", name="A"), drawn(log, "companies", name="B")
+    assert of_next["description"] == f"{said}."
+    assert (said,) in rows(of_next, "says")
+    for chart_of_one in (of_holder, of_next):
+        assert said in " ".join(chart_of_one["title"]["subtitle"])
 
 
 # What comes from a source is text
@@ -799,7 +839,7 @@ def contrast(one: str, other: str) -> float:
 
 def test_characters_that_no_font_has_are_noticed() -> None:
     assert can_draw("ab")
-    assert not can_draw("\ue123\ue124")  # of private use
+    assert not can_draw("\U0010f123\U0010f124")  # of private use; symbol fonts have those of the basic plane
 
 
 @only_long

@@ -332,14 +332,17 @@ def test_batches_shares_sources_and_companies_have_the_shape_of_every_answer(new
 
 def test_a_company_is_found_by_each_of_its_names_in_each_spelling(news: Ledger) -> None:
     spellings = (" ＢＡＩＤＵ\u200b", "百度", "北京百度网讯科技有限公司")
-    *found, shown = news.together(
-        *(("companies", name, "--json") for name in spellings), ("companies", "01.ai")
+    *found, shown, baidu = news.together(
+        *(("companies", name, "--json") for name in spellings), ("companies", "01.ai"), ("companies", "Baidu")
     )
     assert len({ran.out for ran in found}) == 1
     (company,) = found[0].document["answers"]
     assert (company["company"], company["names"][:2]) == ("baidu", ["Baidu", "百度"])
     users = next(entry["users"] for entry in company["history"] if entry["kind"] == "used")
     assert (users["low"], users["high"]) == (100_000_001, None)
+    assert (
+        "Ernie Bot: more than 100,000,000 users" in baidu.out
+    )  # as its source put it, and as the page has it
     for words in ("零一万物", "named in batch 4", "OODAloop"):
         assert words in shown.out
 
@@ -376,6 +379,9 @@ def test_given_what_became_of_approvals_and_of_companies_when_a_history_is_shown
     ):
         assert f"  {told}  " in of_both.out
     assert "  amended: 7, now Bot 2, C  " in of_the_new_holder.out
+    assert of_the_new_holder.out.startswith(
+        "no company that was asked about has an approval that is known by name\n"
+    )
 
 
 def test_given_claims_that_differ_in_a_period_a_basis_or_a_margin_when_the_sources_are_shown_then_no_two_rows_are_equal(

@@ -157,6 +157,25 @@ def test_given_who_repeats_a_repeater_when_the_chart_of_sources_is_drawn_then_it
         total("=9", "2023-09-30", source=("Blog", "OODAloop")),
     ]
     log = projected(server, [called(f"t{n}", report) for n, report in enumerate(reports)])
+    nothing_moves_when_the_chart_comes(visit, at(log, view="sources"))
+
+
+@only_long
+def test_given_what_became_of_approvals_when_a_timeline_is_drawn_then_it_has_the_room_that_was_kept(
+    visit: Visit, server: Server
+) -> None:
+    grants = [granted("A", f"Bot {n}", "2023-08-31", number=str(n)) for n in range(4)]
+    changes = [
+        amended("0", item="Bot 9", on="2024-01"),
+        revoked("1", on="2024-02-01"),
+        amended("2", company="B"),
+    ]
+    reports = [*grants, *changes, identified("a", "A"), merged("b", "a")]
+    log = projected(server, [called(f"e{n}", report) for n, report in enumerate(reports)])
+    nothing_moves_when_the_chart_comes(visit, at(log, view="companies", name="A"))
+
+
+def nothing_moves_when_the_chart_comes(visit: Visit, address: str) -> None:
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -165,7 +184,7 @@ def test_given_who_repeats_a_repeater_when_the_chart_of_sources_is_drawn_then_it
     with visit() as someone:
         someone.page.route("**/charts/*", hold)
         with someone.page.expect_request("**/charts/*"):
-            page = someone.opens(at(log, view="sources"))
+            page = someone.opens(address)
         below = page.locator(".chart details")
         before = below.bounding_box()
         held.pop().continue_()
@@ -450,6 +469,22 @@ def test_a_claim_is_told_once_with_its_origins_as_they_are_written(visit: Visit,
         expect(table).not_to_contain_text("Batch: Batch")
         expect(table).to_contain_text("rounded to 1 percentage point")
         expect(table.locator("tbody th", has_text="Batch 1: 11")).not_to_have_count(0)
+
+
+def test_given_more_claims_than_are_listed_when_sources_are_shown_then_it_says_so_and_the_digest_is_of_these(
+    visit: Visit, server: Server, api: Api
+) -> None:
+    grants = [granted(f"Company {n}", f"Item {n}", "2023-08-31") for n in range(301)]
+    log = projected(server, [called(f"g{n}", grant) for n, grant in enumerate(grants)])
+    with visit() as someone:
+        page = someone.opens(at(log, view="sources", language="en"))
+        note = page.get_by_text("Only the first 300 claims are listed here")
+        whole = note.get_by_role("link", name="JSON").get_attribute("href")
+        assert len(api.client.get(f"/{whole}").json()["answers"]) == 301
+        expect(page.locator("tbody tr")).to_have_count(300)
+        digest = page.locator("#foot code").first.get_attribute("title")
+        question = page.locator("#foot code").nth(1).inner_text()
+        assert api.client.get(f"/{question}").json()["digest"] == digest
 
 
 @only_long
@@ -1113,6 +1148,25 @@ def test_where_the_server_goes_away_the_page_says_so_and_comes_back(
         context.close()
 
 
+def test_given_files_newer_than_the_page_when_a_view_is_opened_then_the_page_says_so_and_loads_again(
+    visit: Visit, history: Log
+) -> None:
+    """As after an upgrade of the server: the page had said for ever that the server cannot be reached, while it was live."""
+    with visit() as someone:
+        page = someone.opens(at(history, language="en"))
+        page.route(
+            "**/view-batches.js",
+            lambda route: route.fulfill(
+                content_type="text/javascript", body='import { newer } from "./parts.js";'
+            ),
+        )
+        page.get_by_role("link", name="Batches", exact=True).click()
+        expect(page.get_by_role("alert")).to_contain_text("newer files than this page")
+        page.unroute("**/view-batches.js")
+        page.get_by_role("button", name="Load the page again").click()
+        expect(page.locator("caption", has_text="Every batch")).to_be_visible()
+
+
 @only_long
 def test_given_a_server_that_comes_back_with_nothing_new_then_a_click_on_a_link_to_the_data_is_not_lost(
     browser: Browser, history: Log, server: Server
@@ -1342,6 +1396,35 @@ def test_given_a_cell_with_controls_of_direction_when_its_event_is_shown_then_th
         written = panel.locator("pre").inner_text()
         assert r"valid until 2\u202e4202\u2066" in written
         assert json.loads(written)["data"]["published"] == {"Remark": cell}
+
+
+EDGES = """([selector, parts]) => {
+    const within = document.querySelector(selector);
+    const walker = document.createTreeWalker(within, NodeFilter.SHOW_TEXT);
+    const nodes = [];
+    while (walker.nextNode()) nodes.push(walker.currentNode);
+    return parts.map((part) => {
+        const node = nodes.find((each) => each.data.includes(part));
+        const range = document.createRange();
+        range.setStart(node, node.data.indexOf(part));
+        range.setEnd(node, node.data.indexOf(part) + part.length);
+        const { left, right } = range.getBoundingClientRect();
+        return [left, right];
+    });
+}"""
+
+
+def test_given_names_from_right_to_left_when_they_are_shown_then_each_figure_stays_where_it_is_written(
+    visit: Visit, server: Server
+) -> None:
+    company, item = "شركة النماذج 2", "دليل"
+    log = projected(server, [called("u1", used(company, item, "=1234", "2023-12-31"))])
+    with visit() as someone:
+        page = someone.opens(at(log, view="log", language="en"))
+        expect(page.locator("tbody tr")).to_have_count(1)
+        assert company in page.locator("tbody tr").inner_text()
+        edges = page.evaluate(EDGES, ["tbody td", ["Users: ", company, item, "1,234 users"]])
+        assert edges == sorted(edges)
 
 
 @only_long

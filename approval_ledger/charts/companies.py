@@ -8,7 +8,7 @@ from typing import Any
 from projections import Answer
 
 from . import rows
-from .theme import Look, Specification, clipped, framed, nothing, wrapped
+from .theme import SANS, Look, Specification, clipped, framed, nothing, wrapped
 
 MOST = 30  # rows of a panel
 STEP = 24  # pixels a row
@@ -70,7 +70,7 @@ def _panel(terms: str, held: list[Row], look: Look) -> Specification:
     return {
         "title": {
             "text": wrapped(clipped(_terms(terms, look), 2 * look.room, 13), look.room, 13),
-            "font": look.sans,
+            "font": SANS,
             "fontSize": 13,
             "lineHeight": 18,
             "frame": "group",

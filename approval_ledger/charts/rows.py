@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .theme import Look, Specification, clipped, fading, legend, ticks_of_counts
+from .theme import Look, Specification, clipped, fading, isolated, legend, ticks_of_counts
 
 Row = dict[str, Any]
 
@@ -39,7 +39,7 @@ def names(look: Look) -> list[Specification]:
 def named(look: Look, name: str, below: str) -> Row:
     """What `names` writes, clipped to the room there is."""
     width = side(look) - 12
-    return {"name": clipped(name, width, 13), "below": clipped(below, width, 11)}
+    return {"name": isolated(clipped(name, width, 13)), "below": isolated(clipped(below, width, 11))}
 
 
 def ranges(look: Look, low: str, high: str, names: Iterable[str] = FILLED) -> list[Specification]:

@@ -9,7 +9,7 @@ from events.quantities import MAX_COUNT
 from projections import Answer
 
 from . import rows
-from .theme import Look, Specification, fading, framed, nothing, told_contradictions
+from .theme import SANS, Look, Specification, fading, framed, nothing, told_contradictions
 
 MOST = 40  # rows, of the latest days
 STEP = 40  # pixels a row
@@ -65,8 +65,8 @@ def _body(found: list[tuple[Row, Row]], look: Look) -> Mapping[str, Any]:
     return {
         "data": {"values": values},
         "vconcat" if narrow else "hconcat": [
-            _panel(look, look.words.stock, rows.counts(top, width), width, len(values), stocks),
-            _panel(look, look.words.share, _percent(width), width, len(values), shares),
+            _panel(look.words.stock, rows.counts(top, width), width, len(values), stocks),
+            _panel(look.words.share, _percent(width), width, len(values), shares),
         ],
         "spacing": SPACING,
     }
@@ -94,12 +94,12 @@ def _written(which: str, at: str, colour: str | None = None) -> Specification:
 
 
 def _panel(
-    look: Look, title: str, x: Mapping[str, Any], width: int, number: int, drawn: list[Specification]
+    title: str, x: Mapping[str, Any], width: int, number: int, drawn: list[Specification]
 ) -> Specification:
     return {
         "title": {
             "text": title,
-            "font": look.sans,
+            "font": SANS,
             "fontSize": 13,
             "fontWeight": "normal",
             "frame": "group",

@@ -12,7 +12,7 @@ from events import name_key
 from projections import Answer
 from projections import sources as fold
 
-from .theme import Look, Specification, clipped, framed, nothing
+from .theme import Look, Specification, clipped, framed, isolated, nothing
 
 MOST = 60  # lines
 STEP = 24  # pixels between two names
@@ -94,7 +94,7 @@ def _body(cited: Cited, look: Look) -> Mapping[str, Any]:
         for origin in dict.fromkeys(line["origin"] for line in lines)
     }
     origins = [
-        {"from": at, "name": clipped(origin, side - 14, BOLD), "says": origin}
+        {"from": at, "name": isolated(clipped(origin, side - 14, BOLD)), "says": origin}
         for origin, at in stands.items()
     ]
     text = {"type": "text", "baseline": "middle", "fontSize": 13}
@@ -173,7 +173,7 @@ def _line(number: int, pair: tuple[str, str | None], positions: list[int], look:
     return {
         "to": number,
         "origin": origin,
-        "name": clipped(name, side - 60, 13) + f" ({count})",
+        "name": isolated(clipped(name, side - 60, 13)) + f" ({count})",
         "thick": min(1 + sqrt(len(positions)), 6),
         "says": _said(pair, positions, look),
         "evidence": sorted(positions)[:EVIDENCE],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,15 +31,16 @@ TICK = 100  # pixels from one tick to the next, at least
 _DAY_STEPS = (("day", 1, 1), ("day", 2, 2), ("week", 1, 7), ("week", 2, 14), ("month", 1, 31))
 _MONTH_STEPS = (("month", 1, 31), ("month", 2, 61), ("month", 3, 92), ("month", 6, 183), ("year", 1, 366))
 
+# Letters that are written from right to left, with the spaces, digits and marks between them. The page has the same pattern.
+_LETTER = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+_RIGHT_TO_LEFT = re.compile(f"[{_LETTER}](?:[ .'’&_+\\-\u200c\u200d]?[{_LETTER}0-9])*")
+
 MARGIN = 0.015  # of the length of the time axis, on either side
 
-_SANS = (
+SANS = (
     '"Noto Sans", "Liberation Sans", "Helvetica Neue", Arial, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", '
     '"WenQuanYi Micro Hei", sans-serif'
 )
-# vl-convert contains Source Sans 3, so that pictures with Latin letters look the same on every machine. If that font comes first, it
-# takes Chinese characters to be 1.7 times as wide as they are, and leaves room for that.
-SANS: dict[Language, str] = {"en": f'"Source Sans 3", {_SANS}', "zh": _SANS}
 SERIF = 'Georgia, "Noto Serif", "Liberation Serif", "Songti SC", "Noto Serif CJK SC", "WenQuanYi Micro Hei", serif'
 
 
@@ -93,11 +95,6 @@ class Look:
         return cls(WORDS[language], COLOURS[theme], width)
 
     @property
-    def sans(self) -> str:
-        """The fonts of all texts except the title."""
-        return SANS[self.words.language]
-
-    @property
     def room(self) -> int:
         """The width inside the padding."""
         return self.width - 2 * PADDING
@@ -116,11 +113,10 @@ def framed(
     """A whole chart: its title, a note on what it shows, the ledger and position, and a description in words. `beside` is how many
     pixels left of the plot its legend cannot use."""
     below = [*wrapped(note, look.room, 13), *wrapped(_provenance(answer, look.words), look.room, 13)]
-    fonts = {"subtitleFont": _SANS} if any(map(_wide, "".join(below))) else {}
     return {
         "$schema": SCHEMA,
         "description": description,
-        "title": {"text": wrapped(title, look.room, 20), "subtitle": below, **fonts},
+        "title": {"text": wrapped(title, look.room, 20), "subtitle": below},
         "background": look.colours.paper,
         "padding": PADDING,
         "config": _config(look, look.room - beside),
@@ -128,10 +124,10 @@ def framed(
     }
 
 
-def nothing(look: Look) -> Mapping[str, Any]:
-    """The body of a chart that has nothing to draw, which says so."""
+def nothing(look: Look, says: str = "") -> Mapping[str, Any]:
+    """The body of a chart that has nothing to draw, which says so, or why."""
     return {
-        "data": {"values": [{"says": look.words.nothing}]},
+        "data": {"values": [{"says": says or look.words.nothing}]},
         "width": look.room,
         "height": 60,
         "mark": {"type": "text", "fontSize": 14},
@@ -248,6 +244,11 @@ def told_contradictions(found: Mapping[str, Any], look: Look) -> Iterator[str]:
         yield look.words.contradiction_of(contradiction)
 
 
+def isolated(text: str) -> str:
+    """A text as it is drawn, in which a name that is written from right to left does not take the figure beside it to its other side."""
+    return _RIGHT_TO_LEFT.sub("\u2068\\g<0>\u2069", text)
+
+
 def wrapped(text: str, width: float, size: int) -> list[str]:
     """The lines of a text in a font of `size` pixels, none of them much wider than `width` pixels."""
     lines, line, used = [], "", 0.0
@@ -257,7 +258,7 @@ def wrapped(text: str, width: float, size: int) -> list[str]:
             lines.append(line.rstrip())
             line, used = "", 0.0
         line, used = line + word, used + wide
-    return [*lines, line.rstrip()]
+    return [isolated(line) for line in [*lines, line.rstrip()]]
 
 
 def _words(text: str) -> list[str]:
@@ -307,7 +308,7 @@ def _provenance(answer: Answer, words: Words) -> str:
 def _config(look: Look, room: int) -> dict[str, Any]:
     colours, narrow = look.colours, room < LEGEND
     return {
-        "font": look.sans,
+        "font": SANS,
         "view": {"stroke": None},
         "concat": {"spacing": 28},
         "title": {
@@ -318,7 +319,7 @@ def _config(look: Look, room: int) -> dict[str, Any]:
             "fontWeight": "bold",
             "color": colours.ink,
             "lineHeight": 25,
-            "subtitleFont": look.sans,
+            "subtitleFont": SANS,
             "subtitleFontSize": 13,
             "subtitleColor": colours.muted,
             "subtitleLineHeight": 18,

@@ -26,20 +26,23 @@ def timeline(answer: Answer, look: Look) -> Specification:
         first["names"][0] if first["names"] else first["company"]
     )  # a record that only a merger mentions has no names
     others = [name for found in answer["answers"] for name in found["names"] if name != company]
-    note = words.timeline_note
+    drawn, undated = entries[-MOST:], _undated(answer)
+    told, notes = [entry["says"] for entry in drawn], [words.timeline_note]
     if others:
-        note = words.sentences([words.also_called.format(names=words.listed(others)), note])
-    told = [entry["says"] for entry in entries[-MOST:]] or [words.nothing]
+        notes.insert(0, words.also_called.format(names=words.listed(others)))
     if len(entries) > MOST:
         told.append(words.earliest.format(n=len(entries) - MOST))
-        note += words.list_separator + told[-1]
+        notes[-1] += words.list_separator + told[-1]
+    if undated:
+        told.append(words.undated.format(n=undated))
+        notes.append(told[-1])
     return framed(
         look,
         answer,
         title=words.timeline_title.format(company=company),
-        note=note,
-        description=words.sentences(told),
-        body=_body(entries[-MOST:], look) if entries else nothing(look),
+        note=words.sentences(notes) if len(notes) > 1 else notes[0],
+        description=words.sentences(told or [words.nothing]),
+        body=_body(drawn, look) if drawn else nothing(look, *told),
     )
 
 
@@ -64,19 +67,34 @@ def _of_entry(entry: Row, look: Look) -> Iterator[Row]:
         case "granted":
             item = entry["item"]["name"]
             yield _row(entry, entry["approved_on"], "granted", item, look)
-            for change in entry["later"]:
-                yield from _change(change, item, look)
+            yield from _changed(entry, item, look)
         case _:
             of = entry.get("registry_number") or entry.get("item", {}).get("name") or entry["instrument"]
-            for change in (entry, *entry.get("later", [])):
-                yield from _change(change, of, look)
+            yield from _changed(entry, of, look)
 
 
-def _change(change: Row, item: str, look: Look) -> Iterator[Row]:
-    """The row of a change of an approval; a change without a day has no place on the time axis."""
-    on = change.get("on") or change.get("amended_on")
-    if on is not None:
-        yield _row(change, on, change["kind"], item, look)
+def _changed(entry: Row, item: str, look: Look) -> Iterator[Row]:
+    """A row for each change of an approval; one without a day has no place on the time axis."""
+    for change in _changes(entry):
+        if (on := _day(change)) is not None:
+            yield _row(change, on, change["kind"], item, look)
+
+
+def _changes(entry: Row) -> list[Row]:
+    """The changes of an approval that an entry of a history is, or has."""
+    itself = [] if entry["kind"] in ("used", "named", "granted") else [entry]
+    return [*itself, *entry.get("later", [])]
+
+
+def _day(change: Row) -> str | None:
+    on: str | None = change.get("on") or change.get("amended_on")
+    return on
+
+
+def _undated(answer: Answer) -> int:
+    """How many changes have no day."""
+    histories = (entry for found in answer["answers"] for entry in found["history"])
+    return sum(_day(change) is None for entry in histories for change in _changes(entry))
 
 
 def _row(entry: Row, on: str, kind: str, what: str, look: Look) -> Row:

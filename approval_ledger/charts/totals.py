@@ -12,6 +12,7 @@ from projections import Answer, terms
 
 from .reports import Report
 from .theme import (
+    SANS,
     Look,
     Specification,
     axis_of_days,
@@ -385,7 +386,7 @@ def _panel_title(found: Row, look: Look) -> Row:
     text = words.said(words.listed([words.counted(found), *also]), figure)
     return {
         "text": wrapped(clipped(text, 2 * look.room, 13), look.room, 13),
-        "font": look.sans,
+        "font": SANS,
         "fontSize": 13,
         "lineHeight": 18,
         "frame": "group",

@@ -36,6 +36,7 @@ class Words:
     more: str
     earliest: str
     more_days: str
+    undated: str
     nothing: str
     contradiction: str
     contradicted: str
@@ -205,6 +206,7 @@ EN = Words(
     more="and {n} more that are not drawn",
     earliest="and {n} earlier ones that are not drawn",
     more_days="and {n} more days, which the chart shows",
+    undated="reports without a day, which are not drawn: {n}",
     nothing="The ledger has nothing on this yet",
     contradiction="in contradiction",
     contradicted="Contradiction between positions {positions}: {says}",
@@ -289,6 +291,7 @@ ZH = Words(
     more="另有 {n} 项未画出",
     earliest="另有最早的 {n} 项未画出",
     more_days="另有 {n} 天，见图表",
+    undated="日期不明而未画出的报道：{n} 项",
     nothing="账本中尚无此类记录",
     contradiction="相互矛盾",
     contradicted="位置 {positions} 的报道相互矛盾：{says}",

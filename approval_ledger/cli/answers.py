@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from events import Event
+from events.quantities import Count
 from projections import Answer
 
 from . import show
@@ -126,7 +127,7 @@ def show_companies(answer: Answer) -> None:
             for company in answer["answers"]
             for approvals in company["approvals"]
         ),
-        empty="no company has an approval that is known by name",
+        empty="no company that was asked about has an approval that is known by name",
     )
     if others := [company["company"] for company in answer["answers"] if not company["approvals"]]:
         show.plain(f"with no approval known by name: {', '.join(others)}")
@@ -194,7 +195,7 @@ def _happened(entry: dict[str, Any]) -> str:
             items = f" for {', '.join(entry['items'])}" if entry["items"] else ""
             return f"named in batch {batch}{items}"
         case "used":
-            return f"{entry['item']}: {show.bounds(entry['users'])} users"
+            return f"{entry['item']}: {Count(**entry['users']['reported'])} users"
         case "merged":
             return f"{entry['from']} merged into {entry['into']}"
         case _:

@@ -8,8 +8,23 @@ export function element(tag, attributes, ...children) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
     else made.setAttribute(name, value === true ? "" : String(value));
   }
-  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false)
+    .flatMap((child) => (typeof child === "string" ? isolated(child) : [child])));
   return made;
+}
+
+// Letters that are written from right to left, with the spaces, digits and marks between them. Charts have the same pattern.
+const LETTER = "\\u0590-\\u08ff\\ufb1d-\\ufdff\\ufe70-\\ufefc\\u{10800}-\\u{10fff}\\u{1e800}-\\u{1efff}";
+const RIGHT_TO_LEFT = new RegExp(`([${LETTER}](?:[ .'’&_+\\-\\u200c\\u200d]?[${LETTER}0-9])*)`, "u");
+
+/** A text as nodes, in which a name that is written from right to left does not take the figure beside it to its other side. */
+export function isolated(text) {
+  return text.split(RIGHT_TO_LEFT).map((part, index) => {
+    if (index % 2 === 0) return part;
+    const name = document.createElement("bdi");
+    name.textContent = part;
+    return name;
+  });
 }
 
 /** A link to another site if the address is http or https; otherwise only the text. */

@@ -1,5 +1,7 @@
 // How high a chart will be, estimated from the answer beside it, so that its space can be reserved until it is drawn.
 
+import { dayOf } from "./extent.js";
+
 const NARROW = 480; // pixels, below which titles and legends take the most lines
 const MIDDLE = 850; // pixels, below which they take some more lines than otherwise
 
@@ -21,7 +23,11 @@ const BODIES = {
   },
   batches: (answers) => 147 + 44 * Math.max(1, least(40, answers.length)),
   companies: (answers) => {
-    if (answers.some((each) => each.history)) return 124 + 40 * Math.max(1, least(60, answers.flatMap((each) => each.history).length));
+    if (answers.some((each) => each.history)) {
+      // What became of an approval has a row of its own; what has no day is not drawn.
+      const told = answers.flatMap((each) => [...each.history.flatMap((entry) => [entry, ...(entry.later ?? [])]), ...each.merges]);
+      return 124 + 40 * Math.max(1, least(60, told.filter(dayOf).length));
+    }
     const terms = Map.groupBy(answers.flatMap((each) => each.approvals), (each) => each.terms);
     return 105 + [...terms.values()].reduce((sum, held) => sum + 74 + 24 * least(30, held.length), 0);
   },

@@ -404,13 +404,15 @@ function sayWhatCame() {
 function failed(error, page) {
   const { words } = page;
   if (error instanceof Problem && error.ofAccess) return shut(error, page);
-  const away = !(error instanceof Problem);
+  const outdated = error instanceof SyntaxError; // of a view's file that is newer than those it imports
+  const away = !outdated && !(error instanceof Problem);
   const passing = away || [429, 503].includes(error.status);
-  if (away) console.info(String(error));
-  const reset = !passing && element("a", {
-    href: addressOf({ ledger: state.ledger, view: state.view, language: state.language }), "data-key": "reset",
-  }, words.reset);
-  const text = away ? words.gone : `${words.wrong}${words.colon}${error.message}`;
+  if (away || outdated) console.info(String(error));
+  const reset = outdated ? element("button", { type: "button", onclick: () => window.location.reload() }, words.reload)
+    : !passing && element("a", {
+      href: addressOf({ ledger: state.ledger, view: state.view, language: state.language }), "data-key": "reset",
+    }, words.reset);
+  const text = outdated ? words.outdated : away ? words.gone : `${words.wrong}${words.colon}${error.message}`;
   const told = element("p", { class: "wrong", role: "alert" }, text, reset && [" ", reset]);
   place.main.querySelector("[role=alert]")?.remove();
   if (seenAt === location.search) place.main.prepend(told);

@@ -2,7 +2,7 @@
 
 import { addressOf } from "./address.js";
 import { claim } from "./claims.js";
-import { element, outside } from "./elements.js";
+import { element, isolated, outside } from "./elements.js";
 import { bounds, day } from "./figures.js";
 import { heightOf } from "./heights.js";
 import { asking, events, eventsRead, fetched, Problem } from "./ledger.js";
@@ -80,7 +80,7 @@ async function draw(page, name, parameters, drawn, words) {
     import(new URL(document.documentElement.dataset.vega, document.baseURI)), // else seen from this file
   ]);
   if (page.signal.aborted) return;
-  words.textContent = specification.description;
+  words.replaceChildren(...isolated(specification.description));
   // Expressions are interpreted, not compiled: the page's policy forbids evaluating text as a script.
   const { view } = await embed(drawn, specification, {
     actions: false, ast: true, defaultStyle: false, renderer: "svg", tooltip: tell,
@@ -104,7 +104,7 @@ function tell(_, event, __, value) {
   const text = typeof value === "object" && value !== null ? value.says : value;
   tip.hidden = !text;
   if (!text) return;
-  tip.textContent = text;
+  tip.replaceChildren(...isolated(text));
   const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
   const top = Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8);
   tip.style.transform = `translate(${Math.max(8, left)}px, ${Math.max(8, top)}px)`;
