@@ -151,16 +151,18 @@ class Log:
     def read(self, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """The events from position `after` + 1 on, in order, until the log's end or `limit` events.
 
-        Raises LogDamaged if a position is missing, including the last ones; BadQuestion for a negative `after`.
+        Raises LogDamaged if a position is missing, including the last ones; LogForked if the log was replaced between two pages;
+        BadQuestion for a negative `after`.
         """
         require_position(after)
+        entry = ""
         while limit is None or limit > 0:
-            page = self.page(after, PAGE if limit is None else min(PAGE, limit))
+            page = self.page(after, PAGE if limit is None else min(PAGE, limit), entry=entry)
             yield from page
             if not page:
                 self.head()  # only the head reveals that a log has lost its last entries
                 return
-            after += len(page)
+            after, entry = page[-1].position, page[-1].digest
             limit = None if limit is None else limit - len(page)
 
     def page(self, after: int, count: int, *, entry: str = "") -> list[RecordedEvent]:
@@ -172,15 +174,23 @@ class Log:
         require_position(after)
         if count <= 0:
             return []
+        return self._without_gap(self._next_to(after, entry, count, 1), after, 1)
+
+    def _next_to(self, position: int, entry: str, count: int, step: int) -> list[Any]:
+        """At most `count` entries after `position` (`step` 1) or before it (-1). Raises LogForked if `entry` is given and is not the
+        digest of the event there."""
         with storage():
             pipeline = self.client.pipeline(transaction=False)
-            pipeline.xrange(self._key, min=str(after + 1), count=count)
+            if step > 0:
+                pipeline.xrange(self._key, min=str(position + 1), count=count)
+            else:
+                pipeline.xrevrange(self._key, max=str(position - 1), count=count)
             if entry:
-                self.ask_at(pipeline, after)
+                self.ask_at(pipeline, position)
             entries, *there = pipeline.execute()
         if entry:
-            self._require_same_log(after, entry, self.read_at(after, there[0]))
-        return self._without_gap(entries, after, 1)
+            self._require_same_log(position, entry, self.read_at(position, there[0]))
+        return cast(list[Any], entries)
 
     def _without_gap(self, entries: list[Any], last: int, step: int) -> list[RecordedEvent]:
         events = [_recorded(entry) for entry in entries]
@@ -195,20 +205,19 @@ class Log:
 
     def read_backwards(self, before: int | None = None, limit: int | None = None) -> Iterator[RecordedEvent]:
         """At most `limit` events before position `before` (default: all up to the head), newest first. Raises LogDamaged if a
-        position is missing."""
+        position is missing; LogForked if the log was replaced between two pages."""
         if before is not None:
             require_position(before)
-        head = self.head()
-        upto = head if before is None else min(before - 1, head)
-        while upto > 0 and (limit is None or limit > 0):
+        head, entry = self.head(), ""
+        before = head + 1 if before is None else min(before, head + 1)
+        while before > 1 and (limit is None or limit > 0):
             count = PAGE if limit is None else min(PAGE, limit)
-            with storage():
-                entries = cast(list[Any], self.client.xrevrange(self._key, max=str(upto), count=count))
-            yield from self._without_gap(entries, upto + 1, -1)
-            upto -= len(entries)
-            if not entries:
-                raise LogDamaged(f"ledger {self.ledger}: position {upto} is missing. Restore a backup.")
-            limit = None if limit is None else limit - len(entries)
+            page = self._without_gap(self._next_to(before, entry, count, -1), before, -1)
+            yield from page
+            if not page:
+                raise LogDamaged(f"ledger {self.ledger}: position {before - 1} is missing. Restore a backup.")
+            before, entry = page[-1].position, page[-1].digest
+            limit = None if limit is None else limit - len(page)
 
     def read_subject(
         self,

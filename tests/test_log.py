@@ -441,6 +441,20 @@ def test_reading_backwards_begins_at_the_head(long_log: Log) -> None:
     assert positions(long_log.read_backwards(10 * LONG, limit=2)) == [LONG, LONG - 1]
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("left", [PAGE // 2, LONG])
+def test_given_another_log_takes_its_place_between_two_pages_when_reading_goes_on_then_that_is_told(
+    log: Log, backwards: bool, left: int
+) -> None:
+    log.append([report(f"e{n}") for n in range(LONG)])
+    reading = log.read_backwards() if backwards else log.read()
+    next(reading)
+    log.client.delete(keys.log(log.ledger), keys.ids(log.ledger))
+    log.append([report(f"other {n}") for n in range(left)])
+    with pytest.raises(LogForked, match="rolled back or replaced"):
+        list(reading)
+
+
 @pytest.mark.parametrize("after", [0, 1, 2, 3, PAGE, LONG, LONG + 1])
 @pytest.mark.parametrize("limit", [None, 0, 1, 7, LONG])
 def test_reading_a_subject_gives_its_events_only(long_log: Log, after: int, limit: int | None) -> None:
