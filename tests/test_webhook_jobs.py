@@ -21,7 +21,7 @@ from workers.queues import DELIVER, doorbell
 from workers.webhooks import Subscription, dead_letters, schedule, subscriptions
 
 from .command import Ledger
-from .given import append, url_of
+from .given import append, counted_round_trips, url_of
 from .long import only_long, some
 from .receiver import Receiver, Reply, Request
 from .servers import Server
@@ -260,6 +260,18 @@ def test_the_bell_is_rung_once_until_a_job_takes_it_off(log: Log, subscription: 
     append(log, 41)
     ring(log.client, log.ledger, due(log, log.head(), []))
     assert len(queue) == 2
+
+
+def test_given_many_subscriptions_when_what_is_due_is_looked_for_then_they_are_read_together(
+    log: Log, receiver: Receiver
+) -> None:
+    """This is done for every event that is appended."""
+    for _ in range(8):
+        subscriptions.add(log, receiver.url, private=True)
+    append(log, 40)
+    with counted_round_trips() as sent:
+        assert len(due(log, 1, [])) == 8
+    assert len(sent) == 2
 
 
 def broken_beside(log: Log, receiver: Receiver, *, whole: bool = False) -> Subscription:

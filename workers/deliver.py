@@ -85,14 +85,11 @@ def deliver_here(client: Redis, ledger: str) -> None:
 def due(log: Log, head: int, errors: list[Exception]) -> list[str]:
     """The webhooks to which something is to be sent, in a log that ends at `head`. Adds to `errors` what is unreadable."""
     found = []
-    for each in subscriptions.ids(log):
-        try:
-            subscription = subscriptions.find(log, each)
-        except Unreadable as error:
-            errors.append(error)
-            continue
-        if subscription is not None and webhooks.is_due(subscription, head, time.time()):
-            found.append(each)
+    for each in subscriptions.each_of(log):
+        if isinstance(each, Unreadable):
+            errors.append(each)
+        elif webhooks.is_due(each, head, time.time()):
+            found.append(each.id)
     return found
 
 

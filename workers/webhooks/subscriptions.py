@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -128,15 +128,29 @@ def ids(log: Log) -> list[str]:
     return sorted(each.decode("utf-8", "replace") for each in stored)
 
 
-def all_of(log: Log) -> list[Subscription]:
-    """All subscriptions, from the oldest. Raises Unreadable where something else wrote to one of them."""
+def each_of(log: Log) -> Iterator[Subscription | Unreadable]:
+    """All subscriptions by their ids, or why one cannot be read, in two round trips. Raises Unreadable as `ids` does."""
     names = ids(log)
     with storage():
         pipeline = log.client.pipeline(transaction=False)
         for each in names:
             pipeline.hgetall(keys.webhook(log.ledger, each))
-        found = zip(names, pipeline.execute(raise_on_error=False), strict=True)
-    read = [_read(each, stored) for each, stored in found if stored]
+        found = pipeline.execute(raise_on_error=False)
+    for each, stored in zip(names, found, strict=True):
+        if stored:
+            try:
+                yield _read(each, stored)
+            except Unreadable as error:
+                yield error
+
+
+def all_of(log: Log) -> list[Subscription]:
+    """All subscriptions, from the oldest. Raises Unreadable where something else wrote to one of them."""
+    read: list[Subscription] = []
+    for each in each_of(log):
+        if isinstance(each, Unreadable):
+            raise each
+        read.append(each)
     return sorted(read, key=lambda subscription: (subscription.created_ms, subscription.id))
 
 
