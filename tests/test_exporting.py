@@ -22,6 +22,7 @@ from approval_ledger.exporting import (
     TABLES,
     Column,
     Table,
+    describing,
     neutralised,
     restored,
     save,
@@ -34,7 +35,7 @@ from approval_ledger.exporting import (
 )
 from approval_ledger.exporting.tables import Kind
 from events import BadQuestion, EventData, Log, canonical
-from projections import PROJECTIONS, queries
+from projections import PROJECTIONS, Asked, queries
 
 from .command import ROOT, Ledger, Ran, together
 from .given import (
@@ -377,6 +378,22 @@ def test_the_sources_of_companies_are_of_all_that_their_figures_and_names_rest_o
     )
     listed = sources_of(log, queries.companies(log, at_least=7))
     assert sorted(position for source in listed for position in source["positions"]) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"at_least": len(HISTORY)}, {"known_at": 40}, {"known_at": "2024-04", "known_as": "published"}],
+    ids=str,
+)
+def test_given_more_claims_than_are_read_at_once_when_companies_are_described_then_all_of_their_sources_are(
+    log: Log, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append(HISTORY)
+    answer = queries.companies(log, **asked)
+    whole = sources_of(log, answer)
+    monkeypatch.setattr(describing, "READ_AT_ONCE", 3)
+    assert sources_of(log, answer) == whole
+    assert len(whole) > 1
 
 
 def test_the_reports_behind_an_answer_are_read_in_one_round_trip(log: Log) -> None:

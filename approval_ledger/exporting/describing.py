@@ -71,7 +71,7 @@ _BEHIND_COMPANIES = frozenset(
 """What the figures of companies follow from; their answers list only some of it."""
 
 
-READ_AT_ONCE = 1_000  # events: with all its evidence an answer may refer to most of the log
+READ_AT_ONCE = 1_000  # events or claims: with all its evidence an answer may refer to most of the log
 
 Report = tuple[int, str, str | None]  # the position, the publisher, the URL
 
@@ -81,14 +81,25 @@ def _reports(log: Log, answer: Answer) -> Iterator[Report]:
         case "sources":
             yield from _of_claims(answer["answers"])
         case "companies":
-            published = answer["known_at"] if "known_as" in answer else None
-            # Of all days, because a later total bounds an earlier one.
-            claims = queries.sources(log, **pinned(answer["position"], None, published))["answers"]
-            yield from _of_claims(claim for claim in claims if claim["type"] in _BEHIND_COMPANIES)
+            yield from _of_claims(
+                claim for claim in _claims(log, answer) if claim["type"] in _BEHIND_COMPANIES
+            )
         case _:
             positions = sorted(set(positions_in(answer["answers"])))
             for start in range(0, len(positions), READ_AT_ONCE):
                 yield from map(_published, log.at_each(positions[start : start + READ_AT_ONCE]))
+
+
+def _claims(log: Log, answer: Answer) -> Iterator[dict[str, Any]]:
+    """All claims that were known then, of all days, because a later total bounds an earlier one."""
+    published = answer["known_at"] if "known_as" in answer else None
+    asked, after = pinned(answer["position"], None, published), 0
+    if published is not None:  # for which each question reads the whole log
+        yield from queries.sources(log, **asked)["answers"]
+        return
+    while claims := queries.sources(log, after=after, limit=READ_AT_ONCE, **asked)["answers"]:
+        yield from claims
+        after = claims[-1]["reports"][0]["position"]
 
 
 def _of_claims(claims: Iterable[dict[str, Any]]) -> Iterator[Report]:
