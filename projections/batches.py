@@ -33,6 +33,8 @@ def needs(event: DecodedEvent) -> list[str]:
                 _placed_of(counted, name_key(grant.company.name)),
                 _batches(counted),
             ]
+        case BatchAnnounced() as batch:
+            return [terms.needs(terms.key_for(batch)), *lists(event)]
         case _:
             return []
 

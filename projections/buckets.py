@@ -8,6 +8,11 @@ from hashlib import sha256
 from .projection import Documents
 
 
+def needs(set_name: str, name: str) -> list[str]:
+    """The documents that adding or discarding `name` will ask for."""
+    return [_place(set_name, _bucket_of(name)), _list(set_name)]
+
+
 def add(documents: Documents, set_name: str, name: str) -> None:
     """Adds `name`; it may be there already."""
     bucket = _bucket_of(name)

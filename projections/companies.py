@@ -42,16 +42,41 @@ def needs(event: DecodedEvent) -> list[str]:
         case ApprovalGranted() as grant:
             company = name_key(grant.company.name)
             return [*approvals.needs(terms.key_for(grant), grant), _record(company), f"history\t{company}"]
+        case CompanyIdentified() | CompanyMerged() as data:
+            return identities.needs(data)
         case _:
-            return []
+            return [*lists(event), *map(_record, _noted_for(event))]
 
 
 def lists(event: DecodedEvent) -> list[str]:
+    histories = [f"history\t{name}" for name in _noted_for(event)]
     match event.data:
-        case ApprovalGranted() as grant:
-            return [f"history\t{name_key(grant.company.name)}"]
+        case ApprovalAmended() as data:
+            return [*histories, _amended(data)]
+        case ApprovalRevoked() as data:
+            return [*histories, _revoked(data)]
+        case CompanyIdentified() | CompanyMerged() as data:
+            return identities.lists(data)
         case _:
-            return []
+            return histories
+
+
+def _noted_for(event: DecodedEvent) -> list[str]:
+    """The names (as keys) of the companies whose histories tell of it."""
+    match event.data:
+        case ApprovalGranted() as data:
+            texts = [data.company.name]
+        case BatchAnnounced() as data:
+            texts = [named.company for named in data.named]
+        case UsageReported() as data:
+            texts = [data.company]
+        case ApprovalAmended() as data:
+            texts = [data.changes.company.name] if data.changes.company is not None else []
+        case ApprovalRevoked() as data:
+            texts = [data.company.name] if data.company is not None else []
+        case _:
+            texts = []
+    return list(dict.fromkeys(map(name_key, texts)))
 
 
 def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
@@ -79,8 +104,7 @@ def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
                 )
                 whole = entry | what | _by(data.source)
                 _note(documents, data.company.name, event.position, whole, stands, [])
-            place = f"later\t{name_key(data.authority)}\t{name_key(data.instrument)}\t{approvals.revoked_key(data)}"
-            pages.keep(documents, place, event.position, entry | _by(data.source), stands)
+            pages.keep(documents, _revoked(data), event.position, entry | _by(data.source), stands)
         case CompanyIdentified() as data:
             identities.identify(documents, data, event.position, stands)
         case CompanyMerged() as data:
@@ -243,6 +267,13 @@ def fetch_histories(documents: Documents, names: Iterable[str], *, most: int | N
     )
 
 
+def fetch_starts(documents: Documents, names: Iterable[str]) -> None:
+    """Reads ahead the records of many names (as keys), and what `positions` gives of each at first."""
+    listed = list(names)
+    documents.fetch(map(_record, listed))
+    pages.fetch_starts(documents, [f"history\t{name}" for name in listed])
+
+
 def positions(documents: Documents, company: str) -> Iterator[int]:
     """The positions of what is known under one name (as a key), in order."""
     return (position for position, _ in pages.read(documents, f"history\t{company}"))
@@ -310,12 +341,9 @@ def _mention(documents: Documents, batch: BatchAnnounced, position: int, stands:
 
 
 def _amend(documents: Documents, amendment: ApprovalAmended, position: int, stands: bool) -> None:
-    place = _of_number(
-        name_key(amendment.authority), name_key(amendment.instrument), name_key(amendment.registry_number)
-    )
     change = amendment.model_dump(mode="json", exclude_none=True, exclude={"source", "published"})
     entry = {"kind": "amended"} | change | _by(amendment.source)
-    pages.keep(documents, place, position, entry, stands)
+    pages.keep(documents, _amended(amendment), position, entry, stands)
     if amendment.changes.company is not None:
         _note(documents, amendment.changes.company.name, position, entry, stands, [])
 
@@ -409,6 +437,19 @@ _LISTS: tuple[
     (_redated, approvals.redated_from, _number_or_item),
 )
 """What is listed of some approvals: where, at which position (if it is), and what is kept of each."""
+
+
+def _revoked(revocation: ApprovalRevoked) -> str:
+    """Where it is kept for the approval that it names."""
+    authority, instrument = name_key(revocation.authority), name_key(revocation.instrument)
+    return f"later\t{authority}\t{instrument}\t{approvals.revoked_key(revocation)}"
+
+
+def _amended(amendment: ApprovalAmended) -> str:
+    """Where it is kept for the approval that it names."""
+    return _of_number(
+        name_key(amendment.authority), name_key(amendment.instrument), name_key(amendment.registry_number)
+    )
 
 
 def _of_number(authority: str, instrument: str, number: str) -> str:

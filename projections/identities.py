@@ -16,11 +16,27 @@ from .asof import perhaps, surely
 from .projection import Documents
 
 
+def lists(data: CompanyIdentified | CompanyMerged) -> list[str]:
+    """The lists that hold an entry for such a report."""
+    if isinstance(data, CompanyMerged):
+        return [_merges(data.from_), _merges(data.into)]
+    return [_slug(data.company), *map(_alias, _aliases(data))]
+
+
+def needs(data: CompanyIdentified | CompanyMerged) -> list[str]:
+    """The documents that counting such a report will ask for."""
+    return [*lists(data), *([] if isinstance(data, CompanyMerged) else buckets.needs("slugs", data.company))]
+
+
+def _aliases(data: CompanyIdentified) -> list[str]:
+    return list(dict.fromkeys(name_key(named.text) for named in data.names))
+
+
 def identify(documents: Documents, data: CompanyIdentified, position: int, stands: bool) -> None:
     """Counts in, or out again, that these names are one company."""
     texts = [named.text for named in data.names]
     pages.keep(documents, _slug(data.company), position, texts, stands)
-    for alias in dict.fromkeys(map(name_key, texts)):
+    for alias in _aliases(data):
         pages.keep(documents, _alias(alias), position, data.company, stands)
     if documents.get(_slug(data.company)):
         buckets.add(documents, "slugs", data.company)

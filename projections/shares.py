@@ -15,18 +15,26 @@ version = 11
 handles = frozenset({MarketEstimated.TYPE})
 
 
-def needs(event: DecodedEvent) -> list[str]:  # noqa: ARG001  # the protocol's argument; estimates are few
-    return []
+def needs(event: DecodedEvent) -> list[str]:
+    match event.data:
+        case MarketEstimated() as estimate:
+            return [*lists(event), *buckets.needs("estimators", _kind(estimate))]
+        case _:
+            return []
 
 
-def lists(event: DecodedEvent) -> list[str]:  # noqa: ARG001  # as above
-    return []
+def lists(event: DecodedEvent) -> list[str]:
+    match event.data:
+        case MarketEstimated() as estimate:
+            return [_estimates(_kind(estimate))]
+        case _:
+            return []
 
 
 def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:
     estimate = event.data
     assert isinstance(estimate, MarketEstimated)
-    of = f"{name_key(estimate.estimator)}\t{name_key(estimate.unit)}"
+    of = _kind(estimate)
     pages.keep(
         documents, _estimates(of), event.position, estimate.model_dump(mode="json", exclude_none=True), stands
     )
@@ -42,6 +50,11 @@ def estimates(documents: Documents) -> dict[str, list[tuple[int, dict[str, Any]]
         of: list(pages.read(documents, _estimates(of)))
         for of in sorted(buckets.read(documents, "estimators"))
     }
+
+
+def _kind(estimate: MarketEstimated) -> str:
+    """Whose estimate it is, and of what unit."""
+    return f"{name_key(estimate.estimator)}\t{name_key(estimate.unit)}"
 
 
 def _estimates(of: str) -> str:

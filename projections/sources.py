@@ -19,11 +19,11 @@ handles = frozenset(CATALOG)
 
 def needs(event: DecodedEvent) -> list[str]:
     claim, _, _ = _claim(event)
-    return [_reports(claim)]
+    return [_reports(claim), "claims"]
 
 
 def lists(event: DecodedEvent) -> list[str]:
-    return [*needs(event), "claims"]
+    return needs(event)
 
 
 def evolve(documents: Documents, event: DecodedEvent, stands: bool) -> None:

@@ -27,14 +27,25 @@ def needs(event: DecodedEvent) -> list[str]:
                 terms.needs(counted),
                 *by_day.needs(f"{counted}\tgranted", grant.approved_on),
             ]
+        case TotalReported() as report:
+            return [terms.needs(terms.key_for(report)), *lists(event)]
+        case ApprovalRevoked() as revocation:
+            place, way, what = _what(revocation)
+            days = by_day.needs(f"{place}\t{way}", revocation.revoked_on)
+            return [f"{place}\t{way}\t{what}", *days, *lists(event)]
         case _:
-            return []
+            return lists(event)
 
 
 def lists(event: DecodedEvent) -> list[str]:
     match event.data:
         case TotalReported() as report:
             return [f"reports\t{terms.key_for(report)}"]
+        case ApprovalRevoked() as revocation:
+            place, *_ = _what(revocation)
+            return [f"revocations\t{place}"]
+        case TermsEquated():
+            return ["equations"]
         case _:
             return []
 
@@ -88,15 +99,19 @@ def _report(report: TotalReported) -> dict[str, Any]:
     )
 
 
-def _revoke(documents: Documents, revocation: ApprovalRevoked, position: int, stands: bool) -> None:
+def _what(revocation: ApprovalRevoked) -> tuple[str, str, str]:
+    """Where revocations of its instrument are, in which of the two ways it says what is revoked, and what (as a key)."""
     # A revocation does not say its unit, so it is kept for all units of its instrument.
     place = _revoked(name_key(revocation.authority), name_key(revocation.instrument))
     if revocation.registry_number is not None:
-        way, what = "number", name_key(revocation.registry_number)
-    else:
-        # The item alone: two names of the company may be one, and one revocation must not count twice.
-        assert revocation.item is not None
-        way, what = "item", name_key(revocation.item.name)
+        return place, "number", name_key(revocation.registry_number)
+    # The item alone: two names of the company may be one, and one revocation must not count twice.
+    assert revocation.item is not None
+    return place, "item", name_key(revocation.item.name)
+
+
+def _revoke(documents: Documents, revocation: ApprovalRevoked, position: int, stands: bool) -> None:
+    place, way, what = _what(revocation)
     reports = f"{place}\t{way}\t{what}"
     before: list[Any] = documents.get(reports) or []
     entry = [position, revocation.revoked_on]

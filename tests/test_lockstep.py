@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from events import (
     Event,
+    EventData,
     Log,
     LogDamaged,
     LogForked,
@@ -41,16 +43,25 @@ from projections.stored import StoredDocuments
 from .conftest import new_ledger
 from .given import (
     HISTORY,
+    MODELS,
+    SERVICES,
     Tally,
+    amended,
     append,
     batch,
     called,
     counted_round_trips,
+    equated,
+    estimate,
     folded,
     granted,
+    identified,
+    merged,
     reads_of_the_log,
     retract,
+    revoked,
     total,
+    used,
 )
 from .proxy import Proxy
 from .servers import KINDS, Server, execute
@@ -139,11 +150,55 @@ def test_a_fold_waits_for_nothing_that_corrections_are_against_however_long_ago_
     store = Store(log, PROJECTIONS[name])
     store.open_live().advance()
     log.append([retract(each, f"x{each}") for each in ("g0", "g20", "t3", "s4", "r1")])
-    asked_in_a_fold: list[str] = []
+    generation = store.open_live()
+    with asked_in_folds() as asked:
+        assert generation.advance() == 5
+    assert asked == []
+    assert are_folded(log, [generation])
+
+
+@pytest.mark.parametrize("name", PROJECTIONS)
+def test_given_events_of_every_type_when_they_are_folded_or_taken_back_then_the_fold_waits_for_no_document(
+    log: Log, name: str
+) -> None:
+    def reports(n: int) -> list[EventData]:
+        return [
+            granted("Baidu", f"Ernie {n}", "2023-08-31", batch=n, number=f"no {n}"),
+            amended(f"no {n}", company="Baidu", item=f"Ernie {n}.0"),
+            revoked(f"no {n}", on="2024-03-01"),
+            revoked(item=f"Ernie {n}", company="Baidu", on="2024-03-01"),
+            batch(n, f"={n}", "2023-08-31", named=["Baidu", ("Zhipu", f"GLM {n}")]),
+            total(f"={n}", "2024-01-28"),
+            used("Baidu", f"Ernie {n}", f">{n}", "2024"),
+            identified(f"slug-{n}", "Baidu", "Zhipu"),
+            merged(f"slug-{n}", f"slug-{n + 1}"),
+            equated(SERVICES, MODELS),
+            estimate("CN", f"={n}"),
+        ]
+
+    store = Store(log, PROJECTIONS[name])
+    for n in (1, 2, 3):
+        log.append([called(f"{n} {at}", each) for at, each in enumerate(reports(n))])
+        store.open_live().advance()
+    kinds = len(reports(4))
+    log.append([called(f"4 {at}", each) for at, each in enumerate(reports(4))])
+    log.append([retract(f"2 {at}", f"x{at}") for at in range(kinds)])
+    generation = store.open_live()
+    with asked_in_folds() as asked:
+        assert generation.advance(kinds) == kinds
+        assert generation.advance() == kinds
+    assert asked == []
+    assert are_folded(log, [generation])
+
+
+@contextmanager
+def asked_in_folds() -> Iterator[list[str]]:
+    """The names of all documents for which a fold waits during a block, because they were not read ahead."""
+    asked: list[str] = []
     fold, fetch = Generation.fold, StoredDocuments.fetch
 
     def note(self: StoredDocuments, names: Iterable[str]) -> None:
-        asked_in_a_fold.extend(self.missing(names := list(names)))
+        asked.extend(self.missing(names := list(names)))
         fetch(self, names)
 
     def fold_and_note(self: Generation, entries: Sequence[Entry], lookup: Lookup, seconds: float) -> Any:
@@ -151,11 +206,9 @@ def test_a_fold_waits_for_nothing_that_corrections_are_against_however_long_ago_
             noting.setattr(StoredDocuments, "fetch", note)
             return fold(self, entries, lookup, seconds)
 
-    monkeypatch.setattr(Generation, "fold", fold_and_note)
-    generation = store.open_live()
-    assert generation.advance() == 5
-    assert asked_in_a_fold == []
-    assert are_folded(log, [generation])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Generation, "fold", fold_and_note)
+        yield asked
 
 
 def test_a_chain_of_corrections_that_comes_before_its_end_costs_a_page_a_few_questions(

@@ -735,8 +735,9 @@ def test_workers_that_are_fenced_by_each_other_leave_readers_in_peace(log: Log) 
     assert folded(log, Tally(), 3) == other.digest()
 
 
+@pytest.mark.parametrize("question", [queries.companies, queries.company_names])
 def test_given_many_companies_of_many_approvals_when_all_are_asked_for_then_the_server_is_asked_no_more_often(
-    server: Server,
+    server: Server, question: Callable[[Log], Any]
 ) -> None:
     asked = []
     for companies in (3, 30):
@@ -749,6 +750,6 @@ def test_given_many_companies_of_many_approvals_when_all_are_asked_for_then_the_
         for projection in PROJECTIONS.values():
             drain(Store(log, projection).open_live())
         with connect(url_of(log)) as new, counted_round_trips() as trips:
-            assert len(queries.companies(Log(new, log.ledger))["answers"]) == companies
+            assert len(question(Log(new, log.ledger))["answers"]) == companies
         asked.append(len(trips))
     assert asked[0] == asked[1]

@@ -48,10 +48,11 @@ def companies_in(
 
 def company_names_in(views: Views, *, valid_at: DateRange | None = None) -> list[dict[str, Any]]:
     """The answers of `company_names`."""
-    known = Identities(views["companies"], valid_at)
+    found = _all_companies(views, Identities(views["companies"], valid_at))
+    fold.fetch_starts(views["companies"], [name for company in found for name in company.names])
     return [
         {"company": company.slug or names[0]["text"], "slugs": list(company.slugs), "names": names}
-        for company in _all_companies(views, known)
+        for company in found
         if (names := [_name(views, company, name) for name in company.names])
     ]
 
