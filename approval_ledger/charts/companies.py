@@ -23,7 +23,7 @@ def companies(answer: Answer, look: Look) -> Specification:
     counted = _by_terms(answer)
     note = look.words.companies_note
     if more := sum(max(0, len(found) - MOST) for found in counted.values()):
-        note += look.words.list_separator + look.words.more.format(n=more)
+        note = look.words.sentences([note, look.words.more_companies.format(n=more)])
     return framed(
         look,
         answer,

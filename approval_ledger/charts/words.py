@@ -34,6 +34,7 @@ class Words:
     known_as_published: str
     at_position: str
     more: str
+    more_companies: str
     earliest: str
     more_days: str
     undated: str
@@ -204,6 +205,7 @@ EN = Words(
     known_as_published="as published by {known}",
     at_position="position {position}",
     more="and {n} more that are not drawn",
+    more_companies="{n} more are not drawn",
     earliest="and {n} earlier ones that are not drawn",
     more_days="and {n} more days, which the chart shows",
     undated="reports without a day, which are not drawn: {n}",
@@ -289,6 +291,7 @@ ZH = Words(
     known_as_published="截至{known}已发布",
     at_position="位置 {position} ",
     more="另有 {n} 项未画出",
+    more_companies="另有 {n} 家未画出",
     earliest="另有最早的 {n} 项未画出",
     more_days="另有 {n} 天，见图表",
     undated="日期不明而未画出的报道：{n} 项",
