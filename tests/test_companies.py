@@ -895,6 +895,64 @@ def test_given_approvals_of_a_day_in_a_month_when_the_month_is_asked_about_then_
         assert total_of(reports, valid_at=date_range(valid_at))["undisclosed"] == exactly(0)
 
 
+def test_given_another_company_s_approval_in_a_month_when_the_month_is_asked_about_then_a_company_has_no_more_than_on_its_last_day() -> (
+    None
+):
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31"),
+        total("<=3", "2024-01-31"),
+        granted("Zhipu", "GLM", "2023-10-05"),
+    )
+    for valid_at, count in (
+        ("2023-10-01", between(1, 2)),
+        ("2023-10-05", between(1, 2)),
+        ("2023-10", between(1, 2)),
+        ("2023", between(0, 2)),
+        ("2023-09", between(1, 2)),
+    ):
+        (answer,) = ask(reports, "companies", "Baidu", valid_at=date_range(valid_at))
+        assert answer["approvals"][0]["approvals"] == count
+
+
+def test_given_approvals_of_others_in_a_month_when_the_month_is_asked_about_then_a_company_s_share_is_what_it_may_be_on_its_days() -> (
+    None
+):
+    """It has one of two on the first day, and one of four on the last."""
+    others = (("Zhipu", "2023-08-31"), ("Xiaomi", "2023-10-05"), ("Kunlun", "2023-10-06"))
+    reports = log(
+        granted("Baidu", "Ernie", "2023-08-31"),
+        *(granted(name, "model", on) for name, on in others),
+        total("=4", "2023-10-31"),
+    )
+    (answer,) = ask(reports, "companies", "Baidu", valid_at=date_range("2023-10"))
+    assert answer["approvals"] == [
+        {
+            "terms": "CAC/approval/model",
+            "named": 1,
+            "approvals": exactly(1),
+            "share": {"low": 25.0, "high": 50.0},
+            "evidence": {"low": [1], "high": [5], "more": 0},
+        }
+    ]
+
+
+def test_given_a_name_that_two_companies_claim_when_a_month_is_asked_about_then_either_may_have_what_was_granted_in_it() -> (
+    None
+):
+    reports = log(
+        identified("baidu", "Baidu", "Yi"),
+        identified("zhipu", "Zhipu", "Yi"),
+        granted("Baidu", "Ernie", "2023-08-31"),
+        granted("Yi", "Yi-34B", "2023-10-05"),
+        granted("Zhipu", "GLM", "2023-10-06"),
+        total("=3", "2023-10-31"),
+    )
+    (answer,) = ask(reports, "companies", "Baidu", valid_at=date_range("2023-10"))
+    (approvals,) = answer["approvals"]
+    assert approvals["approvals"] == between(1, 2)
+    assert approvals["evidence"] == {"low": [3], "high": [4, 6], "more": 0}
+
+
 def test_given_a_revocation_of_what_nobody_lists_when_the_company_is_asked_for_then_its_history_has_it() -> (
     None
 ):

@@ -54,9 +54,13 @@ class Counting:
         for shared in _shared(views["companies"], self._then, figures.evidence, valid_at):
             for name in {shared.first, *shared.companies}:
                 self._shared.setdefault(name, []).append(shared)
-        days = valid_at or figures.last_day
+        self._days = days = valid_at or figures.last_day
         self._total, self._named = figures.total_in(days).interval, figures.named(days.first)
-        self._most_because = Shown(figures).high(figures.total_in(days), days)
+        # What a company has never falls: on several days it has no more than on the last of them.
+        self._on_last = self
+        if days.first < days.last and self._total.high is not None:
+            last = DateRange(days.last, days.last)
+            self._on_last = Counting(written, one, figures, self._views, last)
 
     def approvals(self, company: Company, may_be: Set[str], records: Records) -> dict[str, Any] | None:
         """The company's approvals in these terms: those known by name, and bounds, because an undisclosed one may be anyone's, and
@@ -64,42 +68,54 @@ class Counting:
         names = [*company.names, *may_be]
         if not any(self._concerns(name, records) for name in names):
             return None
-        named, reported = self._known_of(_undisputed(company), records)
-        others_known = [self._known_of([name], records) for name in sorted({*company.disputed, *may_be})]
-        shared = [Reported(1, each.positions) for each in self._shared_by(company, may_be)]
-        later = {each for name in (*company.names, *may_be) for each in self._named_later.get(name, ())}
-        others_known += [(len(shared), shared), (sum(each.approvals for each in later), [*later])]
-        disputed = sum(count for count, _ in others_known)
-        others, high = max(0, self._named - named - disputed), self._total.high
-        if high is not None:
-            # Whatever nobody names, and on several days also what is named after the first of them.
-            unnamed = max(0, high - self._named)
-            high = max(named, min(named + disputed + unnamed, high))  # it has no more than there are
-        if not named and not disputed and not (high != 0 and self._perhaps_has(names, records)):
+        known = self._known(company, may_be, records)
+        by_last = known if self._on_last is self else self._on_last._known(company, may_be, records)
+        named, high = known.named, self._on_last._most(by_last)
+        high = None if high is None else max(named, high)
+        others = max(0, self._named - named - known.disputed)
+        if not named and not known.disputed and not (high != 0 and self._perhaps_has(names, records)):
             return None
         return {
             "terms": self._written,
             "named": named,
             "approvals": Interval(named, high).to_json(),
-            "share": _share(named, others, self._total),
-            "evidence": self._evidence(
-                named, reported, high, [each for _, reported in others_known for each in reported]
-            ),
+            "share": _share(named, high, others, self._total),
+            "evidence": self._evidence(known, high, by_last.perhaps),
         }
 
-    def _evidence(
-        self, named: int, reported: list[Reported], high: int | None, perhaps: list[Reported]
-    ) -> dict[str, Any]:
+    def _known(self, company: Company, may_be: Set[str], records: Records) -> _Known:
+        named, reported = self._known_of(_undisputed(company), records)
+        others = [self._known_of([name], records) for name in sorted({*company.disputed, *may_be})]
+        shared = [Reported(1, each.positions) for each in self._shared_by(company, may_be)]
+        later = {each for name in (*company.names, *may_be) for each in self._named_later.get(name, ())}
+        others += [(len(shared), shared), (sum(each.approvals for each in later), [*later])]
+        perhaps = [each for _, of in others for each in of]
+        return _Known(named, reported, sum(count for count, _ in others), perhaps)
+
+    def _most(self, known: _Known) -> int | None:
+        """How many the company has at most: beside those that are known, whatever nobody names."""
+        high = self._total.high
+        if high is None:
+            return None
+        unnamed = max(0, high - self._named)
+        return max(known.named, min(known.named + known.disputed + unnamed, high))  # no more than there are
+
+    @cached_property
+    def _most_because(self) -> tuple[list[int], int]:
+        """The positions that force the highest total, and how many others there are."""
+        return Shown(self._figures).high(self._figures.total_in(self._days), self._days)
+
+    def _evidence(self, known: _Known, high: int | None, perhaps: list[Reported]) -> dict[str, Any]:
         """The lowest count rests on what is reported under the company's names; the highest on what is reported under names that may be
         its own, and on what bounds the total. `more` counts approvals for the former, and events for the latter."""
-        low = sorted({position for each in reported for position in each.positions})[:SHOWN]
-        told = sum(each.approvals for each in reported if not each.positions.isdisjoint(low))
-        most, more = ([], 0) if high is None else self._most_because
+        low = sorted({position for each in known.reported for position in each.positions})[:SHOWN]
+        told = sum(each.approvals for each in known.reported if not each.positions.isdisjoint(low))
+        most, more = ([], 0) if high is None else self._on_last._most_because
         highest = set(most).union(*(each.positions for each in perhaps if high is not None))
         return {
             "low": low,
             "high": sorted(highest)[:SHOWN],
-            "more": max(0, named - told) + max(0, len(highest) - SHOWN) + more,
+            "more": max(0, known.named - told) + max(0, len(highest) - SHOWN) + more,
         }
 
     def contradictions(self, company: Company, may_be: Set[str]) -> Iterator[dict[str, Any]]:
@@ -272,6 +288,16 @@ class Reported(NamedTuple):
 
     approvals: int
     positions: Set[int]
+
+
+class _Known(NamedTuple):
+    """What is known of a company: how many approvals under its own names, with the reports of them, and how many `disputed` ones that
+    are `perhaps` its own, under names or with numbers that another company may have."""
+
+    named: int
+    reported: list[Reported]
+    disputed: int
+    perhaps: list[Reported]
 
 
 class _Shared(NamedTuple):
@@ -486,13 +512,17 @@ class _Then:
         return self._marks(names).may_be_one(on) if len(names) > 1 else {name: name for name in names}
 
 
-def _share(named: int, others: int, total: Interval) -> dict[str, float]:
+def _share(named: int, high: int | None, others: int, total: Interval) -> dict[str, float]:
     """The company's share of the total, in percent, rounded outwards to 2 decimals.
 
     It is lowest if the total is highest and none of the undisclosed approvals are the company's, and highest if all of them are:
-    named / total, and 1 - others / total.
+    named / total, and 1 - others / total. On several days, others may have more by the last than by the first, but on none of them
+    is the share more than the company's highest count of the lowest total.
     """
-    if total.high is None:
+    if total.high is None or high is None:
         return Percentage(Fraction(0), Fraction(1), open=False).to_json()
     most = max(total.high, named + others, 1)  # the approvals known by name may contradict the total
-    return Percentage(Fraction(named, most), 1 - Fraction(others, most), open=False).to_json()
+    highest = 1 - Fraction(others, most)
+    if total.low:
+        highest = min(highest, Fraction(high, total.low))
+    return Percentage(Fraction(named, most), highest, open=False).to_json()
