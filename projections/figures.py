@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import cache, cached_property
 from itertools import accumulate
+from operator import add
 
 from events import DateRange, Interval
 
@@ -115,10 +116,15 @@ class Figures:
     def undisclosed(self, days: DateRange) -> Interval:
         """How many approvals nobody names by any of these days. Their number never falls: it is bounded on every earlier day from below,
         and on every later day from above. The first and the last of the days must be in `days`."""
+        first = self._undisclosed_by(days.first)
+        last = first if days.first == days.last else self._undisclosed_by(days.last)
+        return Interval(first.low, last.high)
+
+    def _undisclosed_by(self, day: date) -> Interval:
         least, most = self._undisclosed_before, self._undisclosed_from
-        low = max(self._least_undisclosed(days.first), least[bisect_left(self.spoken_of, days.first)])
-        high = _lower(self._most_undisclosed(days.last), most[bisect_left(self.spoken_of, days.last)])
-        return Interval(low, high)
+        low = max(self._least_undisclosed(day), least[bisect_left(self.spoken_of, day)])
+        high = _lower(self._most_undisclosed(day), most[bisect_left(self.spoken_of, day)])
+        return Interval(low if high is None else min(low, high), high)
 
     @cached_property
     def _undisclosed_before(self) -> list[int]:
@@ -132,29 +138,88 @@ class Figures:
         return [*accumulate((None, *backwards), _lower)][::-1]
 
     def _least_undisclosed(self, day: date) -> int:
-        """From the bounds of the total of the day and the number named by then.
+        """From the bounds of the total of the day and the number named by then, and from what nobody names in the batches granted by then.
 
         An approval that an announcement names may have been granted long before it, in addition to everything that is listed; a
         member of a batch may have been granted before the day that a list gives it; equated terms may list different approvals.
+        But where one that an announcement names was granted by then, so were all batches that were surely granted before its own.
         """
-        return self.total(day).interval.low - self._perhaps_named(day)
+        total, unplaced = self.total(day).interval.low - self._perhaps_listed(day), self._unplaced_by(day)
+        granted, named = bisect_right(self.order, day, key=_granted_by), self._perhaps_beside
+
+        def of_total(batches: int) -> int:
+            return total - named[batches]
+
+        def of_batches(batches: int) -> int:
+            return max(self._unnamed_until[granted], self._unnamed_before[batches]) - unplaced
+
+        # The more batches have named approvals by then, the less the total leaves, and the more the batches before them have: it is
+        # least where these meet.
+        batches = range(granted, len(named))
+        meet = bisect_left(batches, True, key=lambda n: of_total(n) <= of_batches(n))
+        return min(max(of_total(n), of_batches(n)) for n in batches[max(0, meet - 1) : meet + 1])
 
     def _most_undisclosed(self, day: date) -> int | None:
         high = self.total(day).interval.high
         return None if high is None else max(0, high - self.named(day))
 
-    def _perhaps_named(self, day: date) -> int:
-        """How many approvals by a day are known by name, at most."""
+    def _perhaps_listed(self, day: date) -> int:
+        """How many approvals by a day are listed by name, at most."""
         listed = sum(each.perhaps_by(day) for each in self.evidence.perhaps.values())
-        earlier = sum(each.perhaps_before(day) for each in self.premises.listed_in.values())
-        return listed + earlier + self._perhaps_beside
+        return listed + sum(each.perhaps_before(day) for each in self.premises.listed_in.values())
+
+    def _unplaced_by(self, day: date) -> int:
+        """How many of those, at most, no report puts in a batch."""
+        perhaps = self.evidence.perhaps
+        return sum(min(n, perhaps[terms].perhaps_by(day)) for terms, n in self.evidence.unplaced.items())
 
     @cached_property
-    def _perhaps_beside(self) -> int:
-        return sum(self._perhaps_beside_of(placed.batch) for placed in self.order)
+    def _perhaps_beside(self) -> list[int]:
+        """How many approvals are named in the announcements of the first batches in the order, of none to all of them, at most."""
+        return [*accumulate(self._perhaps_beside_of.values(), initial=0)]
 
-    def _perhaps_beside_of(self, batch: Batch) -> int:
-        return batch.perhaps_beside(self.evidence.marks.are_one(batch.named_on), self.evidence.claimants)
+    @cached_property
+    def _unnamed_until(self) -> list[int]:
+        """How many approvals nobody names in the first batches in the order, of none to all of them, at least; any that is listed without
+        a batch may be one of them. Where reports contradict each other, the batches may be others, and nothing is concluded."""
+        sure = not self.resolution.conflicts
+        unnamed = (self._unnamed_of(placed.batch) if sure and placed.sure else 0 for placed in self.order)
+        return [*accumulate(map(add, self._unreported, unnamed), initial=0)]
+
+    @cached_property
+    def _unnamed_before(self) -> list[int]:
+        """The same of what was surely granted before any approval of a batch that has so many, or more, before it in the order, itself
+        included."""
+        before = [
+            self._unnamed_until[placed.surely_after] + unreported
+            for placed, unreported in zip(self.order, self._unreported, strict=True)
+        ]
+        return [0, *[*accumulate(reversed(before), min)][::-1]]
+
+    @cached_property
+    def _unreported(self) -> list[int]:
+        """How many batches, of one approval at least, nobody reports just before each in the order. If one of these may be another of
+        them, it may be one of those that are missing, too."""
+        sure = not self.resolution.conflicts and all(placed.sure for placed in self.order)
+        return [placed.missing if sure else 0 for placed in self.order]
+
+    def _unnamed_of(self, batch: Batch) -> int:
+        """How many approvals of the batch nobody names, at least; any that is listed without a batch may be one of them."""
+        unnamed = self._bound(("size", batch.key)).interval.low - self._perhaps_named_in(batch)
+        if unnamed > 0:  # mostly not, and then the others need not be looked at
+            unnamed -= sum(map(self._perhaps_named_in, self.premises.may_be_the_same(batch)))
+        return max(0, unnamed)
+
+    def _perhaps_named_in(self, batch: Batch) -> int:
+        """How many approvals reports name in the batch, at most."""
+        return batch.members_at_most + batch.members_beside + self._perhaps_beside_of[batch.key]
+
+    @cached_property
+    def _perhaps_beside_of(self) -> dict[str, int]:
+        """How many approvals the announcements of each batch (by its key) name in addition to its members, at most."""
+        marks, claimants = self.evidence.marks, self.evidence.claimants
+        batches = (placed.batch for placed in self.order)
+        return {each.key: each.perhaps_beside(marks.are_one(each.named_on), claimants) for each in batches}
 
     def named_of(self, batch: Batch) -> int:
         """How many approvals of the batch are known by name, at least."""
@@ -185,18 +250,9 @@ class Figures:
         """How many approvals of the batch nobody names. One that is listed without a batch may belong to it; and once it was announced,
         it cannot have more undisclosed approvals than there are in all."""
         size, last = self.size(batch).interval, batch.on.last if batch.on is not None else date.max
-        evidence = self.evidence
         high = None if size.high is None else max(0, size.high - self.named_of(batch))
         high = _lower(high, self._undisclosed_from[bisect_left(self.spoken_of, last)])
-        perhaps = sum(
-            each.members_at_most + each.members_beside + self._perhaps_beside_of(each)
-            for each in (batch, *self.premises.may_be_the_same(batch))
-        )
-        perhaps += sum(
-            min(unplaced, evidence.perhaps[terms].perhaps_by(last))
-            for terms, unplaced in evidence.unplaced.items()
-        )
-        low = max(0, size.low - perhaps)
+        low = max(0, self._unnamed_of(batch) - self._unplaced_by(last))
         return Interval(low if high is None else min(low, high), high)
 
     def before(self, batch: Batch) -> Bound:
@@ -291,6 +347,10 @@ class Figures:
 def _lower(a: int | None, b: int | None) -> int | None:
     """The lower of two upper bounds, either of which may be none."""
     return b if a is None else a if b is None else min(a, b)
+
+
+def _granted_by(placed: Placed) -> date:
+    return placed.by
 
 
 def _a_week_from(day: date) -> date:

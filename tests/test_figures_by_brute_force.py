@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import Interval
-from events.catalog import BatchAnnounced, TotalReported
+from events.catalog import BatchAnnounced, Named, TotalReported
 
 from .given import ask, batch, by, log, total, total_on
 from .long import examples
@@ -168,6 +168,67 @@ def test_figures_hold_whichever_origins_in_conflict_are_right_where_nothing_else
                 assert within(step["total"], world.totals[DAYS.index(step["on"])])
         for found in batches:
             assert within(found["size"], world.sizes[found["ordinal"] - 1])
+
+
+@dataclass(frozen=True)
+class Granted(World):
+    """A world that also tells how many of each batch were granted by the end of each day."""
+
+    by_day: tuple[tuple[int, ...], ...]
+
+    def undisclosed(self, day: int, named: Sequence[int]) -> int:
+        """How many there were by the end of a day that are not among the `named` of each batch, at least: these may be the first."""
+        of_batches = [of[day] for of in self.by_day]
+        beside = [max(0, of - names) for of, names in zip(of_batches, named, strict=True)]
+        return self.totals[day] - sum(of_batches) + sum(beside)
+
+
+@cache
+def worlds_by_day(batches: int) -> tuple[Granted, ...]:
+    """The worlds of so many batches with as many approvals as a report may say, told apart by the days on which these were granted."""
+    some = [of for of in product(range(MOST + 1), repeat=len(DAYS)) if 1 <= sum(of) <= MOST]
+    found = []
+    for granted in product(some, repeat=batches):
+        if all(last(a) <= first(b) for a, b in pairwise(granted)):
+            sizes, by = tuple(map(sum, granted)), tuple(map(last, granted))
+            by_day = tuple(tuple(accumulate(of)) for of in granted)
+            for outside in product(range(MOST + 1), repeat=len(DAYS)):
+                on_each = [sum(on) for on in zip(outside, *granted, strict=True)]
+                found.append(Granted(tuple(accumulate(on_each)), sizes, by, by_day))
+    return tuple(found)
+
+
+@st.composite
+def announcements_with_names(draw: st.DrawFn) -> Report:
+    """An announcement that names some of the same companies as others of its batch."""
+    report = draw(announcements())
+    assert isinstance(report.line, BatchAnnounced)
+    ordinal = report.line.ordinal
+    assert ordinal is not None
+    named = [Named(company=f"company {ordinal} {n}") for n in range(draw(st.integers(0, MOST)))]
+    line = report.line.model_copy(update={"named": named})
+    return Report(line, lambda world: report.true(world) and len(named) <= world.sizes[ordinal - 1])
+
+
+@settings(max_examples=examples(400))
+@given(st.lists(totals() | periods() | announcements_with_names(), min_size=1, max_size=4))
+def test_the_undisclosed_are_the_least_of_all_worlds_in_which_the_reports_are_true(
+    reports: list[Report],
+) -> None:
+    batches = batches_of(reports)
+    allowed = [world for world in worlds_by_day(batches) if all(report.true(world) for report in reports)]
+    (answer,) = ask(log(*(report.line for report in reports)), "totals", steps=True)
+    if not allowed:
+        return
+    announced = [report.line for report in reports if isinstance(report.line, BatchAnnounced)]
+    named = [
+        max((len(line.named) for line in announced if line.ordinal == ordinal), default=0)
+        for ordinal in range(1, batches + 1)
+    ]
+    for step in answer["steps"]:
+        if step["on"] in DAYS:
+            day = DAYS.index(step["on"])
+            assert step["undisclosed"]["low"] == min(world.undisclosed(day, named) for world in allowed)
 
 
 def within(interval: dict[str, int | None], value: int) -> bool:

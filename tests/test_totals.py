@@ -501,6 +501,50 @@ def test_the_undisclosed_are_the_total_less_those_that_anybody_names() -> None:
     )  # the three batches before the fourth: 5 + 1
 
 
+def test_what_nobody_names_in_a_batch_is_undisclosed_whomever_the_announcements_of_later_batches_name() -> (
+    None
+):
+    reports = log(
+        batch(1, ">=3", "2023-08", named=["Baidu", "Alibaba", "ByteDance"]),
+        batch(2, ">=1", "2023-11"),
+        batch(3, ">=1", "2023-12"),
+        batch(4, "=14", "2024-01-26", named=["Xiaomi", "4Paradigm", "01.AI"]),
+    )
+    by_day = {
+        day: total_of(reports, valid_at=date_range(day))["undisclosed"]["low"]
+        for day in ("2023-08-31", "2023-11-30", "2023-12-31", "2024-01-26")
+    }
+    assert by_day == {"2023-08-31": 0, "2023-11-30": 1, "2023-12-31": 2, "2024-01-26": 13}
+
+
+def test_if_those_named_in_a_batch_were_granted_by_a_day_so_were_the_undisclosed_of_the_batches_before_it() -> (
+    None
+):
+    lines: list[Line] = [
+        total("=10", "2023-11-30"),
+        batch(2, "=3", "2023-12-31"),
+        batch(3, "=14", "2024-01-26", named=[f"company {n}" for n in range(14)]),
+    ]
+    # None of the ten is named, or six are, and the others are the three of the second batch and one of the first.
+    assert total_on(log(*lines), "2023-11-30")["undisclosed"] == between(4, 10)
+    # Those that are listed without a batch may be of the first two.
+    lines += [granted(name, "model", "2023-11-02") for name in ("Baidu", "Zhipu")]
+    assert total_on(log(*lines), "2023-11-30")["undisclosed"] == between(2, 8)
+
+
+def test_what_nobody_names_in_a_batch_that_may_be_another_or_is_in_conflict_may_be_named_elsewhere() -> None:
+    lines: list[Line] = [
+        batch(1, "=3", "2023-08-31", source="AP"),
+        batch(2, "=5", "2024-01-26", named=[f"company {n}" for n in range(5)]),
+    ]
+    assert total_on(log(*lines), "2023-08-31")["undisclosed"] == at_least(3)
+    paper = batch(None, "=3", "2023-08", named=["Baidu", "Alibaba"], label="first batch")
+    assert total_on(log(*lines, paper), "2023-08-31")["undisclosed"] == at_least(1)
+    contradicted = log(*lines, total("=0", "2023-08-31", source="Reuters"))
+    assert events_in_conflict(total_of(contradicted)) == [[1, 3]]
+    assert total_on(contradicted, "2023-08-31")["undisclosed"] == at_least(0)
+
+
 def test_an_approval_of_a_month_may_or_may_not_be_among_the_named_of_a_day_in_it() -> None:
     reports = log(total("=3", "2023-08-15"), granted("Baidu", "Ernie", "2023-08"))
     assert total_on(reports, "2023-08-15")["undisclosed"] == between(2, 3)
