@@ -74,14 +74,38 @@ class Percentage:
 ANY = Percentage(Fraction(0), Fraction(1), open=False)
 
 
+class Because(NamedTuple):
+    """The events (positions) that force the lowest and the highest value, and those that ever narrowed either: around these a
+    contradiction is looked for. (Around fewer, another of several was found, and where many estimates are in conflict, figures differed.)"""
+
+    low: frozenset[int] = frozenset()
+    high: frozenset[int] = frozenset()
+    ever: frozenset[int] = frozenset()
+
+    @property
+    def both(self) -> frozenset[int]:
+        return self.low | self.high
+
+    @property
+    def turned(self) -> Because:
+        """The same for a value of which the highest follows from the lowest, and the lowest from the highest."""
+        return Because(self.high, self.low, self.ever)
+
+    def union(self, *others: Because) -> Because:
+        return Because(*(each[0].union(*each[1:]) for each in zip(self, *others, strict=True)))
+
+
+_NOTHING = Because()
+
+
 @dataclass
 class Region:
-    """What is known of one region, and the events (positions) that the bounds of its stock and of its share rest on."""
+    """What is known of one region, and the events that the bounds of its stock and of its share rest on."""
 
     stock: Interval
     share: Percentage
-    stock_because: frozenset[int] = frozenset()
-    share_because: frozenset[int] = frozenset()
+    stock_because: Because = _NOTHING
+    share_because: Because = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +186,8 @@ def _wider(a: Region, b: Region) -> Region:
     return Region(
         Interval(min(a.stock.low, b.stock.low), high),
         Percentage(min(a.share.low, b.share.low), top, not closed),
-        a.stock_because | b.stock_because,
-        a.share_because | b.share_because,
+        a.stock_because.union(b.stock_because),
+        a.share_because.union(b.share_because),
     )
 
 
@@ -174,7 +198,8 @@ def _as_reported(reported: Reported, regions: Iterable[str] = ()) -> dict[str, R
         for each in (name, _country_of(name)):
             found.setdefault(each, Region(Interval(0), ANY))
     for position, said in reported.items():
-        region, because = found[said.region], frozenset({position})
+        region, event = found[said.region], frozenset({position})
+        because = Because(event, event, event)
         if said.stock is not None:
             _narrow_stock(region, said.stock, because)
         if said.share is not None:
@@ -188,25 +213,26 @@ def _propagate(regions: dict[str, Region]) -> dict[str, Region]:
     # Without regions of countries, and countries of unions, which would be counted twice.
     countries = [region for name, region in regions.items() if _takes_room(name, regions)]
     provinces = [(region, regions[_country_of(name)]) for name, region in regions.items() if "-" in name]
-    for name, as_province in AS_PROVINCES.items():
-        if name in regions and as_province in regions:
-            one, other = regions[name], regions[as_province]
-            provinces += [(one, other), (other, one)]  # each has what the other has
+    places = [
+        (regions[name], regions[as_province])
+        for name, as_province in AS_PROVINCES.items()
+        if name in regions and as_province in regions
+    ]
     for _ in range(max(FEW, VISITS // (len(parts) + 1))):
         # These come first, because they are the quickest to find that there is too much.
         changed = _leave_room(countries) | _add_up(world, countries)
         for region in parts:
-            changed |= _narrow_stock(
-                world, _world_of(world.stock, region), region.share_because, region.stock_because
-            )
+            changed |= _narrow_world(world, region)
             changed |= _narrow_stock(
                 region, _part_of(world.stock, region.share), region.share_because, world.stock_because
             )
             changed |= _narrow_share(
-                region, _ratio(region.stock, world.stock), region.stock_because, world.stock_because
+                region, _ratio(region.stock, world.stock), region.stock_because, world.stock_because.turned
             )
         for province, country in provinces:
             changed |= _contain(country, province)
+        for one, other in places:
+            changed |= _join(one, other)
         if not changed:
             break
     return regions
@@ -235,14 +261,26 @@ def _contain(country: Region, province: Region) -> bool:
     return changed | _narrow_share(province, most, country.share_because)
 
 
+def _join(one: Region, other: Region) -> bool:
+    """Two codes of one place: each has what the other has. It follows from a report with the one code only where there is another with
+    the other code, so it rests on everything that is known of either. Returns whether that narrowed anything."""
+    changed = False
+    for here, there in ((one, other), (other, one)):
+        stock = here.stock_because.ever | there.stock_because.ever
+        share = here.share_because.ever | there.share_because.ever
+        changed |= _narrow_stock(here, there.stock, Because(stock, stock, stock))
+        changed |= _narrow_share(here, there.share, Because(share, share, share))
+    return changed
+
+
 def _add_up(world: Region, countries: Sequence[Region]) -> bool:
     """The world has at least the stocks of the countries together. Returns whether that narrowed anything."""
     least = sum(country.stock.low for country in countries)
     if least <= world.stock.low:
         return False
     if world.stock.high is not None and least > world.stock.high:
-        stocks = [(country.stock.low, country.stock_because) for country in countries]
-        raise _Contradiction(world.stock_because | _largest_of_more_than(world.stock.high, stocks))
+        stocks = [(country.stock.low, country.stock_because.ever) for country in countries]
+        raise _Contradiction(world.stock_because.ever | _largest_of_more_than(world.stock.high, stocks))
     return _narrow_stock(
         world, Interval(least), *(country.stock_because for country in countries if country.stock.low)
     )
@@ -261,36 +299,49 @@ def _leave_room(countries: Sequence[Region]) -> bool:
     """The countries' shares add up to at most one. Returns whether that narrowed anything."""
     taken = sum((country.share.low for country in countries), Fraction(0))
     if taken > 1:
-        shares = [(country.share.low, country.share_because) for country in countries]
+        shares = [(country.share.low, country.share_because.ever) for country in countries]
         raise _Contradiction(_largest_of_more_than(1, shares))
     rooms = [1 - (taken - country.share.low) for country in countries]
     if all(country.share.high <= room for country, room in zip(countries, rooms, strict=True)):
         return False
     changed = False
-    before = frozenset[int]()
-    each_because = [country.share_because for country in reversed(countries)]
-    after = [*accumulate(each_because, frozenset.union, initial=frozenset[int]())][-2::-1]
+    before = _NOTHING
+    each_because = [country.share_because.turned for country in reversed(countries)]
+    after = [*accumulate(each_because, Because.union, initial=_NOTHING)][-2::-1]
     for country, room, later in zip(countries, rooms, after, strict=True):
         changed |= _narrow_share(country, Percentage(Fraction(0), room, open=False), before, later)
-        before |= country.share_because
+        before = before.union(country.share_because.turned)
     return changed
 
 
-def _world_of(known: Interval, region: Region) -> Interval:
-    """The world's stocks of which the region's stock can be its share. If that narrows the world, the bound is moved to the next stock
-    of which some whole number is that share: with a very narrow share that may be millions further, and reaching it step by step
-    took 1,000 rounds."""
+def _narrow_world(world: Region, region: Region) -> bool:
+    """The region's stock is its share of the world's. Returns whether that narrowed the world. If it does, the bound is moved to the next
+    stock of which some whole number is that share, for which both ends of the share count: with a very narrow share that may be
+    millions further, and reaching it step by step took 1,000 rounds."""
+    known, share = world.stock, region.share_because
+    if not _narrow_stock(world, _world_of(region), region.stock_because, share.turned):
+        return False
+    of_whole = _of_whole_numbers(known, world.stock, region.share)
+    _narrow_stock(world, of_whole, world.stock_because, share, share.turned)
+    return True
+
+
+def _world_of(region: Region) -> Interval:
+    """The world's stocks of which the region's stock can be its share."""
     stock, share = region.stock, region.share
     if share.high == 0:  # a share of nothing leaves the world open
         return Interval(0)
-    slopes = _Slopes(share.low, share.high, open_low=False, open_high=share.open)
     low = stock.low / share.high
     least = floor(low) + 1 if share.open and stock.low > 0 else ceil(low)
-    most = None if stock.high is None or share.low == 0 else floor(stock.high / share.low)
-    if least > known.low:
-        least = _first(slopes, least)
-    if most is not None and (known.high is None or most < known.high):
-        most = _last(slopes, most)
+    return Interval(least, None if stock.high is None or share.low == 0 else floor(stock.high / share.low))
+
+
+def _of_whole_numbers(known: Interval, now: Interval, share: Percentage) -> Interval:
+    """Of the world's stocks `now`, those from the first to the last of which some whole number is the share. A bound that was `known`
+    stays."""
+    slopes = _Slopes(share.low, share.high, open_low=False, open_high=share.open)
+    least = now.low if now.low == known.low else _first(slopes, now.low)
+    most = now.high if now.high is None or now.high == known.high else _last(slopes, now.high)
     return Interval(least, most)
 
 
@@ -371,23 +422,38 @@ def _ratio(stock: Interval, world: Interval) -> Percentage:
     return Percentage(low, high, open=False)
 
 
-def _narrow_stock(region: Region, to: Interval, *because: frozenset[int]) -> bool:
+def _narrow_stock(region: Region, to: Interval, *because: Because) -> bool:
+    """Returns whether that narrowed anything. A bound that moves is forced by what forces that of `to`, and no longer by anything else."""
     now = region.stock
     low = max(now.low, to.low)
     high = to.high if now.high is None else now.high if to.high is None else min(now.high, to.high)
     if (low, high) == (now.low, now.high):
         return False
-    region.stock, region.stock_because = Interval(low, high), region.stock_because.union(*because)
+    region.stock = Interval(low, high)
+    region.stock_because = _moved(region.stock_because, because, low=low != now.low, high=high != now.high)
     if region.stock.empty:
-        raise _Contradiction(region.stock_because)
+        raise _Contradiction(region.stock_because.ever)
     return True
 
 
-def _narrow_share(region: Region, to: Percentage, *because: frozenset[int]) -> bool:
-    narrowed = region.share.meet(to)
-    if narrowed == region.share:
+def _narrow_share(region: Region, to: Percentage, *because: Because) -> bool:
+    """As `_narrow_stock`."""
+    now, narrowed = region.share, region.share.meet(to)
+    if narrowed == now:
         return False
-    region.share, region.share_because = narrowed, region.share_because.union(*because)
+    falls = (narrowed.high, narrowed.open) != (now.high, now.open)
+    region.share = narrowed
+    region.share_because = _moved(region.share_because, because, low=narrowed.low != now.low, high=falls)
     if narrowed.empty:
-        raise _Contradiction(region.share_because)
+        raise _Contradiction(region.share_because.ever)
     return True
+
+
+def _moved(now: Because, to: Sequence[Because], *, low: bool, high: bool) -> Because:
+    """The reasons of the bounds, after the `low` one, the `high` one, or both have moved for the reasons `to`."""
+    lows, highs, ever = zip(*to, strict=True)
+    return Because(
+        frozenset.union(*lows) if low else now.low,
+        frozenset.union(*highs) if high else now.high,
+        now.ever.union(*ever),
+    )

@@ -100,7 +100,7 @@ def test_the_world_has_the_stocks_of_its_countries_together() -> None:
         estimated("CN", "=130"), estimated("US", ">=165"), estimated("CN-BJ", "=90"), estimated("FR", "~5")
     )
     assert market.regions[WORLD].stock == Interval(295)
-    assert market.regions[WORLD].stock_because == {1, 2}
+    assert market.regions[WORLD].stock_because.both == {1, 2}
     assert market.regions["CN"].share.high == Fraction(130, 295)
 
 
@@ -126,7 +126,7 @@ def test_a_country_has_at_least_what_its_province_has_and_a_province_at_most_wha
         WORLD: Interval(223, 329),
     }
     assert market.regions["CN-BJ"].share.high == Fraction(405, 1000)
-    assert market.regions["CN-BJ"].stock_because == {1, 2}
+    assert market.regions["CN-BJ"].stock_because.both == {1, 2}
     market = inferred(estimated("CN-BJ", share=50), estimated("CN", ">=0"))
     assert market.regions["CN"].share.low == Fraction(495, 1000)
 
@@ -225,10 +225,10 @@ def test_given_narrow_shares_of_many_regions_then_each_is_visited_a_few_times(
     visits = 0
     world_of = projections.stocks._world_of
 
-    def visited(known: Interval, region: Region) -> Interval:
+    def visited(region: Region) -> Interval:
         nonlocal visits
         visits += 1
-        return world_of(known, region)
+        return world_of(region)
 
     monkeypatch.setattr(projections.stocks, "_world_of", visited)
     regions = [a + b for a in "ABCDEFGH" for b in "ABCDEFGHIJ"]
@@ -236,6 +236,54 @@ def test_given_narrow_shares_of_many_regions_then_each_is_visited_a_few_times(
     market = inferred(*narrow, estimated(regions[0], ">1000"))
     assert market.conflicts == ()
     assert visits <= 50 * len(regions)  # 2,000 each, when what may creep did so a thousand rounds, twice
+
+
+# Evidence.
+
+
+def test_given_an_estimate_that_another_makes_narrower_then_it_is_no_evidence() -> None:
+    one = estimated("CN", "=1", share=10, rounding=10)
+    for market in inferred(one, estimated("CN", "<6")), inferred(one, estimated(WORLD, ">1")):
+        for region in market.regions.values():
+            assert region.stock_because.both == {1}
+            assert region.share_because.both <= {1}
+    market = inferred(estimated("CN", "=4", share=50, rounding=50), estimated(WORLD, ">1"))
+    assert market.regions[WORLD].stock == Interval(6, 16)
+    assert market.regions[WORLD].stock_because.both == {1}
+
+
+def test_given_estimates_that_bound_a_region_from_one_side_each_then_each_bound_that_follows_rests_on_its_own() -> (
+    None
+):
+    market = inferred(
+        estimated("CN", ">=10"), estimated("CN", "<=20"), estimated("CN-BJ", ">=5"), estimated("CN-SH", ">=1")
+    )
+    assert market.regions["CN-BJ"].stock == Interval(5, 20)
+    assert market.regions["CN-BJ"].stock_because.both == {2, 3}
+    assert market.regions[WORLD].stock == Interval(10)
+    assert market.regions[WORLD].stock_because.both == {1}
+    market = inferred(estimated("CN", share=40), estimated("CN", share=40, rounding=5), estimated("US", "~5"))
+    assert market.regions["US"].share == Percentage(Fraction(0), Fraction(605, 1000), open=False)
+    assert market.regions["US"].share_because.both == {1}
+
+
+def test_given_a_share_of_which_the_least_world_has_a_whole_number_then_the_lower_end_of_the_share_is_no_evidence() -> (
+    None
+):
+    """3.04 to 3.2 of 8 is none, and 13 is the first of which one is; of 5 and more, 13 is the least anyway."""
+    shares = estimated("CN", share=43, rounding=10), estimated("CN", share=35, rounding=10)  # 38 %, and 40 %
+    for stock, because in (">=3", {1, 2, 3}), (">=5", {1, 3}):
+        market = inferred(estimated("CN", stock), *shares)
+        assert market.regions[WORLD].stock == Interval(13)
+        assert market.regions[WORLD].stock_because.both == because
+
+
+def test_given_a_bound_that_passes_from_one_code_of_a_place_to_the_other_then_the_use_of_the_other_is_evidence() -> (
+    None
+):
+    market = inferred(estimated("CN", "<=3"), estimated("CN-HK", ">=1"), estimated("HK", ">=1"))
+    assert market.regions["HK"].stock == Interval(1, 3)
+    assert market.regions["HK"].stock_because.both == {1, 2, 3}
 
 
 # Contradictions.
@@ -436,6 +484,25 @@ def test_estimates_in_conflict_that_agree_with_each_other_agree_with_all_that_ar
     for size in range(1, len(disputed) + 1):
         for some in combinations([reported[at - 1] for at in sorted(disputed)], size):
             assert inferred(*some).conflicts or not inferred(*some, *believed).conflicts
+
+
+@settings(max_examples=examples(400))
+@given(estimates())
+def test_the_events_that_are_listed_as_evidence_force_a_figure_without_any_other(
+    reported: list[Estimate],
+) -> None:
+    market = inferred(*reported)
+    assume(not market.conflicts)
+    named = [(len(reported) + n, estimated(name, "~1")) for n, name in enumerate(market.regions, 1)]
+
+    def alone(events: frozenset[int]) -> dict[str, Region]:
+        return infer([*((at, each) for at, each in enumerate(reported, 1) if at in events), *named]).regions
+
+    for name, region in market.regions.items():
+        assert alone(region.stock_because.low)[name].stock.low == region.stock.low
+        assert alone(region.stock_because.high)[name].stock.high == region.stock.high
+        assert alone(region.share_because.low)[name].share.low == region.share.low
+        assert alone(region.share_because.high)[name].share.high == region.share.high
 
 
 @settings(max_examples=examples(150))

@@ -97,7 +97,7 @@ def _market(reported: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
                 "rounding": sorted(
                     {d["share"]["rounding"] for _, d in reported if d["region"] == name and "share" in d}
                 ),
-                "evidence": _evidence(count=region.stock_because, share=region.share_because),
+                "evidence": _evidence(count=region.stock_because.both, share=region.share_because.both),
             }
             for name, region in sorted(market.regions.items())
         ],
@@ -174,7 +174,7 @@ def _of_stock(
         share = stocks.ANY
         contradictions.append(
             {
-                "events": sorted({*evidence["low"], *stock.stock_because, *equated}),
+                "events": sorted({*evidence["low"], *stock.stock_because.both, *equated}),
                 "says": f"the total, {total.interval} by {as_text(days)}, is more than the stock that it is asked to be a share of, "
                 f"{stock.stock} as of {first['as_of']}",
             }
@@ -196,7 +196,7 @@ def _of_stock(
         "stock": stock.stock.to_json(),
         "share": share.to_json(),
         "equated_by": sorted(equated),
-        "evidence": {"total": evidence, **_evidence(stock=stock.stock_because)},
+        "evidence": {"total": evidence, **_evidence(stock=stock.stock_because.both)},
         "contradictions": [*of_total, *contradictions],
     }
 
