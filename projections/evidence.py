@@ -118,10 +118,10 @@ class Batch:
     `members` is how many there are at least, `members_of` how many each company has (by the key of its name), `members_at_most`
     how many are counted, and `members_beside` how many more there may be; they are `known_under` some keys of batches. `shared`
     has the holders of the registry numbers that reports give to several companies. `sample` has the positions of some members.
-    `days` says, for each of its terms, how many members are from which days, going by the reports that name the batch; `moved` has
-    those to which other reports give other days. If other reports say which batch a label means, `links` has their positions, by
-    the position of the announcement with the label, and `linked` has them for the members. `numbers` has the registry numbers that
-    reports give to several items of one company that the batch names.
+    `days` says, for each of its terms, how many members are from which days, going by the reports that name the batch, and how many
+    of these may be counted twice; `moved` has those to which other reports give other days. If other reports say which batch a label
+    means, `links` has their positions, by the position of the announcement with the label, and `linked` has them for the members.
+    `numbers` has the registry numbers that reports give to several items of one company that the batch names.
     """
 
     key: str
@@ -138,7 +138,7 @@ class Batch:
     members_of: dict[str, int]
     shared: tuple[Holders, ...]
     sample: list[int]
-    days: tuple[tuple[str, list[dict[str, Any]]], ...]
+    days: tuple[tuple[str, list[dict[str, Any]], int], ...]
     moved: tuple[Moved, ...]
     numbers: Numbers
 
@@ -187,20 +187,54 @@ class Batch:
     @cached_property
     def latest(self) -> date | None:
         """The last day from which one of its members may be; None if it has no members."""
+        return max(self._lasts, default=None)
+
+    @cached_property
+    def begun_by(self) -> date | None:
+        """The day by which the first of its members was certainly granted; None if it has no members."""
+        return min(self._lasts, default=None)
+
+    @cached_property
+    def _lasts(self) -> set[date]:
+        """The last of the days from which each of its members may be."""
         if self.moved:
             left: Counter[tuple[str, DateRange]] = Counter()
             for terms, days, _, n in self.dated:
                 left[terms, days] += n
-            return max((days.last for (_, days), n in left.items() if n > 0), default=None)
-        told = {on for _, months in self.days for held in months for on in held}
-        return max(map(by_day.last_day, told), default=None)
+            return {days.last for (_, days), n in left.items() if n > 0}
+        return {*map(by_day.last_day, {on for _, months, _ in self.days for held in months for on in held})}
+
+    @cached_property
+    def first_members(self) -> int:
+        """How many members were certainly granted by the day by which the first was, at least: that one alone, if other reports give
+        other days to some."""
+        if self.moved or self.begun_by is None:
+            return min(self.members, 1)
+        first: Iterable[int] = (
+            sum(n for held in months for on, (n, _) in held.items() if by_day.last_day(on) == self.begun_by)
+            - twice
+            for _, months, twice in self.days
+        )
+        return max(1, *first)
+
+    @cached_property
+    def sample_of_first(self) -> list[int]:
+        """The positions of some of the `first_members`."""
+        on_first = (
+            positions
+            for _, months, _ in self.days
+            for held in months
+            for on, (_, positions) in held.items()
+            if by_day.last_day(on) == self.begun_by
+        )
+        return sorted({position for positions in on_first for position in positions})
 
     @cached_property
     def dated(self) -> list[Dated]:
         """How many members may be from which days, for each of its terms."""
         told = [
             (terms, by_day.day_range(on), n)
-            for terms, months in self.days
+            for terms, months, _ in self.days
             for held in months
             for on, (n, _) in held.items()
         ]
@@ -221,8 +255,14 @@ class Batch:
     @cached_property
     def membership(self) -> frozenset[int]:
         """The pseudo-positions that stand for its members among the events that force a bound."""
-        number = int.from_bytes(sha256(self.key.encode()).digest()[:6])
-        return frozenset({NAMED, BY_DAY - 1 - number})
+        return frozenset({NAMED, _standing_for(self.key)})
+
+    @cached_property
+    def first_membership(self) -> frozenset[int]:
+        """The same for its first members; or for all of them, if all are of one day, or other reports give other days to some."""
+        if self.moved or self.begun_by == self.latest:
+            return self.membership
+        return frozenset({NAMED, _standing_for(f"{self.key}\tfirst")})
 
     def because(self, report: BatchReport) -> frozenset[int]:
         """The report, together with whatever else says that it is about this batch."""
@@ -282,6 +322,11 @@ class Batch:
             if name in marks:
                 of[marks[name]] = of.get(marks[name], 0) + n
         return Granted.among(marks, of, self.shared)
+
+
+def _standing_for(members: str) -> int:
+    """The pseudo-position of some members of a batch."""
+    return BY_DAY - 1 - int.from_bytes(sha256(members.encode()).digest()[:6])
 
 
 class Days:
@@ -462,7 +507,7 @@ def _batch(
     # Equated terms may both report an approval, so the largest count of members is certain, but their sum is not.
     none: dict[str, Any] = {"count": 0, "companies": {}, "shared": []}
     # Of equal counts the one whose terms come first by name, so that a batch is the same whichever of the terms is asked about.
-    _, _, most, linked = max(
+    _, _, most, _ = max(
         sorted(members, key=itemgetter(0)),
         key=lambda of: int(of.held["count"]),
         default=_Members("", "", none, frozenset()),
@@ -479,7 +524,7 @@ def _batch(
         next((r.label for r in reports if r.label is not None), _label_listed(key, members)),
         reports,
         links,
-        linked,
+        frozenset[int]().union(*(of.linked for of in members)),
         frozenset(of.key for of in members),
         most["count"],
         sum(of.held["at_most"] for of in members),
@@ -487,7 +532,7 @@ def _batch(
         most["companies"],
         tuple(most["shared"]),
         sorted({position for of in members for position in of.held["sample"]}),
-        tuple((of.terms, of.held["days"]) for of in members),
+        tuple((of.terms, of.held["days"], of.held["at_most"] - of.held["count"]) for of in members),
         tuple(moved for of in members for moved in of.held["moved"]),
         {},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from events import DateRange
@@ -49,16 +49,40 @@ class Listed:
         return sum(of.members for since, of in self._late if since <= day < of.named_from)
 
 
-def listed_in(terms: str, granted: Days, order: Iterable[Placed]) -> Listed:
+def listed_in(terms: str, granted: Days, order: Sequence[Placed]) -> Listed:
     """Those that are `granted` in some terms, of which the batches in their order may have some earlier than they are listed."""
     late = []
-    for placed in order:
+    for placed, begun in zip(order, _begun_after_each(order), strict=True):
         since = min([placed.by, *(report.on.first for report in placed.batch.reports)])
         batch = placed.batch
-        if batch.latest is None or (batch.latest <= since and not batch.moved):  # mostly
+        if batch.latest is None or (batch.latest <= min(since, begun) and not batch.moved):  # mostly
             continue
-        late += [(since, of) for of in batch.listed if of.terms == terms and of.days.last > since]
+        for of in batch.listed:
+            # What may be of `begun` or earlier needs nothing: its days and the order agree.
+            earlier = min(since, begun) if of.days.first > begun else since
+            if of.terms == terms and of.days.last > earlier:
+                late.append((earlier, of))
     return Listed(granted, late)
+
+
+def _begun_after_each(order: Sequence[Placed]) -> list[date]:
+    """For each batch the day by which it was granted because the first member of one with a higher ordinal was, date.max if none is
+    known. Batches without an ordinal were granted before the next that has one, if they were surely announced before it."""
+    found: list[date] = []
+    begun, first = (
+        date.max,
+        date.max,
+    )  # of those with higher ordinals than `following`, and of these and itself
+    following: Placed | None = None
+    for placed in reversed(order):
+        if placed.batch.ordinal is not None:
+            begun, following = first, placed
+            first = min(first, placed.batch.begun_by or date.max)
+            found.append(begun)
+        else:
+            surely = following is not None and placed.surely_before(following)
+            found.append(begun if surely else date.max)
+    return found[::-1]
 
 
 def of_granted(

@@ -116,16 +116,18 @@ def _of_batch(placed: Placed, others: Before, marks: Marks) -> Iterator[Constrai
     if batch.ordinal is not None:
         # First: of two ways to one bound, the evidence is the one that is found first, and this takes one event.
         yield Constraint(before, ORIGIN, batch.ordinal - 1, numbered)
+        if batch.begun_by is not None:
+            yield from _of_its_first(batch, batch.ordinal, batch.begun_by, others.numbered)
     yield Constraint(with_missing, so_far, 0)
     yield Constraint(with_this, with_missing, 0)
     yield Constraint(after, before, 0)
-    yield Constraint(before, _batches_until(others.surely), 0, dated)
     if others.surely is not None:
         yield Constraint(before, ("after", others.surely.key), 0, _ordered_by(others.surely, batch))
     if (earlier := others.numbered) is not None:
         yield Constraint(
             before, ("after", earlier.key), _between(earlier, batch), _ordered_by(earlier, batch)
         )
+    yield Constraint(before, _batches_until(others.surely), 0, dated)
     if placed.sure:
         yield Constraint(with_missing, so_far, placed.missing, numbered)
         if others.all:
@@ -140,6 +142,16 @@ def _of_batch(placed: Placed, others: Before, marks: Marks) -> Iterator[Constrai
         yield Constraint(after, before, least, reason)
         if placed.sure:
             yield Constraint(with_this, with_missing, least, reason | placed.placed_by)
+
+
+def _of_its_first(batch: Batch, ordinal: int, day: date, earlier: Batch | None) -> Iterator[Constraint]:
+    """What was granted by the day by which the first of its members was, at least: those, and the batches of lower ordinals,
+    however long more of it was granted after that day."""
+    because = batch.first_membership | batch.linked
+    yield Constraint(at(day), ORIGIN, ordinal - 1 + batch.first_members, because)
+    if earlier is not None:
+        least = _between(earlier, batch) + batch.first_members
+        yield Constraint(at(day), ("after", earlier.key), least, because | _numbered_by(earlier))
 
 
 def _of_its_days(placed: Placed, before: Node, after: Node, with_this: Node) -> Iterator[Constraint]:
@@ -194,4 +206,4 @@ def _numbered_by(batch: Batch) -> frozenset[int]:
     if batch.ordinal is None:
         return frozenset()
     numbering = [report.position for report in batch.reports if report.ordinal is not None]
-    return frozenset(numbering[:1]) if numbering else batch.membership | batch.linked
+    return frozenset(numbering[:1]) if numbering else batch.first_membership | batch.linked

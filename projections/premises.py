@@ -289,8 +289,9 @@ def _days(evidence: Evidence) -> set[date]:
         if report.since is not None and report.to is not None:
             days |= {report.since.first - DAY, report.since.last - DAY, report.to.first, report.to.last}
     days |= {report.on.last for report in evidence.announced}
-    # Where its announcements do not count, a batch is known by its members.
-    days |= {batch.latest for batch in evidence.batches(frozenset({NAMED})) if batch.latest is not None}
+    for batch in evidence.batches(frozenset({NAMED})):
+        # Where its announcements do not count, a batch is known by its members.
+        days |= {day for day in (batch.begun_by, batch.latest) if day is not None}
     for revoked in evidence.revoked:
         days |= set(revoked.exact_days())
     for dated in (*evidence.granted.values(), *evidence.revoked):

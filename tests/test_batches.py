@@ -638,3 +638,11 @@ def test_the_members_of_a_batch_that_nobody_announced_are_not_all_of_it_whatever
     assert batch_of(log(*lines), 1)["size"] == at_least(1)
     assert batch_of(log(*lines, batch(1, "=2", "2023-12-18")), 1)["size"] == exactly(2)
     assert total_of(log(granted("Baidu", "Ernie", "2023-12-15", batch=3)))["total"] == at_least(3)
+
+
+def test_any_of_the_first_members_is_evidence_of_the_batches_before() -> None:
+    reports = log(
+        granted("Baidu", "Ernie", "2023-12-10", batch=3), granted("Zhipu", "GLM", "2024-01-20", batch=3)
+    )
+    answer = batch_of(reports, 3)
+    assert (answer["before"], answer["evidence"]["before"]["low"]) == (at_least(2), [1])

@@ -126,13 +126,15 @@ class Shown:
         and up to another are listed, of the revocations those up to a day."""
         found = frozenset(event for event in because if event > NAMED)
         members = frozenset(event for event in because if event < BY_DAY)
-        of_batches = [self._by_membership[event] for event in members if event in self._by_membership]
+        known = [self._by_membership[event] for event in members if event in self._by_membership]
+        # The first members of a batch are among all of them.
+        of_batches = {of.batch.key: of for of in sorted(known, key=lambda of: of.upto)}.values()
         by_day = BY_DAY in because or (NAMED in because and not of_batches)
         if self._views is not None:
             listed = set(found)
             if by_day:
                 listed.update(self._every_grant.between(after, upto))
-            listed.update(position for batch in of_batches for position in self._every_grant.of(batch))
+            listed.update(position for of in of_batches for position in self._every_grant.of(*of))
             if REVOKED in because:
                 days, positions = self._every_revocation
                 listed.update(positions[: bisect_right(days, revoked_upto)])
@@ -140,12 +142,13 @@ class Shown:
         # Reports come first: thousands of approvals may count together, and it matters little which of them are listed.
         granted = self._granted if by_day else ()
         sample = {position for days in granted for position in days.sample(after, upto, SHOWN)}
-        sample = sample.union(*(batch.sample for batch in of_batches))
+        sample = sample.union(*(of.sample for of in of_batches))
         together = sum(days.within(after, upto) for days in granted)
-        for batch in of_batches:
+        for batch, last in of_batches:
             # Members that are of these days are counted already; documents say which days members are of.
-            counted = self._members_of(batch).within(after, upto) if by_day else 0
-            together += batch.members_at_most - counted
+            counted = self._members_of(batch).within(after, min(upto, last)) if by_day else 0
+            every = batch.members_at_most if last == date.max else self._members_of(batch).surely_by(last)
+            together += every - counted
         # An approval may be reported under several names of one company and be counted for each, so reports may outnumber approvals.
         together = max(together, len(sample))
         if REVOKED in because:
@@ -164,8 +167,15 @@ class Shown:
         return max(self._figures.evidence.revoked, key=lambda days: days.surely_by(upto))
 
     @cached_property
-    def _by_membership(self) -> dict[int, Batch]:
-        return {event: p.batch for p in self._figures.order for event in p.batch.membership if event < BY_DAY}
+    def _by_membership(self) -> dict[int, _Members]:
+        found: dict[int, _Members] = {}
+        for batch in (placed.batch for placed in self._figures.order):
+            for membership, last in (
+                (batch.first_membership, batch.begun_by or date.max),
+                (batch.membership, date.max),
+            ):
+                found.update({event: _Members(batch, last) for event in membership if event < BY_DAY})
+        return found
 
     def _members_of(self, batch: Batch) -> Days:
         """The members of a batch, by the days that they may be of."""
@@ -193,6 +203,18 @@ class Shown:
         return [day for day, _ in found], [position for _, position in found]
 
 
+class _Members(NamedTuple):
+    """The members of a batch that were certainly granted by a day."""
+
+    batch: Batch
+    upto: date
+
+    @property
+    def sample(self) -> list[int]:
+        """The positions of some of them."""
+        return self.batch.sample if self.upto == date.max else self.batch.sample_of_first
+
+
 def _day_of(node: Node, other: date) -> date:
     """The day of a total, or of what was in force; `other` for any other node."""
     match node:
@@ -208,20 +230,24 @@ class _Grants:
 
     def __init__(self, views: Views, counted: Iterable[str], other_days: Redated) -> None:
         self._dated: list[tuple[DateRange, list[int]]] = []
-        self._by_batch: dict[str, set[int]] = {}
+        self._by_batch: dict[str, list[tuple[date, set[int]]]] = {}
         told = {one: [*_reports_of_grants(views, one)] for one in counted}
-        every: dict[tuple[str, ...], set[int]] = {}  # of equated terms, either may date an approval
+        # Of equated terms, either may date an approval.
+        every: dict[tuple[str, ...], list[tuple[DateRange, list[int]]]] = {}
         for one, reports in told.items():
             for approval, of in _by_approval(reports).items():
                 dated = [*_days_and_positions(one, approval, of, other_days)]
                 self._dated += dated
-                every.setdefault(approval, set()).update(at for _, positions in dated for at in positions)
+                every.setdefault(approval, []).extend(dated)
         for reports in told.values():
             for batch, of_batch in _by_batch(reports).items():
                 for approval, of in _by_approval(of_batch).items():
                     # Those that name no batch, or another one, may say of which days it is.
-                    known = every.get(approval, set())
-                    self._by_batch.setdefault(batch, set()).update(known, (report.position for report in of))
+                    known = every.get(approval, [])
+                    positions = {at for _, dated in known for at in dated}
+                    positions.update(report.position for report in of)
+                    first = min((days.last for days, _ in known), default=date.min)
+                    self._by_batch.setdefault(batch, []).append((first, positions))
         self._dated.sort(key=lambda each: each[0].last)
         self._lasts = [days.last for days, _ in self._dated]
 
@@ -230,9 +256,11 @@ class _Grants:
         inside = self._dated[bisect_right(self._lasts, after) : bisect_right(self._lasts, upto)]
         return (position for days, positions in inside if after < days.first for position in positions)
 
-    def of(self, batch: Batch) -> Iterator[int]:
-        """The positions of every report of the approvals that any report puts in a batch, by its ordinal or by one of its labels."""
-        return (position for key in batch.known_under for position in self._by_batch.get(key, ()))
+    def of(self, batch: Batch, upto: date) -> Iterator[int]:
+        """The positions of every report of the approvals that any report puts in a batch, by its ordinal or by one of its labels,
+        without those that are certainly of a day later than `upto`."""
+        of_batch = (each for key in batch.known_under for each in self._by_batch.get(key, ()))
+        return (position for first, positions in of_batch if first <= upto for position in positions)
 
 
 def _days_of_reports(evidence: Evidence) -> Iterator[tuple[int, tuple[date, ...]]]:
