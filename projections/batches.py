@@ -12,7 +12,7 @@ from . import approvals, by_day, pages, terms
 from .projection import Documents
 
 name = "batches"
-version = 14
+version = 15
 handles = frozenset({BatchAnnounced.TYPE, ApprovalGranted.TYPE})
 
 

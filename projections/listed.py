@@ -69,10 +69,7 @@ def _begun_after_each(order: Sequence[Placed]) -> list[date]:
     """For each batch the day by which it was granted because the first member of one with a higher ordinal was, date.max if none is
     known. Batches without an ordinal were granted before the next that has one, if they were surely announced before it."""
     found: list[date] = []
-    begun, first = (
-        date.max,
-        date.max,
-    )  # of those with higher ordinals than `following`, and of these and itself
+    begun, first = date.max, date.max  # of those with higher ordinals than `following`; of these and itself
     following: Placed | None = None
     for placed in reversed(order):
         if placed.batch.ordinal is not None:
