@@ -14,10 +14,9 @@ companies took 171 us an event instead of 158, and the past of 100,000 was 0.37 
 would have half as many entries."""
 
 GROUP = 128  # pages
-START = (
-    4  # pages that are read at once at first: many questions need no more than the first entries of a list
-)
-AHEAD = 32  # and at most
+# Pages that are read at once. Many questions need no more than the first entries of a list.
+START = 4  # at first
+AHEAD = 32  # at most
 
 # The document `name` has the last page, so that whoever adds to a list needs no other document; the first positions of the pages
 # since the last full group of them, and of the full groups; and what the list is about. A page and a group that are full get a
