@@ -22,9 +22,8 @@ from .settings import NAME, Settings
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PROBES = frozenset({"/healthz", "/readyz"})
 _ABSOLUTE = re.compile(rb"https?://([^/]*)(/.*)?", re.IGNORECASE)
-_DIVIDED = re.compile(
-    rb"(?!/ledgers/[^/]+/companies/).*%2f", re.IGNORECASE | re.DOTALL
-)  # only a company's name has one
+# Only a company's name may have an encoded slash in it.
+_DIVIDED = re.compile(rb"(?!/ledgers/[^/]+/companies/).*%2f", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(rf"(?P<name>{NAME})(?::\d{{1,5}})?", re.ASCII | re.IGNORECASE)
 
 
